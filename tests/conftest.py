@@ -1,0 +1,47 @@
+"""What holds for every test: no network beyond this machine, no settings from outside, the same examples each time."""
+
+import os
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("parley", derandomize=True, deadline=None)
+settings.load_profile("parley")
+
+
+class ForeignAddress(Exception):
+    """A test tried to reach another machine."""
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"} and not _is_local(arguments[1]):
+        raise ForeignAddress(arguments[1])
+    if event == "socket.getaddrinfo" and not _is_local((arguments[0],)):
+        raise ForeignAddress(arguments[0])
+
+
+def _is_local(address: object) -> bool:
+    if not isinstance(address, tuple):  # a Unix socket
+        return True
+    host = address[0].decode() if isinstance(address[0], bytes) else address[0]
+    if host in {None, "", "localhost"}:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+sys.addaudithook(_guard)
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No PARLEY_ variable of whoever runs the tests, and a home of the test's own, so that no test finds real data."""
+    for name in list(os.environ):
+        if name.startswith("PARLEY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))

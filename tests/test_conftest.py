@@ -1,0 +1,17 @@
+import socket
+
+import pytest
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.com"])
+def test_no_test_reaches_another_machine(host: str) -> None:
+    """A connection that would leave this machine is refused before anything is sent."""
+    with pytest.raises(Exception, match=host) as refused:
+        socket.create_connection((host, 80), timeout=1)
+    assert refused.typename == "ForeignAddress"
+
+
+def test_loopback_is_open() -> None:
+    """A server on this machine can be reached."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        assert client.getpeername() == server.getsockname()

@@ -1,0 +1,116 @@
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import typer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from bots.cli import app
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def _constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pinned = [line.split("==") for line in lines if "==" in line]
+    return {canonicalize_name(name): version for name, version in pinned}
+
+
+def _requirements() -> list[Requirement]:
+    project = PYPROJECT["project"]
+    return [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+
+
+@pytest.mark.parametrize("requirement", _requirements(), ids=lambda requirement: requirement.name)
+def test_the_tested_version_is_an_allowed_one(requirement: Requirement) -> None:
+    """Each dependency has a tested version, and it is within the range that is asked for."""
+    assert requirement.specifier.contains(_constraints()[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("package", ["bots", "config", "core"])
+def test_every_file_of_words_is_packaged(package: str) -> None:
+    """Files that are not code are part of the installed package."""
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"].get(package, [])
+    files = [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    paths = [path for path in files if path.suffix != ".py"]
+    names = [path.relative_to(ROOT / package).as_posix() for path in paths]
+    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    """The command that CI runs is the one the README gives."""
+    assert "\nmake test\n" in (ROOT / "README.md").read_text("utf-8")
+    assert re.search(r"^make test\b", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documents_name_targets_that_exist(document: str) -> None:
+    """Each `make` command in the documents is a target of the Makefile."""
+    text = (ROOT / document).read_text("utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+
+
+def test_the_readme_lists_every_command() -> None:
+    """Each command of the program is in the README's table."""
+    listed = re.findall(r"^\| `([a-z-]+)[^|]*` \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert set(typer.main.get_command(app).commands) <= set(listed)
+
+
+@pytest.mark.parametrize("script", ["setup.sh", ".ci/run"])
+def test_scripts_can_be_run(script: str) -> None:
+    """Scripts are executable and free of syntax errors."""
+    assert os.access(ROOT / script, os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+
+
+def test_set_up_says_which_python_is_needed(tmp_path: Path) -> None:
+    """Without a Python that will do, set-up ends at once and says what to install."""
+    for tool in ("sh", "grep"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "")
+    done = subprocess.run(
+        ["sh", ROOT / "setup.sh", tmp_path / "venv", "."],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Parley needs Python 3.11 or newer" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize(("requires", "installable"), [("triton==3.7.0", False), ("jinja2", True)])
+def test_no_cuda_build_is_installed(tmp_path: Path, requires: str, *, installable: bool) -> None:
+    """A torch that asks for triton, as CUDA builds do, is refused; one that does not is installed."""
+    version = _constraints()["torch"]
+    _write_wheel(tmp_path, "torch", version, f"Requires-Dist: {requires}\n")
+    _write_wheel(tmp_path, "triton", "3.7.0")
+    _write_wheel(tmp_path, "jinja2", _constraints()["jinja2"])
+    quietly = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-index"]
+    done = subprocess.run(
+        [*quietly, "--find-links", tmp_path, "--constraint", ROOT / "constraints.txt", f"torch=={version}"],
+        env={"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) == installable, done.stderr
+
+
+def _write_wheel(folder: Path, name: str, version: str, metadata: str = "") -> None:
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
