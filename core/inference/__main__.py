@@ -1,0 +1,128 @@
+"""`python -m core.inference`: serves one model over OpenAI's chat completions protocol."""
+
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from starlette.types import ASGIApp
+
+from core.clock import SystemClock
+from core.errors import ConfigError, ModelError
+from core.inference.loader import LoadedModel, LoadOptions, Precision, load_model
+from core.inference.loop import Loop, running
+from core.inference.prefix import PrefixCache
+from core.inference.runner import Runner
+from core.inference.scheduler import Limits, Scheduler
+from core.inference.server import ServerOptions, create_app
+from core.inference.sockets import tcp_socket, unix_socket
+
+EX_SOFTWARE, EX_CONFIG = 70, 78
+DRAIN_SECONDS = 20
+GUESS_WITHIN = 4
+"""Tokens that a step reads the weights for in little more time than for one."""
+KEY = "PARLEY_SERVER_KEY"
+log = structlog.get_logger()
+
+
+def main(  # noqa: PLR0913  one argument for each option of the command line
+    *,
+    model: Annotated[str, typer.Option(help='"mini", a folder, or the id of a pulled model.')] = "mini",
+    data_dir: Annotated[Path, typer.Option(help="Where pulled models are kept.")] = Path("data"),
+    uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket instead of an address.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    threads: Annotated[int, typer.Option(min=0, help="Threads to compute with; 0 is all cores.")] = 0,
+    max_batch: Annotated[int, typer.Option(min=1, help="How many replies are written at once.")] = 8,
+    max_queue: Annotated[int, typer.Option(min=0, help="How many more may wait.")] = 64,
+    max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
+    cache_bytes: Annotated[int, typer.Option(min=1, help="For keys and values, of rows and kept prompts.")] = 512 << 20,
+    dtype: Annotated[Precision, typer.Option(help="How weights are held.")] = Precision.AUTO,
+    exit_with_parent: Annotated[bool, typer.Option(help="Exit as soon as standard input ends.")] = False,
+) -> None:
+    """Serves one model over OpenAI's chat completions protocol."""
+    _log_to_stderr()
+    signal.signal(signal.SIGTERM, _leave)
+    if exit_with_parent:
+        threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
+    key = os.environ.get(KEY, "")
+    options = LoadOptions(precision=dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads)
+    try:
+        with unix_socket(uds) if uds else tcp_socket(host, port, key) as bound:
+            loaded = load_model(model, data_dir, options)
+            guess_within = GUESS_WITHIN if loaded.network.shares_blocks else 0
+            limits = Limits(max_batch=max_batch, max_queue=max_queue, guess_within=guess_within)
+            with _application(loaded, limits, key) as app:
+                bound.listen()
+                log.info("listening", at=bound.getsockname(), **loaded.facts)
+                _server(app).run(sockets=[bound])
+    except (ModelError, ConfigError) as error:
+        typer.echo(f"parley: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(EX_CONFIG) from None
+
+
+@contextmanager
+def _application(model: LoadedModel, limits: Limits, key: str) -> Iterator[ASGIApp]:
+    clock = SystemClock()
+    scheduler = Scheduler(limits, PrefixCache(model.network.blocks, reuse=model.network.shares_blocks))
+    loop = Loop(Runner(model.network, model.allowed), scheduler, model.vocabulary, model.ends, clock)
+    with running(loop, on_crash=_crash):
+        yield create_app(model, loop, ServerOptions(key=key), entropy=secrets.randbits, clock=clock)
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    """Logs go through ours and the access log is off: it would be the only one to grow with every message."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def _leave(*_: object) -> None:
+    """SIGTERM ends the process in order, while the model loads and after the server has drained."""
+    raise SystemExit(0)
+
+
+def _crash() -> None:
+    """A step that failed leaves the model in an unknown state: whoever started this process starts a new one."""
+    os._exit(EX_SOFTWARE)
+
+
+def _exit_with_parent() -> None:
+    """A parent that was killed cannot say so, but its end of our standard input closes with it."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,160 @@
+"""The lean decoder: models of the Qwen2 family, a whole batch at a time in one call of native/decoder.c."""
+
+import weakref
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.inference.native import library
+from core.inference.native.library import Kernels
+from core.inference.packing import MATRICES, NORMS
+from core.inference.prefix import BLOCK
+from core.inference.scheduler import Chunk, Step
+from core.inference.shape import Shape
+
+KINDS: Final = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
+"""`enum kind` in decoder.c."""
+
+
+class Decoder:
+    """Packed weights, the blocks of keys and values, and the threads that work on them. Used by one thread only.
+
+    `packed` is what `packing.pack` gives for `dtype`; keys and values are float16, float32 beside float32 weights.
+    """
+
+    shares_blocks = True
+
+    def __init__(
+        self,
+        packed: Mapping[str, Tensor],
+        shape: Shape,
+        dtype: torch.dtype,
+        kernels: Kernels,
+        *,
+        blocks: int,
+        threads: int,
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.blocks = blocks
+        self._packed = packed
+        self._kernels = kernels
+        self._cache = torch.empty(blocks, block_bytes(shape, dtype), dtype=torch.uint8)
+        self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
+        pool = kernels.open_pool(threads)
+        if pool is None:
+            raise MemoryError("no threads to compute with")
+        weakref.finalize(self, kernels.close_pool, pool)
+        self._model = self._describe(pool)
+
+    @property
+    def vocabulary(self) -> int:
+        return self.shape.vocabulary
+
+    @property
+    def context(self) -> int:
+        return self.shape.context
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self._packed.values())
+
+    @property
+    def path(self) -> str:
+        return f"{self._kernels.level} kernels"
+
+    def run(self, step: Step) -> Tensor:
+        for source, target in step.copies:
+            self._cache[target] = self._cache[source]
+        logits = torch.empty(sum(chunk.outputs for chunk in step.chunks), self.shape.vocabulary)
+        if step.chunks:
+            self._forward(step.chunks, logits)
+        return logits
+
+    def _forward(self, chunks: tuple[Chunk, ...], logits: Tensor) -> None:
+        counts = np.array([len(chunk.positions) for chunk in chunks])
+        ids = np.fromiter((token for chunk in chunks for token in chunk.ids), np.int32)
+        positions = np.fromiter((position for chunk in chunks for position in chunk.positions), np.int32)
+        rows = np.repeat(np.arange(len(chunks), dtype=np.int32), counts)
+        blocks = _rectangle([chunk.sequence.blocks for chunk in chunks])
+        ends = zip(counts.cumsum(), chunks, strict=True)
+        wanted = np.array([token for end, chunk in ends for token in range(end - chunk.outputs, end)], np.int32)
+        scratch = torch.empty(self._kernels.scratch_bytes(self._model, len(ids)), dtype=torch.uint8)
+        batch = library.Batch(
+            ids=ids.ctypes.data,
+            positions=positions.ctypes.data,
+            rows=rows.ctypes.data,
+            blocks=blocks.ctypes.data,
+            wanted=wanted.ctypes.data,
+            cache=self._cache.data_ptr(),
+            logits=logits.data_ptr(),
+            scratch=scratch.data_ptr(),
+            tokens=len(ids),
+            outputs=len(wanted),
+            block_stride=blocks.shape[1],
+        )
+        self._kernels.forward(self._model, batch)
+
+    def _describe(self, pool: int) -> library.Model:
+        shape = self.shape
+        exponents = torch.arange(0, shape.head_dim, 2, dtype=torch.float32) / shape.head_dim
+        self._frequencies = 1.0 / shape.theta**exponents
+        return library.Model(
+            layers=self._layers,
+            norm=self._pointer("norm"),
+            frequencies=self._frequencies.data_ptr(),
+            embedding=self._pointer("embedding"),
+            embedding_scale=self._pointer("embedding.scale"),
+            head=self._linear("embedding" if shape.tied else "head", shape.vocabulary, shape.hidden),
+            pool=pool,
+            kind=KINDS[self.dtype],
+            layer_count=shape.layers,
+            hidden=shape.hidden,
+            intermediate=shape.intermediate,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+            epsilon=shape.epsilon,
+        )
+
+    def _layer(self, number: int) -> library.Layer:
+        shape = self.shape
+        attended, cached = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+        sizes = {
+            "qkv": (attended + 2 * cached, shape.hidden),
+            "out": (shape.hidden, attended),
+            "gate_up": (2 * shape.intermediate, shape.hidden),
+            "down": (shape.hidden, shape.intermediate),
+        }
+        matrices = {name: self._linear(f"{number}.{name}", *sizes[name]) for name in MATRICES}
+        return library.Layer(**matrices, **{name: self._pointer(f"{number}.{name}") for name in NORMS})
+
+    def _linear(self, name: str, rows: int, columns: int) -> library.Linear:
+        return library.Linear(
+            weight=self._pointer(name),
+            scale=self._pointer(f"{name}.scale"),
+            bias=self._pointer(f"{name}.bias"),
+            rows=rows,
+            columns=columns,
+            limit=int(self._packed[f"{name}.limit"]) if f"{name}.limit" in self._packed else 0,
+        )
+
+    def _pointer(self, name: str) -> int | None:
+        return self._packed[name].data_ptr() if name in self._packed else None
+
+
+def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
+    """Rows of different lengths as one array, filled up with zeros."""
+    array = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for filled, row in zip(array, rows, strict=True):
+        filled[: len(row)] = row
+    return array
+
+
+def block_bytes(shape: Shape, dtype: torch.dtype) -> int:
+    """Bytes of the keys and values of one block of tokens."""
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK * (4 if dtype is torch.float32 else 2)

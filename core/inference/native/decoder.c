@@ -1,0 +1,856 @@
+/* The forward pass of a Qwen2-like decoder on the CPU: token ids in, logits out, keys and values kept in blocks.
+ *
+ * C11 with GCC's vector extensions and POSIX threads. Everything is sixteen lanes wide: the compiler cuts that to what
+ * the processor has. A matrix is stored in panels of sixteen rows, so that a lane is an output row and nothing is ever
+ * summed across lanes; that also makes a token's result independent of its neighbours in the batch, to the last bit.
+ *
+ * int8 weights have one scale a row, activations are int16 with one scale a token. Python picks `limit` such that no
+ * sum can leave int32: products are exact, and the same on every processor.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#if defined(__AMX_INT8__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#define PANEL 16 /* rows of a matrix that are stored together */
+#define BLOCK 16 /* tokens of a block of the cache */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float floats __attribute__((vector_size(64)));
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef uint32_t bits __attribute__((vector_size(64)));
+typedef uint16_t halves __attribute__((vector_size(32)));
+
+enum kind { FP32, BF16, INT8 };
+
+/* The structures below are mirrored in library.py. */
+
+typedef struct {
+    const void *weight; /* panels: [rows / 16][columns][16], int8: [rows / 16][columns / 4][16][4] */
+    const float *scale; /* int8: [rows], in whole panels */
+    const float *bias;  /* [rows] or NULL */
+    int32_t rows, columns;
+    int32_t limit; /* int8: the largest activation */
+} Linear;
+
+typedef struct {
+    Linear qkv, out, gate_up, down;
+    const float *attention_norm, *mlp_norm;
+    const float *query_norm, *key_norm; /* [head_dim] or NULL */
+} Layer;
+
+typedef struct Pool Pool;
+
+typedef struct {
+    const Layer *layers;
+    const float *norm;
+    const float *frequencies; /* of rotary embedding: [head_dim / 2] */
+    const void *embedding;    /* panels, as a matrix of [vocabulary, hidden] */
+    const float *embedding_scale;
+    Linear head;
+    Pool *pool;
+    int32_t kind, layer_count, hidden, intermediate, heads, kv_heads, head_dim;
+    float epsilon;
+} Model;
+
+typedef struct {
+    const int32_t *ids, *positions; /* [tokens] */
+    const int32_t *rows;            /* [tokens]: whose blocks a token's are */
+    const int32_t *blocks;          /* [row count][block_stride]: a row's blocks, in order */
+    const int32_t *wanted;          /* [outputs]: the tokens to give logits for */
+    void *cache;                    /* [blocks][layers][2][kv_heads][16 * head_dim], keys [head_dim][16] */
+    float *logits;                  /* [outputs][head.rows] */
+    void *scratch;
+    int32_t tokens, outputs, block_stride;
+} Batch;
+
+/* ---- threads: one job at a time, cut into pieces that whoever is free takes ---- */
+
+typedef void Job(const void *context, int begin, int end);
+
+struct Pool {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t *threads;
+    int extra;
+    Job *job;
+    const void *context;
+    int items;
+    atomic_int grain, awake, closed;
+    _Alignas(64) atomic_ullong open; /* the job's number << 32 | items of it that nobody has taken */
+    _Alignas(64) atomic_int done;
+};
+
+INLINE void relax(int spins) {
+    if (spins % 64 == 63)
+        sched_yield(); /* there may be more threads than cores: let those run that we wait for */
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Works as long as there is something to take. A piece that is taken keeps its job open, so its fields stand still. */
+static void take_pieces(Pool *pool) {
+    unsigned long long open = atomic_load(&pool->open);
+    while ((uint32_t)open) {
+        int left = (int)(uint32_t)open, grain = atomic_load(&pool->grain), count = left < grain ? left : grain;
+        if (!atomic_compare_exchange_weak(&pool->open, &open, open - (unsigned)count))
+            continue;
+        int begin = pool->items - left;
+        pool->job(pool->context, begin, begin + count);
+        atomic_fetch_add(&pool->done, count);
+        open = atomic_load(&pool->open);
+    }
+}
+
+static void *work(void *argument) {
+    Pool *pool = argument;
+    while (!atomic_load(&pool->closed)) {
+        for (int spins = 0; atomic_load(&pool->awake); spins++) {
+            take_pieces(pool);
+            relax(spins);
+        }
+        pthread_mutex_lock(&pool->lock);
+        while (!atomic_load(&pool->awake) && !atomic_load(&pool->closed))
+            pthread_cond_wait(&pool->wake, &pool->lock);
+        pthread_mutex_unlock(&pool->lock);
+    }
+    return NULL;
+}
+
+static void set_awake(Pool *pool, int awake) {
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->awake, awake);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void parallel(Pool *pool, Job *job, const void *context, int items, int grain) {
+    if (!pool->extra || items <= grain) {
+        job(context, 0, items);
+        return;
+    }
+    unsigned long long number = (atomic_load(&pool->open) >> 32) + 1;
+    pool->job = job, pool->context = context, pool->items = items;
+    atomic_store(&pool->grain, grain);
+    atomic_store(&pool->done, 0);
+    atomic_store(&pool->open, number << 32 | (unsigned)items);
+    take_pieces(pool);
+    for (int spins = 0; atomic_load(&pool->done) != items; spins++)
+        relax(spins);
+}
+
+void close_pool(Pool *pool) {
+    atomic_store(&pool->closed, 1);
+    set_awake(pool, 0);
+    for (int i = 0; i < pool->extra; i++)
+        pthread_join(pool->threads[i], NULL);
+    free(pool->threads);
+    free(pool);
+}
+
+/* A pool of `threads`, the caller being one of them; NULL where they cannot be had. */
+Pool *open_pool(int threads) {
+    Pool *pool = aligned_alloc(64, (sizeof(Pool) + 63) / 64 * 64);
+    if (!pool)
+        return NULL;
+    memset(pool, 0, sizeof *pool);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->threads = calloc((size_t)threads, sizeof(pthread_t));
+    for (int i = 1; pool->threads && i < threads; i++) {
+        if (pthread_create(&pool->threads[i - 1], NULL, work, pool))
+            break;
+        pool->extra = i;
+    }
+    if (!pool->threads || pool->extra + 1 != threads) {
+        close_pool(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+/* ---- sixteen lanes ---- */
+
+INLINE floats splat(float x) { return x - (floats){0}; }
+
+INLINE floats load(const float *from) {
+    floats x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+INLINE void store(float *to, floats x) { memcpy(to, &x, sizeof x); }
+
+INLINE floats choose(ints where, floats yes, floats no) { return (floats)(((ints)yes & where) | ((ints)no & ~where)); }
+
+INLINE floats larger(floats a, floats b) { return choose(a > b, a, b); }
+
+INLINE floats magnitude(floats x) { return (floats)((ints)x & 0x7fffffff); }
+
+INLINE float largest(floats x) {
+    float most = x[0];
+    for (int i = 1; i < 16; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+INLINE float total(floats x) {
+    float sum = 0;
+    for (int i = 0; i < 16; i++)
+        sum += x[i];
+    return sum;
+}
+
+/* e to the x, for x <= 0, to about 1e-7 (Cephes' expf). */
+INLINE floats exponential(floats x) {
+    x = larger(x, splat(-87.0f));
+    ints n = __builtin_convertvector(x * 1.44269504f - 0.5f, ints);
+    floats m = __builtin_convertvector(n, floats), r = x - m * 0.693359375f - m * -2.12194440e-4f;
+    floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return (p * r * r + r + 1.0f) * (floats)((n + 127) << 23);
+}
+
+INLINE floats from_bf16(const void *from) {
+    halves x;
+    memcpy(&x, from, sizeof x);
+    return (floats)(__builtin_convertvector(x, bits) << 16);
+}
+
+/* IEEE half precision, which a multiplication by a power of two turns into single precision and back. */
+INLINE floats from_half(const void *from) {
+#if defined(__AVX512F__)
+    return (floats)_mm512_cvtph_ps(_mm256_loadu_si256(from));
+#else
+    halves x;
+    memcpy(&x, from, sizeof x);
+    bits wide = __builtin_convertvector(x, bits);
+    return (floats)((bits)((floats)((wide & 0x7fff) << 13) * 0x1p112f) | (wide & 0x8000) << 16);
+#endif
+}
+
+INLINE uint16_t to_half(float x) {
+    union {
+        float real;
+        uint32_t bits;
+    } raw = {x}, scaled = {fminf(fabsf(x), 65504.0f) * 0x1p-112f};
+    uint32_t rounded = scaled.bits + 0xfff + (scaled.bits >> 13 & 1);
+    return (uint16_t)(raw.bits >> 16 & 0x8000) | (uint16_t)(rounded >> 13);
+}
+
+/* ---- matrices: a tile is some panels times some tokens ---- */
+
+/* Sixteen rows' sums in two parts each, which the instructions leave side by side: rows 0 to 7, rows 8 to 15. */
+typedef struct {
+    ints low, high;
+} Sums;
+
+/* Adds the products of four columns of a panel with four activations of a token. */
+INLINE void add_quads(Sums *sums, const int8_t *weight, const int16_t *quad) {
+    int64_t four;
+    memcpy(&four, quad, sizeof four);
+#if defined(__AVX512BW__)
+    __m512i input = _mm512_set1_epi64(four);
+    __m512i low = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)weight));
+    __m512i high = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)(weight + 32)));
+#if defined(__AVX512VNNI__)
+    sums->low = (ints)_mm512_dpwssd_epi32((__m512i)sums->low, low, input);
+    sums->high = (ints)_mm512_dpwssd_epi32((__m512i)sums->high, high, input);
+#else
+    sums->low += (ints)_mm512_madd_epi16(low, input);
+    sums->high += (ints)_mm512_madd_epi16(high, input);
+#endif
+#elif defined(__AVX2__)
+    union {
+        Sums all;
+        __m256i rows[4];
+    } out = {*sums};
+    for (int i = 0; i < 4; i++) {
+        __m256i four_rows = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(weight + 16 * i)));
+        out.rows[i] = _mm256_add_epi32(out.rows[i], _mm256_madd_epi16(four_rows, _mm256_set1_epi64x(four)));
+    }
+    *sums = out.all;
+#else
+    for (int i = 0; i < 16; i++) {
+        sums->low[i] += weight[2 * i] * quad[i % 2 * 2] + weight[2 * i + 1] * quad[i % 2 * 2 + 1];
+        sums->high[i] += weight[32 + 2 * i] * quad[i % 2 * 2] + weight[33 + 2 * i] * quad[i % 2 * 2 + 1];
+    }
+#endif
+}
+
+INLINE floats in_rows(Sums sums) {
+    return __builtin_convertvector(
+        __builtin_shufflevector(sums.low, sums.high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+            __builtin_shufflevector(sums.low, sums.high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+        floats);
+}
+
+/* Shapes of tiles: what the registers hold. */
+#if defined(__AVX512F__)
+#define WIDE_TOKENS 8
+#define NARROW_PANELS 4
+#else
+#define WIDE_TOKENS 2
+#define NARROW_PANELS 2
+#endif
+#define GRAIN 4 /* panels that a thread takes at once */
+
+typedef struct {
+    const Linear *linear;
+    const float *input;       /* [tokens][columns] */
+    const int16_t *quantised; /* the same, where weights are int8 */
+    const int8_t *planes;     /* the same for matrix units, see `split` */
+    const float *scale;       /* [tokens] */
+    float *output;            /* [tokens][rows] */
+    int32_t tokens, kind, adds;
+} Product;
+
+static __attribute__((noinline)) void put(const Product *p, int panel, int token, floats value) {
+    const Linear *linear = p->linear;
+    int row = panel * PANEL, count = linear->rows - row;
+    float *to = p->output + (size_t)token * linear->rows + row, tail[PANEL] = {0};
+    if (count >= PANEL) {
+        value += linear->bias ? load(linear->bias + row) : splat(0);
+        store(to, p->adds ? load(to) + value : value);
+        return;
+    }
+    store(tail, value);
+    for (int i = 0; i < count; i++)
+        to[i] = tail[i] + (linear->bias ? linear->bias[row + i] : 0) + (p->adds ? to[i] : 0);
+}
+
+INLINE void int8_tile(const Product *p, int panel, int panels, int token, int tokens) {
+    const Linear *linear = p->linear;
+    size_t columns = (size_t)linear->columns;
+    const int8_t *weight = (const int8_t *)linear->weight + (size_t)panel * PANEL * columns;
+    const int16_t *input = p->quantised + (size_t)token * columns;
+    Sums sums[NARROW_PANELS * WIDE_TOKENS] = {0};
+    for (size_t column = 0; column < columns; column += 4)
+        for (int i = 0; i < panels; i++)
+            for (int j = 0; j < tokens; j++)
+                add_quads(&sums[i * tokens + j], weight + (i * columns + column) * PANEL, input + j * columns + column);
+    for (int i = 0; i < panels; i++)
+        for (int j = 0; j < tokens; j++) {
+            floats scale = load(linear->scale + (panel + i) * PANEL) * p->scale[token + j];
+            put(p, panel + i, token + j, in_rows(sums[i * tokens + j]) * scale);
+        }
+}
+
+INLINE void float_tile(const Product *p, int panel, int panels, int token, int tokens, int kind) {
+    size_t columns = (size_t)p->linear->columns, size = kind == FP32 ? 4 : 2;
+    const char *weight = (const char *)p->linear->weight + (size_t)panel * PANEL * columns * size;
+    const float *input = p->input + (size_t)token * columns;
+    floats sums[NARROW_PANELS * WIDE_TOKENS] = {0};
+    for (size_t column = 0; column < columns; column++)
+        for (int i = 0; i < panels; i++) {
+            const char *from = weight + (i * columns + column) * PANEL * size;
+            floats values = kind == FP32 ? load((const float *)from) : from_bf16(from);
+            for (int j = 0; j < tokens; j++)
+                sums[i * tokens + j] += values * input[j * columns + column];
+        }
+    for (int i = 0; i < panels; i++)
+        for (int j = 0; j < tokens; j++)
+            put(p, panel + i, token + j, sums[i * tokens + j]);
+}
+
+INLINE void tile(const Product *p, int panel, int panels, int token, int tokens) {
+    if (p->kind == INT8)
+        int8_tile(p, panel, panels, token, tokens);
+    else if (p->kind == BF16)
+        float_tile(p, panel, panels, token, tokens, BF16);
+    else
+        float_tile(p, panel, panels, token, tokens, FP32);
+}
+
+/* ---- matrix units, which multiply int8 by int8: an activation is split into 256 * high + low ---- */
+
+#define FEW_TOKENS 4 /* up to here reading the weights takes longer than vector instructions need */
+#define SLACK 16     /* tokens after the last one that may be read */
+
+/* Puts a token where a tile finds it: [tokens / 8][columns / 64][8][2][64], low and high by turns. */
+INLINE void split(const int16_t *from, int8_t *planes, int token, int columns) {
+    int8_t *to = planes + (size_t)(token / 8 * 8) * 2 * columns + token % 8 * 128;
+    for (int column = 0; column < columns; column += 64, to += 1024)
+        for (int i = 0; i < 64; i++) {
+            int16_t value = from[column + i];
+            to[i] = (int8_t)value;
+            to[64 + i] = (int8_t)((value - (int8_t)value) >> 8);
+        }
+}
+
+INLINE int has_planes(int tokens, int columns, int kind) {
+#if defined(__AMX_INT8__)
+    return kind == INT8 && tokens > FEW_TOKENS && columns % 64 == 0;
+#else
+    return (void)tokens, (void)columns, (void)kind, 0;
+#endif
+}
+
+#if defined(__AMX_INT8__)
+#define FEATURE_REQUEST 0x1023 /* ARCH_REQ_XCOMP_PERM of XTILEDATA, arch_prctl(2) */
+#define TILE_DATA 18
+
+#define AHEAD 4096 /* bytes: tiles are loaded too seldom for the processor to see what comes next */
+
+typedef struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} TileShapes;
+
+static const TileShapes SHAPES = {.palette = 1,
+                                  .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                                  .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+
+/* The intrinsic of GCC 12 tells the compiler of 8 bytes of the 64 only. */
+INLINE void configure_tiles(void) { __asm__ volatile("ldtilecfg %0" : : "m"(SHAPES)); }
+
+/* Puts what a tile of sums holds: 8 tokens, low and high by turns, times a panel. */
+INLINE void put_tokens(const Product *p, int panel, int token, const int32_t (*sums)[PANEL]) {
+    floats scale = load(p->linear->scale + panel * PANEL);
+    for (int i = 0; i < 8 && token + i < p->tokens; i++) {
+        bits low, high;
+        memcpy(&low, sums[2 * i], sizeof low);
+        memcpy(&high, sums[2 * i + 1], sizeof high);
+        put(p, panel, token + i, __builtin_convertvector((ints)(low + (high << 8)), floats) * (scale * p->scale[token + i]));
+    }
+}
+
+INLINE void fetch_tile(const int8_t *from) {
+    for (int line = 0; line < 16; line++)
+        _mm_prefetch((const char *)from + 64 * line, _MM_HINT_T0);
+}
+
+/* The sums are tiles 4 to 7. */
+INLINE void clear_sums(void) {
+    _tile_zero(4);
+    _tile_zero(5);
+    _tile_zero(6);
+    _tile_zero(7);
+}
+
+INLINE void store_sums(int32_t (*sums)[16][PANEL]) {
+    _tile_stored(4, sums[0], 64);
+    _tile_stored(5, sums[1], 64);
+    _tile_stored(6, sums[2], 64);
+    _tile_stored(7, sums[3], 64);
+}
+
+/* 16 tokens times two panels. */
+INLINE void square_of_tiles(const Product *p, int panel, int token) {
+    int32_t sums[4][16][PANEL];
+    size_t columns = (size_t)p->linear->columns, next = PANEL * columns;
+    const int8_t *weight = (const int8_t *)p->linear->weight + (size_t)panel * next;
+    const int8_t *input = p->planes + (size_t)token * 2 * columns;
+    clear_sums();
+    for (size_t column = 0; column < columns; column += 64) {
+        _tile_loadd(0, input + column * 16, 64);
+        _tile_loadd(1, input + 16 * columns + column * 16, 64);
+        _tile_loadd(2, weight + column * PANEL, 64);
+        _tile_loadd(3, weight + next + column * PANEL, 64);
+        _tile_dpbssd(4, 0, 2);
+        _tile_dpbssd(5, 1, 2);
+        _tile_dpbssd(6, 0, 3);
+        _tile_dpbssd(7, 1, 3);
+    }
+    store_sums(sums);
+    for (int i = 0; i < 4; i++)
+        put_tokens(p, panel + i / 2, token + i % 2 * 8, sums[i]);
+}
+
+/* 8 tokens times four panels. */
+INLINE void row_of_tiles(const Product *p, int panel, int token) {
+    int32_t sums[4][16][PANEL];
+    size_t columns = (size_t)p->linear->columns, next = PANEL * columns;
+    const int8_t *weight = (const int8_t *)p->linear->weight + (size_t)panel * next;
+    const int8_t *input = p->planes + (size_t)token * 2 * columns;
+    clear_sums();
+    for (size_t column = 0; column < columns; column += 64) {
+        for (int i = 0; i < 4; i++)
+            fetch_tile(weight + i * next + column * PANEL + AHEAD);
+        _tile_loadd(0, input + column * 16, 64);
+        _tile_loadd(1, weight + column * PANEL, 64);
+        _tile_loadd(2, weight + next + column * PANEL, 64);
+        _tile_dpbssd(4, 0, 1);
+        _tile_dpbssd(5, 0, 2);
+        _tile_loadd(1, weight + 2 * next + column * PANEL, 64);
+        _tile_loadd(2, weight + 3 * next + column * PANEL, 64);
+        _tile_dpbssd(6, 0, 1);
+        _tile_dpbssd(7, 0, 2);
+    }
+    store_sums(sums);
+    for (int i = 0; i < 4; i++)
+        put_tokens(p, panel + i, token, sums[i]);
+}
+
+/* What the matrix units take of some panels: tokens from the first on; how many. */
+static int multiply_tiles(const Product *p, int begin, int end) {
+    int token = 0;
+    if (!p->planes || (end - begin) % GRAIN)
+        return 0;
+    configure_tiles();
+    for (; p->tokens - token > 8; token += 16)
+        for (int panel = begin; panel < end; panel += 2)
+            square_of_tiles(p, panel, token);
+    for (; p->tokens - token > FEW_TOKENS; token += 8)
+        for (int panel = begin; panel < end; panel += 4)
+            row_of_tiles(p, panel, token);
+    _tile_release();
+    return token < p->tokens ? token : p->tokens;
+}
+
+/* Whether the system lets us: 0 if so. */
+int prepare_processor(void) { return (int)syscall(SYS_arch_prctl, FEATURE_REQUEST, TILE_DATA); }
+#else
+INLINE int multiply_tiles(const Product *p, int begin, int end) { return (void)p, (void)begin, (void)end, 0; }
+
+int prepare_processor(void) { return 0; }
+#endif
+
+/* All panels from `begin` to `end` for one tile of tokens; the shapes are constants for the compiler. */
+INLINE void strip(const Product *p, int begin, int end, int panels, int token, int tokens) {
+    int panel = begin;
+    for (; panel + panels <= end; panel += panels)
+        tile(p, panel, panels, token, tokens);
+    for (; panels > 1 && panel < end; panel++)
+        tile(p, panel, 1, token, tokens);
+}
+
+static void multiply_panels(const void *context, int begin, int end) {
+    const Product *p = context;
+    int token = multiply_tiles(p, begin, end);
+    for (; token + WIDE_TOKENS <= p->tokens; token += WIDE_TOKENS)
+        strip(p, begin, end, 1, token, WIDE_TOKENS);
+    for (; WIDE_TOKENS > 4 && token + 4 <= p->tokens; token += 4)
+        strip(p, begin, end, 2, token, 4);
+    for (; WIDE_TOKENS > 2 && token + 2 <= p->tokens; token += 2)
+        strip(p, begin, end, 2, token, 2);
+    for (; token < p->tokens; token++)
+        strip(p, begin, end, NARROW_PANELS, token, 1);
+}
+
+static void multiply(Pool *pool, const Product *p) {
+    parallel(pool, multiply_panels, p, (p->linear->rows + PANEL - 1) / PANEL, GRAIN);
+}
+
+/* ---- the steps between the matrices: each is a job over tokens ---- */
+
+typedef struct {
+    const Model *model;
+    const Batch *batch;
+    const Layer *layer;
+    const float *weight; /* of the norm */
+    float *hidden;       /* [tokens][hidden] */
+    float *wide;         /* [tokens][outputs of a matrix] */
+    float *input;        /* [tokens][inputs of a matrix] */
+    int16_t *quantised;
+    int8_t *planes;
+    float *scale;
+    float *angles;                /* [tokens][head_dim]: cosines, then sines */
+    int32_t tokens;               /* that the next matrix takes */
+    int32_t index, limit, chosen; /* of the layer; of the next matrix; whether only wanted tokens are normed */
+} Step;
+
+static int at_most(const Model *m) {
+    int attended = m->heads * m->head_dim, most = m->hidden > m->intermediate ? m->hidden : m->intermediate;
+    return attended > most ? attended : most;
+}
+
+/* Makes a token's activations what the next matrix takes. */
+INLINE void prepare(const Step *s, int token, int columns) {
+    if (s->model->kind != INT8)
+        return;
+    const float *from = s->input + (size_t)token * columns;
+    int16_t *to = s->quantised + (size_t)token * columns;
+    float most = 0;
+    for (int i = 0; i < columns; i++)
+        most = fabsf(from[i]) > most ? fabsf(from[i]) : most;
+    float inverse = most > 0 ? (float)s->limit / most : 0;
+    for (int i = 0; i < columns; i++)
+        to[i] = (int16_t)lrintf(from[i] * inverse);
+    s->scale[token] = most / (float)s->limit;
+    if (has_planes(s->tokens, columns, INT8))
+        split(to, s->planes, token, columns);
+}
+
+INLINE void rms_norm(const float *from, float *to, const float *weight, int size, float epsilon) {
+    float squares[16] = {0}, sum = 0;
+    for (int i = 0; i < size; i++)
+        squares[i % 16] += from[i] * from[i];
+    for (int i = 0; i < 16; i++)
+        sum += squares[i];
+    float factor = 1 / sqrtf(sum / (float)size + epsilon);
+    for (int i = 0; i < size; i++)
+        to[i] = from[i] * factor * weight[i];
+}
+
+static void embed(const void *context, int begin, int end) {
+    const Step *s = context;
+    const Model *m = s->model;
+    for (int token = begin; token < end; token++) {
+        float *to = s->hidden + (size_t)token * m->hidden;
+        size_t id = (size_t)s->batch->ids[token], lane = id % PANEL, start = (id - lane) * (size_t)m->hidden;
+        for (int i = 0; i < m->hidden; i++) {
+            size_t plain = start + (size_t)i * PANEL + lane, fourth = start + (size_t)(i / 4 * 64 + i % 4) + lane * 4;
+            if (m->kind == INT8)
+                to[i] = ((const int8_t *)m->embedding)[fourth] * m->embedding_scale[id];
+            else if (m->kind == FP32)
+                to[i] = ((const float *)m->embedding)[plain];
+            else {
+                union {
+                    uint32_t bits;
+                    float real;
+                } raw = {(uint32_t)((const uint16_t *)m->embedding)[plain] << 16};
+                to[i] = raw.real;
+            }
+        }
+    }
+}
+
+static void norm(const void *context, int begin, int end) {
+    const Step *s = context;
+    int size = s->model->hidden;
+    for (int token = begin; token < end; token++) {
+        int from = s->chosen ? s->batch->wanted[token] : token;
+        rms_norm(s->hidden + (size_t)from * size, s->input + (size_t)token * size, s->weight, size, s->model->epsilon);
+        prepare(s, token, size);
+    }
+}
+
+/* Where a block of the cache holds what a layer's key-value head has; `values` 0 is the keys. */
+INLINE char *cached(const Step *s, int row, int block, int values, int head) {
+    const Model *m = s->model;
+    size_t number = (size_t)s->batch->blocks[(size_t)row * s->batch->block_stride + block];
+    size_t index = ((number * m->layer_count + s->index) * 2 + values) * m->kv_heads + head;
+    return (char *)s->batch->cache + index * BLOCK * m->head_dim * (m->kind == FP32 ? 4 : 2);
+}
+
+INLINE void keep(char *to, size_t index, float value, int exact) {
+    if (exact)
+        ((float *)to)[index] = value;
+    else
+        ((uint16_t *)to)[index] = to_half(value);
+}
+
+/* Cosines and sines of a token's position, which all layers and heads turn by (arXiv:2104.09864). */
+static void measure_angles(const void *context, int begin, int end) {
+    const Step *s = context;
+    int half = s->model->head_dim / 2;
+    for (int token = begin; token < end; token++)
+        for (int i = 0; i < half; i++) {
+            float angle = (float)s->batch->positions[token] * s->model->frequencies[i];
+            s->angles[(size_t)token * 2 * half + i] = cosf(angle);
+            s->angles[(size_t)token * 2 * half + half + i] = sinf(angle);
+        }
+}
+
+INLINE void rotate(float *head, const float *angles, int half) {
+    for (int i = 0; i < half; i++) {
+        float cosine = angles[i], sine = angles[half + i], first = head[i], second = head[half + i];
+        head[i] = first * cosine - second * sine;
+        head[half + i] = second * cosine + first * sine;
+    }
+}
+
+/* Rotates queries and keys, and puts keys and values into the cache. */
+static void remember(const void *context, int begin, int end) {
+    const Step *s = context;
+    const Model *m = s->model;
+    const Batch *b = s->batch;
+    int size = m->head_dim, exact = m->kind == FP32;
+    for (int token = begin; token < end; token++) {
+        float *heads = s->wide + (size_t)token * (m->heads + 2 * m->kv_heads) * size;
+        const float *values = heads + (size_t)(m->heads + m->kv_heads) * size;
+        int position = b->positions[token], block = position / BLOCK, slot = position % BLOCK;
+        for (int i = 0; i < m->heads + m->kv_heads; i++) {
+            const float *weight = i < m->heads ? s->layer->query_norm : s->layer->key_norm;
+            if (weight)
+                rms_norm(heads + i * size, heads + i * size, weight, size, m->epsilon);
+            rotate(heads + i * size, s->angles + (size_t)token * size, size / 2);
+        }
+        for (int head = 0; head < m->kv_heads; head++) {
+            char *keys = cached(s, b->rows[token], block, 0, head), *kept = cached(s, b->rows[token], block, 1, head);
+            for (int i = 0; i < size; i++) {
+                keep(keys, (size_t)(i * BLOCK + slot), heads[(m->heads + head) * size + i], exact);
+                keep(kept, (size_t)(slot * size + i), values[head * size + i], exact);
+            }
+        }
+    }
+}
+
+INLINE floats sixteen(const char *from, size_t index, int exact) {
+    return exact ? load((const float *)from + index) : from_half((const uint16_t *)from + index);
+}
+
+/* Attention of a token's query heads that share a key-value head, block after block (online softmax,
+ * arXiv:1805.02867). */
+INLINE void attend_one(const Step *s, int token, int head, int exact) {
+    const Model *m = s->model;
+    const Batch *b = s->batch;
+    int size = m->head_dim, group = m->heads / m->kv_heads, last = b->positions[token];
+    const float *queries = s->wide + ((size_t)token * (m->heads + 2 * m->kv_heads) + (size_t)head * group) * size;
+    float *out = s->input + ((size_t)token * m->heads + (size_t)head * group) * size;
+    float most[group], sum[group], factor = 1 / sqrtf((float)size);
+    floats scores[group];
+    memset(out, 0, sizeof(float) * (size_t)(group * size));
+    for (int i = 0; i < group; i++)
+        most[i] = -INFINITY, sum[i] = 0;
+    const ints slots = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int block = 0; block * BLOCK <= last; block++) {
+        const char *keys = cached(s, b->rows[token], block, 0, head), *values = cached(s, b->rows[token], block, 1, head);
+        for (int i = 0; i < group; i++)
+            scores[i] = splat(0);
+        for (int d = 0; d < size; d++) {
+            floats key = sixteen(keys, (size_t)d * BLOCK, exact);
+            for (int i = 0; i < group; i++)
+                scores[i] += key * queries[i * size + d];
+        }
+        for (int i = 0; i < group; i++) {
+            floats score = choose(slots + block * BLOCK <= last, scores[i] * factor, splat(-INFINITY));
+            float highest = largest(score), peak = highest > most[i] ? highest : most[i];
+            float fade = expf(most[i] - peak);
+            scores[i] = choose(slots + block * BLOCK <= last, exponential(score - peak), splat(0));
+            sum[i] = sum[i] * fade + total(scores[i]);
+            most[i] = peak;
+            for (int d = 0; d < size; d += 16) {
+                floats mixed = load(out + i * size + d) * fade;
+                for (int slot = 0; slot < BLOCK && block * BLOCK + slot <= last; slot++)
+                    mixed += sixteen(values, (size_t)(slot * size + d), exact) * scores[i][slot];
+                store(out + i * size + d, mixed);
+            }
+        }
+    }
+    for (int i = 0; i < group; i++)
+        for (int d = 0; d < size; d++)
+            out[i * size + d] /= sum[i];
+}
+
+static void attend(const void *context, int begin, int end) {
+    const Step *s = context;
+    for (int i = begin; i < end; i++)
+        if (s->model->kind == FP32)
+            attend_one(s, i / s->model->kv_heads, i % s->model->kv_heads, 1);
+        else
+            attend_one(s, i / s->model->kv_heads, i % s->model->kv_heads, 0);
+}
+
+static void quantise(const void *context, int begin, int end) {
+    const Step *s = context;
+    for (int token = begin; token < end; token++)
+        prepare(s, token, s->model->heads * s->model->head_dim);
+}
+
+/* silu(gate) * up */
+static void activate(const void *context, int begin, int end) {
+    const Step *s = context;
+    int size = s->model->intermediate;
+    for (int token = begin; token < end; token++) {
+        const float *gate = s->wide + (size_t)token * 2 * size, *up = gate + size;
+        float *to = s->input + (size_t)token * size;
+        for (int i = 0; i < size; i += 16) {
+            floats x = load(gate + i), e = exponential(-magnitude(x));
+            store(to + i, x * choose(x < 0, e, splat(1)) / (1 + e) * load(up + i));
+        }
+        prepare(s, token, size);
+    }
+}
+
+/* ---- the whole ---- */
+
+static void linear(const Step *s, const Linear *matrix, float *output, int adds) {
+    const int8_t *planes = has_planes(s->tokens, matrix->columns, s->model->kind) ? s->planes : NULL;
+    Product product = {matrix, s->input, s->quantised, planes, s->scale, output, s->tokens, s->model->kind, adds};
+    multiply(s->model->pool, &product);
+}
+
+static void run_layer(Step *s) {
+    Pool *pool = s->model->pool;
+    const Layer *layer = s->layer;
+    int tokens = s->batch->tokens;
+    s->weight = layer->attention_norm, s->limit = layer->qkv.limit;
+    parallel(pool, norm, s, tokens, 1);
+    linear(s, &layer->qkv, s->wide, 0);
+    parallel(pool, remember, s, tokens, 1);
+    parallel(pool, attend, s, tokens * s->model->kv_heads, 1);
+    s->limit = layer->out.limit;
+    parallel(pool, quantise, s, tokens, 1);
+    linear(s, &layer->out, s->hidden, 1);
+    s->weight = layer->mlp_norm, s->limit = layer->gate_up.limit;
+    parallel(pool, norm, s, tokens, 1);
+    linear(s, &layer->gate_up, s->wide, 0);
+    s->limit = layer->down.limit;
+    parallel(pool, activate, s, tokens, 1);
+    linear(s, &layer->down, s->hidden, 1);
+}
+
+static void *carve(char **from, size_t bytes) {
+    void *start = *from;
+    *from += (bytes + 63) / 64 * 64;
+    return start;
+}
+
+/* Gives a step its parts of some memory to work in; where that ends. */
+static char *lay_out(Step *s, const Model *m, size_t n, char *scratch) {
+    size_t most = (size_t)at_most(m), qkv = (size_t)(m->heads + 2 * m->kv_heads) * m->head_dim;
+    size_t wide = 2 * (size_t)m->intermediate > qkv ? 2 * (size_t)m->intermediate : qkv;
+    s->hidden = carve(&scratch, 4 * n * m->hidden);
+    s->wide = carve(&scratch, 4 * n * wide);
+    s->input = carve(&scratch, 4 * n * most);
+    s->quantised = carve(&scratch, 2 * n * most);
+    s->planes = carve(&scratch, 2 * (n + SLACK) * most);
+    s->scale = carve(&scratch, 4 * n);
+    s->angles = carve(&scratch, 4 * n * m->head_dim);
+    return scratch;
+}
+
+/* Bytes that a batch of so many tokens needs to work in. */
+size_t scratch_bytes(const Model *m, int tokens) {
+    Step nowhere;
+    return (size_t)(uintptr_t)lay_out(&nowhere, m, (size_t)tokens, NULL);
+}
+
+/* Runs a batch: fills its part of the cache, and `logits`. */
+void forward(const Model *m, const Batch *b) {
+    Step s = {.model = m, .batch = b, .tokens = b->tokens};
+    lay_out(&s, m, (size_t)b->tokens, b->scratch);
+    set_awake(m->pool, 1);
+    parallel(m->pool, embed, &s, b->tokens, 8);
+    parallel(m->pool, measure_angles, &s, b->tokens, 8);
+    for (s.index = 0; s.index < m->layer_count; s.index++) {
+        s.layer = m->layers + s.index;
+        run_layer(&s);
+    }
+    s.weight = m->norm, s.limit = m->head.limit, s.chosen = 1, s.tokens = b->outputs;
+    parallel(m->pool, norm, &s, b->outputs, 1);
+    linear(&s, &m->head, b->logits, 0);
+    set_awake(m->pool, 0);
+}
+
+/* One int8 matrix alone, for tests and measurements: output[tokens][rows] = input[tokens][columns] x weight. */
+void multiply_once(Pool *pool, const Linear *matrix, const int16_t *input, const float *scale, float *output, int tokens) {
+    size_t columns = (size_t)matrix->columns;
+    int8_t *planes = has_planes(tokens, matrix->columns, INT8) ? calloc((size_t)(tokens + SLACK), 2 * columns) : NULL;
+    for (int token = 0; planes && token < tokens; token++)
+        split(input + token * columns, planes, token, matrix->columns);
+    Product product = {matrix, NULL, input, planes, scale, output, tokens, INT8, 0};
+    set_awake(pool, 1);
+    multiply(pool, &product);
+    set_awake(pool, 0);
+    free(planes);
+}

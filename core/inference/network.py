@@ -1,0 +1,40 @@
+"""What runs a model: the lean decoder, or transformers' own forward for everything else."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from core.inference.scheduler import Step
+
+
+class Network(Protocol):
+    """Its keys and values fill `blocks` at most; with `shares_blocks`, what stands in one serves whoever holds it."""
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def context(self) -> int:
+        """Tokens that it was made for."""
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def shares_blocks(self) -> bool: ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """How the weights are held."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """What it reads for a token."""
+
+    @property
+    def path(self) -> str:
+        """What computes, in a few words for the operator."""
+
+    def run(self, step: Step) -> Tensor:
+        """Runs a step: logits, float32 [outputs of the chunks, vocabulary]."""

@@ -1,0 +1,47 @@
+"""What the core's tests build on: a store in memory, a clock that stands still, people who write."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+
+import pytest
+
+from core.clock import ManualClock
+from core.messages import ConversationKey, Kind, Message, Person
+from core.prompt import Persona
+from core.store import Store, open_store
+
+Write = Callable[..., Message]
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with open_store("sqlite://") as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def persona() -> Persona:
+    return Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
+
+
+@pytest.fixture
+def write(clock: ManualClock) -> Write:
+    """`write("hello", who="ann", chat="c1")`: a message nobody has seen before."""
+    numbers = count(1)
+
+    def message(text: str, *, who: str = "ann", chat: str = "", key: str = "") -> Message:
+        return Message(
+            event_keys=(key or f"test:{next(numbers)}",),
+            conversation=ConversationKey(platform="test", workspace="w", chat=chat or who),
+            sender=Person(platform="test", workspace="w", id=who),
+            text=text,
+            sent_at=clock.now(),
+            kind=Kind.PRIVATE,
+        )
+
+    return message

@@ -1,0 +1,58 @@
+"""The tiny model, and a server of it that tests without a hold on the model share."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from core.inference.generic import GenericNetwork, open_generic
+from core.inference.loader import LoadedModel, LoadOptions, Precision, load_model
+from tests.core.inference.serving import Running, Steered, serving
+from tests.core.inference.tiny import write_tiny_model
+
+QWEN = Path(__file__).parents[3].parent / "shared/qwen2.5-tokenizer"
+
+
+torch.set_num_threads(1)  # for models this small a second thread only waits for its core
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> LoadedModel:
+    loaded = load_model(str(tiny_folder), tiny_folder, LoadOptions(precision=Precision.FP32))
+    return replace(loaded, network=Steered(loaded.network))
+
+
+@pytest.fixture(scope="session")
+def tiny_generic(tiny: LoadedModel, tiny_folder: Path) -> LoadedModel:
+    """The same model, run by transformers."""
+    config = json.loads((tiny_folder / "config.json").read_text())
+    return replace(tiny, network=open_generic(tiny_folder, config, torch.float32))
+
+
+@pytest.fixture(scope="session")
+def oracle(tiny_generic: LoadedModel) -> PreTrainedModel:
+    """Transformers' own model of the tiny weights."""
+    assert isinstance(tiny_generic.network, GenericNetwork)
+    return tiny_generic.network.model
+
+
+@pytest.fixture(scope="session")
+def server(tiny: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with serving(tiny, tmp_path_factory.mktemp("server") / "s") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def qwen() -> Path:
+    if not QWEN.exists():
+        pytest.skip("the Qwen2.5 tokenizer is not beside the checkout")
+    return QWEN

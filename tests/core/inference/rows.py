@@ -1,0 +1,69 @@
+"""Sequences run to their end on a loop of their own, without a server."""
+
+from collections.abc import Callable
+from collections.abc import Sequence as Rows
+from itertools import count
+
+from torch import Tensor
+
+from core.clock import ManualClock
+from core.inference.detokenise import TextStream
+from core.inference.loader import LoadedModel
+from core.inference.loop import Loop
+from core.inference.network import Network
+from core.inference.prefix import PrefixCache
+from core.inference.runner import Runner
+from core.inference.scheduler import Limits, Scheduler
+from core.inference.sequence import Job, Output, Sampling, Sequence
+
+numbers = count()
+
+
+def sequence(
+    prompt: Rows[int], sampling: Sampling | None = None, *, max_tokens: int = 40, user: str = "", shared: int = 0
+) -> Sequence:
+    job = Job(
+        id=str(next(numbers)),
+        user=user,
+        prompt=tuple(prompt),
+        max_tokens=max_tokens,
+        sampling=sampling or Sampling(),
+        seed=3,
+        shared=shared,
+    )
+    return Sequence(job=job, text=TextStream())
+
+
+class Rig:
+    """A loop over a network. It runs on the caller's thread, until all that was submitted has ended."""
+
+    def __init__(self, model: LoadedModel, limits: Limits | None = None, *, reuse: bool = True) -> None:
+        network: Network = model.network
+        self.cache = PrefixCache(min(network.blocks, 1000), reuse=reuse and network.shares_blocks)
+        self._scheduler = Scheduler(limits or Limits(guess_within=4 * network.shares_blocks), self.cache)
+        runner = Runner(network, model.allowed)
+        self.loop = Loop(runner, self._scheduler, model.vocabulary, model.ends, ManualClock())
+
+    def run(self, *sequences: Sequence, on_output: Callable[[Sequence], object] = lambda _: None) -> None:
+        """Runs sequences together; `on_output` is called with each one that has got a token."""
+        for each in sequences:
+            self.submit(each, on_output)
+        while self.loop.step():
+            pass
+
+    def submit(self, each: Sequence, on_output: Callable[[Sequence], object] = lambda _: None) -> None:
+        def emit(_: Output) -> None:
+            on_output(each)
+
+        assert self.loop.submit(each, emit)
+
+
+def logits(model: LoadedModel, ids: Rows[int]) -> Tensor:
+    """What a model says comes after some tokens, [vocabulary]."""
+    scheduler = Scheduler(Limits(prefill_tokens=len(ids)), PrefixCache(len(ids), reuse=False))
+    alone = sequence(ids, max_tokens=1)
+    scheduler.add(alone)
+    [row] = model.network.run(scheduler.schedule())
+    scheduler.remove(alone)
+    model.network.run(scheduler.schedule())
+    return row

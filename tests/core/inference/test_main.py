@@ -1,0 +1,77 @@
+"""The program itself: how it starts, answers and ends."""
+
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copytree
+
+import httpx
+import pytest
+
+EX_CONFIG = 78
+
+
+def arguments(*options: object) -> list[str]:
+    return [sys.executable, "-m", "core.inference", *map(str, options)]
+
+
+@contextmanager
+def started(*options: object) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(arguments(*options), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_listening(process: subprocess.Popen[bytes]) -> None:
+    assert process.stderr
+    assert any(b"listening" in line for line in process.stderr)
+
+
+def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
+    """The server answers on a socket only its owner can open, and exits when its standard input ends."""
+    path = tmp_path / "s"
+    with (
+        started("--model", tiny_folder, "--uds", path, "--exit-with-parent") as process,
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client,
+    ):
+        until_listening(process)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        request = {"messages": [{"role": "user", "content": "a canary in the logs"}], "max_tokens": 3}
+        assert client.post("/v1/chat/completions", json=request).json()["usage"]["completion_tokens"] == 3
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait() == 0
+        assert process.stderr
+        assert b"canary" not in process.stderr.read()
+
+
+def test_ends_in_order_when_told_to(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM ends the server with status 0 and takes the socket away; the environment's key is required."""
+    path = tmp_path / "s"
+    monkeypatch.setenv("PARLEY_SERVER_KEY", "secret")
+    with (
+        started("--model", tiny_folder, "--uds", path, "--threads", 1) as process,
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client,
+    ):
+        until_listening(process)
+        assert client.get("/v1/models").status_code == 401
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert not path.exists()
+
+
+def test_what_cannot_work_is_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+    """A damaged model is one line on standard error, no traceback, and status 78."""
+    folder = copytree(tiny_folder, tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    ended = subprocess.run(arguments("--model", folder, "--port", 0), check=False, capture_output=True, text=True)
+    assert ended.returncode == EX_CONFIG
+    assert ended.stderr.count("\n") == 1
+    assert "truncated or corrupt" in ended.stderr

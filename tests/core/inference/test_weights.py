@@ -1,0 +1,90 @@
+"""Quantised weights on disk: made once, checked at every start."""
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from core.errors import ModelDamaged
+from core.inference.shape import Shape, lean_shape
+from core.inference.weights import load_packed
+
+KEPT = "quantised"
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    return copytree(tiny_folder, tmp_path / "model")
+
+
+def shape_of(folder: Path) -> Shape:
+    shape = lean_shape(json.loads((folder / "config.json").read_text()))
+    assert shape
+    return shape
+
+
+def load(folder: Path, keep: Path) -> dict[str, torch.Tensor]:
+    """Copies of the weights: what is mapped would change with its file."""
+    packed = load_packed(folder, shape_of(folder), torch.int8, keep)
+    return {name: tensor.clone() for name, tensor in packed.items()}
+
+
+def kept_file(keep: Path) -> Path:
+    [path] = keep.glob("*.safetensors")
+    return path
+
+
+def test_made_once(folder: Path, tmp_path: Path) -> None:
+    """The second start maps the file of the first and finds the same weights in it."""
+    first = load(folder, tmp_path / KEPT)
+    made = kept_file(tmp_path / KEPT).stat().st_mtime_ns
+    second = load(folder, tmp_path / KEPT)
+    assert kept_file(tmp_path / KEPT).stat().st_mtime_ns == made
+    assert first.keys() == second.keys()
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "unfinished"])
+def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: str) -> None:
+    """A file that is cut short, has one byte changed or was never finished is made anew from the checkpoint."""
+    whole = load(folder, tmp_path / KEPT)
+    path = kept_file(tmp_path / KEPT)
+    content = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "altered":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    else:
+        path.with_suffix(".sha256").unlink()
+        path.write_bytes(content[: len(content) // 2])
+    again = load(folder, tmp_path / KEPT)
+    assert all(again[name].equal(whole[name]) for name in whole)
+    assert path.read_bytes() == content
+
+
+def test_another_checkpoint_takes_the_place_of_the_old(folder: Path, tmp_path: Path) -> None:
+    """When a model's files change, its weights are quantised again, and the old ones do not stay behind."""
+    before = load(folder, tmp_path / KEPT)
+    old = kept_file(tmp_path / KEPT)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: tensor * 2 for name, tensor in weights.items()}, folder / "new")
+    (folder / "new").replace(folder / "model.safetensors")
+    after = load(folder, tmp_path / KEPT)
+    assert kept_file(tmp_path / KEPT) != old
+    assert after["norm"].equal(before["norm"] * 2)
+
+
+@pytest.mark.parametrize(
+    "lost", ["model.norm.weight", "model.layers.1.self_attn.k_proj.weight", "model.embed_tokens.weight"]
+)
+def test_a_checkpoint_that_lacks_a_weight_is_damaged(folder: Path, tmp_path: Path, lost: str) -> None:
+    """Every weight that the shape needs must be there; the file that is missing one is refused."""
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ModelDamaged):
+        load(folder, tmp_path / KEPT)
+    assert not list((tmp_path / KEPT).glob("*.safetensors"))
