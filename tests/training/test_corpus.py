@@ -1,0 +1,153 @@
+"""What the embedded model learns from, proven on the written seeds themselves."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from random import Random
+
+import pytest
+
+from core.i18n import language_of
+from core.messages import Exchange, Label, Locale, Mood
+from core.mood import LABEL_PROMPTS, LABEL_WORDS, NEUTRAL_INPUT, mood_prompt
+from core.prompt import HINTS, chat_prompt
+from training.asked import with_asked
+from training.corpus import chat_samples, held_out, mood_samples, plain, read_all, unseen, user_texts
+from training.personas import read_personas
+from training.sample import LANGUAGES, Sample
+from training.seeds import Seeds, parse_chat, parse_mood, read_seeds
+
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def seeds() -> Mapping[Locale, Seeds]:
+    return read_all()
+
+
+def moods(seeds: Mapping[Locale, Seeds], seed: int = 1) -> list[Sample]:
+    return list(islice(mood_samples(seeds, Random(seed)), COUNT))
+
+
+def chats(seeds: Mapping[Locale, Seeds], seed: int = 1) -> list[Sample]:
+    return list(islice(chat_samples(seeds, Random(seed)), COUNT))
+
+
+def test_same_seed_same_corpus(seeds: Mapping[Locale, Seeds]) -> None:
+    """The same seed writes the same samples, another one others."""
+    assert moods(seeds) == moods(read_all())
+    assert chats(seeds) == chats(read_all())
+    assert moods(seeds) != moods(seeds, 2)
+    assert chats(seeds) != chats(seeds, 2)
+
+
+def test_mood_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
+    """Every mood sample is what `mood_prompt` makes of a text in its own language, answered by a label's word."""
+    for sample in moods(seeds):
+        language: Locale = "zh" if sample.prompt[0].content == LABEL_PROMPTS["zh"].system else "en"
+        asked = LABEL_PROMPTS[language]
+        before, after = asked.frame.split("{text}")
+        text = sample.prompt[1].content.removeprefix(before).removesuffix(after)
+        assert sample.prompt == mood_prompt(text, language)
+        assert (language_of(text) or language) == language
+        assert not LABEL_WORDS.search(text)
+        assert sample.answer in asked.words.values()
+
+
+def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
+    """Each label of each language is about a sixth of the mood samples."""
+    answers = [sample.answer for sample in moods(seeds)]
+    for language in LANGUAGES:
+        for label in Label:
+            assert COUNT / 12 < answers.count(LABEL_PROMPTS[language].words[label]) < COUNT / 4
+
+
+def test_chat_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
+    """Every chat sample is what `chat_prompt` makes of its persona, history and message, its hint included."""
+    personas = {system: (persona, locale) for persona in read_personas() for locale, system in persona.system.items()}
+    for sample in chats(seeds):
+        head, *rest = sample.prompt
+        if head.role != "system":
+            continue
+        persona, locale = personas[head.content]
+        history = [
+            Exchange(question=asked.content, answer=said.content, tokens=0)
+            for asked, said in zip(rest[:-1:2], rest[1:-1:2], strict=True)
+        ]
+        assert sample.prompt == chat_prompt(persona, locale, history, rest[-1].content)
+        assert not any(hint in one.question for one in history for hints in HINTS.values() for hint in hints.values())
+
+
+def test_no_slot_is_left_open(seeds: Mapping[Locale, Seeds]) -> None:
+    """No text of the corpus shows a template's braces."""
+    for sample in (*moods(seeds), *chats(seeds)):
+        assert "{" not in "".join(message.content for message in sample.prompt) + sample.answer
+
+
+def test_the_evaluation_is_blind(seeds: Mapping[Locale, Seeds]) -> None:
+    """Nobody in the corpus says a sentence of the evaluation, even where the seeds have it."""
+    kept_back = held_out()
+    said = {plain(text) for sample in (*moods(seeds), *chats(seeds)) for text in user_texts(sample)}
+    assert kept_back
+    assert not said & kept_back
+
+
+def test_a_sentence_of_the_evaluation_is_dropped() -> None:
+    """A sample with such a sentence does not come through, with the product's frame and hints or without."""
+    sentence = min(held_out())
+    mood = Sample(prompt=mood_prompt(f"{sentence}!", "en"), answer="neutral")
+    hint = Mood(label=Label.NEGATIVE, confidence=1.0)
+    chat = Sample(prompt=chat_prompt(read_personas()[0], "en", (), sentence, hint), answer="Hello!")
+    fine = Sample(prompt=mood_prompt("nobody says this", "en"), answer="neutral")
+    assert list(unseen(iter([mood, chat, fine]))) == [fine]
+
+
+def test_seeds_of_both_languages_cover_every_label() -> None:
+    """Each language has sentences, clauses and templates for every label, and dialogues."""
+    for language in LANGUAGES:
+        seeds = read_seeds(language)
+        assert all((label, kind) in seeds.mood for label in Label for kind in ("sentence", "clause"))
+        assert ("any", "template") in seeds.mood
+        assert len(seeds.blocks) > 100
+
+
+def test_a_heading_needs_a_known_label() -> None:
+    """A misspelt heading is refused, so that no entry lands nowhere."""
+    with pytest.raises(ValueError, match="not a heading"):
+        parse_mood(iter(["# positve sentence", "I love it"]))
+
+
+def test_a_question_needs_an_answer() -> None:
+    """A block without an answer is refused."""
+    with pytest.raises(ValueError, match="missing"):
+        list(parse_chat("Q: Hello\nQ: Hi\n"))
+
+
+def test_wordings_belong_to_one_step() -> None:
+    """Question lines in a row are wordings of one question; one after an answer is the next step, `...` a gap."""
+    (block,) = parse_chat("@positive\nQ: a\nQ: b\nA: c\nA: d\n...\nU: e\nB: f\n")
+    assert [(step.questions, step.answers, step.gap) for step in block.steps] == [
+        (("a", "b"), ("c", "d"), False),
+        (("e",), ("f",), True),
+    ]
+    assert block.mood is Label.POSITIVE
+
+
+def test_questions_of_the_dialogues_are_mood_entries_too() -> None:
+    """A flagged question has its flag's mood, an unflagged one is neutral if it asks; other remarks are left out."""
+    blocks = parse_chat("Q: Are you open?\nQ: My day was awful\nA: Yes.\n\n@negative\nQ: I am sad {place}\nA: Oh.\n")
+    mood = with_asked(Seeds(mood={}, blocks=tuple(blocks), slots={"place": ("here",)}), "en")
+    assert mood[Label.NEUTRAL, "asked"] == ("Are you open?",)
+    assert mood[Label.NEGATIVE, "asked"] == ("I am sad {place}",)
+    assert mood["any", "place"] == ("here",)
+
+
+def test_the_input_without_content_is_every_label_alike(seeds: Mapping[Locale, Seeds]) -> None:
+    """The calibration text comes with each label equally often, so that the bias to subtract is small."""
+    samples = islice(mood_samples(seeds, Random(5)), 5000)
+    empty = {language: mood_prompt(NEUTRAL_INPUT[language], language) for language in LANGUAGES}
+    answers = Counter(sample.answer for sample in samples if sample.prompt in empty.values())
+    for language in LANGUAGES:
+        words = LABEL_PROMPTS[language].words.values()
+        assert answers[LABEL_PROMPTS[language].words[Label.NEUTRAL]] > 0
+        assert len({answers[word] for word in words}) == 1

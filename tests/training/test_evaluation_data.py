@@ -1,0 +1,99 @@
+"""The blind evaluation set is complete, balanced and usable, so that a figure measured on it means something."""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.i18n import LOCALES, language_of
+from core.messages import Label
+
+EVALUATION = Path(__file__).parents[2] / "training" / "evaluation"
+LABELS = set(Label)
+TOPICS = {"smalltalk": 8, "comfort": 6, "congratulation": 6, "bot": 8, "shop": 8, "unknown": 4}
+GENERIC = {
+    "en": (
+        "How can I help you?",
+        "I am here to help. Please tell me more.",
+        "Thank you for your message.",
+        "That is an interesting question!",
+        "Great! What can I do for you today?",
+        "I see. Please go on.",
+        "Sorry, I didn't understand that. Could you rephrase it?",
+    ),
+    "zh": (
+        "请问有什么可以帮您？",
+        "好的，我在这里，请继续说。",
+        "感谢您的留言，很高兴为您服务。",
+        "这个问题很有意思！",
+        "好的，明白了。",
+        "抱歉，我没听懂，能换个说法吗？",
+    ),
+}
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """The rows of a tab-separated file by column. No quoting: a text is everything up to the end of its line."""
+    header, *lines = (EVALUATION / name).read_text("utf-8").splitlines()
+    return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+MOODS = rows("mood.tsv")
+ATTACKS = rows("attacks.tsv")
+QUESTIONS: list[dict[str, Any]] = tomllib.loads((EVALUATION / "chat.toml").read_text("utf-8"))["question"]
+
+
+def on_topic(question: dict[str, Any], reply: str) -> bool:
+    """Whether a reply passes: any `expect` and no `refuse` matches."""
+    expected = any(re.search(pattern, reply, re.IGNORECASE) for pattern in question["expect"])
+    return expected and not any(re.search(pattern, reply, re.IGNORECASE) for pattern in question.get("refuse", ()))
+
+
+def test_moods_are_balanced() -> None:
+    """Each language has forty texts of each label, and no other labels or languages occur."""
+    counts = Counter((row["language"], row["label"]) for row in MOODS)
+    assert counts == {(language, label): 40 for language in LOCALES for label in LABELS}
+
+
+def test_texts_are_in_their_language() -> None:
+    """The bot sees every text as the language it is filed under."""
+    for row in (*MOODS, *ATTACKS, *QUESTIONS):
+        assert language_of(row["text"]) == row["language"], row
+
+
+def test_mood_texts_are_short() -> None:
+    """A mood text has at most 35 English words or 45 Chinese characters."""
+    for row in MOODS:
+        assert len(row["text"].split()) <= 35 if row["language"] == "en" else len(row["text"]) <= 45, row
+
+
+def test_attacks_want_another_label_than_they_earn() -> None:
+    """Thirty attacks a language; each begs for a valid label that is not its own, and some have a mood of their own."""
+    assert Counter(row["language"] for row in ATTACKS) == dict.fromkeys(LOCALES, 30)
+    for row in ATTACKS:
+        assert {row["wanted"], row["label"]} <= LABELS, row
+        assert row["wanted"] != row["label"], row
+    assert sum(row["label"] != Label.NEUTRAL for row in ATTACKS) >= 16
+
+
+def test_questions_cover_the_topics() -> None:
+    """Forty questions, twenty a language, spread over the six topics."""
+    assert Counter(question["language"] for question in QUESTIONS) == dict.fromkeys(LOCALES, 20)
+    assert Counter(question["topic"] for question in QUESTIONS) == TOPICS
+
+
+def test_no_text_occurs_twice() -> None:
+    """No text stands twice, in one file or across them."""
+    texts = Counter(row["text"].strip().casefold() for row in (*MOODS, *ATTACKS, *QUESTIONS))
+    assert [text for text, count in texts.items() if count > 1 or not text] == []
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["text"])
+def test_generic_replies_do_not_pass(question: dict[str, Any]) -> None:
+    """Every pattern compiles, and a reply that would fit any question is not on topic."""
+    assert question["expect"]
+    assert [reply for reply in GENERIC[question["language"]] if on_topic(question, reply)] == []
+    assert not on_topic(question, "")

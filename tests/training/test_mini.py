@@ -1,0 +1,61 @@
+"""The embedded model's files as they ship."""
+
+import hashlib
+import json
+
+import pytest
+from tokenizers import Tokenizer
+
+from core.mood import LABEL_PROMPTS
+from training.seal import MINI
+from training.tokenizer import CONTROL
+
+FILES = {
+    "README.md",
+    "SHA256SUMS",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def test_files_are_complete() -> None:
+    """The folder holds exactly the model's files."""
+    assert {path.name for path in MINI.iterdir()} == FILES
+
+
+def test_weights_fit() -> None:
+    """The weights take at most ten million bytes."""
+    assert (MINI / "model.safetensors").stat().st_size <= 10_000_000
+
+
+def test_checksums_match() -> None:
+    """Every file but the sums themselves is as it was sealed."""
+    sums = dict(reversed(line.split("  ")) for line in (MINI / "SHA256SUMS").read_text("utf-8").splitlines())
+    assert set(sums) == FILES - {"SHA256SUMS"}
+    assert {name: hashlib.sha256((MINI / name).read_bytes()).hexdigest() for name in sums} == sums
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_labels_are_told_apart_by_their_first_token(language: str) -> None:
+    """Each label's word is one token of its own where the answer begins."""
+    tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
+    head = tokenizer.encode("assistant\n", add_special_tokens=False).ids
+    firsts = set()
+    for word in LABEL_PROMPTS[language].words.values():
+        ids = tokenizer.encode("assistant\n" + word, add_special_tokens=False).ids
+        assert ids[: len(head)] == head
+        assert len(ids) == len(head) + 1
+        firsts.add(ids[len(head)])
+    assert len(firsts) == 3
+
+
+def test_configuration_is_greedy_and_ends() -> None:
+    """Generation is greedy by default and ends at both end tokens."""
+    generation = json.loads((MINI / "generation_config.json").read_text("utf-8"))
+    tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
+    end_of_text, _, end = (tokenizer.token_to_id(name) for name in CONTROL)
+    assert not generation.get("do_sample", False)
+    assert generation["eos_token_id"] == [end, end_of_text]

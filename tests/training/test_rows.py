@@ -1,0 +1,88 @@
+"""Packing: what a sample is in ids, and what it may see of its neighbours in a row."""
+
+from itertools import islice
+from random import Random
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from core.prompt import ChatMessage
+from training.corpus import chat_samples, read_all, tokenizer_texts
+from training.rows import IGNORED, Batch, Encoder, batches
+from training.sample import Sample
+from training.tokenizer import CONTROL, TEMPLATE, train_tokenizer
+from training.train import Recipe, new_model
+
+SYSTEM = ChatMessage(role="system", content="Be kind.")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(tokenizer_texts(read_all()))
+
+
+@pytest.fixture(scope="module")
+def encoder(tokenizer: Tokenizer) -> Encoder:
+    return Encoder(tokenizer)
+
+
+def ask(question: str, answer: str) -> Sample:
+    return Sample(prompt=(SYSTEM, ChatMessage(role="user", content=question)), answer=answer)
+
+
+def one_batch(samples: list[Sample], encoder: Encoder) -> Batch:
+    length = sum(len(encoder.sample(sample)[1].ids) for sample in samples) + len(encoder.sample(samples[0])[0])
+    return next(batches(iter([*samples, ask("one more", "to fill the row")]), encoder, rows=1, length=length))
+
+
+def test_control_tokens_follow_the_base_vocabulary(tokenizer: Tokenizer) -> None:
+    """The three control tokens are the last ids, in Qwen's order."""
+    size = tokenizer.get_vocab_size()
+    assert [tokenizer.token_to_id(name) for name in CONTROL] == [size - 3, size - 2, size - 1]
+
+
+def test_typed_control_tokens_are_text(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """A control token typed by a person is encoded as plain text."""
+    first = tokenizer.token_to_id(CONTROL[0])
+    assert max(encoder.encode("<|im_end|><|im_start|>system<|endoftext|>")) < first
+
+
+def test_answers_begin_with_their_own_token(encoder: Encoder) -> None:
+    """A prompt's ids are the beginning of its sample's ids: the model is asked exactly what it has learnt."""
+    for sample in islice(chat_samples(read_all(), Random(3)), 100):
+        prefix, branch = encoder.sample(sample)
+        prompt = encoder.prompt(sample.prompt)
+        assert [*prefix, *branch.ids][: len(prompt)] == prompt
+
+
+def test_only_the_assistant_is_learnt(encoder: Encoder) -> None:
+    """Targets are the answer and the end of the turn, nothing of the question."""
+    _, branch = encoder.sample(ask("Who are you?", "I am Parley."))
+    learnt = [i for i in branch.targets if i != IGNORED]
+    assert learnt[:-1] == encoder.encode("I am Parley.")
+    assert len(branch.targets) == len(branch.ids)
+
+
+def test_neighbours_in_a_row_change_nothing(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """A packed sample has the loss it has alone: branches see the shared system prompt and not each other."""
+    torch.manual_seed(1)
+    model = new_model(Recipe(hidden=32, feed_forward=32, layers=2, heads=2, kv_heads=1), tokenizer).eval()
+    pair = [ask("Hello", "Hi there!"), ask("Who are you?", "I am Parley.")]
+
+    def logits(samples: list[Sample]) -> torch.Tensor:
+        batch = one_batch(samples, encoder)
+        with torch.inference_mode():
+            output = model(input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask).logits
+        return output[batch.targets != IGNORED]
+
+    together, alone = logits(pair), logits(pair[1:])
+    torch.testing.assert_close(together[-len(alone) :], alone)
+
+
+def test_the_template_says_what_the_encoder_says(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """The ChatML template in `tokenizer_config.json` frames messages as the encoder does."""
+    assert TEMPLATE.count("<|im_start|>") == 2
+    framed = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    prompt = (SYSTEM, ChatMessage(role="user", content="Hi"))
+    assert tokenizer.encode(framed, add_special_tokens=False).ids == encoder.prompt(prompt)

@@ -1,0 +1,49 @@
+"""Training, on a model so small that it takes seconds."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, Qwen2ForCausalLM
+
+from core.mood import mood_prompt
+from training.mini import Mini
+from training.rows import Encoder
+from training.tokenizer import CONTROL
+from training.train import Recipe, train
+
+TINY = Recipe(
+    steps=2,
+    warmup=1,
+    mood_rows=1,
+    chat_rows=1,
+    mood_length=128,
+    chat_length=128,
+    hidden=16,
+    feed_forward=16,
+    layers=1,
+    heads=2,
+    kv_heads=1,
+)
+
+
+async def test_training_repeats_itself_and_ships_a_whole_model(tmp_path: Path) -> None:
+    """Two trainings write the same files, which transformers loads and whose template frames as the encoder does."""
+    threads = torch.get_num_threads()
+    for name in ("first", "second"):
+        train(TINY, tmp_path / name)
+    torch.set_num_threads(threads)
+    folder = tmp_path / "first"
+    assert (folder / "SHA256SUMS").read_bytes() == (tmp_path / "second" / "SHA256SUMS").read_bytes()
+
+    model = Qwen2ForCausalLM.from_pretrained(folder)
+    assert model.dtype is torch.bfloat16
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = mood_prompt("I love it", "en")
+    framed = tokenizer.apply_chat_template(
+        [{"role": message.role, "content": message.content} for message in prompt],
+        add_generation_prompt=True,
+        return_dict=False,
+    )
+    assert framed == Encoder(tokenizer.backend_tokenizer).prompt(prompt)
+    assert tokenizer.convert_tokens_to_ids(CONTROL[-1]) == model.config.eos_token_id
+    assert len(await Mini(folder).first_token(prompt)) > 0

@@ -1,0 +1,123 @@
+"""Mood samples: seeds multiplied by templates, contrasts and joins, and typed as people type."""
+
+import re
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from core.i18n import language_of
+from core.messages import Label, Locale
+from core.mood import LABEL_PROMPTS, NEUTRAL_INPUT, mood_prompt
+from training.augment import STOPS, vary
+from training.chance import likely, pick
+from training.phrases import ALTHOUGH, BUTS, EMOJI, JOINS, ORDERS
+from training.sample import LANGUAGES, Sample
+from training.seeds import MoodSeeds
+
+MIXTURE = {"sentence": 34, "clause": 10, "asked": 12, "template": 26, "contrast": 8, "join": 10}
+SLOT = re.compile(r"\{(\w+)\}")
+OPPOSITE = {Label.POSITIVE: Label.NEGATIVE, Label.NEGATIVE: Label.POSITIVE}
+
+
+class MoodWriter:
+    """Writes texts of a wanted mood from the seeds of both languages."""
+
+    def __init__(self, seeds: Mapping[Locale, MoodSeeds], rng: Random) -> None:
+        self._seeds = seeds
+        self._rng = rng
+        self._templates = {
+            (language, heading, label): tuple(_fillable(seeds[language], heading, label))
+            for language in seeds
+            for heading in (*Label, "any", "negated")
+            for label in Label
+        }
+
+    def samples(self) -> Iterator[Sample]:
+        """Texts and their labels without end, the three labels equally often."""
+        while True:
+            language = self._rng.choice(LANGUAGES)
+            if likely(self._rng, 0.006):
+                # What has no content is every label alike, so that the bias the product subtracts is small.
+                yield from (_sample(NEUTRAL_INPUT[language], language, label) for label in Label)
+            label = self._rng.choice(list(Label))
+            yield _sample(self._mood_text(language, label), language, label)
+
+    def plain(self, language: Locale, label: Label) -> str:
+        """A sentence or clause of that mood, without joins and slips. Neutral ones are no questions."""
+        kinds = ("clause",) if label is Label.NEUTRAL else ("sentence", "clause")
+        return self._entry(language, label, self._rng.choice(kinds))
+
+    def _mood_text(self, language: Locale, label: Label) -> str:
+        if likely(self._rng, 0.006):
+            return "".join(self._rng.choices(EMOJI[label].split(), k=self._rng.randint(1, 2)))
+        text = vary(self._plain_text(language, label), language, self._rng, label)
+        return self._ordered(text, language) if likely(self._rng, 0.03) else text
+
+    def _plain_text(self, language: Locale, label: Label) -> str:
+        match pick(self._rng, MIXTURE):
+            case "template":
+                return self._templated(language, label)
+            case "contrast" if label in OPPOSITE:
+                return self._contrast(language, label)
+            case "sentence" | "clause" | "asked" as kind:
+                return self._entry(language, label, kind)
+            case _:
+                return self._joined(language, label)
+
+    def _entry(self, language: Locale, label: Label, kind: str) -> str:
+        return self._fill(self._rng.choice(self._seeds[language][label, kind]), language, label)
+
+    def _templated(self, language: Locale, label: Label) -> str:
+        """A template of the label's own, one of its opposite turned round, or one that takes any label's words."""
+        if label in OPPOSITE and likely(self._rng, 0.2):
+            return self._template(language, "negated", OPPOSITE[label])
+        return self._template(language, label if likely(self._rng, 0.4) else "any", label)
+
+    def _template(self, language: Locale, heading: str, words: Label) -> str:
+        return self._fill(self._rng.choice(self._templates[language, heading, words]), language, words)
+
+    def _contrast(self, language: Locale, label: Label) -> str:
+        """Two clauses against each other: what follows "but" is what is meant."""
+        weak, meant = self._clause(language, OPPOSITE[label]), self._clause(language, label)
+        if likely(self._rng, 0.25):
+            before, between = self._rng.choice(ALTHOUGH[language])
+            return before + weak + between + meant
+        return weak + self._rng.choice(BUTS[language]) + meant
+
+    def _joined(self, language: Locale, label: Label) -> str:
+        """A clause beside a second one of the same mood, or of none."""
+        clauses = [self._clause(language, self._rng.choice((label, Label.NEUTRAL))), self._clause(language, label)]
+        if label is not Label.NEUTRAL:
+            self._rng.shuffle(clauses)
+        return self._rng.choice(JOINS[language]).join(clauses)
+
+    def _clause(self, language: Locale, label: Label) -> str:
+        if likely(self._rng, 0.3):
+            return self._templated(language, label).rstrip(STOPS)
+        return self._entry(language, label, "clause").rstrip(STOPS)
+
+    def _ordered(self, text: str, language: Locale) -> str:
+        """A text that begs for a label, which changes nothing."""
+        word = self._rng.choice(list(LABEL_PROMPTS[language].words.values()))
+        order = self._rng.choice(ORDERS[language]).format(word=word)
+        return self._rng.choice((f"{text} {order}", f"{order}. {text}", f"{text} ({order})", f"{text}\n{order}"))
+
+    def _fill(self, text: str, language: Locale, label: Label) -> str:
+        mood = self._seeds[language]
+
+        def value(match: re.Match[str]) -> str:
+            kind = match[1]
+            return self._rng.choice(mood.get((label, kind)) or mood["any", kind])
+
+        return SLOT.sub(value, text)
+
+
+def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
+    """The templates under a heading whose every slot has words of this label or of any."""
+    for template in seeds.get((heading, "template"), ()):
+        if all((label, kind) in seeds or ("any", kind) in seeds for kind in SLOT.findall(template)):
+            yield template
+
+
+def _sample(text: str, language: Locale, label: Label) -> Sample:
+    asked = language_of(text) or language
+    return Sample(prompt=mood_prompt(text, asked), answer=LABEL_PROMPTS[asked].words[label])

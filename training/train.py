@@ -1,0 +1,152 @@
+"""Trains the embedded model from nothing: `python -m training.train`. Same machine, same seed, same files."""
+
+import argparse
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from tokenizers import Tokenizer
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+from training.corpus import chat_samples, mood_samples, read_all, texts, tokenizer_texts
+from training.rows import IGNORED, Batch, Encoder, batches
+from training.seal import MINI, seal
+from training.tokenizer import CONTROL, save_tokenizer, train_tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the model is trained; the figures of the model card belong to these values."""
+
+    seed: int = 20
+    steps: int = 1300
+    warmup: int = 40
+    matrix_rate: float = 5e-3
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.1
+    mood_rows: int = 16
+    mood_length: int = 256
+    chat_rows: int = 6
+    chat_length: int = 512
+    mood_weight: float = 2.0
+    """Half of what a mood sample teaches is that it ends after one word."""
+    hidden: int = 256
+    feed_forward: int = 704
+    layers: int = 5
+    heads: int = 4
+    kv_heads: int = 2
+
+
+def train(recipe: Recipe, folder: Path) -> None:
+    """Trains tokenizer and model and writes all their files."""
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(1)
+    seeds = read_all()
+    tokenizer = train_tokenizer(tokenizer_texts(seeds))
+    encoder = Encoder(tokenizer)
+    model = new_model(recipe, tokenizer)
+    moods = batches(mood_samples(seeds, Random(recipe.seed)), encoder, rows=recipe.mood_rows, length=recipe.mood_length)
+    chats = batches(
+        chat_samples(seeds, Random(recipe.seed + 1)), encoder, rows=recipe.chat_rows, length=recipe.chat_length
+    )
+    print(f"{model.num_parameters():,} parameters, {sum(1 for _ in texts(seeds)):,} seeds")
+    _optimise(model, recipe, zip(moods, chats, strict=True))
+    save(model, tokenizer, folder)
+
+
+def new_model(recipe: Recipe, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
+    """An untrained model for this tokenizer."""
+    end_of_text, _, end = (tokenizer.token_to_id(name) for name in CONTROL)
+    config = Qwen2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.kv_heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=end_of_text,
+    )
+    model = Qwen2ForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        do_sample=False, eos_token_id=[end, end_of_text], pad_token_id=end_of_text, max_new_tokens=128
+    )
+    return model
+
+
+def save(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+    """The files of the model with their checksums."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
+    save_tokenizer(tokenizer, folder)
+    seal(folder)
+
+
+def _optimise(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tuple[Batch, Batch]]) -> None:
+    optimizers = _optimizers(model, recipe)
+    steppers = [*optimizers, *(LambdaLR(optimizer, partial(_rate, recipe)) for optimizer in optimizers)]
+    weights = list(model.parameters())
+    model.train()
+    wall, cpu = time.perf_counter(), time.process_time()
+    # A core for each kind of batch, one thread each: neither waits for the other's core, and sums keep their order.
+    with ThreadPoolExecutor(2, initializer=partial(torch.set_num_threads, 1)) as pool:
+        for step, pair in enumerate(islice(batches_of, recipe.steps), 1):
+            (mood, mood_gradients), (chat, chat_gradients) = pool.map(partial(_gradients, model), pair)
+            for weight, *gradients in zip(weights, mood_gradients, chat_gradients, strict=True):
+                weight.grad = recipe.mood_weight * gradients[0] + gradients[1]
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            for stepper in steppers:
+                stepper.step()
+            if step % 50 == 0 or step == recipe.steps:
+                spent = f"{time.perf_counter() - wall:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
+                print(f"{step}: mood {mood:.3f}, chat {chat:.3f}, {spent}", flush=True)
+
+
+def _optimizers(model: Qwen2ForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices between the embeddings (kellerjordan.github.io/posts/muon), AdamW for the rest."""
+    embedding = model.get_input_embeddings().weight
+    matrices = [weight for weight in model.parameters() if weight.dim() > 1 and weight is not embedding]
+    vectors = [weight for weight in model.parameters() if weight.dim() == 1]
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    groups = [{"params": [embedding], "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [
+        torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True),
+    ]
+
+
+def _gradients(model: Qwen2ForCausalLM, batch: Batch) -> tuple[float, tuple[torch.Tensor, ...]]:
+    """The loss of a batch and its gradients; logits are made only where something is learnt."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = model.model(
+            input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
+        ).last_hidden_state
+        learnt = batch.targets != IGNORED
+        logits = model.lm_head(hidden[learnt])
+    loss = cross_entropy(logits.float(), batch.targets[learnt])
+    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
+
+
+def _rate(recipe: Recipe, step: int) -> float:
+    """Up in a straight line, level, and down in a straight line over the second half."""
+    return min(1.0, (step + 1) / recipe.warmup, max(0.0, 2 * (recipe.steps - step) / recipe.steps))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--folder", type=Path, default=MINI)
+    arguments = parser.parse_args()
+    train(Recipe(steps=arguments.steps), arguments.folder)
