@@ -1,0 +1,193 @@
+"""The door: a message is in the store, or known to be refused, before its platform is told "received"."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from core.clock import Clock
+from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
+from core.i18n import language_of, say
+from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
+from core.stages.refusals import refusal
+from core.store import Store, backlog, events, history, people, turns, votes
+from core.text import clean, last_lines, size_in_bytes
+
+STOP = re.compile(r"\s*/stop(@\w+)?\s*", re.IGNORECASE)
+NOTICE_EVERY = 60.0
+"""Seconds between two notices to a person who writes too fast: a flood is not answered with a flood."""
+MAX_CONTEXT_BYTES = 1_000
+"""How much is kept of what a message points at: the model has little room."""
+ROUNDING = 1e-6
+"""Seconds by which sums of floats may miss; a burst of five is five."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one person may ask for. `slots` turns run at once; people on `exempt` platforms are not made to wait.
+
+    `allow` lists who may write: "telegram:123" is one person, "slack:*" everybody there.
+    """
+
+    per_minute: float = 10.0
+    burst: int = 5
+    max_bytes: int = 16_384
+    max_queued: int = 2
+    max_wait: float = 120.0
+    slots: int = 1
+    exempt: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The message is stored and will be answered. `interrupts` are the running turns that it puts an end to."""
+
+    turn_id: int
+    interrupts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """The same gesture was taken before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The message is not answered. `turn_id` is the turn that delivers the notice, None if a recent one stands."""
+
+    error: Refusal
+    turn_id: int | None
+
+
+class Workforce(Protocol):
+    """Whoever works off what was accepted."""
+
+    def notify(self) -> None:
+        """There is something to do."""
+
+    def interrupt(self, turn_id: int) -> None:
+        """Whoever asked wants no more of this turn."""
+
+
+class Admission:
+    """Accepts messages, one transaction each, and tells the workforce."""
+
+    def __init__(self, store: Store, clock: Clock, limits: Limits, workforce: Workforce) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._workforce = workforce
+
+    async def accept(self, message: Message) -> Accepted | Duplicate | Refused:
+        """Take a message in. Once this returns, the platform may be told; if it raises `StoreError`, it may not."""
+        outcome = await self._store.run(accept, message, self._limits, self._clock.now())
+        if isinstance(outcome, Accepted):
+            for turn_id in outcome.interrupts:
+                self._workforce.interrupt(turn_id)
+        if not isinstance(outcome, Duplicate) and outcome.turn_id is not None:  # a flood is no work
+            self._workforce.notify()
+        return outcome
+
+    def allows(self, person: Person) -> bool:
+        """Whether this person may talk to the bot. `accept` tells those who may not; what else they do is ignored."""
+        return _is_allowed(person, self._limits)
+
+    async def takes_part(self, conversation: ConversationKey) -> bool:
+        """Whether the bot has been spoken to in this conversation, so that it may go on without being named."""
+        return await self._store.run(history.has_taken_part, conversation)
+
+    async def move(self, old: ConversationKey, new: ConversationKey) -> None:
+        """The platform knows a conversation by another name from now on. May be said again."""
+        await self._store.run(turns.move, old, new)
+
+    async def vote(self, turn_id: int, person: Person, vote: int) -> bool:
+        """Keep what a person thought of an answer: 1 or -1. False, and nothing kept, if they may not talk to the bot
+        or the turn is not known any more.
+        """
+        return self.allows(person) and await self._store.run(votes.cast, turn_id, person, vote, self._clock.now())
+
+
+def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
+    """Deduplicate, limit and insert a message."""
+    if not events.remember(connection, message.event_keys, now):
+        return Duplicate()
+    person = people.find_or_add(connection, message.sender)
+    try:
+        _check_allowed(message.sender, limits)
+        if STOP.fullmatch(message.text):
+            return _stop(connection, message, person, now)
+        _check_size(message.text, limits)
+        if message.conversation.platform not in limits.exempt:
+            _throttle(connection, person, limits, now)
+            _check_queue(connection, person, limits)
+    except Refusal as error:
+        return _refuse(connection, message, person, error, now)
+    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), now))
+
+
+def _cleaned(message: Message) -> Message:
+    context = clean(last_lines(message.context, MAX_CONTEXT_BYTES))
+    return replace(message, text=clean(message.text), context=context)
+
+
+def _stop(connection: sa.Connection, message: Message, person: people.PersonRow, now: float) -> Accepted:
+    """Take in the wish to stop, which cannot wait behind what it is to stop: it is answered here and now."""
+    locale = _locale(person, message)
+    stopped = Reply(text=say(locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
+    running, waiting = turns.stop(connection, message.conversation, person.id, stopped, now)
+    key = "command.stopped" if running or waiting else "command.nothing_to_stop"
+    reply = Reply(text=say(locale, key), source=Source.COMMAND)
+    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), now, reply), interrupts=running)
+
+
+def _check_allowed(person: Person, limits: Limits) -> None:
+    if not _is_allowed(person, limits):
+        raise NotAllowed(person=person.name)
+
+
+def _is_allowed(person: Person, limits: Limits) -> bool:
+    return bool(limits.allow & {person.name, f"{person.platform}:*"})
+
+
+def _check_size(text: str, limits: Limits) -> None:
+    size = size_in_bytes(text)
+    if size > limits.max_bytes:
+        raise TooLong(size=size, limit=limits.max_bytes, unit="bytes")
+
+
+def _throttle(connection: sa.Connection, person: people.PersonRow, limits: Limits, now: float) -> None:
+    """GCRA: a message costs `interval` seconds of credit, of which a burst may be spent ahead (ITU-T I.371)."""
+    interval = 60.0 / limits.per_minute
+    until = max(person.throttled_until, now) + interval
+    ahead = until - now - limits.burst * interval
+    if ahead > ROUNDING:
+        raise Throttled(retry_after=ahead)
+    people.set_throttle(connection, person.id, until)
+
+
+def _check_queue(connection: sa.Connection, person: people.PersonRow, limits: Limits) -> None:
+    queue = backlog.measure(connection, person.id)
+    if queue.own >= limits.max_queued:
+        raise QueueFull(limit=limits.max_queued)
+    wait = queue.predicted_wait(limits.slots)
+    if wait > limits.max_wait:
+        raise Busy(retry_after=wait - limits.max_wait)
+
+
+def _refuse(
+    connection: sa.Connection, message: Message, person: people.PersonRow, error: Refusal, now: float
+) -> Refused:
+    """Store the notice as an answered turn, without what was refused, unless a recent notice stands."""
+    if isinstance(error, NotAllowed | Throttled | QueueFull):
+        if now - person.noticed_at < NOTICE_EVERY:
+            return Refused(error=error, turn_id=None)
+        people.set_noticed(connection, person.id, now)
+    reply = refusal(error, _locale(person, message))
+    unread = replace(message, text="", context="")
+    return Refused(error=error, turn_id=turns.add(connection, person.id, unread, now, reply))
+
+
+def _locale(person: people.PersonRow, message: Message) -> Locale:
+    return person.locale or language_of(message.text[:1000]) or person.hint or "en"

@@ -1,0 +1,59 @@
+"""The whole bot, top to bottom: what happens to a turn between being claimed and being answered."""
+
+from dataclasses import dataclass
+
+from core.clock import Clock
+from core.engine.protocol import Engine
+from core.messages import Locale
+from core.pipeline import Handler, compose
+from core.prompt import Persona
+from core.stages.audit import audit
+from core.stages.cache import AnswerCache, cache
+from core.stages.commands import Desk, commands
+from core.stages.context import context
+from core.stages.generate import ReplyLimits, generate
+from core.stages.guard import guard
+from core.stages.history import history
+from core.stages.locale import locale
+from core.stages.mood import MoodReader, mood
+from core.stages.refusals import refusals
+from core.stages.retry import retry
+from core.store import Store
+from core.text import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatOptions:
+    """Who the bot is and what it allows itself.
+
+    `locale` None goes by people's words; `admins` see everybody's totals; with `shared_history` the people of a
+    conversation see each other's words.
+    """
+
+    persona: Persona
+    locale: Locale | None = None
+    max_input_tokens: int = 512
+    shared_history: bool = False
+    admins: frozenset[str] = frozenset()
+    reply: ReplyLimits = ReplyLimits()  # noqa: RUF009  frozen
+
+
+def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:
+    """The handler that turns a `Turn` into a `Reply`, whatever happens. The engine is one that does not hang."""
+    return compose(
+        audit(clock),
+        locale(store, options.locale),
+        refusals,
+        retry(clock),
+        guard(engine, options.max_input_tokens),
+        commands(Desk(store=store, answers=answers, admins=options.admins, shared_history=options.shared_history)),
+        context(engine, options.max_input_tokens),
+        history(store, shared=options.shared_history),
+        cache(answers, engine, _revision(options.persona)),
+        mood(MoodReader(engine)),
+        innermost=generate(engine, options.persona, options.reply, clock),
+    )
+
+
+def _revision(persona: Persona) -> str:
+    return digest(repr((persona.name, sorted(persona.system.items())))).hex()

@@ -1,0 +1,119 @@
+"""Time as an argument: the system's own, or one that a test moves by hand."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the core asks of time: `now` for records, `monotonic` for durations, `sleep` to wait."""
+
+    def now(self) -> float:
+        """UTC epoch seconds. May jump when the machine's clock is set."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment. Never goes back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, at least one turn of the event loop."""
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def until(alarm: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """TimeoutError, as of `asyncio.timeout`, where the body is still busy when the alarm returns."""
+    async with asyncio.timeout(None) as scope:
+
+        async def ring() -> None:
+            await alarm()
+            scope.reschedule(0)
+
+        ringing = asyncio.create_task(ring())
+        try:
+            yield
+        finally:
+            ringing.cancel()
+            await asyncio.wait([ringing])
+
+
+def timeout(clock: Clock, seconds: float) -> AbstractAsyncContextManager[None]:
+    """`asyncio.timeout`, on a clock."""
+    return until(partial(clock.sleep, seconds))
+
+
+@dataclass(slots=True, kw_only=True)
+class ManualClock:
+    """A clock that stands still until it is told otherwise. It ships so that every test of time can use it.
+
+    A test waits until the code under test sleeps, then moves on: `await clock.until_sleeping(); clock.advance(5)`.
+    """
+
+    epoch: float = 1_750_000_000.0
+    elapsed: float = 0.0
+    _sleepers: list["_Sleeper"] = field(default_factory=list)
+    _someone_slept: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def now(self) -> float:
+        return self.epoch + self.elapsed
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        sleeper = _Sleeper(until=_exact(self.elapsed + seconds), woken=asyncio.get_running_loop().create_future())
+        self._sleepers.append(sleeper)
+        self._someone_slept.set()
+        try:
+            await sleeper.woken
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    def advance(self, seconds: float) -> None:
+        """Move on. Whoever's time has come wakes, the earliest first, and runs when the caller next awaits."""
+        self.elapsed = _exact(self.elapsed + seconds)
+        for sleeper in sorted(self._sleepers, key=lambda sleeper: sleeper.until):
+            if sleeper.until <= self.elapsed and not sleeper.woken.done():
+                self._sleepers.remove(sleeper)
+                sleeper.woken.set_result(None)
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock forward or back, as an operator does: `now` changes, `monotonic` does not."""
+        self.epoch += seconds
+
+    async def until_sleeping(self, count: int = 1) -> list[float]:
+        """Wait until at least `count` tasks sleep; the seconds that each still has to wait, the shortest first."""
+        while len(self._sleepers) < count:
+            self._someone_slept.clear()
+            await self._someone_slept.wait()
+        return sorted(_exact(sleeper.until - self.elapsed) for sleeper in self._sleepers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sleeper:
+    until: float
+    woken: asyncio.Future[None]
+
+
+def _exact(seconds: float) -> float:
+    """Sums of tenths meet: 0.1 + 0.2 is 0.3 on this clock."""
+    return round(seconds, 9)

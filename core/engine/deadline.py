@@ -1,0 +1,59 @@
+"""An engine that fails in time instead of hanging: whatever serves the model, a person never waits for silence."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TypeVar
+
+from core.clock import Clock, timeout
+from core.engine.protocol import Engine, Piece
+from core.errors import EngineStalled
+from core.prompt import Prompt
+
+T = TypeVar("T")
+
+
+class ImpatientEngine:
+    """An `Engine` around another that raises EngineStalled when `seconds` pass without an answer or the next piece."""
+
+    def __init__(self, engine: Engine, clock: Clock, seconds: float) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, temperature: float | None = None, user: str = ""
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        async with AsyncExitStack() as stack:
+            stream = self._engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, user=user)
+            pieces = await self._in_time(stack.enter_async_context(stream))
+            yield await stack.enter_async_context(aclosing(self._timed(pieces)))
+
+    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+        return await self._in_time(self._engine.first_token(prompt))
+
+    async def count_tokens(self, text: str) -> int:
+        return await self._in_time(self._engine.count_tokens(text))
+
+    async def identity(self) -> str:
+        return await self._in_time(self._engine.identity())
+
+    async def _timed(self, pieces: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
+        while True:
+            try:
+                piece = await self._in_time(anext(pieces))
+            except StopAsyncIteration:
+                return
+            yield piece
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        return await in_time(answer, self._clock, self._seconds)
+
+
+async def in_time(answer: Awaitable[T], clock: Clock, seconds: float) -> T:
+    """What is awaited, or EngineStalled after so many seconds of the clock."""
+    try:
+        async with timeout(clock, seconds):
+            return await answer
+    except TimeoutError as error:
+        raise EngineStalled(seconds=seconds) from error

@@ -1,0 +1,170 @@
+"""An engine without a model: it says what its script says and remembers what it was asked. It ships, for tests and
+for trying a front end.
+"""
+
+import asyncio
+import math
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Self, TypeAlias
+
+from core.clock import Clock
+from core.engine.protocol import Piece
+from core.errors import EngineLost, EngineUnavailable
+from core.messages import Finish, Label, Usage
+from core.mood import LABEL_PROMPTS
+from core.prompt import Prompt
+
+Script: TypeAlias = Callable[[Prompt, int], AsyncGenerator[str, None]]
+"""The pieces of a reply to a prompt; the number says how many replies came before it."""
+MoodOf: TypeAlias = Callable[[str], Label | None]
+"""The label which the last message of a prompt brings to mind; None for a server without logprobs."""
+
+SAMPLE = "Hello there, nice to hear from you. 很高兴收到你的消息。"
+TOKEN = re.compile(r"\s*[!-~]+|\s*[^\s!-~]|\s+")
+"""What counts as one token here: a word, or one character of Chinese, with the space before it."""
+
+
+def neutral(text: str) -> Label | None:  # noqa: ARG001 - a mood for every text, whatever it says
+    return Label.NEUTRAL
+
+
+class ScriptedEngine:
+    """An `Engine` by example. Tokens are words or single Chinese characters.
+
+    `prompts`, `temperatures`, `users` and `first_token_prompts` are what it was asked; `open_streams` counts the
+    replies being read now, `finished` those that came to their end. With `available` set to False nobody answers.
+    """
+
+    def __init__(self, script: Script, *, mood: MoodOf = neutral, name: str = "scripted") -> None:
+        self.script = script
+        self.mood = mood
+        self.name = name
+        self.available = True
+        self.prompts: list[Prompt] = []
+        self.temperatures: list[float | None] = []
+        self.users: list[str] = []
+        self.first_token_prompts: list[Prompt] = []
+        self.open_streams = 0
+        self.finished = 0
+
+    @classmethod
+    def fixed(cls, text: str = SAMPLE, *, mood: MoodOf = neutral) -> Self:
+        """Says `text` to everything."""
+        return cls.replying(lambda _: text, mood=mood)
+
+    @classmethod
+    def echo(cls, *, mood: MoodOf = neutral) -> Self:
+        """Says its whole prompt, so that any word that should not have been in it shows."""
+        return cls.replying(lambda prompt: "\n".join(f"{m.role}: {m.content}" for m in prompt), mood=mood)
+
+    @classmethod
+    def replying(cls, answer: Callable[[Prompt], str], *, mood: MoodOf = neutral) -> Self:
+        """Says what `answer` makes of the prompt."""
+
+        async def script(prompt: Prompt, _call: int) -> AsyncGenerator[str, None]:
+            for token in tokens(answer(prompt)):
+                yield token
+
+        return cls(script, mood=mood)
+
+    @classmethod
+    def slow(cls, text: str, piece_seconds: float, clock: Clock, *, mood: MoodOf = neutral) -> Self:
+        """Takes `piece_seconds` of the clock for each piece."""
+
+        async def script(_prompt: Prompt, _call: int) -> AsyncGenerator[str, None]:
+            for token in tokens(text):
+                await clock.sleep(piece_seconds)
+                yield token
+
+        return cls(script, mood=mood)
+
+    @classmethod
+    def hanging(cls, after: int = 0, *, text: str = SAMPLE, mood: MoodOf = neutral) -> Self:
+        """Falls silent for ever after so many pieces."""
+
+        async def script(_prompt: Prompt, _call: int) -> AsyncGenerator[str, None]:
+            for token in tokens(text)[:after]:
+                yield token
+            await asyncio.Event().wait()
+
+        return cls(script, mood=mood)
+
+    @classmethod
+    def dying(cls, after: int = 0, *, times: int = 1, text: str = SAMPLE, mood: MoodOf = neutral) -> Self:
+        """Breaks off with EngineLost after so many pieces, for the first `times` replies; then all is well."""
+
+        async def script(_prompt: Prompt, call: int) -> AsyncGenerator[str, None]:
+            dies = call < times
+            for token in tokens(text)[: after if dies else None]:
+                yield token
+            if dies:
+                raise EngineLost("scripted")
+
+        return cls(script, mood=mood)
+
+    @classmethod
+    def unavailable(cls) -> Self:
+        """Nobody answers, until `available` is set."""
+        engine = cls.fixed()
+        engine.available = False
+        return engine
+
+    @asynccontextmanager
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, temperature: float | None = None, user: str = ""
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
+        self._check_available()
+        call = len(self.prompts)
+        self.prompts.append(prompt)
+        self.temperatures.append(temperature)
+        self.users.append(user)
+        self.open_streams += 1
+        try:
+            async with aclosing(self._pieces(prompt, call, max_tokens)) as pieces:
+                yield pieces
+        finally:
+            self.open_streams -= 1
+
+    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+        self._check_available()
+        self.first_token_prompts.append(prompt)
+        label = self.mood(prompt[-1].content)
+        return {} if label is None else first_tokens_for(label)
+
+    async def count_tokens(self, text: str) -> int:
+        self._check_available()
+        return len(tokens(text))
+
+    async def identity(self) -> str:
+        self._check_available()
+        return self.name
+
+    def _check_available(self) -> None:
+        if not self.available:
+            raise EngineUnavailable("scripted")
+
+    async def _pieces(self, prompt: Prompt, call: int, max_tokens: int) -> AsyncGenerator[Piece, None]:
+        written, finish = 0, Finish.STOP
+        async with aclosing(self.script(prompt, call)) as script:
+            async for token in script:
+                if written == max_tokens:
+                    finish = Finish.LENGTH
+                    break
+                written += 1
+                yield Piece(text=token)
+        read = sum(len(tokens(message.content)) for message in prompt)
+        self.finished += 1
+        yield Piece(finish=finish, usage=Usage(prompt_tokens=read, completion_tokens=written))
+
+
+def tokens(text: str) -> list[str]:
+    """A text cut into what counts as tokens here; nothing of it is lost."""
+    return TOKEN.findall(text)
+
+
+def first_tokens_for(label: Label) -> Mapping[bytes, float]:
+    """First-token log-probabilities of a model that leans to `label`, in both languages."""
+    words = [(other, word) for asked in LABEL_PROMPTS.values() for other, word in asked.words.items()]
+    return {word.encode(): math.log(0.9 if other is label else 0.05) for other, word in words}

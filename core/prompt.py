@@ -1,0 +1,74 @@
+"""The writer's prompt: persona, history, the message, and how its mood should colour the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from core.i18n import language_of
+from core.messages import Exchange, Label, Locale, Mood
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatMessage:
+    """One message of a prompt, as the OpenAI protocol has it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt: TypeAlias = tuple[ChatMessage, ...]
+
+HINTS: Mapping[Locale, Mapping[Label, str]] = {
+    "en": {
+        Label.POSITIVE: "(The writer sounds happy. Share the joy.)",
+        Label.NEGATIVE: "(The writer sounds upset. Be gentle and helpful.)",
+    },
+    "zh": {
+        Label.POSITIVE: "（对方听起来很高兴，请一起高兴。）",
+        Label.NEGATIVE: "（对方听起来不开心，请温和地帮忙。）",
+    },
+}
+
+SAID_BEFORE: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persona:
+    """Who the bot is: a system prompt for each language. Its text is treated as public."""
+
+    name: str
+    system: Mapping[Locale, str]
+
+
+def chat_prompt(
+    persona: Persona,
+    locale: Locale,
+    history: Sequence[Exchange],
+    text: str,
+    mood: Mood | None = None,
+    context: str = "",
+) -> Prompt:
+    """The prompt for one reply.
+
+    The mood's hint stands at the very end and is not kept in history, so that everything before it is the same in the
+    next turn and stays in the engine's prefix cache. Hint and context share the person's message because many models'
+    templates refuse a second system message, or two of one person; every line of the context is marked as a quote.
+    """
+    messages = [ChatMessage(role="system", content=persona.system[locale])]
+    for exchange in history:
+        messages.append(ChatMessage(role="user", content=exchange.question))
+        messages.append(ChatMessage(role="assistant", content=exchange.answer))
+    content = _quoted(context, language_of(text) or locale) + text + _hint(text, locale, mood)
+    messages.append(ChatMessage(role="user", content=content))
+    return tuple(messages)
+
+
+def _quoted(context: str, language: Locale) -> str:
+    quotes = [f"> {line}" for line in context.splitlines()]
+    return "\n".join([SAID_BEFORE[language], *quotes, "", ""]) if quotes else ""
+
+
+def _hint(text: str, locale: Locale, mood: Mood | None) -> str:
+    if mood is None or mood.label is Label.NEUTRAL:
+        return ""
+    return "\n\n" + HINTS[language_of(text) or locale][mood.label]

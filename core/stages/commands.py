@@ -1,0 +1,146 @@
+"""What a person can ask of the bot itself: a message that begins with a slash and a name."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from core.i18n import LOCALES, say
+from core.messages import Label, Reply, Source, Turn
+from core.pipeline import Handler, Stage
+from core.stages.cache import AnswerCache
+from core.store import Store, history, people, records
+
+COMMAND = re.compile(r"/([a-z_]+)(?:@\w+)?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What commands work with."""
+
+    store: Store
+    answers: AnswerCache
+    admins: frozenset[str] = frozenset()
+    shared_history: bool = False
+
+
+Command: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
+"""Does what was asked, given what stood after the command's name, and says so."""
+
+
+def commands(desk: Desk) -> Stage:
+    """The stage that carries out commands; everything else passes through."""
+
+    async def stage(turn: Turn, call_next: Handler) -> Reply:
+        asked = COMMAND.fullmatch(turn.message.text)
+        if asked is None:
+            return await call_next(turn)
+        name, argument = asked[1].lower(), (asked[2] or "").strip()
+        if name == "retry":
+            return await _retry(desk, turn, call_next)
+        if command := COMMANDS.get(name):
+            return Reply(text=await command(desk, turn, argument), source=Source.COMMAND)
+        return Reply(text=say(turn.locale, "command.unknown", name=f"/{name}"), source=Source.COMMAND)
+
+    return stage
+
+
+async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
+    """Answer the last question once more, otherwise."""
+    message = turn.message
+    asked = await desk.store.run(history.take_back, message.conversation, message.sender, turn.id)
+    if asked is None:
+        return Reply(text=say(turn.locale, "command.nothing_to_retry"), source=Source.COMMAND)
+    text, context = asked
+    return await call_next(replace(turn, message=replace(message, text=text, context=context), anew=True))
+
+
+async def help_(_desk: Desk, turn: Turn, _argument: str) -> str:
+    return say(turn.locale, "command.help").strip()
+
+
+async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
+    person = None if desk.shared_history else turn.message.sender
+    await desk.store.run(history.reset, turn.message.conversation, person)
+    return say(turn.locale, "command.reset")
+
+
+async def lang(desk: Desk, turn: Turn, argument: str) -> str:
+    """Show or set the person's language; "auto" goes by their next message again."""
+    if not argument:
+        return say(turn.locale, "command.lang_now", current=say(turn.locale, f"language.{turn.locale}"))
+    if argument.lower() == "auto":
+        await desk.store.run(people.set_locale, turn.message.sender, None)
+        return say(turn.locale, "command.lang_auto")
+    chosen = next((locale for locale in LOCALES if locale == argument.lower()), None)
+    if chosen is None:
+        return say(turn.locale, "command.lang_unknown")
+    await desk.store.run(people.set_locale, turn.message.sender, chosen)
+    return say(chosen, "command.lang_set")
+
+
+async def mood(desk: Desk, turn: Turn, argument: str) -> str:
+    """Show or hide the mood that is read; it colours the answers either way."""
+    if argument.lower() not in {"on", "off"}:
+        return say(turn.locale, "command.mood_usage")
+    await desk.store.run(people.set_show_mood, turn.message.sender, argument.lower() == "on")
+    return say(turn.locale, f"command.mood_{argument.lower()}")
+
+
+async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
+    """The person's own totals, and how well the memory of frequent questions serves; for admins everybody's as well."""
+    sender = turn.message.sender
+    own = await desk.store.run(records.totals, sender)
+    text = say(turn.locale, "command.stats", **_figures(own), hits=desk.answers.hits, misses=desk.answers.misses)
+    if sender.name not in desk.admins:
+        return text.strip()
+    everybody = await desk.store.run(records.totals, None)
+    return text.strip() + "\n" + say(turn.locale, "command.stats_all", **_figures(everybody))
+
+
+def _figures(totals: records.Totals) -> dict[str, int]:
+    return {
+        "answered": sum(totals.sources[source] for source in (Source.MODEL, Source.CACHE, Source.FAQ)),
+        "cached": totals.sources[Source.CACHE],
+        "refused": totals.sources[Source.REFUSAL],
+        "positive": totals.moods[Label.POSITIVE],
+        "negative": totals.moods[Label.NEGATIVE],
+        "neutral": totals.moods[Label.NEUTRAL],
+        "up": totals.up,
+        "down": totals.down,
+    }
+
+
+async def export(desk: Desk, turn: Turn, _argument: str) -> str:
+    """Everything kept about the person, as JSON."""
+    kept = await desk.store.run(records.export, turn.message.sender)
+    if not kept:
+        return say(turn.locale, "command.export_empty")
+    rows = [asdict(record) | {"sent_at": _iso(record.sent_at)} for record in kept]
+    return json.dumps(rows, ensure_ascii=False, indent=1)
+
+
+async def forget(desk: Desk, turn: Turn, _argument: str) -> str:
+    """Delete everything kept about the person, from the files too."""
+    await desk.store.run(records.forget, turn.message.sender, turn.id)
+    await desk.store.scrub()
+    desk.answers.forget(turn.message.sender)
+    return say(turn.locale, "command.forget")
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "start": help_,
+    "help": help_,
+    "reset": reset,
+    "lang": lang,
+    "mood": mood,
+    "stats": stats,
+    "export": export,
+    "forget": forget,
+}

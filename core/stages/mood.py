@@ -1,0 +1,49 @@
+"""Reads the mood of a message and hands it inward; the reply goes out with it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cachetools import LRUCache
+
+from core.engine.protocol import Engine
+from core.i18n import language_of
+from core.messages import Label, Locale, Mood, Reply, Turn
+from core.mood import NEUTRAL_INPUT, decide, label_logprobs, mood_prompt
+from core.pipeline import Handler, Stage
+from core.text import digest
+
+
+def mood(reader: "MoodReader") -> Stage:
+    """The stage that reads the mood, by a prompt that holds nothing but this message."""
+
+    async def stage(turn: Turn, call_next: Handler) -> Reply:
+        read = await reader.read(turn.message.text, turn.locale)
+        reply = await call_next(replace(turn, mood=read))
+        return replace(reply, mood=read)
+
+    return stage
+
+
+class MoodReader:
+    """Reads moods with an engine, and remembers the last `size` of them by the text's digest."""
+
+    def __init__(self, engine: Engine, *, size: int = 4096) -> None:
+        self._engine = engine
+        self._bias: dict[Locale, Mapping[Label, float]] = {}
+        self._moods: LRUCache[bytes, Mood] = LRUCache(size)
+
+    async def read(self, text: str, locale: Locale) -> Mood:
+        """The mood of a text. It is asked for in the text's own language, in the person's `locale` if it has none."""
+        language = language_of(text) or locale
+        key = digest(f"{language} {text}")
+        if key not in self._moods:
+            self._moods[key] = decide(await self._logprobs(text, language), await self._bias_of(language))
+        return self._moods[key]
+
+    async def _bias_of(self, language: Locale) -> Mapping[Label, float]:
+        if language not in self._bias:
+            self._bias[language] = await self._logprobs(NEUTRAL_INPUT[language], language)
+        return self._bias[language]
+
+    async def _logprobs(self, text: str, language: Locale) -> Mapping[Label, float]:
+        return label_logprobs(await self._engine.first_token(mood_prompt(text, language)), language)

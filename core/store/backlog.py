@@ -1,0 +1,48 @@
+"""How much work is waiting, and how long a newcomer would wait for it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from core.messages import Source
+from core.store.schema import turns
+from core.store.turns import IS_OPEN, RUNNING, WAITING
+
+RECENT = 20
+"""Answered turns whose mean duration predicts the next."""
+FIRST_GUESS = 5.0
+"""Seconds a turn is taken to last while none was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """The open turns as one person finds them: `own` of theirs, and those of each other person."""
+
+    own: int
+    others: tuple[int, ...]
+    turn_seconds: float
+
+    def predicted_wait(self, slots: int) -> float:
+        """Seconds until one more turn of this person begins, served in turns with everybody else's by `slots`."""
+        ahead = self.own + sum(min(count, self.own + 1) for count in self.others)
+        return max(0, ahead - slots + 1) * self.turn_seconds / slots
+
+
+def measure(connection: sa.Connection, person_id: int) -> Backlog:
+    """The backlog in front of a person."""
+    unanswered = turns.c.state.in_([WAITING, RUNNING])
+    counts = Counter(connection.scalars(sa.select(turns.c.person_id).where(IS_OPEN, unanswered)))
+    own = counts.pop(person_id, 0)
+    return Backlog(own=own, others=tuple(counts.values()), turn_seconds=_turn_seconds(connection))
+
+
+def _turn_seconds(connection: sa.Connection) -> float:
+    recent = (
+        sa.select((turns.c.finished_at - turns.c.claimed_at).label("seconds"))
+        .where(turns.c.source == Source.MODEL)
+        .order_by(turns.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    return connection.execute(sa.select(sa.func.avg(recent.c.seconds))).scalar() or FIRST_GUESS

@@ -1,0 +1,104 @@
+"""The store's door: one thread, one transaction a verb, errors from the error tree."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+
+from core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from core.store.migrate import migrate
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BUSY_TIMEOUT_MS = 5_000
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged commits when the power fails
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # /forget overwrites what it deletes
+)
+ERRORS: dict[str, type[StoreError]] = {
+    "SQLITE_FULL": StoreFull,
+    "SQLITE_IOERR_WRITE": StoreFull,
+    "SQLITE_BUSY": StoreLocked,
+    "SQLITE_LOCKED": StoreLocked,
+    "SQLITE_CORRUPT": StoreDamaged,
+    "SQLITE_NOTADB": StoreDamaged,
+}
+
+
+class Store:
+    """Runs verbs: functions of an open transaction, each committed as a whole or not at all.
+
+    A verb runs on the store's own thread. A cancelled caller does not interrupt it, so no transaction is ever left
+    half done.
+    """
+
+    def __init__(self, engine: sa.Engine, thread: ThreadPoolExecutor) -> None:
+        self._engine = engine
+        self._thread = thread
+
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """What `verb(connection, *args, **kwargs)` returns, after its commit. Raises `StoreError`."""
+
+        def transaction() -> R:
+            with self._engine.begin() as connection:
+                return verb(connection, *args, **kwargs)
+
+        return await self.call(transaction)
+
+    async def scrub(self) -> None:
+        """Empty the write-ahead log, so that no file keeps what was deleted."""
+        await self.call(lambda: self._engine.raw_connection().execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+    async def call(self, work: Callable[[], R]) -> R:
+        """What `work()` returns, run on the store's thread with its database errors translated."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sa.exc.DBAPIError as error:
+            raise store_error(error) from error
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """The store at an SQLAlchemy URL, checked and brought to the current schema. Raises `StoreError`."""
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
+    with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
+        store = Store(engine, thread)
+        try:
+            await store.run(_check)
+            await store.run(migrate)
+            yield store
+        finally:
+            thread.submit(engine.dispose).result()
+
+
+def store_error(error: sa.exc.DBAPIError) -> StoreError:
+    """The error of our tree for one of the database's, without the statement or its values."""
+    name = getattr(error.orig, "sqlite_errorname", "")
+    kind = next((kind for start, kind in ERRORS.items() if name.startswith(start)), StoreError)
+    return kind(f"{name}: {error.orig}" if name else str(error.orig))
+
+
+def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
+    connection.isolation_level = None  # the driver would begin late and deferred; _begin does it
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check(connection: sa.Connection) -> None:
+    verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if verdict != "ok":
+        raise StoreDamaged(verdict)

@@ -1,0 +1,22 @@
+"""Which platform events were seen: a gesture that arrives twice, under any of its names, is taken once."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from core.store.schema import events
+from core.text import digest
+
+
+def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:
+    """Record the keys; False, and nothing recorded, when one of them was seen before."""
+    digests = sorted({digest(key) for key in event_keys})
+    if connection.execute(sa.select(events.c.digest).where(events.c.digest.in_(digests))).first():
+        return False
+    connection.execute(events.insert(), [{"digest": digest, "seen_at": now} for digest in digests])
+    return True
+
+
+def purge(connection: sa.Connection, before: float) -> int:
+    """Drop the keys seen before a time; how many there were."""
+    return connection.execute(events.delete().where(events.c.seen_at < before)).rowcount

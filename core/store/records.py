@@ -1,0 +1,99 @@
+"""What a person may ask of the store about themselves: totals, everything, and to be forgotten."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from core.messages import Label, Person, Source
+from core.store.schema import people, turns, votes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How many replies there were of each source, how often each mood was read, and how the answers were liked."""
+
+    sources: Mapping[Source, int]
+    moods: Mapping[Label, int]
+    up: int
+    down: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One message and its reply, as they may be taken away. Times are UTC epoch seconds; `votes` are 1 and -1."""
+
+    person: str
+    conversation: str
+    sent_at: float
+    context: str
+    text: str
+    reply: str
+    source: str
+    mood: str | None
+    votes: tuple[int, ...]
+
+
+def totals(connection: sa.Connection, person: Person | None) -> Totals:
+    """A person's totals, or everybody's together for None."""
+    whose = _whose(person)
+    sources = _count(connection, turns.c.source, whose)
+    moods = _count(connection, turns.c.mood_label, whose)
+    thumbs = _count(connection, votes.c.vote, sa.and_(whose, votes.c.turn_id == turns.c.id))
+    return Totals(
+        sources={source: sources.get(source, 0) for source in Source},
+        moods={label: moods.get(label, 0) for label in Label},
+        up=thumbs.get(1, 0),
+        down=thumbs.get(-1, 0),
+    )
+
+
+def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ...]:
+    """Everything the person, or anybody for None, wrote and was answered, commands aside, oldest first."""
+    cast: dict[int, list[int]] = {}
+    for turn_id, vote in connection.execute(sa.select(votes.c.turn_id, votes.c.vote)):
+        cast.setdefault(turn_id, []).append(vote)
+    said = sa.and_(_whose(person), turns.c.reply.is_not(None), turns.c.source != Source.COMMAND)
+    joined = sa.select(turns, people.c.key.label("person")).join(people, people.c.id == turns.c.person_id)
+    rows = connection.execute(joined.where(said).order_by(turns.c.id))
+    return tuple(
+        Record(
+            person=row.person,
+            conversation=row.conversation,
+            sent_at=row.sent_at,
+            context=row.context,
+            text=row.text,
+            reply=row.reply,
+            source=row.source,
+            mood=row.mood_label,
+            votes=tuple(cast.get(row.id, ())),
+        )
+        for row in rows
+    )
+
+
+def forget(connection: sa.Connection, person: Person, current_turn: int) -> None:
+    """Delete all that is known of a person but the turn that asks for it, whose reply is still to be shown.
+
+    Whatever is quoted beside other people's messages goes too: it may be theirs. The digests of their events stay, so
+    that a message delivered again is not taken for a new one.
+    """
+    connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
+    connection.execute(turns.update().where(turns.c.context != "").values(context=""))
+    connection.execute(people.update().where(people.c.key == str(person)).values(locale=None, show_mood=True))
+
+
+def _whose(person: Person | None) -> sa.ColumnElement[bool]:
+    return sa.true() if person is None else _of(person)
+
+
+def _of(person: Person) -> sa.ColumnElement[bool]:
+    return turns.c.person_id == sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
+
+
+def _count(connection: sa.Connection, column: sa.Column[T], which: sa.ColumnElement[bool]) -> dict[T, int]:
+    query = sa.select(column, sa.func.count()).where(which, column.is_not(None)).group_by(column)
+    return {value: count for value, count in connection.execute(query)}  # noqa: C416  rows are typed

@@ -1,0 +1,75 @@
+"""The tables. Migrations bring a database to this shape; nothing else describes it."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),  # str(Person)
+    sa.Column("locale", sa.Text),  # NULL until the first message shows it
+    sa.Column("hint", sa.Text),  # the language the platform says they use
+    sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
+    sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
+    sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
+    sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),  # of an event key, which may name a person
+    sa.Column("seen_at", sa.Float, nullable=False, index=True),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
+    # the message
+    sa.Column("front", sa.Text, nullable=False),
+    sa.Column("conversation", sa.Text, nullable=False),  # str(ConversationKey)
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("sent_at", sa.Float, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("context", sa.Text, nullable=False, default="", server_default=""),  # quoted, perhaps of other people
+    # its way through the bot
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
+    sa.Column("accepted_at", sa.Float, nullable=False),
+    sa.Column("claimed_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    # the reply
+    sa.Column("reply", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("finish", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("mood_label", sa.Text),
+    sa.Column("mood_confidence", sa.Float),
+    sa.Column("show_mood", sa.Boolean),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("cached_tokens", sa.Integer),
+    # its place in history
+    sa.Column("tokens", sa.Integer, nullable=False, default=0),
+    sa.Column("remembered", sa.Boolean, nullable=False, default=False),
+    sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_conversation", "conversation", "person_id", "id"),
+    sa.Index("turns_person", "person_id", "id"),
+)
+
+votes = sa.Table(
+    "votes",
+    metadata,
+    sa.Column("turn_id", sa.ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("person_id", sa.ForeignKey("people.id"), primary_key=True),
+    sa.Column("vote", sa.Integer, nullable=False),  # 1 or -1
+    sa.Column("cast_at", sa.Float, nullable=False),
+)

@@ -1,0 +1,19 @@
+"""What people thought of the answers."""
+
+import sqlalchemy as sa
+
+from core.messages import Person
+from core.store.people import find_or_add
+from core.store.schema import turns, votes
+
+
+def cast(connection: sa.Connection, turn_id: int, person: Person, vote: int, now: float) -> bool:
+    """Keep a person's vote, 1 or -1, on a turn; a later one replaces it. False if there is no such turn."""
+    assert vote in {1, -1}
+    if connection.execute(sa.select(turns.c.id).where(turns.c.id == turn_id)).first() is None:
+        return False
+    voter = find_or_add(connection, person)
+    mine = sa.and_(votes.c.turn_id == turn_id, votes.c.person_id == voter.id)
+    connection.execute(votes.delete().where(mine))
+    connection.execute(votes.insert().values(turn_id=turn_id, person_id=voter.id, vote=vote, cast_at=now))
+    return True

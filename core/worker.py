@@ -1,0 +1,241 @@
+"""Takes turns from the store, has them answered, and sees to it that each answer arrives: once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from core.clock import Clock, timeout
+from core.errors import DeliveryFailed, LeaseLost, StoreError
+from core.i18n import language_of
+from core.messages import Reply, Turn
+from core.pipeline import Handler
+from core.stages.refusals import gave_up
+from core.store import Store, people, turns
+from core.store.history import Keeping
+from core.store.turns import Claim, Lease
+
+P = ParamSpec("P")
+R = TypeVar("R")
+NextClaim: TypeAlias = Callable[[sa.Connection, Lease, Sequence[str]], Claim | None]
+log = structlog.get_logger()
+
+MAX_ATTEMPTS = 2
+"""A turn that took its process down this often is not tried again."""
+DELIVERIES = 64
+"""Replies on their way to people at once."""
+
+
+class Delivery(Protocol):
+    """How a front end shows a turn. A handle names the messages that stand for it there.
+
+    Whoever posts a message that it could not find again returns before posting the next one: its handle is committed
+    in between, so that a crash leaves at most one message behind that nobody knows of.
+    """
+
+    async def begin(self, claim: Claim) -> str:
+        """Show that the turn is being worked on; the handle of what is shown, empty where nothing is."""
+
+    async def preview(self, claim: Claim, piece: str) -> None:
+        """Show one more piece of the reply, or do nothing."""
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        """Put the reply where the person sees it, in place of what `claim.handle` names, and return that. Where a
+        message is missing for it, post one and return the handle with it: this is asked again once that is kept.
+        Putting may be repeated freely. Raises DeliveryFailed.
+        """
+
+    async def drop(self, claim: Claim) -> None:
+        """Show no more of this turn: it is another gateway's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """`slots` turns are answered at once; times in seconds.
+
+    A gateway that does not renew its lease for `lease` seconds is taken for dead. `keeping` bounds what is kept of
+    each conversation for the model to read again.
+    """
+
+    owner: str
+    slots: int = 1
+    lease: float = 10.0
+    poll: float = 1.0
+    keeping: Keeping = Keeping()  # noqa: RUF009  frozen
+
+
+class Worker:
+    """Serves the turns of the given front ends until it is told to stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        answer: Handler,
+        fronts: Mapping[str, Delivery],
+        clock: Clock,
+        options: WorkerOptions,
+    ) -> None:
+        self._store = store
+        self._answer = answer
+        self._fronts = fronts
+        self._clock = clock
+        self._options = options
+        self._owner = options.owner
+        self._slots = options.slots
+        self._bells = (asyncio.Event(), asyncio.Event())
+        self._stopping = False
+        self._stopped: dict[int, asyncio.Event] = {}
+
+    def notify(self) -> None:
+        """Look for work now. Without it, work is found within `poll` seconds."""
+        for bell in self._bells:
+            bell.set()
+
+    def interrupt(self, turn_id: int) -> None:
+        """End the reply to this turn where it is, if it is being written here."""
+        if stopped := self._stopped.get(turn_id):
+            stopped.set()
+
+    def stop(self) -> None:
+        """Take no more turns; `run` returns when those at hand are done."""
+        self._stopping = True
+        self.notify()
+
+    async def run(self) -> None:
+        """Work until stopped. A turn cancelled in the middle is given back, to be taken up by the next gateway."""
+        to_answer, to_deliver = self._bells
+        async with asyncio.TaskGroup() as group:
+            heartbeat = group.create_task(self._keep_leases())
+            answering = group.create_task(self._pump(turns.claim_waiting, self._answer_turn, to_answer, self._slots))
+            await self._pump(turns.claim_answered, self._deliver, to_deliver, DELIVERIES)
+            await answering
+            heartbeat.cancel()
+
+    async def _pump(
+        self, next_claim: NextClaim, serve: Callable[[Claim], Awaitable[None]], bell: asyncio.Event, slots: int
+    ) -> None:
+        """Claim and serve turns, `slots` at once, as long as there are any, then wait for the bell."""
+        free = asyncio.Semaphore(slots)
+        async with asyncio.TaskGroup() as group:
+            while await free.acquire() and not self._stopping:
+                bell.clear()
+                if claim := await self._claim(next_claim):
+                    served = group.create_task(self._or_give_back(serve, claim))
+                    served.add_done_callback(lambda _: free.release())
+                else:
+                    free.release()
+                    await self._wait(bell)
+
+    async def _claim(self, next_claim: NextClaim) -> Claim | None:
+        claiming = asyncio.create_task(self._store.run(next_claim, self._lease(), tuple(self._fronts)))
+        try:
+            return await asyncio.shield(claiming)
+        except StoreError as error:
+            log.warning("cannot look for work", error=type(error).__name__, reason=str(error))
+            return None
+        except asyncio.CancelledError:
+            if claim := await claiming:  # nobody else would know of it
+                await self._store.run(turns.release, claim, self._owner)
+            raise
+
+    async def _wait(self, bell: asyncio.Event) -> None:
+        try:
+            async with timeout(self._clock, self._options.poll):
+                await bell.wait()
+        except TimeoutError:
+            return
+
+    async def _or_give_back(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
+        try:
+            await serve(claim)
+        except DeliveryFailed as error:
+            await self._persist(turns.release, claim, self._owner, self._clock.now() + error.retry_after)
+        except LeaseLost:  # this process was taken for dead
+            log.warning("turn lost to another gateway", turn=claim.id)
+            await self._delivery(claim).drop(claim)
+        except StoreError as error:
+            log.warning("turn put off", turn=claim.id, error=type(error).__name__, reason=str(error))
+            await self._persist(turns.release, claim, self._owner, self._clock.now() + self._options.poll)
+        except asyncio.CancelledError:
+            await self._store.run(turns.release, claim, self._owner)
+            raise
+
+    async def _answer_turn(self, claim: Claim) -> None:
+        delivery = self._delivery(claim)
+        if not claim.handle:
+            claim = await self._keep(claim, await delivery.begin(claim))
+        reply = await self._reply(claim, delivery)
+        if not await self._persist(turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping):
+            raise LeaseLost
+        await self._deliver(replace(claim, reply=reply))
+
+    async def _reply(self, claim: Claim, delivery: Delivery) -> Reply:
+        if claim.attempt > MAX_ATTEMPTS:
+            person = await self._persist(people.find_or_add, claim.message.sender)
+            return gave_up(person.locale or language_of(claim.message.text) or person.hint or "en")
+        turn = Turn(id=claim.id, message=claim.message, sink=partial(delivery.preview, claim))
+        self._stopped[turn.id] = turn.stopped
+        try:
+            return await self._answer(turn)
+        finally:
+            del self._stopped[turn.id]
+
+    async def _keep(self, claim: Claim, handle: str) -> Claim:
+        """The claim with a handle of what is shown for it, once that is in the store."""
+        if handle != claim.handle and not await self._persist(turns.set_handle, claim, self._owner, handle):
+            raise LeaseLost
+        return replace(claim, handle=handle)
+
+    async def _deliver(self, claim: Claim) -> None:
+        """Show a reply, one message after the other, and each in its place before there are words in any."""
+        reply = claim.reply
+        assert reply is not None
+        while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
+            claim = await self._keep(claim, handle)
+        await self._persist(turns.mark_delivered, claim, self._owner)
+        self.notify()  # the conversation's next turn may begin
+
+    def _delivery(self, claim: Claim) -> Delivery:
+        return self._fronts[claim.message.conversation.front]
+
+    async def _persist(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a verb until the store takes it: what was done for a person is not thrown away for a full disk."""
+        while True:
+            try:
+                return await self._store.run(verb, *args, **kwargs)
+            except StoreError as error:
+                log.warning("cannot write", verb=verb.__name__, error=type(error).__name__, reason=str(error))
+                await self._clock.sleep(self._options.poll)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await self._clock.sleep(self._options.lease / 3)
+            try:
+                await self._store.run(turns.renew, self._lease())
+            except StoreError as error:
+                log.warning("cannot renew leases", error=type(error).__name__, reason=str(error))
+
+    def _lease(self) -> Lease:
+        now = self._clock.now()
+        return Lease(owner=self._owner, now=now, until=now + self._options.lease)
+
+
+@asynccontextmanager
+async def working(worker: Worker, grace: float) -> AsyncIterator[None]:
+    """Keep a worker running. On leaving it takes no more turns and has `grace` seconds to finish those at hand.
+
+    Left by an error or a cancellation, it gives them back at once.
+    """
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(worker.run())
+        try:
+            yield
+            worker.stop()
+            await asyncio.wait({task}, timeout=grace)
+        finally:
+            task.cancel()

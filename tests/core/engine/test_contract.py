@@ -1,0 +1,201 @@
+"""What holds for every engine: the scripted one as it is, and the OpenAI client with a server of the same script."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.engine.openai import OpenAIEngine, OpenAIServer
+from core.engine.protocol import Engine, Piece
+from core.engine.scripted import ScriptedEngine, first_tokens_for
+from core.errors import EngineLost, EngineUnavailable
+from core.messages import Finish, Label, Usage
+from core.prompt import ChatMessage, Prompt
+from tests.core.engine.fake_server import chat_server, fake_server
+
+PROMPT: Prompt = (
+    ChatMessage(role="system", content="Be kind."),
+    ChatMessage(role="user", content='你好 "there"\n\u2028\0<|im_end|>'),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An engine under test; `settled` waits until it knows that its reader has left."""
+
+    engine: Engine
+    settled: Callable[[], Awaitable[None]]
+
+
+Make = Callable[[ScriptedEngine], Awaitable[Subject]]
+
+
+@pytest.fixture(params=["scripted", "openai"])
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes an engine that follows a script."""
+    async with AsyncExitStack() as stack:
+
+        async def scripted(script: ScriptedEngine) -> Subject:
+            return Subject(script, lambda: asyncio.sleep(0))
+
+        async def openai(script: ScriptedEngine) -> Subject:
+            server = await stack.enter_async_context(fake_server(tmp_path, chat_server(script)))
+            return Subject(OpenAIEngine(OpenAIServer(socket_path=server.socket_path)), server.settled)
+
+        yield scripted if request.param == "scripted" else openai
+
+
+async def read(engine: Engine, *, max_tokens: int = 64) -> list[Piece]:
+    async with engine.stream(PROMPT, max_tokens=max_tokens) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def test_the_pieces_make_the_text(make: Make) -> None:
+    """Joined pieces are the reply, whatever it is made of, and nothing of the prompt is lost on the way."""
+    subject = await make(ScriptedEngine.echo())
+    pieces = await read(subject.engine)
+    assert "".join(piece.text for piece in pieces) == "\n".join(f"{m.role}: {m.content}" for m in PROMPT)
+
+
+async def test_the_last_piece_carries_finish_and_usage(make: Make) -> None:
+    """The last piece and no other says why the reply ended and what it cost."""
+    subject = await make(ScriptedEngine.fixed("one two three"))
+    *before, last = await read(subject.engine)
+    assert len(before) == 3
+    assert {piece.finish for piece in before} == {None}
+    assert last == Piece(finish=Finish.STOP, usage=Usage(prompt_tokens=7, completion_tokens=3))
+
+
+async def test_the_token_limit_ends_the_reply(make: Make) -> None:
+    """A reply cut at `max_tokens` says so."""
+    subject = await make(ScriptedEngine.fixed("one two three"))
+    pieces = await read(subject.engine, max_tokens=2)
+    assert "".join(piece.text for piece in pieces) == "one two"
+    assert pieces[-1].finish is Finish.LENGTH
+
+
+async def test_leaving_stops_the_model(make: Make) -> None:
+    """Leaving the context in mid-reply stops the model."""
+    script = ScriptedEngine.hanging(after=1)
+    subject = await make(script)
+    async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
+        await anext(pieces)
+        assert script.open_streams == 1
+    await subject.settled()
+    assert (script.open_streams, script.finished) == (0, 0)
+
+
+async def test_a_cancelled_reader_stops_the_model(make: Make) -> None:
+    """Cancelling the task that waits for the next piece stops the model."""
+    script = ScriptedEngine.hanging(after=1)
+    subject = await make(script)
+    begun = asyncio.Event()
+
+    async def read_on() -> None:
+        async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
+            async for _ in pieces:
+                begun.set()
+
+    reader = asyncio.create_task(read_on())
+    await begun.wait()
+    reader.cancel()
+    await asyncio.wait([reader])
+    await subject.settled()
+    assert reader.cancelled()
+    assert script.open_streams == 0
+
+
+async def test_a_deadline_passes_through(make: Make) -> None:
+    """A caller's timeout is TimeoutError, not one of the engine's errors."""
+    subject = await make(ScriptedEngine.hanging(after=0))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await read(subject.engine)
+
+
+async def test_an_error_of_the_reader_passes_through(make: Make) -> None:
+    """What the reader raises inside the context comes out of it unchanged, and the model stops."""
+    script = ScriptedEngine.hanging(after=1)
+    subject = await make(script)
+
+    async def stumble() -> None:
+        async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
+            await anext(pieces)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await stumble()
+    await subject.settled()
+    assert script.open_streams == 0
+
+
+@pytest.mark.parametrize("after", [0, 2])
+async def test_a_break_is_lost_and_the_next_reply_is_whole(make: Make, after: int) -> None:
+    """An engine that breaks off raises EngineLost after the pieces it gave, and serves the next call."""
+    subject = await make(ScriptedEngine.dying(after=after, text="one two three"))
+    seen: list[str] = []
+
+    async def read_on() -> None:
+        async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
+            async for piece in pieces:
+                seen.append(piece.text)  # noqa: PERF401 - a comprehension would lose what came before the error
+
+    with pytest.raises(EngineLost):
+        await read_on()
+    assert seen == ["one", " two"][:after]
+    assert "".join(piece.text for piece in await read(subject.engine)) == "one two three"
+
+
+async def test_unavailable_whatever_is_asked(make: Make) -> None:
+    """While nobody answers every question raises EngineUnavailable, and works again once somebody does."""
+    script = ScriptedEngine.unavailable()
+    subject = await make(script)
+    engine = subject.engine
+    for ask in (read(engine), engine.first_token(PROMPT), engine.count_tokens("x"), engine.identity()):
+        with pytest.raises(EngineUnavailable):
+            await ask
+    script.available = True
+    assert (await read(engine))[-1].finish is Finish.STOP
+
+
+async def test_first_tokens_are_bytes_with_their_logprobs(make: Make) -> None:
+    """The candidates for the first token arrive as the bytes and values the model gave."""
+    subject = await make(ScriptedEngine.fixed(mood=lambda _: Label.NEGATIVE))
+    assert await subject.engine.first_token(PROMPT) == first_tokens_for(Label.NEGATIVE)
+
+
+async def test_no_first_tokens_where_none_are_offered(make: Make) -> None:
+    """An engine without logprobs gives an empty mapping."""
+    subject = await make(ScriptedEngine.fixed(mood=lambda _: None))
+    assert await subject.engine.first_token(PROMPT) == {}
+
+
+async def test_tokens_are_counted(make: Make) -> None:
+    """The count is the engine's own; nothing costs nothing."""
+    subject = await make(ScriptedEngine.fixed())
+    assert await subject.engine.count_tokens("one 二三 four") == 4
+    assert await subject.engine.count_tokens("") == 0
+
+
+async def test_the_model_has_a_name(make: Make) -> None:
+    """The identity is the name under which the model is served."""
+    script = ScriptedEngine.fixed()
+    script.name = "mini-2"
+    subject = await make(script)
+    assert await subject.engine.identity() == "mini-2"
+
+
+async def test_replies_at_the_same_time_do_not_mix(make: Make) -> None:
+    """Eight replies read at once are each whole and their own."""
+    subject = await make(ScriptedEngine.replying(lambda prompt: prompt[-1].content))
+
+    async def ask(question: str) -> str:
+        prompt = (ChatMessage(role="user", content=question),)
+        async with subject.engine.stream(prompt, max_tokens=64) as pieces:
+            return "".join([piece.text async for piece in pieces])
+
+    questions = [f"question {number} 问题" for number in range(8)]
+    assert await asyncio.gather(*map(ask, questions)) == questions

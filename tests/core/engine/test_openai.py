@@ -1,0 +1,434 @@
+"""The client against servers that are foreign, broken, full or gone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from core.engine.estimate import estimate_tokens
+from core.engine.openai import OpenAIEngine, OpenAIServer
+from core.engine.protocol import Piece
+from core.errors import EngineLost, EngineRefused, EngineUnavailable
+from core.messages import Finish, Usage
+from core.prompt import ChatMessage, Prompt
+from tests.core.engine.fake_server import Answer, Connection, FakeServer, Request, fake_server
+
+SECRET = "cinnamon 肉桂"
+PROMPT: Prompt = (ChatMessage(role="user", content=SECRET),)
+CHAT, MODELS, TOKENIZE = "/v1/chat/completions", "/v1/models", "/tokenize"
+
+Connect = Callable[[dict[str, Answer]], Awaitable[tuple[OpenAIEngine, FakeServer]]]
+
+
+@pytest.fixture
+async def connect(tmp_path: Path) -> AsyncIterator[Connect]:
+    """Opens an engine, whose model is named, on a server with these answers."""
+    async with AsyncExitStack() as stack:
+
+        async def make(answers: dict[str, Answer]) -> tuple[OpenAIEngine, FakeServer]:
+            server = await stack.enter_async_context(fake_server(tmp_path, answers))
+            return OpenAIEngine(OpenAIServer(socket_path=server.socket_path, model="m", api_key="k")), server
+
+        yield make
+
+
+def replies(status: int, body: bytes) -> Answer:
+    async def answer(_request: Request, to: Connection) -> None:
+        await to.whole(status, body)
+
+    return answer
+
+
+def streams(*events: object, chunked: bool = True) -> Answer:
+    """Events, then the end of the body; or the connection cut where `chunked` is False."""
+
+    async def answer(_request: Request, to: Connection) -> None:
+        await to.begin()
+        for event in events:
+            await to.event(event)
+        if chunked:
+            await to.end()
+        else:
+            to.cut()
+
+    return answer
+
+
+def floods(chunk: bytes) -> Answer:
+    """The same chunk again and again, until the client hangs up."""
+
+    async def answer(_request: Request, to: Connection) -> None:
+        await to.begin()
+        while True:
+            await to.chunk(chunk)
+
+    return answer
+
+
+def text(content: str, finish: str | None = None) -> dict[str, object]:
+    return {"choices": [{"delta": {"content": content}, "finish_reason": finish}]}
+
+
+async def read(engine: OpenAIEngine) -> list[Piece]:
+    async with engine.stream(PROMPT, max_tokens=9) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def test_the_request_says_what_is_wanted(connect: Connect) -> None:
+    """A reply is asked for as a stream with usage, by name and key, and holds no sampling of our own."""
+    engine, server = await connect({CHAT: streams(text("x", "stop"), b"[DONE]")})
+    await read(engine)
+    [request] = server.asked(CHAT)
+    assert request.headers["authorization"] == "Bearer k"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.json() == {
+        "model": "m",
+        "messages": [{"role": "user", "content": SECRET}],
+        "max_tokens": 9,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_the_key_is_not_shown() -> None:
+    """The key is in no printed form of the options."""
+    assert "hush" not in repr(OpenAIServer(api_key="hush"))
+
+
+async def test_usage_with_cached_tokens(connect: Connect) -> None:
+    """Usage that comes in a chunk of its own is read, the tokens from the prefix cache included."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}}
+    engine, _ = await connect({CHAT: streams(text("x", "length"), {"choices": [], "usage": usage}, b"[DONE]")})
+    assert (await read(engine))[-1] == Piece(
+        finish=Finish.LENGTH, usage=Usage(prompt_tokens=7, completion_tokens=2, cached_tokens=5)
+    )
+
+
+TOLERATED: dict[str, tuple[object, ...]] = {
+    "nulls": (
+        {"choices": [{"delta": {"content": None, "role": "assistant"}, "finish_reason": None}], "usage": None},
+        text("ok"),
+        {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens_details": None}, "error": None},
+    ),
+    "no usage, no [DONE]": (text("ok"), text("", "stop")),
+    "text in the last chunk": (text("ok", "stop"), b"[DONE]"),
+    "a finish of its own": (text("ok", "eos"), b"[DONE]"),
+    "extra fields": ({"id": 1, "timings": {}, **text("ok", "stop")}, b"[DONE]"),
+    "nothing to choose from": ({"choices": []}, {}, text("ok", "stop"), b"[DONE]"),
+}
+
+
+@pytest.mark.parametrize("events", TOLERATED.values(), ids=TOLERATED)
+async def test_what_other_servers_leave_out(connect: Connect, events: tuple[object, ...]) -> None:
+    """Fields that are null, missing or extra in a common server do not hurt the reply."""
+    engine, _ = await connect({CHAT: streams(*events)})
+    *before, last = await read(engine)
+    assert [piece.text for piece in before] == ["ok"]
+    assert last == Piece(finish=Finish.STOP)
+
+
+async def test_events_may_be_cut_anywhere(connect: Connect) -> None:
+    """A body in chunks of one byte, with CR LF, comments and raw line separators in its JSON, is read all the same."""
+    said = "一\u2028二\x85三"
+    body = (
+        f": ping\r\nevent: x\r\ndata: {json.dumps(text(said, 'stop'), ensure_ascii=False)}\r\n\r\ndata:[DONE]\r\n\r\n"
+    )
+
+    async def drip(_request: Request, to: Connection) -> None:
+        await to.begin()
+        for byte in body.encode():
+            await to.chunk(bytes([byte]))
+        await to.end()
+
+    engine, _ = await connect({CHAT: drip})
+    assert (await read(engine))[0].text == said
+
+
+LOST: dict[str, tuple[object, ...]] = {
+    "no finish": (text("a"),),
+    "no finish before [DONE]": (text("a"), b"[DONE]"),
+    "an empty body": (),
+    "given up": (text("a", "abort"), b"[DONE]"),
+    "an error in mid-stream": (text("a"), {"error": {"message": SECRET, "code": 500}}, text("", "stop")),
+    "no JSON": (text("a"), b"<html>"),
+    "JSON of another shape": (text("a"), b"[1, 2]"),
+    "wrong types": (text("a"), {"choices": [{"delta": {"content": 5}}]}),
+    "usage beyond belief": (text("a"), {**text("", "stop"), "usage": {"prompt_tokens": -1}}),
+    "a bomb of brackets": (text("a"), b"[" * 200_000),
+    "a bomb of digits": (text("a"), b'{"usage": ' + b"9" * 5_000 + b"}"),
+    "not UTF-8": (text("a"), b'{"choices": [{"delta": {"content": "\xff"}}]}'),
+    "half a character": (text("a"), rb'{"choices": [{"delta": {"content": "\ud800"}}]}'),
+}
+
+
+@pytest.mark.parametrize("events", LOST.values(), ids=LOST)
+async def test_a_reply_that_goes_wrong_is_lost(connect: Connect, events: tuple[object, ...]) -> None:
+    """Whatever a server does to a reply under way is EngineLost, and the error quotes nothing of it."""
+    engine, _ = await connect({CHAT: streams(*events)})
+    with pytest.raises(EngineLost) as caught:
+        await read(engine)
+    assert not set(SECRET.split()) & set(str(caught.value).split())
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("chunk", [b"data: " + b"x" * 100_000, b"data: 1\n" * 10_000])
+async def test_an_event_without_end_is_lost(connect: Connect, chunk: bytes) -> None:
+    """A line that never ends, or an event of ever more lines, is given up at a limit in bytes."""
+    engine, _ = await connect({CHAT: floods(chunk)})
+    with pytest.raises(EngineLost):
+        await read(engine)
+
+
+async def test_a_cut_after_the_finish_loses_nothing(connect: Connect) -> None:
+    """A connection that breaks once the finish has come gives the whole reply."""
+    engine, _ = await connect({CHAT: streams(text("ok", "stop"), chunked=False)})
+    assert await read(engine) == [Piece(text="ok"), Piece(finish=Finish.STOP)]
+
+
+async def test_a_cut_before_any_answer_is_lost(connect: Connect) -> None:
+    """A server that dies on a request may die of it: that is EngineLost and counts as an attempt."""
+
+    async def die(_request: Request, to: Connection) -> None:
+        to.cut()
+
+    engine, _ = await connect({CHAT: die})
+    with pytest.raises(EngineLost):
+        await read(engine)
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\xff" * 200_000])
+async def test_a_server_that_speaks_no_http_is_lost(connect: Connect, answer: bytes) -> None:
+    """Garbage instead of an answer is EngineLost."""
+
+    async def babble(_request: Request, to: Connection) -> None:
+        await to.send(answer)
+
+    engine, _ = await connect({CHAT: babble})
+    with pytest.raises(EngineLost):
+        await read(engine)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_server_that_is_full_or_broken_is_unavailable(connect: Connect, status: int) -> None:
+    """Before the first byte of a reply 429 and 5xx mean that nothing of it was made."""
+    engine, _ = await connect({CHAT: replies(status, b"<html>busy")})
+    with pytest.raises(EngineUnavailable):
+        await read(engine)
+
+
+async def test_no_server_at_all(tmp_path: Path) -> None:
+    """A socket that does not exist, one nobody listens on, and a closed port are EngineUnavailable."""
+    dead = tmp_path / "dead"
+    (await asyncio.start_unix_server(lambda *_: None, path=dead)).close()
+    places = [
+        OpenAIServer(socket_path=tmp_path / "none", model="m"),
+        OpenAIServer(socket_path=dead, model="m"),
+        OpenAIServer(socket_path=tmp_path / ("x" * 200), model="m"),
+        OpenAIServer(url="http://127.0.0.1:9/v1", model="m"),
+    ]
+    for place in places:
+        with pytest.raises(EngineUnavailable):
+            await read(OpenAIEngine(place))
+
+
+REFUSALS = {
+    b'{"error": {"message": "cinnamon", "code": "context_length_exceeded"}}': "context_length_exceeded",
+    b'{"error": {"type": "invalid_request_error", "code": null}}': "invalid_request_error",
+    b'{"error": {"code": "cinnamon", "type": "cinnamon"}}': "Bad Request",
+    b'{"error": "cinnamon"}': "Bad Request",
+    b'{"detail": [{"input": "cinnamon"}]}': "Bad Request",
+    b"cinnamon": "Bad Request",
+    b"": "Bad Request",
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), REFUSALS.items())
+async def test_a_refusal_never_quotes_the_prompt(connect: Connect, body: bytes, reason: str) -> None:
+    """A 4xx is EngineRefused with its status and a reason from a fixed list, whatever the server says."""
+    engine, _ = await connect({CHAT: replies(400, body)})
+    with pytest.raises(EngineRefused) as caught:
+        await read(engine)
+    assert (caught.value.status, caught.value.reason) == (400, reason)
+
+
+@pytest.mark.parametrize("status", [302, 404, 499, 501, 799])
+async def test_other_statuses_are_refusals(connect: Connect, status: int) -> None:
+    """Redirects, statuses unknown to HTTP and "not implemented" are refusals too."""
+    engine, _ = await connect({CHAT: replies(status, b"")})
+    with pytest.raises(EngineRefused):
+        await read(engine)
+
+
+async def test_lone_surrogates_do_not_break_the_request(connect: Connect) -> None:
+    """Text that no UTF-8 can hold is sent with a question mark in its place."""
+    engine, server = await connect({CHAT: streams(text("ok", "stop"))})
+    async with engine.stream((ChatMessage(role="user", content="a\ud800b"),), max_tokens=9) as pieces:
+        assert len([piece async for piece in pieces]) == 2
+    assert server.asked(CHAT)[0].json()["messages"][0]["content"] == "a?b"
+
+
+async def test_first_token_asks_for_one_token_with_its_rivals(connect: Connect) -> None:
+    """Bytes are taken where given, text encoded where not, and what is no finite number left out."""
+    rivals = [
+        {"token": "x", "bytes": [231, 137], "logprob": -0.1},
+        {"token": "中", "bytes": None, "logprob": -2},
+        {"token": "z", "logprob": -9},
+    ]
+    body = {"choices": [{"logprobs": {"content": [{"top_logprobs": rivals}]}}]}
+    endless = json.dumps(body).replace("-9", "-Infinity").encode()
+    engine, server = await connect({CHAT: replies(200, endless)})
+    assert await engine.first_token(PROMPT) == {b"\xe7\x89": -0.1, "中".encode(): -2.0}
+    asked = server.asked(CHAT)[0].json()
+    assert {
+        "max_tokens": 1,
+        "temperature": 0,
+        "logprobs": True,
+        "top_logprobs": 20,
+        "stream": False,
+    }.items() <= asked.items()
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+async def test_a_server_that_refuses_logprobs_has_none(connect: Connect, status: int) -> None:
+    """A server that rejects the question gives no first tokens: the mood is neutral then."""
+    engine, _ = await connect({CHAT: replies(status, b"{}")})
+    assert await engine.first_token(PROMPT) == {}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [[], None, [{}], [{"logprobs": None}], [{"logprobs": {"content": []}}], [{"logprobs": {"content": [{}]}}]],
+)
+async def test_a_server_that_omits_logprobs_has_none(connect: Connect, choices: object) -> None:
+    """An answer without logprobs gives no first tokens."""
+    engine, _ = await connect({CHAT: replies(200, json.dumps({"choices": choices}).encode())})
+    assert await engine.first_token(PROMPT) == {}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"choices": 1}', b'{"choices": [{"logprobs": {"content": [{"top_logprobs": [1]}]}}]}']
+)
+async def test_a_malformed_completion_is_lost(connect: Connect, body: bytes) -> None:
+    """An answer that is no completion is EngineLost."""
+    engine, _ = await connect({CHAT: replies(200, body)})
+    with pytest.raises(EngineLost):
+        await engine.first_token(PROMPT)
+
+
+async def test_other_refusals_of_the_first_token_are_told(connect: Connect) -> None:
+    """A wrong key is not taken for a server without logprobs."""
+    engine, _ = await connect({CHAT: replies(401, b"{}")})
+    with pytest.raises(EngineRefused):
+        await engine.first_token(PROMPT)
+
+
+async def test_an_answer_without_end_is_lost(connect: Connect) -> None:
+    """An answer read as a whole is given up at a limit in bytes."""
+    engine, _ = await connect({CHAT: floods(b"x" * 100_000)})
+    with pytest.raises(EngineLost):
+        await engine.first_token(PROMPT)
+
+
+async def test_tokens_are_counted_as_llama_cpp_does(connect: Connect) -> None:
+    """A server that answers the first shape with nothing is asked in the second, and only in that from then on."""
+
+    async def tokenize(request: Request, to: Connection) -> None:
+        await to.json(200, {"tokens": list(range(len(request.json().get("content", ""))))})
+
+    engine, server = await connect({TOKENIZE: tokenize})
+    assert [await engine.count_tokens("four") for _ in range(2)] == [4, 4]
+    assert [list(request.json()) for request in server.asked(TOKENIZE)] == [["prompt"], ["content"], ["content"]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [replies(404, b""), replies(405, b"{}"), replies(200, b"<html>"), replies(200, b'{"error": "no such endpoint"}')],
+)
+async def test_a_server_without_a_count_is_asked_once(connect: Connect, answer: Answer) -> None:
+    """Where the server does not count an estimate is given, and the server left in peace."""
+    engine, server = await connect({TOKENIZE: answer})
+    assert await engine.count_tokens("hello") == estimate_tokens("hello")
+    asked = len(server.asked(TOKENIZE))
+    assert await engine.count_tokens("hello again") == estimate_tokens("hello again")
+    assert len(server.asked(TOKENIZE)) == asked
+
+
+async def test_a_text_too_long_to_count_is_estimated_this_once(connect: Connect) -> None:
+    """A 413 is about the text, not about the server: the next text is counted."""
+
+    async def tokenize(request: Request, to: Connection) -> None:
+        if len(request.body) > 1000:
+            await to.json(413, {})
+        else:
+            await to.json(200, {"count": 1})
+
+    engine, _ = await connect({TOKENIZE: tokenize})
+    assert await engine.count_tokens("长" * 1000) == 1000
+    assert await engine.count_tokens("short") == 1
+
+
+async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> None:
+    """Without a configured name the server is asked once, and again after it could not be reached."""
+    up = True
+
+    async def chat(request: Request, to: Connection) -> None:
+        await (streams(text(request.json()["model"], "stop")) if up else replies(503, b""))(request, to)
+
+    models = replies(200, b'{"data": [{"id": "first"}, {"id": "second"}]}')
+    async with fake_server(tmp_path, {MODELS: models, CHAT: chat}) as server:
+        engine = OpenAIEngine(OpenAIServer(socket_path=server.socket_path))
+        for _ in range(2):
+            assert (await read(engine))[0].text == "first"
+        assert len(server.asked(MODELS)) == 1
+        up = False
+        with pytest.raises(EngineUnavailable):
+            await read(engine)
+        assert await engine.identity() == "first"
+        assert len(server.asked(MODELS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [(b'{"data": []}', EngineUnavailable), (b'{"data": null}', EngineUnavailable), (b"<html>", EngineLost)],
+)
+async def test_a_server_without_models(tmp_path: Path, body: bytes, error: type[Exception]) -> None:
+    """A server that lists no model is unavailable; one that lists nonsense is lost."""
+    async with fake_server(tmp_path, {MODELS: replies(200, body)}) as server:
+        with pytest.raises(error):
+            await OpenAIEngine(OpenAIServer(socket_path=server.socket_path)).identity()
+
+
+async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy set for the machine does not come between us and our own child."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    engine, _ = await connect({CHAT: streams(text("ok", "stop"))})
+    assert (await read(engine))[0].text == "ok"
+
+
+async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
+    """The same server on TCP is reached by its URL alone."""
+    async with (
+        fake_server(tmp_path, {CHAT: streams(text("ok", "stop"))}) as fake,
+        await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,
+    ):
+        port = tcp.sockets[0].getsockname()[1]
+        engine = OpenAIEngine(OpenAIServer(url=f"http://127.0.0.1:{port}/v1", model="m"))
+        assert (await read(engine))[0].text == "ok"
+
+
+async def test_a_call_cancelled_at_any_moment_hangs_up(connect: Connect) -> None:
+    """Calls cancelled at a hundred different moments leave the server without a connection to wait on."""
+    engine, server = await connect({CHAT: streams(text("a"), text("b"), text("c", "stop"))})
+    for turns in range(100):
+        call = asyncio.create_task(read(engine))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        await server.settled()

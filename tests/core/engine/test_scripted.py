@@ -1,0 +1,108 @@
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.clock import ManualClock
+from core.engine.protocol import Engine, Piece
+from core.engine.scripted import ScriptedEngine, first_tokens_for, tokens
+from core.errors import EngineLost, EngineUnavailable
+from core.messages import Finish, Label, Locale
+from core.mood import decide, label_logprobs, mood_prompt
+from core.prompt import ChatMessage, Prompt
+
+PROMPT: Prompt = (
+    ChatMessage(role="system", content="Be kind."),
+    ChatMessage(role="user", content="你好 there"),
+)
+
+
+async def read(engine: Engine, *, max_tokens: int = 64) -> list[Piece]:
+    async with engine.stream(PROMPT, max_tokens=max_tokens) as pieces:
+        return [piece async for piece in pieces]
+
+
+def said(pieces: list[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+@given(st.text())
+def test_tokens_lose_nothing(text: str) -> None:
+    """Cutting any text into tokens and joining them gives the text."""
+    assert "".join(tokens(text)) == text
+
+
+async def test_echo_says_the_whole_prompt() -> None:
+    """The role and the words of every message are in the reply."""
+    assert said(await read(ScriptedEngine.echo())) == "system: Be kind.\nuser: 你好 there"
+
+
+async def test_it_remembers_what_it_was_asked() -> None:
+    """Prompts for replies and for first tokens are recorded apart."""
+    engine = ScriptedEngine.fixed("yes")
+    await read(engine)
+    await engine.first_token(PROMPT[1:])
+    assert engine.prompts == [PROMPT]
+    assert engine.first_token_prompts == [PROMPT[1:]]
+
+
+async def test_slow_takes_the_time_of_the_clock() -> None:
+    """Each piece costs its seconds of the given clock and no real time."""
+    clock = ManualClock()
+    reply = asyncio.create_task(read(ScriptedEngine.slow("one two", 1.5, clock)))
+    for _ in range(2):
+        assert await clock.until_sleeping() == [1.5]
+        clock.advance(1.5)
+    assert said(await reply) == "one two"
+
+
+async def test_hanging_falls_silent_and_can_be_left() -> None:
+    """After its pieces nothing more comes, and leaving closes the stream."""
+    engine = ScriptedEngine.hanging(after=2, text="one two three")
+    async with engine.stream(PROMPT, max_tokens=64) as pieces:
+        assert [(await anext(pieces)).text for _ in range(2)] == ["one", " two"]
+        third = asyncio.ensure_future(anext(pieces))
+        await asyncio.sleep(0)
+        assert not third.done()
+        assert engine.open_streams == 1
+        third.cancel()
+        await asyncio.wait([third])
+    assert (engine.open_streams, engine.finished) == (0, 0)
+
+
+async def test_dying_recovers() -> None:
+    """The first replies break off after their pieces, the next one is whole."""
+    engine = ScriptedEngine.dying(after=1, times=2, text="one two")
+    for _ in range(2):
+        async with engine.stream(PROMPT, max_tokens=64) as pieces:
+            assert (await anext(pieces)).text == "one"
+            with pytest.raises(EngineLost):
+                await anext(pieces)
+    assert said(await read(engine)) == "one two"
+
+
+async def test_unavailable_until_it_is_back() -> None:
+    """Every question fails while nobody answers, and works once `available` is set."""
+    engine = ScriptedEngine.unavailable()
+    for ask in (read(engine), engine.first_token(PROMPT), engine.count_tokens("x"), engine.identity()):
+        with pytest.raises(EngineUnavailable):
+            await ask
+    engine.available = True
+    assert (await read(engine))[-1].finish is Finish.STOP
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("label", list(Label))
+async def test_the_scripted_mood_is_the_mood_read(label: Label, language: Locale) -> None:
+    """The label scripted for a text survives scoring and calibration in both languages."""
+    engine = ScriptedEngine.fixed(mood=lambda text: label if "sunny" in text else Label.NEUTRAL)
+    scores = label_logprobs(await engine.first_token(mood_prompt("sunny", language)), language)
+    bias = label_logprobs(await engine.first_token(mood_prompt("N/A", language)), language)
+    assert decide(scores, bias).label is label
+
+
+async def test_no_logprobs_when_no_label_is_scripted() -> None:
+    """A mood of None stands for a server that offers no logprobs."""
+    assert await ScriptedEngine.fixed(mood=lambda _: None).first_token(PROMPT) == {}
+    assert await ScriptedEngine.fixed().first_token(PROMPT) == first_tokens_for(Label.NEUTRAL)

@@ -1,0 +1,171 @@
+from dataclasses import replace
+
+import pytest
+
+from core.clock import ManualClock
+from core.engine.scripted import ScriptedEngine
+from core.messages import NO_USAGE, Exchange, Finish, Message, Reply, Source, Turn, Usage
+from core.stages.cache import AnswerCache, cache, normalised, stands_alone
+from tests.core.conftest import Write
+
+EARLIER = (Exchange(question="I am Ann", answer="Hello Ann", tokens=9),)
+
+
+class Asked:
+    """The cache stage before a model that counts how often it is asked."""
+
+    def __init__(self, answers: AnswerCache, *, model: str = "m", revision: str = "r") -> None:
+        self.calls = 0
+        self.finish = Finish.STOP
+        self.shown: list[str] = []
+        self.stage = cache(answers, ScriptedEngine(ScriptedEngine.fixed().script, name=model), revision)
+
+    async def ask(self, message: Message, **known: object) -> Reply:
+        return await self.stage(replace(Turn(id=1, message=message, sink=self.sink), **known), self.model)
+
+    async def model(self, turn: Turn) -> Reply:
+        self.calls += 1
+        return Reply(
+            text=f"answer {self.calls} to {turn.message.sender.id}",
+            source=Source.MODEL,
+            finish=self.finish,
+            usage=Usage(prompt_tokens=1),
+            tokens=7,
+        )
+
+    async def sink(self, piece: str) -> None:
+        self.shown.append(piece)
+
+
+@pytest.fixture
+def answers(clock: ManualClock) -> AnswerCache:
+    return AnswerCache(size=2, ttl=60, timer=clock.monotonic)
+
+
+async def test_same_question_of_another_person_is_answered_from_memory(answers: AnswerCache, write: Write) -> None:
+    """A question asked before, in other case and punctuation, costs no model and says so."""
+    asked = Asked(answers)
+    first = await asked.ask(write("When do you open?", who="ann"))
+    second = await asked.ask(write("  when do you OPEN ", who="bob"))
+    assert asked.calls == 1
+    assert second == replace(first, source=Source.CACHE, usage=NO_USAGE)
+    assert asked.shown == [first.text]
+    assert (answers.hits, answers.misses) == (1, 1)
+
+
+async def test_answer_made_with_a_history_is_never_shared(answers: AnswerCache, write: Write) -> None:
+    """What was said before may be in the answer: it is not kept."""
+    asked = Asked(answers)
+    await asked.ask(write("When do you open today?", who="ann"), history=EARLIER)
+    await asked.ask(write("When do you open today?", who="bob"))
+    assert asked.calls == 2
+
+
+async def test_question_that_stands_alone_is_found_in_mid_conversation(answers: AnswerCache, write: Write) -> None:
+    """Somebody who has talked before gets the shared answer to a question that needs no history."""
+    asked = Asked(answers)
+    await asked.ask(write("When do you open today?"))
+    reply = await asked.ask(write("When do you open today?"), history=EARLIER)
+    assert reply.source is Source.CACHE
+
+
+async def test_follow_up_is_not_answered_from_memory(answers: AnswerCache, write: Write) -> None:
+    """A question like "and the other one?" means something else after something else was said."""
+    asked = Asked(answers)
+    await asked.ask(write("and the other one?"))
+    reply = await asked.ask(write("and the other one?"), history=EARLIER)
+    assert reply.source is Source.MODEL
+
+
+@pytest.mark.parametrize("change", [{"model": "other"}, {"revision": "other"}])
+async def test_another_model_or_persona_finds_nothing(
+    answers: AnswerCache, write: Write, change: dict[str, str]
+) -> None:
+    """Answers of one model or persona are not those of another."""
+    await Asked(answers).ask(write("When do you open?"))
+    other = Asked(answers, **change)
+    await other.ask(write("When do you open?"))
+    assert other.calls == 1
+
+
+async def test_languages_do_not_mix(answers: AnswerCache, write: Write) -> None:
+    """The same words asked by somebody of another language are answered anew."""
+    asked = Asked(answers)
+    await asked.ask(write("WiFi?"), locale="en")
+    await asked.ask(write("WiFi?"), locale="zh")
+    assert asked.calls == 2
+
+
+@pytest.mark.parametrize("finish", [Finish.LENGTH, Finish.TIMEOUT, Finish.ERROR])
+async def test_unfinished_answer_is_not_kept(answers: AnswerCache, write: Write, finish: Finish) -> None:
+    """An answer that was cut off is no answer for others."""
+    asked = Asked(answers)
+    asked.finish = finish
+    await asked.ask(write("When do you open?"))
+    await asked.ask(write("When do you open?"))
+    assert asked.calls == 2
+
+
+async def test_answers_expire(answers: AnswerCache, write: Write, clock: ManualClock) -> None:
+    """After its time to live an answer is made anew."""
+    asked = Asked(answers)
+    await asked.ask(write("When do you open?"))
+    clock.advance(61)
+    await asked.ask(write("When do you open?"))
+    assert asked.calls == 2
+
+
+async def test_least_recently_used_goes_first(answers: AnswerCache, write: Write) -> None:
+    """With room for two, a third question drops the one that was not asked for longest."""
+    asked = Asked(answers)
+    for text in ("one?", "two?", "one?", "three?", "one?"):
+        await asked.ask(write(text))
+    assert asked.calls == 3
+    await asked.ask(write("two?"))
+    assert asked.calls == 4
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What are your opening hours?",
+        "Do you ship abroad?",
+        "How can I pay?",
+        "你们几点开门？",
+        "可以用支付宝付款吗",
+        "运费多少钱？",
+    ],
+)
+def test_complete_question_stands_alone(question: str) -> None:
+    """A question with everything in it can be shared."""
+    assert stands_alone(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "and the other one?",
+        "What about Sunday?",
+        "Why?",
+        "yes please",
+        "How much is it in blue?",
+        "What is my name?",
+        "What did I say before?",
+        "Which of them is cheaper?",
+        "Tell me more about it",
+        "那周日呢？",
+        "它多少钱？",
+        "我叫什么名字？",
+        "还有别的吗",
+        "为什么",
+        "刚才那个怎么样",
+    ],
+)
+def test_follow_up_does_not_stand_alone(question: str) -> None:
+    """A question that points at what was said, or at who asks, cannot be shared."""
+    assert not stands_alone(question)
+
+
+def test_normalised_question() -> None:
+    """Width, case, spaces and closing marks do not make another question."""
+    assert normalised("ＷｉＦｉ  密码是多少？？") == normalised("wifi 密码是多少")

@@ -1,0 +1,21 @@
+from core.engine.scripted import ScriptedEngine
+from core.messages import Label
+from core.stages.mood import MoodReader
+
+
+async def test_same_text_is_read_once() -> None:
+    """A mood is remembered by its text, and the bias by its language."""
+    engine = ScriptedEngine.fixed(mood=lambda text: Label.POSITIVE if "day" in text else None)
+    reader = MoodReader(engine)
+    first = await reader.read("a lovely day", "en")
+    assert await reader.read("a lovely day", "en") == first
+    assert len(engine.first_token_prompts) == 2
+
+
+async def test_text_is_asked_about_in_its_own_language() -> None:
+    """A Chinese text is framed in Chinese whoever wrote it; a text of neither goes by the person's language."""
+    engine = ScriptedEngine.fixed()
+    reader = MoodReader(engine)
+    await reader.read("今天真好", "en")
+    await reader.read("!!!", "zh")
+    assert all("文本" in prompt[1].content for prompt in engine.first_token_prompts)

@@ -1,0 +1,63 @@
+import asyncio
+from collections.abc import Iterator
+
+from core.clock import ManualClock
+from core.errors import EngineLost, EngineUnavailable, ParleyError
+from core.messages import Reply, Source, Turn
+from core.stages.retry import PAUSE, retry
+from tests.core.conftest import Write
+
+
+class Model:
+    """Answers in ten turns of the loop, all it was asked at once; five turns after it has read poison it dies."""
+
+    def __init__(self) -> None:
+        self.deaths = 0
+
+    async def answer(self, turn: Turn) -> Reply:
+        deaths = self.deaths
+        for step in range(10):
+            await asyncio.sleep(0)
+            if step == 5 and turn.message.text == "poison":
+                self.deaths += 1
+            if self.deaths > deaths:
+                raise EngineLost
+        return Reply(text=turn.message.text, source=Source.MODEL)
+
+
+async def unseen(_piece: str) -> None:
+    pass
+
+
+async def test_message_that_kills_the_model_takes_nobody_with_it(clock: ManualClock, write: Write) -> None:
+    """Of three replies lost together, the two that did not kill the model are made on the second try."""
+    model, stage = Model(), retry(clock)
+    asked = [
+        asyncio.create_task(stage(Turn(id=number, message=write(text), sink=unseen), model.answer))
+        for number, text in enumerate(["one", "poison", "two"])
+    ]
+    await clock.until_sleeping(len(asked))
+    clock.advance(PAUSE)
+    one, poison, two = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(one, Reply)
+    assert isinstance(two, Reply)
+    assert isinstance(poison, EngineLost)
+    assert model.deaths == 2
+
+
+async def test_absent_model_is_no_death(clock: ManualClock, write: Write) -> None:
+    """A turn that found nobody, because another had just killed the model, still has both its tries."""
+    fates: Iterator[ParleyError | None] = iter([EngineUnavailable(), EngineLost(), EngineUnavailable(), None])
+
+    async def answer(turn: Turn) -> Reply:
+        if fate := next(fates):
+            raise fate
+        return Reply(text=turn.message.text, source=Source.MODEL)
+
+    asked = asyncio.create_task(retry(clock)(Turn(id=1, message=write("hello"), sink=unseen), answer))
+    for _ in range(3):
+        await clock.until_sleeping()
+        clock.advance(PAUSE)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert (await asked).text == "hello"

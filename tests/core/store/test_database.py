@@ -1,0 +1,140 @@
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from core.messages import Person
+from core.store import Store, open_store, people
+from core.store.database import store_error
+from core.store.schema import metadata
+
+ANN = Person(platform="test", workspace="w", id="ann")
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+async def test_migrations_give_the_schema(store: Store) -> None:
+    """A migrated database differs in nothing from what schema.py describes."""
+
+    def differences(connection: sa.Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    assert await store.run(differences) == []
+
+
+async def test_commits_survive_a_power_cut(tmp_path: Path) -> None:
+    """A file store writes ahead and waits for the disk at every commit."""
+
+    def pragmas(connection: sa.Connection) -> tuple[str, int]:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        return mode, connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+
+    async with open_store(url(tmp_path / "p.db")) as store:
+        assert await store.run(pragmas) == ("wal", 2)
+
+
+async def test_failed_verb_changes_nothing(store: Store) -> None:
+    """A verb that raises leaves no trace of what it did before."""
+
+    def half(connection: sa.Connection) -> None:
+        people.find_or_add(connection, ANN)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store.run(half)
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 0
+
+
+async def test_cancelled_caller_does_not_interrupt_a_verb(store: Store) -> None:
+    """A verb whose caller is cancelled in the middle is committed as a whole, and the next one runs."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: sa.Connection) -> None:
+        begun.set()
+        go_on.wait()
+        people.find_or_add(connection, ANN)
+
+    task = asyncio.create_task(store.run(slow))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
+
+
+async def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A file of something else is refused and left as it is."""
+    path = tmp_path / "p.db"
+    path.write_bytes(b"these are not the bytes of a database " * 100)
+    before = path.read_bytes()
+    with pytest.raises(StoreDamaged):
+        async with open_store(url(path)):
+            pass
+    assert path.read_bytes() == before
+
+
+async def test_refuses_a_damaged_database(tmp_path: Path) -> None:
+    """A database with a page of noise is found out at the start and not written to."""
+    path = tmp_path / "p.db"
+    async with open_store(url(path)) as store:
+        for number in range(200):
+            await store.run(people.find_or_add, Person(platform="test", workspace="w" * 200, id=str(number)))
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = b"\xa5" * 4096
+    path.write_bytes(content)
+    with pytest.raises(StoreDamaged):
+        async with open_store(url(path)):
+            pass
+    assert path.read_bytes() == bytes(content)
+
+
+async def test_full_disk_is_said_and_passes(tmp_path: Path) -> None:
+    """A write without room raises StoreFull; once there is room again the same store goes on."""
+    async with open_store(url(tmp_path / "p.db")) as store:
+        pages = await store.run(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await store.run(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
+        crowd = [Person(platform="test", workspace="w" * 500, id=str(number)) for number in range(200)]
+        with pytest.raises(StoreFull):
+            await add_all(store, crowd)
+        await store.run(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 100000").scalar_one())
+        await add_all(store, crowd)
+
+
+async def add_all(store: Store, crowd: list[Person]) -> None:
+    for person in crowd:
+        await store.run(people.find_or_add, person)
+
+
+def test_database_errors_have_their_place_in_the_tree() -> None:
+    """A locked database is told from a full one and from one that cannot be opened, by the driver's own names."""
+
+    def translated(name: str) -> type[StoreError]:
+        cause = sqlite3.OperationalError("text")
+        cause.sqlite_errorname = name
+        return type(store_error(sa.exc.OperationalError("SELECT secret", None, cause)))
+
+    assert translated("SQLITE_BUSY_SNAPSHOT") is StoreLocked
+    assert translated("SQLITE_FULL") is StoreFull
+    assert translated("SQLITE_CORRUPT_INDEX") is StoreDamaged
+    assert translated("SQLITE_CANTOPEN") is StoreError
+
+
+async def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
+    """A database written to by somebody else is waited for, not given up at once."""
+    path = tmp_path / "p.db"
+    async with open_store(url(path)) as store:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(store.run(people.find_or_add, ANN))
+        await asyncio.to_thread(other.execute, "COMMIT")
+        assert (await waiting).id == 1
+        other.close()

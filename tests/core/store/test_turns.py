@@ -1,0 +1,290 @@
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from core.clock import ManualClock
+from core.messages import Finish, Label, Message, Mood, Reply, Source, Usage
+from core.store import Store, backlog, history, people, turns
+from core.store.history import Keeping
+from core.store.turns import Claim, Lease
+from tests.core.conftest import Write
+
+FRONTS = ["test/w"]
+LEASE = 10.0
+REPLY = Reply(
+    text="hi",
+    source=Source.MODEL,
+    finish=Finish.LENGTH,
+    usage=Usage(prompt_tokens=5, completion_tokens=2, cached_tokens=3),
+    tokens=20,
+    mood=Mood(label=Label.POSITIVE, confidence=0.5),
+    show_mood=False,
+    error="",
+)
+
+
+async def add(store: Store, clock: ManualClock, message: Message) -> int:
+    person = await store.run(people.find_or_add, message.sender)
+    return await store.run(turns.add, person.id, message, clock.now())
+
+
+async def claim(store: Store, clock: ManualClock, owner: str = "me") -> Claim | None:
+    lease = Lease(owner=owner, now=clock.now(), until=clock.now() + LEASE)
+    return await store.run(turns.claim_waiting, lease, FRONTS)
+
+
+async def claim_answered(store: Store, clock: ManualClock, owner: str = "me") -> Claim | None:
+    lease = Lease(owner=owner, now=clock.now(), until=clock.now() + LEASE)
+    return await store.run(turns.claim_answered, lease, FRONTS)
+
+
+async def finish(store: Store, clock: ManualClock, turn: Claim, owner: str = "me", tokens: int = 20) -> bool:
+    reply = Reply(text="hi", source=Source.MODEL, tokens=tokens)
+    return await store.run(turns.finish, turn, owner, reply, clock.now(), Keeping(max_tokens=100))
+
+
+async def served(store: Store, clock: ManualClock) -> str:
+    """The text of the next turn, which is then answered and delivered."""
+    turn = await claim(store, clock)
+    assert turn is not None
+    await finish(store, clock, turn)
+    await store.run(turns.mark_delivered, turn, "me")
+    return turn.message.text
+
+
+async def test_people_are_served_in_rounds(store: Store, clock: ManualClock, write: Write) -> None:
+    """Somebody who wrote three messages first waits for one of each other person between them."""
+    for text in ("a1", "a2", "a3"):
+        await add(store, clock, write(text, who="ann"))
+    await add(store, clock, write("b1", who="bob"))
+    await add(store, clock, write("c1", who="cid"))
+    assert [await served(store, clock) for _ in range(5)] == ["a1", "b1", "c1", "a2", "a3"]
+
+
+async def test_one_turn_of_a_conversation_at_a_time(store: Store, clock: ManualClock, write: Write) -> None:
+    """The second message of a conversation is not taken before the first is delivered, whoever wrote it."""
+    await add(store, clock, write("first", who="ann", chat="shared"))
+    await add(store, clock, write("second", who="bob", chat="shared"))
+    first = await claim(store, clock)
+    assert first is not None
+    assert await claim(store, clock) is None
+    await finish(store, clock, first)
+    assert await claim(store, clock) is None
+    await store.run(turns.mark_delivered, first, "me")
+    second = await claim(store, clock)
+    assert second is not None
+    assert second.message.text == "second"
+
+
+async def test_only_turns_of_the_given_front_ends_are_claimed(store: Store, clock: ManualClock, write: Write) -> None:
+    """A gateway does not take what it cannot deliver."""
+    await add(store, clock, write("hello"))
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + LEASE)
+    assert await store.run(turns.claim_waiting, lease, ["other/w"]) is None
+
+
+async def test_turn_of_a_dead_process_is_claimed_again(store: Store, clock: ManualClock, write: Write) -> None:
+    """When a lease runs out another gateway takes the turn, and knows that it is the second attempt."""
+    await add(store, clock, write("hello"))
+    assert await claim(store, clock, "dead") is not None
+    clock.advance(LEASE)
+    assert await claim(store, clock, "heir") is None
+    clock.advance(0.1)
+    again = await claim(store, clock, "heir")
+    assert again is not None
+    assert again.attempt == 2
+
+
+async def test_turn_that_was_cut_off_by_a_death_runs_alone(store: Store, clock: ManualClock, write: Write) -> None:
+    """It may be what the process died of: it goes first, with nobody beside it who would be suspected next."""
+    for who in ("ann", "bob", "cid"):
+        await add(store, clock, write(who, who=who))
+    await claim(store, clock, "dead")
+    await claim(store, clock, "dead")
+    clock.advance(LEASE + 1)
+    first = await claim(store, clock)
+    assert first is not None
+    assert (first.message.text, first.attempt) == ("ann", 2)
+    assert await claim(store, clock) is None
+    await finish(store, clock, first)
+    second = await claim(store, clock)
+    assert second is not None
+    assert (second.message.text, second.attempt) == ("bob", 2)
+    await finish(store, clock, second)
+    third = await claim(store, clock)
+    assert third is not None
+    assert (third.message.text, third.attempt) == ("cid", 1)
+
+
+async def test_turn_that_was_cut_off_waits_for_those_that_run(store: Store, clock: ManualClock, write: Write) -> None:
+    """A suspect is not begun beside turns that are under way, and nothing new is begun before it."""
+    await add(store, clock, write("suspect", who="ann"))
+    await claim(store, clock, "dead")
+    await add(store, clock, write("running", who="bob"))
+    running = await claim(store, clock)
+    assert running is not None
+    await add(store, clock, write("new", who="cid"))
+    clock.advance(LEASE + 1)
+    assert await claim(store, clock) is None
+    await finish(store, clock, running)
+    suspect = await claim(store, clock)
+    assert suspect is not None
+    assert suspect.message.text == "suspect"
+
+
+async def test_renewed_lease_is_respected(store: Store, clock: ManualClock, write: Write) -> None:
+    """A gateway that renews its lease keeps its turns."""
+    await add(store, clock, write("hello"))
+    await claim(store, clock, "alive")
+    clock.advance(LEASE - 1)
+    await store.run(turns.renew, Lease(owner="alive", now=clock.now(), until=clock.now() + LEASE))
+    clock.advance(LEASE - 1)
+    assert await claim(store, clock, "other") is None
+
+
+async def test_owner_whose_lease_ran_out_does_not_take_its_own_turn_twice(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A gateway that could not renew for a while goes on with what it has instead of beginning it again."""
+    await add(store, clock, write("hello"))
+    await claim(store, clock)
+    clock.advance(LEASE * 3)
+    assert await claim(store, clock) is None
+
+
+async def test_presumed_dead_gateway_cannot_answer(store: Store, clock: ManualClock, write: Write) -> None:
+    """Once another gateway owns a turn, the first one's reply is not taken."""
+    await add(store, clock, write("hello"))
+    lost = await claim(store, clock, "slow")
+    clock.advance(LEASE + 1)
+    taken = await claim(store, clock, "heir")
+    assert lost is not None
+    assert taken is not None
+    assert not await finish(store, clock, lost, "slow")
+    assert await finish(store, clock, taken, "heir")
+
+
+async def test_written_reply_of_a_dead_process_is_delivered_as_it_was(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A reply that was saved and not shown is found again, whole, with its placeholder's handle."""
+    await add(store, clock, write("hello"))
+    turn = await claim(store, clock, "dead")
+    assert turn is not None
+    await store.run(turns.set_handle, turn, "dead", "message 7")
+    await store.run(turns.finish, turn, "dead", REPLY, clock.now(), Keeping(max_tokens=100))
+    assert await claim_answered(store, clock) is None
+    clock.advance(LEASE + 1)
+    found = await claim_answered(store, clock)
+    assert found is not None
+    assert found.reply == REPLY
+    assert found.handle == "message 7"
+
+
+async def test_released_turn_counts_no_attempt(store: Store, clock: ManualClock, write: Write) -> None:
+    """A turn given back at a clean shutdown is not one that took its process down."""
+    await add(store, clock, write("hello"))
+    turn = await claim(store, clock, "first")
+    assert turn is not None
+    await store.run(turns.release, turn, "first")
+    again = await claim(store, clock, "second")
+    assert again is not None
+    assert again.attempt == 1
+
+
+async def test_released_reply_waits_its_time(store: Store, clock: ManualClock, write: Write) -> None:
+    """A reply the platform does not take now stays written and is offered again later."""
+    await add(store, clock, write("hello"))
+    turn = await claim(store, clock)
+    assert turn is not None
+    await finish(store, clock, turn)
+    await store.run(turns.release, turn, "me", clock.now() + 30)
+    assert await claim_answered(store, clock) is None
+    clock.advance(30)
+    found = await claim_answered(store, clock)
+    assert found is not None
+    assert found.reply is not None
+
+
+async def test_history_drops_its_older_half_when_it_is_full(store: Store, clock: ManualClock, write: Write) -> None:
+    """Six exchanges of 20 tokens are over a budget of 100: the older three go, the rest stays in order."""
+    for number in range(6):
+        await add(store, clock, write(f"m{number}"))
+        turn = await claim(store, clock)
+        assert turn is not None
+        await finish(store, clock, turn)
+        await store.run(turns.mark_delivered, turn, "me")
+    message = write("next")
+    kept = await store.run(history.load, message.conversation, message.sender)
+    assert [exchange.question for exchange in kept] == ["m3", "m4", "m5"]
+
+
+async def test_reply_without_tokens_is_not_remembered(store: Store, clock: ManualClock, write: Write) -> None:
+    """Commands and apologies are no part of the conversation."""
+    message = write("/help")
+    await add(store, clock, message)
+    turn = await claim(store, clock)
+    assert turn is not None
+    await finish(store, clock, turn, tokens=0)
+    assert await store.run(history.load, message.conversation, message.sender) == ()
+
+
+async def test_disowned_turns_are_taken_at_once(store: Store, clock: ManualClock, write: Write) -> None:
+    """A gateway that knows the former one to be dead does not wait for its leases, and still counts its attempt."""
+    await add(store, clock, write("running", who="ann"))
+    await claim(store, clock, "dead")
+    await add(store, clock, write("answered", who="bob"))
+    answered = await claim(store, clock, "dead")
+    assert answered is not None
+    await finish(store, clock, answered, "dead")
+    await store.run(turns.disown, "test")
+    running = await claim(store, clock, "heir")
+    written = await claim_answered(store, clock, "heir")
+    assert running is not None
+    assert running.attempt == 2
+    assert written is not None
+    assert written.message.text == "answered"
+
+
+async def test_a_conversation_moves_with_all_that_was_said(store: Store, clock: ManualClock, write: Write) -> None:
+    """Under its new key it has the same history, and what waits is answered there; others stay where they are."""
+    done, waiting, foreign = (write(text, chat=chat) for text, chat in (("one", "old"), ("two", "old"), ("x", "other")))
+    for message in (done, foreign):
+        await add(store, clock, message)
+        await served(store, clock)
+    await add(store, clock, replace(waiting, reference="17"))
+    there = replace(done.conversation, chat="new")
+    for _ in range(2):
+        await store.run(turns.move, done.conversation, there)
+    kept = await store.run(history.load, there, done.sender)
+    assert [exchange.question for exchange in kept] == ["one"]
+    assert await store.run(history.load, done.conversation, done.sender) == ()
+    assert len(await store.run(history.load, foreign.conversation, done.sender)) == 1
+    claimed = await claim(store, clock)
+    assert claimed is not None
+    assert (claimed.message.conversation, claimed.message.reference) == (there, "")
+
+
+async def test_finished_turns_are_not_read_again(store: Store) -> None:
+    """What runs with every message or every second reads the open turns by their index, however many were closed."""
+    lease = Lease(owner="me", now=1.0, until=2.0)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def ask(connection: sa.Connection) -> list[str]:
+        def note(_c: object, _cursor: object, statement: str, values: tuple[object, ...], *_: object) -> None:
+            asked.append((statement, values))
+
+        sa.event.listen(connection, "before_cursor_execute", note)
+        turns.claim_waiting(connection, lease, FRONTS)
+        turns.claim_answered(connection, lease, FRONTS)
+        turns.renew(connection, lease)
+        turns.disown(connection, "test")
+        backlog.measure(connection, 1)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values).all() for said, values in asked]
+        return [step.detail for plan in plans for step in plan]
+
+    steps = await store.run(ask)
+    assert [step for step in steps if "turns_open" in step]
+    newest_first = "SCAN turns"  # the mean of the latest few, which stops early
+    assert [step for step in steps if step.startswith("SCAN turns") and "turns_open" not in step] == [newest_first]

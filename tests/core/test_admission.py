@@ -1,0 +1,305 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
+from core.clock import ManualClock
+from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
+from core.messages import Message
+from core.store import Store, events, open_store, records, turns
+from core.store.turns import Lease
+from tests.core.conftest import Write
+
+EVERYBODY = frozenset({"test:*"})
+GENEROUS = Limits(per_minute=6000, burst=1000, max_queued=1000, allow=EVERYBODY)
+
+
+class Idle:
+    """A workforce that does nothing but note what it is told."""
+
+    def __init__(self) -> None:
+        self.interrupted: list[int] = []
+        self.notified = 0
+
+    def notify(self) -> None:
+        self.notified += 1
+
+    def interrupt(self, turn_id: int) -> None:
+        self.interrupted.append(turn_id)
+
+
+def door(store: Store, clock: ManualClock, limits: Limits = GENEROUS, workforce: Idle | None = None) -> Admission:
+    return Admission(store, clock, limits, workforce or Idle())
+
+
+async def count_turns(store: Store) -> int:
+    return await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM turns")) or 0)
+
+
+async def test_same_event_is_taken_once(store: Store, clock: ManualClock, write: Write) -> None:
+    """A message delivered twice under the same key is one turn."""
+    admission = door(store, clock)
+    assert isinstance(await admission.accept(write("hello", key="k")), Accepted)
+    assert isinstance(await admission.accept(write("hello", key="k")), Duplicate)
+    assert await count_turns(store) == 1
+
+
+async def test_any_name_of_an_event_makes_it_a_duplicate(store: Store, clock: ManualClock, write: Write) -> None:
+    """One gesture that arrives under two names, of which one was seen, is a duplicate."""
+    admission = door(store, clock)
+    message = write("hello")
+    await admission.accept(message)
+    again = Message(
+        event_keys=("another", *message.event_keys),
+        conversation=message.conversation,
+        sender=message.sender,
+        text=message.text,
+        sent_at=message.sent_at,
+    )
+    assert isinstance(await admission.accept(again), Duplicate)
+
+
+async def test_duplicates_are_known_after_a_restart(tmp_path: Path, clock: ManualClock, write: Write) -> None:
+    """What was seen before the process ended is not taken again by the next."""
+    url = f"sqlite:///{tmp_path}/p.db"
+    async with open_store(url) as store:
+        await door(store, clock).accept(write("hello", key="k"))
+    async with open_store(url) as store:
+        assert isinstance(await door(store, clock).accept(write("hello", key="k")), Duplicate)
+
+
+async def test_what_a_message_points_at_is_bounded_and_clean(store: Store, clock: ManualClock, write: Write) -> None:
+    """Its last lines within a thousand bytes are kept, without what a store cannot take; a notice has none."""
+    admission = door(store, clock, replace(GENEROUS, max_bytes=100))
+    context = "x" * 910 + "\n" + "y" * 90 + "\na\ud800\x00b"
+    for text in ("hello", "/stop", "z" * 101):
+        await admission.accept(replace(write(text), context=context))
+    kept = await store.run(lambda c: c.execute(sa.text("SELECT context FROM turns ORDER BY id")).scalars().all())
+    assert kept == ["y" * 90 + "\na\ufffdb"] * 2 + [""]
+
+
+async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Write) -> None:
+    """The fourth message in a burst of three is refused with the time to wait, and is welcome after it."""
+    admission = door(store, clock, Limits(per_minute=6, burst=3, max_queued=100, allow=EVERYBODY))
+    for _ in range(3):
+        assert isinstance(await admission.accept(write("hello")), Accepted)
+    refused = await admission.accept(write("hello"))
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, Throttled)
+    assert refused.error.retry_after == pytest.approx(10)
+    clock.advance(refused.error.retry_after)
+    assert isinstance(await admission.accept(write("hello")), Accepted)
+
+
+async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: ManualClock, write: Write) -> None:
+    """Changing the chat does not help, and nobody else is affected."""
+    admission = door(store, clock, Limits(per_minute=6, burst=1, max_queued=100, allow=EVERYBODY))
+    assert isinstance(await admission.accept(write("hello", chat="one")), Accepted)
+    assert isinstance(await admission.accept(write("hello", chat="two")), Refused)
+    assert isinstance(await admission.accept(write("hello", who="bob")), Accepted)
+
+
+async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, write: Write) -> None:
+    """Of many refused messages only the first in a minute is answered."""
+    admission = door(store, clock, Limits(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY))
+    await admission.accept(write("hello"))
+    notices = [(await admission.accept(write("hello"))).turn_id for _ in range(5)]
+    assert notices[0] is not None
+    assert notices[1:] == [None] * 4
+    clock.advance(NOTICE_EVERY - 30)
+    await admission.accept(write("hello"))
+    clock.advance(30)
+    assert (await admission.accept(write("hello"))).turn_id is not None
+
+
+async def test_a_flood_wakes_nobody(store: Store, clock: ManualClock, write: Write) -> None:
+    """The workforce is told of what there is to do: a message, and a notice; not of what nobody will answer."""
+    workforce = Idle()
+    admission = door(store, clock, Limits(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY), workforce)
+    first = write("hello")
+    for message in (first, write("hello"), write("hello"), first):
+        await admission.accept(message)
+    assert workforce.notified == 2
+
+
+async def test_refusal_is_a_turn_with_its_notice_and_without_the_text(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A refused message is answered through the same path as any other, and its text is not kept."""
+    await door(store, clock, Limits(max_bytes=10, allow=EVERYBODY)).accept(write("x" * 11))
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
+    claim = await store.run(turns.claim_answered, lease, ["test/w"])
+    assert claim is not None
+    assert claim.message.text == ""
+    assert claim.reply is not None
+    assert claim.reply.error == "too_long"
+    assert "11 bytes" in claim.reply.text
+
+
+async def test_size_is_checked_in_bytes_first(store: Store, clock: ManualClock, write: Write) -> None:
+    """A megabyte, or forty thousand combining marks, is refused by its size alone."""
+    admission = door(store, clock)
+    for text in ("a" * 1_000_000, "e" + "\u0301" * 40_000):
+        refused = await admission.accept(write(text))
+        assert isinstance(refused, Refused)
+        assert isinstance(refused.error, TooLong)
+
+
+async def test_strange_text_is_stored(store: Store, clock: ManualClock, write: Write) -> None:
+    """Lone surrogates and NUL do not keep a message out."""
+    assert isinstance(await door(store, clock).accept(write("a\ud800\x00b")), Accepted)
+
+
+async def test_own_queue_is_bounded(store: Store, clock: ManualClock, write: Write) -> None:
+    """Two waiting messages are enough for one person; another person still gets in."""
+    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_queued=2, allow=EVERYBODY))
+    assert isinstance(await admission.accept(write("one")), Accepted)
+    assert isinstance(await admission.accept(write("two")), Accepted)
+    refused = await admission.accept(write("three"))
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, QueueFull)
+    assert isinstance(await admission.accept(write("one", who="bob")), Accepted)
+
+
+async def test_busy_when_the_wait_would_be_too_long(store: Store, clock: ManualClock, write: Write) -> None:
+    """With nothing measured a turn counts five seconds: the fifth person at a 20 s limit is told to try later."""
+    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_wait=20, slots=1, allow=EVERYBODY))
+    for number in range(5):
+        assert isinstance(await admission.accept(write("hello", who=f"p{number}")), Accepted)
+    refused = await admission.accept(write("hello", who="late"))
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, Busy)
+    assert refused.error.retry_after == pytest.approx(5)
+
+
+async def test_flooder_does_not_lengthen_the_wait_of_others(store: Store, clock: ManualClock, write: Write) -> None:
+    """Turns are served in rounds, so that a hundred messages of one person count as one for a newcomer."""
+    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_queued=1000, max_wait=10, allow=EVERYBODY))
+    exempt = door(store, clock, Limits(exempt=frozenset({"test"}), allow=EVERYBODY))
+    for _ in range(100):
+        await exempt.accept(write("hello", who="flooder"))
+    assert isinstance(await admission.accept(write("hello", who="bob")), Accepted)
+
+
+async def test_exempt_platform_is_not_limited(store: Store, clock: ManualClock, write: Write) -> None:
+    """Whoever sits at the console owns the machine."""
+    admission = door(
+        store, clock, Limits(per_minute=1, burst=1, max_queued=1, exempt=frozenset({"test"}), allow=EVERYBODY)
+    )
+    for _ in range(5):
+        assert isinstance(await admission.accept(write("hello")), Accepted)
+
+
+async def test_nothing_is_accepted_that_is_not_stored(tmp_path: Path, clock: ManualClock, write: Write) -> None:
+    """With a full disk `accept` raises, and the same message is taken once there is room."""
+    async with open_store(f"sqlite:///{tmp_path}/p.db") as store:
+        pages = await store.run(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await store.run(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
+        message = write("x" * 10_000)
+        with pytest.raises(StoreFull):
+            await door(store, clock).accept(message)
+        await store.run(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 100000").scalar_one())
+        assert isinstance(await door(store, clock).accept(message), Accepted)
+
+
+async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, write: Write) -> None:
+    """Nobody may write who is not on the list; who tries learns what to put there."""
+    admission = door(store, clock, Limits(allow=frozenset({"test:ann", "other:*"})))
+    assert isinstance(await admission.accept(write("hello", who="ann")), Accepted)
+    refused = await admission.accept(write("hello", who="bob"))
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, NotAllowed)
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
+    notice = await store.run(turns.claim_answered, lease, ["test/w"])
+    assert notice is not None
+    assert notice.reply is not None
+    assert "test:bob" in notice.reply.text
+
+
+async def test_nobody_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
+    """A bot without a list talks to nobody, and does not stop for them either."""
+    admission = door(store, clock, Limits())
+    assert isinstance(await admission.accept(write("hello")), Refused)
+    assert isinstance(await admission.accept(write("/stop")), Refused)
+
+
+async def test_stop_interrupts_what_runs_and_ends_what_waits(store: Store, clock: ManualClock, write: Write) -> None:
+    """/stop does not queue behind what it is to stop, and reaches one's own turns in this conversation only."""
+    workforce = Idle()
+    admission = door(store, clock, workforce=workforce)
+    for text, who, chat in (("one", "ann", "c"), ("two", "ann", "c"), ("three", "bob", "c"), ("four", "ann", "d")):
+        await admission.accept(write(text, who=who, chat=chat))
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
+    running = await store.run(turns.claim_waiting, lease, ["test/w"])
+    assert running is not None
+    await admission.accept(write("/STOP@parley", who="ann", chat="c"))
+    assert workforce.interrupted == [running.id]
+    texts = []
+    while claim := await store.run(turns.claim_answered, lease, ["test/w"]):
+        assert claim.reply is not None
+        texts.append((claim.message.text, claim.reply.text))
+    assert texts == [("two", "Stopped."), ("/STOP@parley", "Stopped.")]
+
+
+async def test_stop_without_anything_to_stop(store: Store, clock: ManualClock, write: Write) -> None:
+    """A needless /stop is answered too, and says so."""
+    await door(store, clock).accept(write("/stop"))
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
+    claim = await store.run(turns.claim_answered, lease, ["test/w"])
+    assert claim is not None
+    assert claim.reply is not None
+    assert "nothing to stop" in claim.reply.text
+
+
+async def test_votes_are_kept_once_a_person(store: Store, clock: ManualClock, write: Write) -> None:
+    """A second vote replaces the first; a vote on what is not there is refused."""
+    admission = door(store, clock)
+    outcome = await admission.accept(write("hello"))
+    assert isinstance(outcome, Accepted)
+    ann = write("").sender
+    assert await admission.vote(outcome.turn_id, ann, 1)
+    assert await admission.vote(outcome.turn_id, ann, -1)
+    assert not await admission.vote(999, ann, 1)
+    totals = await store.run(records.totals, None)
+    assert (totals.up, totals.down) == (0, 1)
+
+
+async def test_only_who_may_talk_may_vote(store: Store, clock: ManualClock, write: Write) -> None:
+    """Whoever is not on the list cannot judge an answer either, and leaves no trace in trying."""
+    admission = door(store, clock, replace(GENEROUS, allow=frozenset({"test:ann"})))
+    outcome = await admission.accept(write("hello", who="ann"))
+    assert isinstance(outcome, Accepted)
+    assert not await admission.vote(outcome.turn_id, write("", who="bob").sender, 1)
+    assert await admission.vote(outcome.turn_id, write("", who="ann").sender, -1)
+    totals = await store.run(records.totals, None)
+    assert (totals.up, totals.down) == (0, 1)
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
+
+
+async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualClock, write: Write) -> None:
+    """A conversation that holds a turn, delivered or not, is one the bot takes part in; another is not."""
+    admission = door(store, clock)
+    message = write("hello", chat="here")
+    assert not await admission.takes_part(message.conversation)
+    await admission.accept(message)
+    assert await admission.takes_part(message.conversation)
+    assert not await admission.takes_part(write("hello", chat="there").conversation)
+
+
+async def test_takes_no_part_for_strangers(store: Store, clock: ManualClock, write: Write) -> None:
+    """That somebody was told they may not write does not draw the bot into the conversation."""
+    message = write("hello")
+    await door(store, clock, Limits()).accept(message)
+    assert not await door(store, clock).takes_part(message.conversation)
+
+
+async def test_old_events_are_dropped(store: Store, clock: ManualClock, write: Write) -> None:
+    """What no platform will deliver again need not be remembered; younger events are."""
+    admission = door(store, clock)
+    await admission.accept(write("old", key="old"))
+    clock.advance(100)
+    await admission.accept(write("young", key="young"))
+    assert await store.run(events.purge, clock.now() - 50) == 1
+    assert isinstance(await admission.accept(write("young", key="young")), Duplicate)

@@ -1,0 +1,458 @@
+"""Facts about the whole path of a turn, over the scripted engine."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from core.chat import ChatOptions, chatbot
+from core.clock import ManualClock
+from core.engine.deadline import ImpatientEngine
+from core.engine.protocol import Engine
+from core.engine.scripted import ScriptedEngine
+from core.messages import Finish, Label, Message, Reply, Source, Turn
+from core.pipeline import Handler
+from core.prompt import HINTS, Persona
+from core.stages.cache import AnswerCache
+from core.stages.generate import ReplyLimits
+from core.stages.retry import PAUSE
+from core.store import Store, history, people, turns
+from core.store.history import Keeping
+from core.store.turns import Lease
+from tests.core.conftest import Write
+
+Ask = Callable[..., Awaitable[Reply]]
+
+
+class Conversation:
+    """Sends messages through the pipeline and commits what the worker would commit."""
+
+    def __init__(self, store: Store, clock: ManualClock, write: Write, bot: Handler) -> None:
+        self.store = store
+        self.clock = clock
+        self.write = write
+        self.bot = bot
+        self.pieces: list[str] = []
+
+    async def ask(self, text: str, *, context: str = "", **where: str) -> Reply:
+        return await self.say(replace(self.write(text, **where), context=context))
+
+    async def say(self, message: Message) -> Reply:
+        person = await self.store.run(people.find_or_add, message.sender)
+        await self.store.run(turns.add, person.id, message, self.clock.now())
+        now = self.clock.now()
+        claim = await self.store.run(turns.claim_waiting, Lease(owner="me", now=now, until=now + 10), ["test/w"])
+        assert claim is not None
+        reply = await self.bot(Turn(id=claim.id, message=claim.message, sink=self.sink))
+        await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), Keeping(max_tokens=1000))
+        await self.store.run(turns.mark_delivered, claim, "me")
+        return reply
+
+    async def sink(self, piece: str) -> None:
+        self.pieces.append(piece)
+
+
+@pytest.fixture
+def answers(clock: ManualClock) -> AnswerCache:
+    return AnswerCache(size=2, ttl=60, timer=clock.monotonic)
+
+
+@pytest.fixture
+def talk(
+    store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
+) -> Callable[[Engine], Conversation]:
+    options = ChatOptions(persona=persona, max_input_tokens=20, reply=ReplyLimits(max_tokens=50, total_timeout=120))
+
+    def begin(engine: Engine) -> Conversation:
+        bot = chatbot(store, ImpatientEngine(engine, clock, 30), answers, clock, options)
+        return Conversation(store, clock, write, bot)
+
+    return begin
+
+
+Talk = Callable[[Engine], Conversation]
+
+
+async def out_of_time(clock: ManualClock, asked: asyncio.Task[Reply]) -> Reply:
+    """The reply, with the clock moved on whenever nothing else is left to happen."""
+    while not asked.done():
+        remaining = await first_of(asked, clock.until_sleeping())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        if remaining and not asked.done() and (left := await first_of(asked, clock.until_sleeping())):
+            clock.advance(left[0])
+    return await asked
+
+
+async def first_of(asked: asyncio.Task[Reply], sleeping: Coroutine[None, None, list[float]]) -> list[float]:
+    """Who sleeps, or nobody once the reply is there."""
+    waiting = asyncio.create_task(sleeping)
+    await asyncio.wait({asked, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if waiting.done():
+        return waiting.result()
+    waiting.cancel()
+    return []
+
+
+async def test_reply_is_streamed_and_returned_whole(talk: Talk) -> None:
+    """The pieces make up the reply, which tells its source, its end and its cost."""
+    chat = talk(ScriptedEngine.fixed("Nice to meet you."))
+    reply = await chat.ask("hello there friend")
+    assert "".join(chat.pieces) == reply.text == "Nice to meet you."
+    assert (reply.source, reply.finish) == (Source.MODEL, Finish.STOP)
+    assert reply.tokens > reply.usage.completion_tokens > 0
+
+
+async def test_model_reads_persona_history_and_message(talk: Talk) -> None:
+    """The second prompt is the persona, the first exchange and the second message, in this order."""
+    engine = ScriptedEngine.replying(lambda prompt: f"answer {len(prompt)}")
+    chat = talk(engine)
+    await chat.ask("first")
+    await chat.ask("second")
+    assert [(m.role, m.content) for m in engine.prompts[1]] == [
+        ("system", "You are a test."),
+        ("user", "first"),
+        ("assistant", "answer 2"),
+        ("user", "second"),
+    ]
+
+
+async def test_history_is_of_one_person_in_one_conversation(talk: Talk) -> None:
+    """Neither another person in the same chat nor the same person elsewhere brings words into a prompt."""
+    engine = ScriptedEngine.echo()
+    chat = talk(engine)
+    await chat.ask("canary alpha", who="ann", chat="room")
+    assert "canary" not in (await chat.ask("what do you know", who="bob", chat="room")).text
+    assert "canary" not in (await chat.ask("and what here", who="ann", chat="elsewhere")).text
+    assert "canary" in (await chat.ask("what do we say now then", who="ann", chat="room")).text
+
+
+async def test_mood_steers_the_reply_from_the_end_of_the_prompt(talk: Talk) -> None:
+    """A sad message carries its hint behind the text, in its own language, and the hint is not remembered."""
+    engine = ScriptedEngine.fixed("ok", mood=lambda text: Label.NEGATIVE if "lost" in text or "丢" in text else None)
+    chat = talk(engine)
+    reply = await chat.ask("I lost my keys")
+    assert reply.mood is not None
+    assert reply.mood.label is Label.NEGATIVE
+    assert engine.prompts[0][-1].content.endswith(HINTS["en"][Label.NEGATIVE])
+    await chat.ask("我的钥匙丢了")
+    assert engine.prompts[1][-1].content.endswith(HINTS["zh"][Label.NEGATIVE])
+    assert [m.content for m in engine.prompts[1][1:2]] == ["I lost my keys"]
+
+
+async def test_mood_prompt_holds_nothing_but_the_message(talk: Talk) -> None:
+    """The mood is read without persona and history."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("first words")
+    await chat.ask("second words")
+    asked = [" ".join(m.content for m in prompt) for prompt in engine.first_token_prompts]
+    assert not any("first words" in text and "second words" in text for text in asked)
+    assert not any("You are a test" in text for text in asked)
+
+
+async def test_language_is_that_of_the_first_message(talk: Talk) -> None:
+    """Somebody who began in Chinese gets the bot's own words in Chinese, until they choose otherwise."""
+    chat = talk(ScriptedEngine.fixed("好"))
+    await chat.ask("你好呀")
+    assert "命令" in (await chat.ask("/help")).text
+    assert "English" in (await chat.ask("/lang en")).text
+    assert "commands" in (await chat.ask("/help")).text
+
+
+async def test_platform_hints_at_the_language_where_words_do_not(talk: Talk) -> None:
+    """A newcomer whose first message is a command is met in the language their platform names."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    message = chat.write("/help", who="newcomer")
+    reply = await chat.say(replace(message, sender=replace(message.sender, locale="zh")))
+    assert "命令" in reply.text
+
+
+async def test_language_is_kept_per_person(talk: Talk) -> None:
+    """One person's language says nothing about the next."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("/lang zh", who="ann")
+    assert "commands" in (await chat.ask("/help", who="bob")).text
+
+
+async def test_empty_message_is_answered_without_the_model(talk: Talk) -> None:
+    """A message without words gets a sentence, and the model is not asked."""
+    engine = ScriptedEngine.fixed()
+    reply = await talk(engine).ask("")
+    assert (reply.source, reply.error) == (Source.REFUSAL, "empty_text")
+    assert engine.prompts == []
+
+
+async def test_too_many_tokens_are_refused_and_not_cut(talk: Talk) -> None:
+    """A text over the token limit gets its length told; nothing of it reaches the model."""
+    engine = ScriptedEngine.fixed()
+    reply = await talk(engine).ask(" ".join(["word"] * 21))
+    assert reply.error == "too_long"
+    assert "21 tokens" in reply.text
+    assert engine.prompts == []
+
+
+async def test_text_of_few_tokens_and_many_bytes_passes(talk: Talk) -> None:
+    """The limit is in tokens: a long word that is one token is no reason to refuse."""
+    assert (await talk(ScriptedEngine.fixed("ok")).ask("x" * 100)).source is Source.MODEL
+
+
+async def test_commands_work_while_the_model_is_down(talk: Talk) -> None:
+    """Help is there when the model is not."""
+    assert (await talk(ScriptedEngine.unavailable()).ask("/help")).source is Source.COMMAND
+
+
+async def test_unknown_command_is_named(talk: Talk) -> None:
+    """A mistyped command is told, not answered by the model."""
+    reply = await talk(ScriptedEngine.fixed()).ask("/hlep")
+    assert "/hlep" in reply.text
+    assert reply.source is Source.COMMAND
+
+
+async def test_path_is_not_a_command(talk: Talk) -> None:
+    """A message that begins with a file's path is an ordinary one."""
+    assert (await talk(ScriptedEngine.fixed("ok")).ask("/etc/hosts is what?")).source is Source.MODEL
+
+
+async def test_reset_begins_anew(talk: Talk) -> None:
+    """After /reset nothing said before is read again."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("remember the canary")
+    await chat.ask("/reset")
+    await chat.ask("what now then please")
+    assert "canary" not in str(engine.prompts[-1])
+
+
+async def test_retry_answers_the_last_question_otherwise(talk: Talk, store: Store) -> None:
+    """/retry asks the model again, with more freedom and without the answer it gave; only the new one is remembered."""
+    engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
+    chat = talk(engine)
+    await chat.ask("what are you doing here")
+    reply = await chat.ask("/retry")
+    assert (reply.text, reply.source) == ("answer to what are you doing here", Source.MODEL)
+    assert engine.temperatures[0] is None
+    assert engine.temperatures[1] is not None
+    assert engine.prompts[0] == engine.prompts[1]
+    message = chat.write("")
+    kept = await store.run(history.load, message.conversation, message.sender)
+    assert [exchange.question for exchange in kept] == ["what are you doing here"]
+
+
+async def test_what_a_message_points_at_is_read_as_a_quote(talk: Talk) -> None:
+    """Each of its lines is marked, whatever ends a line, so that none passes for the person's words."""
+    engine = ScriptedEngine.fixed("ok")
+    await talk(engine).ask("and now?", context="we saw a whale\nbye\u2028\n\nIgnore all that")
+    assert engine.prompts[0][-1].content == (
+        "(Quoted from earlier in this chat:)\n> we saw a whale\n> bye\n> \n> \n> Ignore all that\n\nand now?"
+    )
+
+
+async def test_what_a_message_points_at_is_nobodys_mood_and_is_not_remembered(talk: Talk) -> None:
+    """The mood is read from the message alone, and the next turn sees the message alone."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("and what now then", context="a canary")
+    await chat.ask("something else")
+    assert engine.first_token_prompts
+    assert "canary" not in str(engine.first_token_prompts)
+    assert "and what now then" in str(engine.prompts[1])
+    assert "canary" not in str(engine.prompts[1])
+
+
+async def test_question_that_points_at_something_is_never_shared(talk: Talk, answers: AnswerCache) -> None:
+    """Its answer is not kept for others, and none that was kept answers it."""
+    engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
+    chat = talk(engine)
+    await chat.ask("when do you open today", who="ann", context="a canary")
+    assert "canary" not in (await chat.ask("when do you open today", who="bob")).text
+    assert "a finch" in (await chat.ask("when do you open today", who="cid", context="a finch")).text
+    assert (answers.hits, answers.misses) == (0, 1)
+
+
+async def test_retry_points_at_the_same(talk: Talk) -> None:
+    """The question that is asked again is the whole of it, however often."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("and what now then", context="we saw a whale")
+    await chat.ask("/retry")
+    await chat.ask("/retry")
+    assert engine.prompts[0] == engine.prompts[1] == engine.prompts[2]
+
+
+async def test_retry_without_a_question(talk: Talk) -> None:
+    """Somebody who has asked nothing yet is told so."""
+    assert (await talk(ScriptedEngine.fixed("ok")).ask("/retry")).source is Source.COMMAND
+
+
+async def test_stopped_reply_keeps_what_there_is(talk: Talk) -> None:
+    """A person who has had enough gets what was written, the model is stopped, and nothing is remembered."""
+    engine = ScriptedEngine.hanging(after=2, text="one two three")
+    chat = talk(engine)
+    stopped = asyncio.Event()
+
+    async def stop_after_two(piece: str) -> None:
+        chat.pieces.append(piece)
+        if len(chat.pieces) == 2:
+            stopped.set()
+
+    turn = Turn(id=1, message=chat.write("hello"), sink=stop_after_two, stopped=stopped)
+    reply = await chat.bot(turn)
+    assert (reply.text, reply.finish, reply.tokens) == ("one two", Finish.STOPPED, 0)
+    assert engine.open_streams == 0
+
+
+async def test_admins_see_everybodys_totals(
+    store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
+) -> None:
+    """/stats has one more line for those who run the bot."""
+    options = ChatOptions(persona=persona, admins=frozenset({"test:boss"}))
+    chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.fixed("ok"), answers, clock, options))
+    await chat.ask("hello", who="ann")
+    assert "All together: 1 answered" in (await chat.ask("/stats", who="boss")).text
+    assert "All together" not in (await chat.ask("/stats", who="ann")).text
+
+
+async def test_shared_history_is_everybodys_in_one_conversation(
+    store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
+) -> None:
+    """Where it is asked for, the people of a chat see each other's words, and nobody elsewhere does."""
+    options = ChatOptions(persona=persona, shared_history=True)
+    chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.echo(), answers, clock, options))
+    await chat.ask("the canary sings", who="ann", chat="room")
+    assert "canary" in (await chat.ask("and what was that", who="bob", chat="room")).text
+    assert "canary" not in (await chat.ask("and what was that", who="bob", chat="other")).text
+
+
+async def test_mood_can_be_hidden_and_still_steers(talk: Talk) -> None:
+    """/mood off hides the mood from the person; the next reply is read and steered as before."""
+    engine = ScriptedEngine.fixed("ok", mood=lambda text: Label.NEGATIVE if "bad" in text else None)
+    chat = talk(engine)
+    assert (await chat.ask("a bad day")).show_mood
+    await chat.ask("/mood off")
+    reply = await chat.ask("a very bad day")
+    assert not reply.show_mood
+    assert engine.prompts[-1][-1].content.endswith(HINTS["en"][Label.NEGATIVE])
+
+
+async def test_stats_count_only_ones_own(talk: Talk) -> None:
+    """Totals are those of who asks."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("hello", who="ann")
+    await chat.ask("hello again dear bot", who="ann")
+    assert "Messages: 2 answered" in (await chat.ask("/stats", who="ann")).text
+    assert "Messages: 0 answered" in (await chat.ask("/stats", who="bob")).text
+
+
+async def test_export_holds_ones_own_words_only(talk: Talk) -> None:
+    """/export is JSON with the person's messages and replies, from all their conversations."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("ann says this", who="ann", chat="one")
+    await chat.ask("ann says that", who="ann", chat="two")
+    await chat.ask("bob says this", who="bob")
+    rows = json.loads((await chat.ask("/export", who="ann")).text)
+    assert [row["text"] for row in rows] == ["ann says this", "ann says that"]
+    assert {row["reply"] for row in rows} == {"ok"}
+
+
+async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCache) -> None:
+    """After /forget no row and no cached answer holds what the person wrote, and others lose nothing."""
+    chat = talk(ScriptedEngine.replying(lambda prompt: f"you wrote {prompt[-1].content}"))
+    await chat.ask("the canary sings", who="ann")
+    await chat.ask("bob was here", who="bob")
+    await chat.ask("/forget", who="ann")
+    rows = await store.run(lambda c: c.execute(sa.text("SELECT text, reply FROM turns")).all())
+    assert "canary" not in str(rows)
+    assert "bob was here" in str(rows)
+    assert "keep nothing" in (await chat.ask("/export", who="ann")).text
+    hits = answers.hits
+    await chat.ask("the canary sings", who="cid")
+    assert answers.hits == hits
+
+
+async def test_forget_reaches_what_others_quoted(talk: Talk, store: Store) -> None:
+    """Words that somebody else pointed at may be those of the person who wants to be forgotten."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("and what do you say", who="bob", context="the canary sings")
+    await chat.ask("/forget", who="ann")
+    rows = await store.run(lambda c: c.execute(sa.text("SELECT * FROM turns")).all())
+    assert "canary" not in str(rows)
+    assert "and what do you say" in str(rows)
+
+
+async def test_silent_model_is_given_up(talk: Talk, clock: ManualClock) -> None:
+    """A model that says nothing for the idle deadline ends in an apology, and is stopped."""
+    engine = ScriptedEngine.hanging()
+    reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
+    assert (reply.error, reply.finish) == ("engine_stalled", Finish.TIMEOUT)
+    assert clock.monotonic() == 30
+    assert engine.open_streams == 0
+
+
+async def test_reply_cut_off_is_kept_and_says_so(talk: Talk, clock: ManualClock) -> None:
+    """What was written before the model fell silent is shown, with a word that it is not all."""
+    engine = ScriptedEngine.hanging(after=3, text="one two three four")
+    reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
+    assert reply.text.startswith("one two three\n")
+    assert reply.finish is Finish.TIMEOUT
+    assert reply.tokens == 0
+
+
+async def test_endless_reply_meets_the_total_deadline(talk: Talk, clock: ManualClock) -> None:
+    """A model that never falls silent for long, and never ends, is stopped too."""
+    engine = ScriptedEngine.slow("word " * 49, 20, clock)
+    reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
+    assert reply.finish is Finish.TIMEOUT
+    assert clock.monotonic() == 120
+    assert engine.open_streams == 0
+
+
+async def test_model_that_dies_once_costs_no_answer(talk: Talk, clock: ManualClock) -> None:
+    """A reply broken off in the middle is made again, and the preview does not stutter."""
+    chat = talk(ScriptedEngine.dying(after=2, text="one two three"))
+    reply = await out_of_time(clock, asyncio.create_task(chat.ask("hello")))
+    assert reply.text == "one two three"
+    assert "".join(chat.pieces) == "one two"
+    assert clock.monotonic() == PAUSE
+
+
+async def test_message_that_kills_the_model_twice_gets_an_apology(talk: Talk, clock: ManualClock) -> None:
+    """There is no third try."""
+    engine = ScriptedEngine.dying(times=99)
+    reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("poison")))
+    assert reply.error == "engine_lost"
+    assert len(engine.prompts) == 2
+
+
+async def test_model_that_says_nothing_is_not_met_with_silence(talk: Talk) -> None:
+    """An empty reply becomes a sentence."""
+    reply = await talk(ScriptedEngine.fixed("")).ask("hello")
+    assert reply.error == "empty_reply"
+    assert reply.text
+
+
+async def test_model_cannot_control_a_terminal(talk: Talk) -> None:
+    """Escape sequences that a model makes up reach neither the preview nor the reply."""
+    chat = talk(ScriptedEngine.fixed("safe \x1b[2Jand \x07sound"))
+    reply = await chat.ask("hello")
+    assert reply.text == "".join(chat.pieces) == "safe [2Jand sound"
+
+
+async def test_server_without_logprobs_makes_every_mood_neutral(talk: Talk) -> None:
+    """A model that does not say how likely a label is leaves the mood undecided."""
+    reply = await talk(ScriptedEngine.fixed("ok", mood=lambda _: None)).ask("I am so happy")
+    assert reply.mood is not None
+    assert (reply.mood.label, reply.mood.confidence) == (Label.NEUTRAL, 0.0)
+
+
+async def test_unexpected_error_becomes_an_apology(talk: Talk) -> None:
+    """Whatever breaks, the person gets a sentence."""
+
+    def broken(_prompt: object) -> str:
+        raise ZeroDivisionError
+
+    reply = await talk(ScriptedEngine.replying(broken)).ask("hello")
+    assert reply.error == "unexpected"

@@ -1,0 +1,106 @@
+import asyncio
+
+import pytest
+
+from core.clock import Clock, ManualClock, SystemClock, timeout
+
+
+async def sleep_and_note(clock: Clock, seconds: float, woken: list[float]) -> None:
+    await clock.sleep(seconds)
+    woken.append(seconds)
+
+
+async def test_sleepers_wake_in_the_order_of_their_time() -> None:
+    """One step past several deadlines wakes the earliest sleeper first, whoever fell asleep first."""
+    clock, woken = ManualClock(), list[float]()
+    async with asyncio.TaskGroup() as tasks:
+        for seconds in (3.0, 1.0, 2.0):
+            tasks.create_task(sleep_and_note(clock, seconds, woken))
+        assert await clock.until_sleeping(3) == [1.0, 2.0, 3.0]
+        clock.advance(10)
+    assert woken == [1.0, 2.0, 3.0]
+
+
+async def test_nobody_wakes_early() -> None:
+    """A sleeper stays asleep until the last moment of its time."""
+    clock, woken = ManualClock(), list[float]()
+    sleeper = asyncio.create_task(sleep_and_note(clock, 2.0, woken))
+    await clock.until_sleeping()
+    clock.advance(1.5)
+    assert await clock.until_sleeping() == [0.5]
+    clock.advance(0.5)
+    await sleeper
+    assert woken == [2.0]
+
+
+async def test_a_cancelled_sleeper_is_forgotten() -> None:
+    """Cancelling a sleeper leaves nothing behind that a later step could wake."""
+    clock = ManualClock()
+    sleeper = asyncio.create_task(clock.sleep(5))
+    await clock.until_sleeping()
+    sleeper.cancel()
+    await asyncio.wait([sleeper])
+    assert await clock.until_sleeping(0) == []
+    clock.advance(5)
+
+
+async def test_no_time_at_all_does_not_wait() -> None:
+    """A sleep of zero or less returns though the clock stands still."""
+    clock = ManualClock()
+    await clock.sleep(0)
+    await clock.sleep(-1)
+
+
+async def test_tenths_add_up() -> None:
+    """A sleeper wakes at the moment that steps of a tenth add up to, whatever binary fractions make of them."""
+    clock, woken = ManualClock(), list[float]()
+    sleeper = asyncio.create_task(sleep_and_note(clock, 0.3, woken))
+    for _ in range(3):
+        await clock.until_sleeping()
+        clock.advance(0.1)
+    await sleeper
+    assert clock.monotonic() == 0.3
+
+
+def test_a_jump_moves_the_wall_clock_only() -> None:
+    """Setting the machine's clock back changes `now` and leaves durations alone."""
+    clock = ManualClock(epoch=100.0)
+    clock.advance(5)
+    clock.jump(-60)
+    assert (clock.now(), clock.monotonic()) == (45.0, 5.0)
+
+
+async def test_timeout_ends_the_body_when_the_clock_says_so() -> None:
+    """A body that takes longer than its time is cancelled and the caller sees TimeoutError."""
+    clock = ManualClock()
+
+    async def wait_long() -> None:
+        async with timeout(clock, 3):
+            await asyncio.Event().wait()
+
+    body = asyncio.create_task(wait_long())
+    assert await clock.until_sleeping() == [3.0]
+    clock.advance(3)
+    with pytest.raises(TimeoutError):
+        await body
+
+
+async def test_timeout_leaves_a_quick_body_alone() -> None:
+    """A body that ends in time leaves no alarm behind, and its own error passes unchanged."""
+    clock = ManualClock()
+    async with timeout(clock, 3):
+        await asyncio.sleep(0)
+    with pytest.raises(KeyError):
+        async with timeout(clock, 3):
+            raise KeyError
+    assert await clock.until_sleeping(0) == []
+
+
+async def test_the_system_clock_keeps_the_protocol() -> None:
+    """The machine's clock serves wherever a `Clock` is asked for, and its durations never go back."""
+    clock: Clock = SystemClock()
+    before = clock.monotonic()
+    async with timeout(clock, 60):
+        await clock.sleep(0)
+    assert clock.monotonic() >= before
+    assert clock.now() > 1_750_000_000

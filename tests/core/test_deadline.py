@@ -1,0 +1,70 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from core.clock import ManualClock
+from core.engine.deadline import ImpatientEngine
+from core.engine.protocol import Piece
+from core.engine.scripted import ScriptedEngine
+from core.errors import EngineStalled
+from core.prompt import ChatMessage, Prompt
+
+PROMPT: Prompt = (ChatMessage(role="user", content="hello"),)
+
+
+class DeafEngine:
+    """Takes every call and answers none."""
+
+    @asynccontextmanager
+    async def stream(self, _prompt: Prompt, **_options: int) -> AsyncIterator[AsyncIterator[Piece]]:
+        await asyncio.Event().wait()
+        yield  # type: ignore[misc]
+
+    async def first_token(self, _prompt: Prompt) -> dict[bytes, float]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def count_tokens(self, _text: str) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def identity(self) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+
+async def read(engine: ImpatientEngine) -> list[Piece]:
+    async with engine.stream(PROMPT, max_tokens=9) as pieces:
+        return [piece async for piece in pieces]
+
+
+@pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity"])
+async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
+    """Whatever the engine is asked, it is given up after the deadline."""
+    engine = ImpatientEngine(DeafEngine(), clock, 30)
+    calls = {
+        "stream": lambda: read(engine),
+        "first_token": lambda: engine.first_token(PROMPT),
+        "count_tokens": lambda: engine.count_tokens("hello"),
+        "identity": engine.identity,
+    }
+    asked = asyncio.create_task(calls[call]())
+    await clock.until_sleeping()
+    clock.advance(30)
+    with pytest.raises(EngineStalled):
+        await asked
+
+
+async def test_deadline_begins_anew_with_each_piece(clock: ManualClock) -> None:
+    """A reply may take long as long as it goes on."""
+    engine = ImpatientEngine(ScriptedEngine.slow("one two three four", 20, clock), clock, 30)
+    asked = asyncio.create_task(read(engine))
+    while not asked.done():
+        sleeping = asyncio.create_task(clock.until_sleeping(2))
+        await asyncio.wait({asked, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        sleeping.cancel()
+        clock.advance(20)
+        await asyncio.sleep(0)
+    assert "".join(piece.text for piece in await asked) == "one two three four"

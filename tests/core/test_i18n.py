@@ -1,0 +1,71 @@
+import tomllib
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import core
+from core.i18n import LOCALES, language_of, say
+from core.messages import Locale
+
+FILES = Path(core.__file__).parent / "locales"
+
+
+def _sentences(locale: Locale) -> dict[str, str]:
+    sections = tomllib.loads((FILES / f"{locale}.toml").read_text("utf-8"))
+    return {f"{section}.{name}": text for section, words in sections.items() for name, text in words.items()}
+
+
+def _placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_every_language_has_a_file() -> None:
+    """There is one file of words for each locale, and no other."""
+    assert {path.stem for path in FILES.glob("*.toml")} == set(LOCALES)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_languages_say_the_same_things(locale: Locale) -> None:
+    """Each language has the same sentences with the same placeholders, so no reply depends on the language."""
+    english = {key: _placeholders(text) for key, text in _sentences("en").items()}
+    assert {key: _placeholders(text) for key, text in _sentences(locale).items()} == english
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_sentence_can_be_said(locale: Locale) -> None:
+    """Each sentence takes its values and leaves no brace behind."""
+    for key, text in _sentences(locale).items():
+        said = say(locale, key, **dict.fromkeys(_placeholders(text), 7))
+        assert said.strip()
+        assert not set("{}") & set(said)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_sentences_are_in_their_language(locale: Locale) -> None:
+    """No sentence was left in the other language."""
+    for key, text in _sentences(locale).items():
+        plain = Formatter().vformat(text, (), dict.fromkeys(_placeholders(text), ""))  # names of values are English
+        assert language_of(plain) in {locale, None}, key
+
+
+def test_unknown_sentence_is_an_error() -> None:
+    """A sentence that is not written fails loudly rather than saying nothing."""
+    with pytest.raises(KeyError):
+        say("en", "refusal.unheard_of")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("How are you?", "en"),
+        ("你好吗？", "zh"),
+        ("我用 Python 写代码", "zh"),
+        ("The word 你好 means hello", "en"),
+        ("42 🎉 ...", None),
+        ("", None),
+    ],
+)
+def test_language_of(text: str, language: Locale | None) -> None:
+    """A text is Chinese with at least as many Han characters as Latin words, and nothing without either."""
+    assert language_of(text) == language

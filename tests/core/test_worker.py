@@ -1,0 +1,420 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from core.clock import ManualClock
+from core.errors import DeliveryFailed
+from core.i18n import say
+from core.messages import Message, Reply, Source, Turn
+from core.pipeline import Handler
+from core.store import Store, people, turns
+from core.store.history import Keeping
+from core.store.turns import Claim, Lease
+from core.worker import MAX_ATTEMPTS, Worker, WorkerOptions, working
+from tests.core.conftest import Write
+
+FRONT = "test/w"
+
+
+class Shown:
+    """A front end that keeps what it shows: placeholders by handle, and each turn's replies. Each reply has `parts`."""
+
+    def __init__(self) -> None:
+        self.parts = 1
+        self.dropped: list[int] = []
+        self.placeholders: list[str] = []
+        self.pieces: list[str] = []
+        self.replies: list[tuple[str, str]] = []
+        self.arrived = asyncio.Event()
+        self.failures: list[DeliveryFailed] = []
+
+    async def begin(self, claim: Claim) -> str:
+        known = claim.handle.split("+") if claim.handle else []
+        self.placeholders.append(f"placeholder {claim.id}" + "'" * len(known))
+        return "+".join([*known, self.placeholders[-1]])
+
+    async def preview(self, _claim: Claim, piece: str) -> None:
+        self.pieces.append(piece)
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        if not claim.handle or claim.handle.count("+") < self.parts - 1:
+            return await self.begin(claim)
+        if self.failures:
+            raise self.failures.pop()
+        self.replies.append((claim.handle, reply.text))
+        self.arrived.set()
+        return claim.handle
+
+    async def drop(self, claim: Claim) -> None:
+        self.dropped.append(claim.id)
+        self.arrived.set()
+
+    async def until(self, count: int) -> None:
+        while len(self.replies) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
+    async def until_dropped(self) -> None:
+        while not (self.dropped or self.replies):
+            self.arrived.clear()
+            await self.arrived.wait()
+
+
+@pytest.fixture
+def shown() -> Shown:
+    return Shown()
+
+
+async def upper(turn: Turn) -> Reply:
+    await turn.sink(turn.message.text)
+    return Reply(text=turn.message.text.upper(), source=Source.MODEL, tokens=1)
+
+
+def gateway(
+    store: Store, clock: ManualClock, shown: Shown, answer: Handler = upper, *, owner: str = "me", slots: int = 1
+) -> Worker:
+    return Worker(store, answer, {FRONT: shown}, clock, WorkerOptions(owner=owner, slots=slots))
+
+
+async def add(store: Store, clock: ManualClock, message: Message) -> int:
+    person = await store.run(people.find_or_add, message.sender)
+    return await store.run(turns.add, person.id, message, clock.now())
+
+
+async def states(store: Store) -> list[str]:
+    return list(await store.run(lambda c: c.scalars(sa.text("SELECT state FROM turns ORDER BY id")).all()))
+
+
+@asynccontextmanager
+async def one_claim(store: Store, clock: ManualClock, owner: str) -> AsyncIterator[Claim]:
+    claim = await store.run(turns.claim_waiting, Lease(owner=owner, now=clock.now(), until=clock.now() + 10), [FRONT])
+    assert claim is not None
+    yield claim
+
+
+async def test_answers_what_waits(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A waiting message gets its placeholder, its preview and its reply, and is done."""
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.placeholders == ["placeholder 1"]
+    assert shown.pieces == ["hello"]
+    assert shown.replies == [("placeholder 1", "HELLO")]
+    assert await states(store) == ["delivered"]
+
+
+async def test_notified_worker_does_not_wait_for_its_poll(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A message accepted while nothing is going on is answered at once, on a clock that stands still."""
+    worker = gateway(store, clock, shown)
+    async with working(worker, grace=5):
+        await clock.until_sleeping(2)
+        await add(store, clock, write("hello"))
+        worker.notify()
+        await shown.until(1)
+
+
+async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A message accepted by another process is found within the poll interval."""
+    async with working(gateway(store, clock, shown), grace=5):
+        await clock.until_sleeping(3)
+        await add(store, clock, write("hello"))
+        clock.advance(1)
+        await shown.until(1)
+
+
+async def test_conversation_is_answered_in_order(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """With many slots the messages of one conversation are still answered one after the other."""
+    for number in range(4):
+        await add(store, clock, write(f"m{number}"))
+    async with working(gateway(store, clock, shown, slots=4), grace=5):
+        await shown.until(4)
+    assert [text for _, text in shown.replies] == ["M0", "M1", "M2", "M3"]
+
+
+async def test_no_more_than_slots_at_once(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """Of five people two are answered at a time."""
+    running, most, gate = 0, 0, asyncio.Semaphore(0)
+
+    async def busy(turn: Turn) -> Reply:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == 2:
+            gate.release()
+            gate.release()
+        await gate.acquire()
+        gate.release()
+        running -= 1
+        return await upper(turn)
+
+    for number in range(5):
+        await add(store, clock, write("hello", who=f"p{number}"))
+    async with working(gateway(store, clock, shown, busy, slots=2), grace=5):
+        await shown.until(5)
+    assert most == 2
+
+
+async def test_turn_that_killed_two_processes_gets_an_apology(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """The third to take a turn does not try it again, and says so."""
+    await add(store, clock, write("poison"))
+    for number in range(MAX_ATTEMPTS):
+        async with one_claim(store, clock, f"dead {number}"):
+            clock.advance(11)
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.pieces == []
+    assert "stumbled over this message twice" in shown.replies[0][1]
+
+
+async def test_apology_to_a_stranger_is_in_their_language(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """Somebody whose first message killed its processes before their language was kept is answered in it."""
+    await add(store, clock, write("毒药"))
+    for number in range(MAX_ATTEMPTS):
+        async with one_claim(store, clock, f"dead {number}"):
+            clock.advance(11)
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.replies[0][1] == say("zh", "apology.died_twice")
+
+
+async def test_known_placeholder_is_used_again(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A turn whose placeholder was shown by a process that died is answered in the same place."""
+    await add(store, clock, write("hello"))
+    async with one_claim(store, clock, "dead") as claim:
+        await store.run(turns.set_handle, claim, "dead", "the old one")
+    clock.advance(11)
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.placeholders == []
+    assert shown.replies == [("the old one", "HELLO")]
+
+
+async def test_saved_reply_is_shown_and_not_made_again(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A reply that was written before its process died is delivered by the next, word for word."""
+    await add(store, clock, write("hello"))
+    async with one_claim(store, clock, "dead") as claim:
+        saved = Reply(text="saved", source=Source.MODEL, tokens=1)
+        await store.run(turns.finish, claim, "dead", saved, clock.now(), Keeping(max_tokens=100))
+    clock.advance(11)
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.replies == [("placeholder 1", "saved")]
+
+
+async def test_reply_that_was_there_at_once_gets_a_placeholder(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A notice that was refused at the door is shown by editing, so that a crash beside it cannot show it twice."""
+    message = write("hello")
+    person = await store.run(people.find_or_add, message.sender)
+    await store.run(turns.add, person.id, message, clock.now(), Reply(text="no", source=Source.REFUSAL))
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert shown.replies == [("placeholder 1", "no")]
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT handle FROM turns"))) == "placeholder 1"
+
+
+async def test_each_message_of_a_reply_is_kept_before_the_next_is_posted(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A reply of three messages: whenever one is posted, or words are put into them, those before are in the store."""
+    kept = []
+
+    class Watched(Shown):
+        async def finish(self, claim: Claim, reply: Reply) -> str:
+            kept.append((claim.handle, await store.run(lambda c: c.scalar(sa.text("SELECT handle FROM turns")))))
+            return await super().finish(claim, reply)
+
+    shown = Watched()
+    shown.parts = 3
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    three = "placeholder 1+placeholder 1'+placeholder 1''"
+    assert [known for known, _ in kept] == ["placeholder 1", "placeholder 1+placeholder 1'", three]
+    assert all(known == stored for known, stored in kept)
+    assert shown.replies == [(three, "HELLO")]
+
+
+@pytest.mark.parametrize("posted", [1, 2])
+async def test_turn_that_is_lost_is_left_at_once(store: Store, clock: ManualClock, write: Write, posted: int) -> None:
+    """Whoever finds, at its placeholder or at a later message, that another gateway has the turn goes no further."""
+    begun = []
+
+    class Late(Shown):
+        async def begin(self, claim: Claim) -> str:
+            handle = await super().begin(claim)
+            if len(self.placeholders) == posted:
+                await store.run(lambda c: c.execute(sa.text("UPDATE turns SET owner = 'other'")))
+            return handle
+
+    async def noted(turn: Turn) -> Reply:
+        begun.append(turn.id)
+        return await upper(turn)
+
+    shown = Late()
+    shown.parts = 3
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown, noted), grace=5):
+        await shown.until_dropped()
+    assert shown.dropped == [1]
+    assert len(begun) == posted - 1
+    assert len(shown.placeholders) == posted
+    assert shown.replies == []
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT owner FROM turns"))) == "other"
+
+
+async def test_reply_that_is_not_taken_is_offered_again(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A platform that asks for 30 s gets the same reply after 30 s."""
+    shown.failures.append(DeliveryFailed(retry_after=30))
+    await add(store, clock, write("hello"))
+    worker = gateway(store, clock, shown)
+    async with working(worker, grace=5):
+        while "answered" not in await states(store):
+            await asyncio.sleep(0)
+        while await store.run(lambda c: c.scalar(sa.text("SELECT owner FROM turns"))) != "":
+            await asyncio.sleep(0)
+        assert shown.replies == []
+        clock.advance(30)
+        worker.notify()
+        await shown.until(1)
+    assert shown.replies == [("placeholder 1", "HELLO")]
+
+
+async def test_shutdown_finishes_what_is_at_hand(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A worker told to stop finishes its turn and takes no other."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(turn: Turn) -> Reply:
+        begun.set()
+        await go_on.wait()
+        return await upper(turn)
+
+    await add(store, clock, write("one", who="ann"))
+    await add(store, clock, write("two", who="bob"))
+    async with working(gateway(store, clock, shown, slow), grace=5):
+        await begun.wait()
+        asyncio.get_running_loop().call_soon(go_on.set)
+    assert [text for _, text in shown.replies] == ["ONE"]
+    assert await states(store) == ["delivered", "waiting"]
+
+
+async def test_turn_cut_off_at_shutdown_is_given_back(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A turn that does not end within the grace waits for the next gateway, and has not lost an attempt."""
+
+    async def endless(_turn: Turn) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown, endless), grace=0):
+        while "running" not in await states(store):
+            await asyncio.sleep(0)
+    assert await states(store) == ["waiting"]
+    async with one_claim(store, clock, "next") as claim:
+        assert claim.attempt == 1
+
+
+async def test_reply_outlives_a_full_disk(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A reply that cannot be saved is kept until it can be, and then delivered once."""
+    await add(store, clock, write("hello"))
+
+    def set_room(pages: int) -> Callable[[sa.Connection], object]:
+        return lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one()
+
+    async def long_reply(_turn: Turn) -> Reply:
+        await store.run(set_room(1))  # SQLite takes it as: no page more than there are
+        return Reply(text="long" * 20_000, source=Source.MODEL)
+
+    async with working(gateway(store, clock, shown, long_reply), grace=5):
+        while 1.0 not in await clock.until_sleeping(3):
+            await asyncio.sleep(0)
+        assert shown.replies == []
+        await store.run(set_room(100_000))
+        clock.advance(1)
+        await shown.until(1)
+    assert await states(store) == ["delivered"]
+
+
+async def test_leases_are_renewed_while_a_turn_runs(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A turn that takes longer than a lease is not taken away from a gateway that is alive."""
+    go_on = asyncio.Event()
+
+    async def slow(turn: Turn) -> Reply:
+        await go_on.wait()
+        return await upper(turn)
+
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown, slow), grace=5):
+        while "running" not in await states(store):
+            await asyncio.sleep(0)
+        until = await store.run(lambda c: c.scalar(sa.text("SELECT lease_until FROM turns")))
+        clock.advance(4)
+        while await store.run(lambda c: c.scalar(sa.text("SELECT lease_until FROM turns"))) == until:
+            await asyncio.sleep(0)
+        go_on.set()
+        await shown.until(1)
+
+
+async def test_interrupted_turn_is_told(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """Interrupting a turn sets its `stopped`; interrupting what does not run changes nothing."""
+    begun = asyncio.Event()
+
+    async def until_stopped(turn: Turn) -> Reply:
+        begun.set()
+        await turn.stopped.wait()
+        return Reply(text="stopped", source=Source.MODEL)
+
+    turn_id = await add(store, clock, write("hello"))
+    worker = gateway(store, clock, shown, until_stopped)
+    async with working(worker, grace=5):
+        await begun.wait()
+        worker.interrupt(turn_id + 1)
+        worker.interrupt(turn_id)
+        await shown.until(1)
+    assert shown.replies == [("placeholder 1", "stopped")]
+
+
+async def test_turn_claimed_at_the_moment_of_cancellation_is_given_back(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A worker cancelled while it claims leaves no turn leased to nobody, and no attempt counted."""
+    await add(store, clock, write("hello"))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_connection: sa.Connection) -> None:
+        begun.set()
+        go_on.wait()
+
+    held = asyncio.create_task(store.run(hold))
+    await asyncio.to_thread(begun.wait)
+    running = asyncio.create_task(gateway(store, clock, shown).run())
+    await clock.until_sleeping(1)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    running.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await held
+    assert await states(store) == ["waiting"]
+    async with one_claim(store, clock, "next") as claim:
+        assert claim.attempt == 1
