@@ -1,0 +1,89 @@
+"""Settings from where they are written: `PARLEY_SECTION__KEY` in the environment, then `parley.toml`, then defaults."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from config.settings import PREFIX, Settings
+from core.errors import ConfigError
+
+CONFIG_FILE = Path("parley.toml")
+OTHER_VARIABLES = frozenset({"PARLEY_CONFIG", "PARLEY_SERVER_KEY"})
+
+
+def load_settings(file: Path | None = None) -> Settings:
+    """The settings from the environment and `file`, `PARLEY_CONFIG` or `./parley.toml`, whichever is given first.
+
+    Raises ConfigError for the first thing wrong, under the name by which it was written.
+    """
+    named = file or os.environ.get("PARLEY_CONFIG")
+    path = Path(named or CONFIG_FILE)
+    written = _read(path) if named or path.exists() else {}
+    _refuse_unknown(written, path)
+    try:
+        return Settings(**written)  # type: ignore[arg-type]  # pydantic checks what the file says
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        raise ConfigError(_as_written(".".join(map(str, first["loc"][:2]))), reason) from None
+
+
+def setting_keys() -> Iterator[str]:
+    """Every option as the file knows it: "data_dir", "engine.model", ..."""
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from (f"{name}.{key}" for key in field.annotation.model_fields)
+        else:
+            yield name
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "there is no such file") from None
+    except OSError as error:
+        raise ConfigError(str(path), error.strerror or "cannot be read") from None
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise ConfigError(str(path), f"is not valid TOML: {error}") from None
+
+
+def _refuse_unknown(written: dict[str, object], path: Path) -> None:
+    """An unknown name is an error: a typo must not look like a setting that was obeyed."""
+    keys = list(setting_keys())
+    sections = {key.partition(".")[0] for key in keys if "." in key}
+    for key in _flat(written, sections):
+        if key not in keys:
+            raise ConfigError(key, f"is not a setting ({path}){_suggestion(key, [*keys, *sections])}")
+    variables = [_variable(key) for key in keys]
+    for variable in map(str.upper, os.environ):
+        if variable.startswith(PREFIX) and variable not in {*variables, *OTHER_VARIABLES}:
+            raise ConfigError(variable, f"is not a setting{_suggestion(variable, variables)}")
+
+
+def _flat(written: dict[str, object], sections: set[str]) -> Iterator[str]:
+    for name, value in written.items():
+        if name not in sections:
+            yield name
+        elif isinstance(value, dict):
+            yield from (f"{name}.{key}" for key in value)
+        else:
+            raise ConfigError(name, f"should be a section: [{name}]")
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def _as_written(key: str) -> str:
+    variable = _variable(key)
+    return variable if variable in map(str.upper, os.environ) else key

@@ -1,0 +1,65 @@
+"""Settings in the form in which the core's parts take them."""
+
+from config.personas import load_persona
+from config.settings import EngineSettings, Settings
+from core.admission import Limits
+from core.chat import ChatOptions
+from core.engine.child import ModelChild
+from core.engine.openai import OpenAIServer
+from core.models import EMBEDDED
+from core.stages.generate import ReplyLimits
+from core.store.history import Keeping
+from core.worker import WorkerOptions
+
+
+def openai_server(engine: EngineSettings) -> OpenAIServer:
+    """The server at `engine.url`. The embedded model's name means nothing there: the server's first model is taken."""
+    model = "" if engine.model == EMBEDDED else engine.model
+    return OpenAIServer(url=engine.url, model=model, api_key=engine.api_key.get_secret_value())
+
+
+def chat_options(settings: Settings) -> ChatOptions:
+    """Who the bot is and what it allows itself. Raises ConfigError for an unusable persona."""
+    chat = settings.chat
+    return ChatOptions(
+        persona=load_persona(chat.persona),
+        locale=None if chat.locale == "auto" else chat.locale,
+        max_input_tokens=chat.max_input_tokens,
+        shared_history=settings.history.scope == "conversation",
+        admins=frozenset(settings.access.admins),
+        reply=ReplyLimits(max_tokens=chat.max_reply_tokens, total_timeout=chat.total_timeout),
+    )
+
+
+def model_child(settings: Settings) -> ModelChild:
+    """The model server of this machine. Where `engine.url` is set, `engine.model` is a model there and not here."""
+    engine = settings.engine
+    return ModelChild(
+        data_dir=settings.data_dir,
+        model=EMBEDDED if engine.url else engine.model,
+        threads=engine.threads,
+        max_batch=engine.max_batch,
+        dtype=engine.dtype,
+        cache_bytes=engine.cache_bytes,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """What one person may ask for."""
+    chosen = settings.limits
+    return Limits(
+        per_minute=chosen.per_minute,
+        burst=chosen.burst,
+        max_bytes=chosen.max_bytes,
+        max_queued=chosen.max_queued,
+        max_wait=chosen.max_wait,
+        slots=settings.engine.max_batch,
+        exempt=frozenset(chosen.exempt),
+        allow=frozenset({*settings.access.allow, "console:*"}),
+    )
+
+
+def worker_options(settings: Settings, owner: str) -> WorkerOptions:
+    """How turns are worked off: as many at once as the engine runs."""
+    keeping = Keeping(max_tokens=settings.history.max_tokens, shared=settings.history.scope == "conversation")
+    return WorkerOptions(owner=owner, slots=settings.engine.max_batch, keeping=keeping)

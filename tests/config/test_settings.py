@@ -1,0 +1,173 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import config
+from config.load import load_settings, setting_keys
+from core.errors import ConfigError
+
+DEFAULTS = Path(config.__file__).with_name("default.toml")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _written(text: str) -> Path:
+    path = Path("written.toml")
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """Without a file and a variable there are settings: the mini model, a store in the data folder."""
+    settings = load_settings()
+    assert settings.engine.model == "mini"
+    assert settings.store_url == f"sqlite:///{Path.home()}/.local/share/parley/parley.db"
+
+
+def test_default_toml_states_every_option() -> None:
+    """The documented example names every option, and none that does not exist."""
+    written = tomllib.loads(DEFAULTS.read_text("utf-8"))
+    keys = [f"{name}.{key}" for name, section in written.items() if isinstance(section, dict) for key in section]
+    assert sorted(keys + [name for name in written if name in {"data_dir", "log_level"}]) == sorted(setting_keys())
+
+
+def test_default_toml_states_the_defaults() -> None:
+    """Starting with the example as it is changes nothing."""
+    assert load_settings(DEFAULTS) == load_settings()
+
+
+def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable wins over the file, option by option."""
+    monkeypatch.setenv("PARLEY_ENGINE__THREADS", "3")
+    settings = load_settings(_written("[engine]\nthreads = 1\nmax_batch = 4"))
+    assert (settings.engine.threads, settings.engine.max_batch) == (3, 4)
+
+
+def test_parley_toml_is_read_where_parley_is_started(own_folder: Path) -> None:
+    """`parley.toml` in the working directory counts without being named."""
+    (own_folder / "parley.toml").write_text("[cache]\nsize = 7")
+    assert load_settings().cache.size == 7
+
+
+def test_a_named_file_stands_in_for_parley_toml(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
+    """PARLEY_CONFIG names another file, and a file given by hand goes before it."""
+    (own_folder / "parley.toml").write_text("[cache]\nsize = 7")
+    (own_folder / "other.toml").write_text("[cache]\nsize = 8")
+    monkeypatch.setenv("PARLEY_CONFIG", "other.toml")
+    assert load_settings().cache.size == 8
+    assert load_settings(_written("[cache]\nsize = 9")).cache.size == 9
+
+
+def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PARLEY_LIMITS__EXEMPT=console,web is a list of two."""
+    monkeypatch.setenv("PARLEY_LIMITS__EXEMPT", "console, web")
+    assert load_settings().limits.exempt == ("console", "web")
+
+
+def test_the_data_folder_is_absolute_and_not_made(own_folder: Path) -> None:
+    """A relative folder and ~ become absolute paths; reading settings makes no folder."""
+    assert load_settings(_written('data_dir = "kept"')).data_dir == own_folder / "kept"
+    assert load_settings(_written('data_dir = "~/kept"')).data_dir == Path.home() / "kept"
+    assert not (own_folder / "kept").exists()
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Settings are read once and hold."""
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().engine.threads = 4
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ('[engine]\nmodle = "x"', "engine.modle", "did you mean engine.model?"),
+        ('[engin]\nmodel = "x"', "engin", "did you mean engine?"),
+        ("zzz = 1", "zzz", "is not a setting"),
+        ("engine = 3", "engine", "should be a section: [engine]"),
+        ("[engine]\nthreads = -1", "engine.threads", "greater than or equal to 0"),
+        ("[engine]\nmax_batch = 0", "engine.max_batch", "greater than or equal to 1"),
+        ('[engine]\nmodel = ""', "engine.model", "at least 1 character"),
+        ('[engine]\ndtype = "int3"', "engine.dtype", "'auto'"),
+        ('[engine]\nurl = "ftp://host/v1"', "engine.url", "http://127.0.0.1:8000/v1"),
+        ('[engine]\nurl = "http://host:8000/v2"', "engine.url", "http://127.0.0.1:8000/v1"),
+        ('[engine]\nurl = "http://host:99999/v1"', "engine.url", "Port out of range"),
+        ('[engine]\nurl = "http://host/v1?a=/v1"', "engine.url", "should end in /v1"),
+        ('[store]\nurl = "mysql://host/db"', "store.url", "sqlite:///PATH"),
+        ('[chat]\nlocale = "fr"', "chat.locale", "'auto', 'en' or 'zh'"),
+        ('[chat]\npersona = ""', "chat.persona", "at least 1 character"),
+        ("[chat]\nmax_input_tokens = 0", "chat.max_input_tokens", "greater than or equal to 1"),
+        ("[chat]\nmax_reply_tokens = 1.5", "chat.max_reply_tokens", "valid integer"),
+        ("[chat]\nidle_timeout = 0", "chat.idle_timeout", "greater than 0"),
+        ("[chat]\ntotal_timeout = inf", "chat.total_timeout", "finite"),
+        ("[limits]\nper_minute = 0", "limits.per_minute", "greater than or equal to 1"),
+        ("[limits]\nburst = 0", "limits.burst", "greater than or equal to 1"),
+        ("[limits]\nmax_wait = nan", "limits.max_wait", "finite"),
+        ("[limits]\nmax_bytes = 0", "limits.max_bytes", "greater than or equal to 1"),
+        ("[limits]\nmax_queued = 0", "limits.max_queued", "greater than or equal to 1"),
+        ("[limits]\nexempt = [1]", "limits.exempt", "valid string"),
+        ("[cache]\nsize = 0", "cache.size", "greater than or equal to 1"),
+        ("[cache]\nttl = -1", "cache.ttl", "greater than 0"),
+        ("[history]\nmax_tokens = -1", "history.max_tokens", "greater than or equal to 0"),
+        ('[telegram]\nwebhook_secret = "what ever"', "telegram.webhook_secret", "letters, digits, _ and -"),
+        ("data_dir = 3", "data_dir", "path"),
+        ('data_dir = "~nobody-at-all/x"', "data_dir", "home folder"),
+        ('log_level = "loud"', "log_level", "'auto'"),
+        ("[engine", "written.toml", "is not valid TOML"),
+    ],
+)
+def test_a_bad_value_is_named(text: str, key: str, reason: str) -> None:
+    """Whatever is wrong in the file is refused in one line under the name written there."""
+    with pytest.raises(ConfigError) as refused:
+        load_settings(_written(text))
+    assert refused.value.key == key
+    assert reason in refused.value.reason
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("PARLEY_ENGINE__MODLE", "x", "did you mean PARLEY_ENGINE__MODEL?"),
+        ("PARLEY_ENGINE", "{}", "is not a setting"),
+        ("PARLEY_UNHEARD_OF", "1", "is not a setting"),
+        ("PARLEY_ENGINE__THREADS", "many", "valid integer"),
+        ("PARLEY_CHAT__IDLE_TIMEOUT", "", "valid number"),
+    ],
+)
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str) -> None:
+    """A variable that is unknown or unusable is refused by its own name."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=variable) as refused:
+        load_settings()
+    assert reason in refused.value.reason
+
+
+def test_the_other_variables_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the model server is in the environment for somebody else, and is let be."""
+    monkeypatch.setenv("PARLEY_SERVER_KEY", "x")
+    assert load_settings()
+
+
+@pytest.mark.parametrize("path", ["missing.toml", "."])
+def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
+    """A named file must be there; only `parley.toml` may be missing."""
+    with pytest.raises(ConfigError) as refused:
+        load_settings(Path(path))
+    assert refused.value.key == path
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the settings nor a complaint about them contain a key."""
+    monkeypatch.setenv("PARLEY_ENGINE__API_KEY", "canary-key")
+    assert "canary" not in repr(load_settings())
+    with pytest.raises(ConfigError) as refused:
+        load_settings(_written('[engine]\nurl = "http://user:canary@host/v1"'))
+    assert "canary" not in str(refused.value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings(_written('[telegram]\nwebhook_secret = "canary!"'))
+    assert "canary" not in str(refused.value)
