@@ -1,0 +1,5 @@
+"""`python -m bots` is `parley`."""
+
+from bots.cli import main
+
+main()

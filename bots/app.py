@@ -1,0 +1,111 @@
+"""The only place where things meet: settings become a store, an engine, a chatbot and a worker."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from filelock import FileLock, Timeout
+
+from bots.folders import private_folder
+from config.options import chat_options, limits, model_child, openai_server, worker_options
+from config.settings import Settings
+from core.admission import Admission
+from core.chat import chatbot
+from core.clock import Clock
+from core.engine.deadline import ImpatientEngine
+from core.engine.local import open_local
+from core.engine.openai import OpenAIEngine
+from core.engine.protocol import Engine
+from core.errors import ConfigError, StoreError
+from core.stages.cache import AnswerCache
+from core.store import Store, events, open_store, turns
+from core.worker import Delivery, Worker, working
+
+log = structlog.get_logger()
+
+DAY = 86_400.0
+REDELIVERY = 30 * DAY
+"""Seconds after which no platform delivers an event once more; Telegram tries for a day."""
+GRACE = 20.0
+"""Seconds in which replies at hand are finished at a shutdown; the others are taken up at the next start."""
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+    """The configured model: our own server as a child of this process, or whoever answers at `engine.url`."""
+    idle_seconds = settings.chat.idle_timeout
+    if settings.engine.url:
+        yield ImpatientEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
+        return
+    async with open_local(model_child(settings), clock, idle_seconds=idle_seconds) as engine:
+        yield engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot:
+    """A bot at work: its door, and what its health hangs on."""
+
+    admission: Admission
+    store: Store
+    engine: Engine
+
+
+@asynccontextmanager
+async def open_bot(
+    settings: Settings, clock: Clock, fronts: Mapping[str, Delivery], served: Collection[str]
+) -> AsyncIterator[Bot]:
+    """The whole bot behind its door, until the context is left.
+
+    It answers the turns of the front ends in `fronts`, which may grow meanwhile. `served` names the platforms, or
+    single front ends, that this process alone serves.
+    """
+    answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
+    async with (
+        _sole_server(settings.data_dir, served),
+        open_store(settings.store_url) as store,
+        open_engine(settings, clock) as engine,
+    ):
+        for name in served:
+            await store.run(turns.disown, name)  # whoever served it before us is dead
+        handler = chatbot(store, engine, answers, clock, chat_options(settings))
+        worker = Worker(store, handler, fronts, clock, worker_options(settings, owner=uuid4().hex))
+        async with working(worker, GRACE), _purging(store, clock):
+            yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
+
+
+@asynccontextmanager
+async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
+    """Drop the keys of events that nobody delivers any more, now and once a day."""
+
+    async def purge() -> None:
+        while True:
+            try:
+                await store.run(events.purge, clock.now() - REDELIVERY)
+            except StoreError as error:
+                log.warning("old events stay for now", error=type(error).__name__, reason=str(error))
+            await clock.sleep(DAY)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(purge())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+@asynccontextmanager
+async def _sole_server(data_dir: Path, served: Iterable[str]) -> AsyncIterator[None]:
+    """Nobody else with this data folder serves these platforms meanwhile: two would take each other's replies."""
+    private_folder(data_dir)
+    with ExitStack() as locks:
+        for name in served:
+            try:
+                locks.enter_context(FileLock(data_dir / f"{name.replace('/', '-')}.lock", timeout=0))
+            except Timeout:
+                raise ConfigError("data_dir", f"{name} is served by another parley already") from None
+        yield

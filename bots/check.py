@@ -1,0 +1,168 @@
+"""Is everything there that a bot needs? What is what, or the first thing wrong."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, TypeAlias
+
+import typer
+
+from bots.exits import one_line_errors
+from bots.fronts import FrontEnd
+from bots.slack.adapter import open_slack
+from bots.telegram.adapter import open_telegram
+from config.load import load_settings
+from config.options import openai_server
+from config.personas import load_persona
+from config.settings import Settings
+from core.clock import SystemClock
+from core.engine.openai import OpenAIEngine
+from core.errors import ConfigError, EngineError, ModelError, NoKernels, StoreError
+from core.inference.hardware import cores
+from core.inference.native.library import open_kernels
+from core.inference.shape import lean_shape
+from core.models import find_model, read_json, verify_model
+from core.prompt import ChatMessage
+from core.store import open_store
+
+Check: TypeAlias = Callable[[Settings], str]
+GREETING = (ChatMessage(role="user", content="Hi"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is as it should be: the setting it hangs on, and what it comes to."""
+
+    key: str
+    text: str
+
+
+def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
+    """The whole program: a line for each finding."""
+    with one_line_errors():
+        for finding in list(check_all(load_settings(config))):
+            typer.echo(f"{finding.key:<13} {finding.text}")
+
+
+def check_all(settings: Settings) -> Iterator[Finding]:
+    """A finding for each check. Raises ConfigError for the first thing wrong, under the setting that leads to it."""
+    for key, check in CHECKS.items():
+        try:
+            yield Finding(key=key, text=check(settings))
+        except (ModelError, StoreError) as error:
+            raise ConfigError(key, str(error)) from error
+        except OSError as error:
+            raise ConfigError(key, f"{error.filename}: {error.strerror}") from error
+
+
+def check_persona(settings: Settings) -> str:
+    return load_persona(settings.chat.persona).name
+
+
+def check_locale(settings: Settings) -> str:
+    return "each person's own language" if settings.chat.locale == "auto" else settings.chat.locale
+
+
+def check_data_dir(settings: Settings) -> str:
+    """The folder need not exist, but it must be possible to make it and to write in it."""
+    folder = settings.data_dir
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise ConfigError("data_dir", f"{existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError("data_dir", f"{existing} is not writable")
+    return str(folder) if existing == folder else f"{folder} (made on first use)"
+
+
+def check_store(settings: Settings) -> str:
+    """A store that exists is opened, which also brings it up to date; none is made."""
+    path = settings.store_path
+    if not path.exists():
+        return f"{path} (made on first use)"
+    asyncio.run(_open(settings.store_url))
+    return str(path)
+
+
+def check_model(settings: Settings) -> str:
+    if settings.engine.url:
+        return f"{asyncio.run(_ask(settings))} at {settings.engine.url}"
+    folder = find_model(settings.engine.model, settings.data_dir)
+    verify_model(folder)
+    return f"{settings.engine.model} ({folder}), {_path(folder)}, {_manner(settings)}"
+
+
+def _path(folder: Path) -> str:
+    """What will compute the model here. Kernels are compiled for that, and kept only beside the code."""
+    if lean_shape(read_json(folder / "config.json")) is None:
+        return "transformers (no lean decoder for its architecture)"
+    try:
+        with TemporaryDirectory() as nowhere:
+            return f"{open_kernels(Path(nowhere)).level} kernels"
+    except NoKernels as error:
+        return f"transformers, several times slower (no kernels: {error.reason})"
+
+
+def _manner(settings: Settings) -> str:
+    threads = settings.engine.threads or cores()
+    return f"dtype {settings.engine.dtype}, {threads} threads, {settings.engine.max_batch} at a time"
+
+
+async def _open(url: str) -> None:
+    async with open_store(url):
+        pass
+
+
+async def _ask(settings: Settings) -> str:
+    """The name of the model at the configured server, once it has said one token: address, key and name are right."""
+    seconds = settings.chat.total_timeout
+    engine = OpenAIEngine(openai_server(settings.engine))
+    try:
+        async with asyncio.timeout(seconds), engine.stream(GREETING, max_tokens=1) as pieces:
+            async for _ in pieces:
+                pass
+        return await engine.identity()
+    except TimeoutError:
+        raise ConfigError("engine.url", f"no answer within {seconds:g} s") from None
+    except EngineError as error:
+        raise ConfigError("engine.url", f"no good answer: {str(error) or type(error).__name__}") from None
+
+
+def check_telegram(settings: Settings) -> str:
+    if not settings.telegram.token.get_secret_value():
+        return "off"
+    return asyncio.run(_who(open_telegram(settings.telegram, SystemClock())))
+
+
+def check_slack(settings: Settings) -> str:
+    if not settings.slack.bot_token.get_secret_value():
+        return "off"
+    return asyncio.run(_who(open_slack(settings.slack, SystemClock())))
+
+
+def check_access(settings: Settings) -> str:
+    return ", ".join(settings.access.allow) or "nobody yet, but at the console"
+
+
+async def _who(opening: AbstractAsyncContextManager[FrontEnd]) -> str:
+    async with opening as front:
+        return await front.who()
+
+
+CHECKS: dict[str, Check] = {
+    "chat.persona": check_persona,
+    "chat.locale": check_locale,
+    "data_dir": check_data_dir,
+    "store.url": check_store,
+    "engine.model": check_model,
+    "telegram": check_telegram,
+    "slack": check_slack,
+    "access.allow": check_access,
+}
+
+
+if __name__ == "__main__":
+    typer.run(main)

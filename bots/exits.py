@@ -1,0 +1,37 @@
+"""How the program ends when it cannot go on: one line, and an exit status that says whose turn it is."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from core.errors import ConfigError, ModelError, ParleyError
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the program with one line on standard error instead of a traceback.
+
+    Exit status 78 (sysexits.h: EX_CONFIG) says that starting again changes nothing until somebody changes something.
+    """
+    try:
+        yield
+    except ParleyError as error:
+        _end(error)
+    except ExceptionGroup as group:
+        expected = group.subgroup(ParleyError)
+        if expected is None:
+            raise
+        _end(_first(expected))
+
+
+def _end(error: Exception) -> None:
+    print("parley:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201  no log is set up yet
+    sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | ModelError) else 1)
+
+
+def _first(error: Exception) -> Exception:
+    """The first error of a group, and of the groups in it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,19 @@
+"""`parley export`: all that was said and how it was liked, for whoever runs the bot, as JSON lines."""
+
+import json
+from dataclasses import asdict
+from typing import TextIO
+
+from config.settings import Settings
+from core.errors import ConfigError
+from core.store import open_store, records
+
+
+async def export(settings: Settings, out: TextIO) -> None:
+    """Write a line for each message that was answered, oldest first. Times are UTC epoch seconds."""
+    if not settings.store_path.exists():
+        raise ConfigError("store.url", f"there is nothing at {settings.store_path} yet")
+    async with open_store(settings.store_url) as store:
+        out.writelines(
+            json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in await store.run(records.export, None)
+        )

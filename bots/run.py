@@ -1,0 +1,113 @@
+"""`parley run`: every front end that has a token, in one process, until it is told to stop."""
+
+import asyncio
+import signal
+from collections import ChainMap
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import structlog
+import typer
+
+from bots.app import open_bot
+from bots.exits import one_line_errors
+from bots.fronts import FrontEnd
+from bots.logs import configure_logs
+from bots.slack.adapter import open_slack
+from bots.telegram.adapter import open_telegram
+from bots.web import serving, web_app
+from config.load import load_settings
+from config.settings import Settings
+from core.admission import Admission
+from core.clock import Clock, SystemClock
+from core.errors import ConfigError
+from core.worker import Delivery
+
+log = structlog.get_logger()
+
+
+def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
+    """The whole program: settings, logs, and the bot until it is told to stop."""
+    with one_line_errors():
+        settings = load_settings(config)
+        configure_logs(settings.log_level)
+        asyncio.run(run_bot(settings))
+
+
+async def run_bot(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends it at once. Raises ConfigError when no front end is on."""
+    stop = _on_signals()
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        fronts = [await stack.enter_async_context(front) for front in _configured(settings, clock)]
+        if not fronts:
+            raise ConfigError("telegram.token", "is not set, nor is slack.bot_token: there is nobody to talk to")
+        deliveries = ChainMap(*(cast("MutableMapping[str, Delivery]", front.deliveries) for front in fronts))
+        served = [front.platform for front in fronts]
+        bot = await stack.enter_async_context(open_bot(settings, clock, deliveries, served))
+        await stack.enter_async_context(serving(web_app(bot, fronts, clock), settings.web))
+        _announce(settings, fronts)
+        async with _taking_in(fronts, bot.admission):
+            await stop.wait()
+        log.info("stopping")
+
+
+def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncContextManager[FrontEnd]]:
+    fronts: list[AbstractAsyncContextManager[FrontEnd]] = []
+    if settings.telegram.token.get_secret_value():
+        fronts.append(open_telegram(settings.telegram, clock))
+    if settings.slack.bot_token.get_secret_value():
+        shared = settings.history.scope == "conversation"
+        fronts.append(open_slack(settings.slack, clock, shared_history=shared))
+    return fronts
+
+
+def _on_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second cancels the caller."""
+    loop, main, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    assert main is not None
+
+    def told() -> None:
+        if stop.is_set():
+            main.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+    return stop
+
+
+def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
+    """Say what is on, and what would be forgotten most easily."""
+    model = f"{settings.engine.model} at {settings.engine.url}" if settings.engine.url else settings.engine.model
+    names = ", ".join(front.platform for front in fronts)
+    print(f"Parley is on: {names}; model {model}; http://{settings.web.host}:{settings.web.port}/ready", flush=True)  # noqa: T201
+    if not settings.access.allow:
+        print("Nobody may talk to it yet: write to it, and put the id it tells you into access.allow.", flush=True)  # noqa: T201
+
+
+@asynccontextmanager
+async def _taking_in(fronts: Sequence[FrontEnd], admission: Admission) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        intakes = [group.create_task(_take_in(front, admission, alone=len(fronts) == 1)) for front in fronts]
+        try:
+            yield
+        finally:
+            for intake in intakes:
+                intake.cancel()
+
+
+async def _take_in(front: FrontEnd, admission: Admission, *, alone: bool) -> None:
+    """Run one front end's intake. A platform that refuses its settings does not take the others down."""
+    try:
+        await front.run(admission)
+    except ConfigError as error:
+        if alone:
+            raise
+        log.error("platform is off", platform=front.platform, reason=str(error))  # noqa: TRY400  no traceback is wanted
+
+
+if __name__ == "__main__":
+    typer.run(main)

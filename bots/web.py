@@ -1,0 +1,89 @@
+"""The bot's HTTP server: whether it is alive, whether it is ready, and where platforms call."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from bots.app import Bot
+from bots.fronts import FrontEnd
+from config.settings import WebSettings
+from core.clock import Clock
+from core.engine.deadline import in_time
+from core.errors import ConfigError, EngineError, StoreError
+
+CHECK_SECONDS = 2.0
+"""How long /ready waits for the model, and for the store."""
+
+
+def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
+    """/health for "restart me if this fails", /ready for "send me traffic", and the routes of the front ends."""
+
+    async def health(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> JSONResponse:
+        store, model = await asyncio.gather(_store(bot, clock), _model(bot, clock))
+        platforms = {front.platform: _platform(front, clock) for front in fronts}
+        good = store and model and all(platform["connected"] for platform in platforms.values())
+        body = {"ready": good, "store": store, "model": model, "platforms": platforms}
+        return JSONResponse(body, status_code=200 if good else 503)
+
+    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
+    for front in fronts:
+        routes.extend(front.routes(bot.admission))
+    return Starlette(routes=routes)
+
+
+@asynccontextmanager
+async def serving(app: Starlette, settings: WebSettings) -> AsyncIterator[None]:
+    """Serve until the context is left. Signals are not its business. Raises ConfigError if the port is taken."""
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    with _listening(settings.host, settings.port) as bound:
+        task = asyncio.create_task(server._serve(sockets=[bound]))  # noqa: SLF001  `serve` would take the signals
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await task
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError("web.port", f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+async def _store(bot: Bot, clock: Clock) -> bool:
+    try:
+        await in_time(bot.store.run(_read), clock, CHECK_SECONDS)
+    except (StoreError, EngineError):
+        return False
+    return True
+
+
+def _read(connection: sa.Connection) -> None:
+    connection.execute(sa.select(1))
+
+
+async def _model(bot: Bot, clock: Clock) -> bool:
+    try:
+        await in_time(bot.engine.count_tokens("ready"), clock, CHECK_SECONDS)
+    except EngineError:
+        return False
+    return True
+
+
+def _platform(front: FrontEnd, clock: Clock) -> Mapping[str, bool | float | None]:
+    health = front.health()
+    age = None if health.heard_at is None else round(clock.monotonic() - health.heard_at, 1)
+    return {"connected": health.connected, "seconds_since_heard": age}

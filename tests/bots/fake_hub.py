@@ -1,0 +1,87 @@
+"""A model hub on this machine: one model, as Hugging Face would serve it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import cast
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubModel:
+    """A model on the hub: `files` as the listing promises them, `served` and `sizes` where the truth differs.
+
+    With a `complaint` no file is given out.
+    """
+
+    id: str
+    files: Mapping[str, bytes]
+    served: Mapping[str, bytes] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    complaint: str = ""
+
+    def listing(self, name_key: str) -> list[dict[str, object]]:
+        return [{name_key: name, "type": "file", **self._facts(name)} for name in sorted(self.files)]
+
+    def digest(self, name: str) -> str:
+        return hashlib.sha256(self.files[name]).hexdigest()
+
+    def _facts(self, name: str) -> dict[str, object]:
+        size, digest = self.sizes.get(name, len(self.files[name])), self.digest(name)
+        lfs = {"sha256": digest, "oid": digest, "size": size, "pointerSize": 1}
+        return {"size": size, "oid": "x", "blobId": "x", "lfs": lfs}
+
+
+@contextmanager
+def fake_hub(model: HubModel) -> Iterator[str]:
+    """The address of a hub with this one model."""
+    with _Server(("127.0.0.1", 0), _Hub) as server:
+        server.model = model
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    model: HubModel
+
+
+class _Hub(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        model = cast("_Server", self.server).model
+        path = self.path.partition("?")[0]
+        if not path.removeprefix("/api/models").startswith(f"/{model.id}"):
+            self._answer(401, b"", {"X-Error-Code": "RepoNotFound"})
+        elif "/tree/" in path:
+            self._answer(200, json.dumps(model.listing("path")).encode())
+        elif path.startswith("/api/models/"):
+            siblings = model.listing("rfilename")
+            self._answer(200, json.dumps({"id": model.id, "sha": COMMIT, "siblings": siblings}).encode())
+        elif model.complaint:
+            self._answer(403, b"", {"X-Error-Code": model.complaint})
+        else:
+            name = path.rpartition("/")[2]
+            headers = {"ETag": f'"{model.digest(name)}"', "X-Repo-Commit": COMMIT}
+            self._answer(200, model.served.get(name, model.files[name]), headers)
+
+    do_HEAD = do_GET  # noqa: N815  the name is the library's
+
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)

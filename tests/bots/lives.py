@@ -1,0 +1,112 @@
+"""A gateway on Telegram or Slack that may die: a life for `tests.faults.nursery`."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import uuid4
+
+from starlette.applications import Starlette
+
+from bots.fronts import FrontEnd
+from bots.slack.adapter import open_slack
+from bots.telegram.adapter import open_telegram
+from bots.web import serving
+from config.settings import SlackSettings, TelegramSettings, WebSettings
+from core.admission import Admission, Limits
+from core.chat import ChatOptions, chatbot
+from core.clock import Clock, SystemClock
+from core.engine.scripted import ScriptedEngine
+from core.prompt import Persona, Prompt
+from core.stages.cache import AnswerCache
+from core.store import open_store, turns
+from core.worker import Worker, WorkerOptions, working
+from tests.bots.telegram.conftest import QUICK, FastClock
+from tests.faults.fuse import Fuse, FusedStore
+
+Note: TypeAlias = Callable[[str, object], None]
+"""Notes a figure of one test, to be read from `--junitxml`."""
+LINKED = 2
+WORD = re.compile(r"w\d+x\d+")
+ANYBODY = frozenset({"telegram:*", "slack:*"})
+LIMITS = Limits(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
+PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One life, with a platform's `settings`. At the given passing of `point` it kills itself.
+
+    Its clock is `late` by so many seconds, on Slack: what is written then comes long after its birth.
+    """
+
+    platform: str
+    settings: Mapping[str, str]
+    port: int
+    database: str
+    point: str = ""
+    passing: int = 1
+    late: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateClock(SystemClock):
+    """The machine's time, behind everybody else's."""
+
+    seconds: float
+
+    def now(self) -> float:
+        return SystemClock.now(self) - self.seconds
+
+
+def said_to(word: str) -> str:
+    """What the model says to a word: "w2x9" is the second one, and gets nine thousand letters; two have a link."""
+    lines = int(word.partition("x")[2])
+    link = " a.example" if lines == LINKED else ""
+    return "\n".join(f"you said {word} {number} {'w' * 990}{link}" for number in range(lines))
+
+
+def whole_answer(word: str) -> str:
+    """The same with the mood, which the double reads in everything."""
+    return said_to(word) + " 😐"
+
+
+async def live(plan: Plan, told: asyncio.Event) -> None:
+    """The composition, as in bots/app.py and bots/run.py, until told to end."""
+    clock: Clock = FastClock() if plan.platform == "telegram" else LateClock(seconds=plan.late)
+    fuse = Fuse(plan.point, (plan.passing,), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    async with _front(plan, clock) as front, open_store(plan.database) as plain:
+        await plain.run(turns.disown, plan.platform)
+        store = FusedStore(plain, fuse)
+        answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
+        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, ChatOptions(persona=PERSONA))
+        worker = Worker(store, handler, front.deliveries, clock, WorkerOptions(owner=uuid4().hex))
+        admission = Admission(store, clock, LIMITS, worker)
+        app = Starlette(routes=list(front.routes(admission)))
+        async with working(worker, grace=100), serving(app, WebSettings(port=plan.port)):
+            running = asyncio.create_task(front.run(admission))
+            await told.wait()
+            running.cancel()
+            await asyncio.wait([running])
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _front(plan: Plan, clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
+    if plan.platform == "telegram":
+        return open_telegram(TelegramSettings.model_validate(plan.settings), clock, QUICK)
+    return open_slack(SlackSettings.model_validate(plan.settings), clock)
+
+
+def _answer(prompt: Prompt) -> str:
+    """To the last word that was said: others may be quoted before it."""
+    return said_to(WORD.findall(prompt[-1].content)[-1])

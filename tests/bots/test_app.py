@@ -1,0 +1,65 @@
+"""The whole bot as it is put together, on a clock moved by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from bots.app import DAY, REDELIVERY, Bot, open_bot
+from config.settings import Settings
+from core.clock import ManualClock
+from core.store import Store, events
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@asynccontextmanager
+async def opened(folder: Path, clock: ManualClock) -> AsyncIterator[Bot]:
+    """A bot whose model is elsewhere and never asked."""
+    settings = Settings.model_validate({"data_dir": folder, "engine": {"url": "http://127.0.0.1:9/v1"}})
+    async with open_bot(settings, clock, {}, []) as bot:
+        yield bot
+
+
+async def known(store: Store) -> int:
+    return await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM events")) or 0)
+
+
+async def until_looked(clock: ManualClock) -> None:
+    """Until the bot has nothing to do for a day."""
+    while DAY not in await clock.until_sleeping():
+        await asyncio.sleep(0)
+
+
+async def test_old_events_are_dropped_once_a_day(tmp_path: Path, clock: ManualClock) -> None:
+    """A bot that runs for months does not keep the keys of all it ever took; those that may come again stay."""
+    async with opened(tmp_path, clock) as bot:
+        await until_looked(clock)
+        await bot.store.run(events.remember, ["old"], clock.now() - REDELIVERY - 1)
+        await bot.store.run(events.remember, ["young"], clock.now() - REDELIVERY + DAY + 1)
+        clock.advance(DAY)
+        await until_looked(clock)
+        assert await known(bot.store) == 1
+
+
+async def test_a_store_in_trouble_puts_the_purge_off(tmp_path: Path, clock: ManualClock) -> None:
+    """What cannot be dropped today is dropped tomorrow; the bot goes on."""
+    async with opened(tmp_path, clock) as bot:
+        await until_looked(clock)
+        await bot.store.run(events.remember, ["old"], clock.now() - REDELIVERY - 1)
+        await bot.store.run(lambda c: c.exec_driver_sql("ALTER TABLE events RENAME TO gone"))
+        with capture_logs() as logs:
+            clock.advance(DAY)
+            await until_looked(clock)
+        assert [entry["event"] for entry in logs if entry["event"].startswith("old events")]
+        await bot.store.run(lambda c: c.exec_driver_sql("ALTER TABLE gone RENAME TO events"))
+        clock.advance(DAY)
+        await until_looked(clock)
+        assert await known(bot.store) == 0

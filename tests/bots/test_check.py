@@ -1,0 +1,137 @@
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bots.check import check_all
+from config.load import load_settings
+from config.settings import Settings
+from core.engine.scripted import ScriptedEngine
+from core.errors import ConfigError
+from core.store import open_store
+from tests.bots.tiny_model import write_tiny_model
+from tests.core.engine.fake_server import FakeServer, chat_server
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, str]:
+    """The variables of a bot that is set up well."""
+    return {
+        "PARLEY_ENGINE__MODEL": str(write_tiny_model(tmp_path / "model")),
+        "PARLEY_DATA_DIR": str(tmp_path / "data"),
+        "PARLEY_ENGINE__THREADS": "3",
+    }
+
+
+def _settings(monkeypatch: pytest.MonkeyPatch, options: Mapping[str, str], **others: str) -> Settings:
+    for name, value in {**options, **others}.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def _found(settings: Settings) -> dict[str, str]:
+    return {finding.key: finding.text for finding in check_all(settings)}
+
+
+def test_says_what_is_what(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """A bot that is set up well gets a line about its persona, language, folder, store and model."""
+    found = _found(_settings(monkeypatch, options))
+    assert found["chat.persona"] == "Parley"
+    assert found["chat.locale"] == "each person's own language"
+    assert found["data_dir"] == f"{options['PARLEY_DATA_DIR']} (made on first use)"
+    assert found["store.url"] == f"{options['PARLEY_DATA_DIR']}/parley.db (made on first use)"
+    assert "dtype auto, 3 threads" in found["engine.model"]
+
+
+def test_says_what_will_compute_the_model(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """The kernels that this processor runs; without a compiler the slow way, and why; an unknown architecture."""
+    assert "(no lean decoder" in _found(_settings(monkeypatch, options))["engine.model"]
+    settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL="mini")
+    assert " kernels, dtype auto" in _found(settings)["engine.model"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    found = _found(settings)["engine.model"]
+    assert "transformers, several times slower" in found
+    assert "no-such-compiler" in found
+
+
+def test_a_check_makes_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """Checking leaves no folder and no database behind."""
+    settings = _settings(monkeypatch, options)
+    _found(settings)
+    assert not settings.data_dir.exists()
+
+
+async def test_a_store_that_exists_is_opened(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path
+) -> None:
+    """A sound database passes."""
+    settings = _settings(monkeypatch, options, PARLEY_STORE__URL=f"sqlite:///{tmp_path}/kept.db")
+    async with open_store(settings.store_url):
+        pass
+    found = await asyncio.to_thread(_found, settings)
+    assert found["store.url"] == f"{tmp_path}/kept.db"
+
+
+def test_a_damaged_store_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path) -> None:
+    """A file that is no database is named, and left as it is."""
+    (tmp_path / "kept.db").write_bytes(b"no database" * 1000)
+    settings = _settings(monkeypatch, options, PARLEY_STORE__URL=f"sqlite:///{tmp_path}/kept.db")
+    with pytest.raises(ConfigError, match=r"^store\.url: .*not a database"):
+        _found(settings)
+    assert (tmp_path / "kept.db").read_bytes() == b"no database" * 1000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("PARLEY_CHAT__PERSONA", "nobody", r"^chat\.persona: nobody: No such file"),
+        ("PARLEY_ENGINE__MODEL", "org/unknown", r"^engine\.model: .*run `parley model pull org/unknown`"),
+        ("PARLEY_ENGINE__MODEL", "/nowhere", r"^engine\.model: /nowhere: there is no such folder"),
+        ("PARLEY_DATA_DIR", "/dev/null/data", r"^data_dir: /dev/null is not a folder"),
+    ],
+)
+def test_the_first_thing_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], variable: str, value: str, line: str
+) -> None:
+    """What cannot be used is named under its setting."""
+    with pytest.raises(ConfigError, match=line):
+        _found(_settings(monkeypatch, {**options, variable: value}))
+
+
+def test_a_truncated_model_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """Weights that were cut short are found before anybody waits for an answer."""
+    weights = Path(options["PARLEY_ENGINE__MODEL"]) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(ConfigError, match=r"^engine\.model: .*model\.safetensors"):
+        _found(_settings(monkeypatch, options))
+
+
+async def test_another_server_is_asked(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """With engine.url the model there says one token, with the configured key."""
+    fake = FakeServer(socket_path=Path("unused"), answers=chat_server(ScriptedEngine.fixed("Hi there")))
+    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        settings = _settings(
+            monkeypatch,
+            options,
+            PARLEY_ENGINE__URL=url,
+            PARLEY_ENGINE__MODEL="mini",
+            PARLEY_ENGINE__API_KEY="canary",
+        )
+        found = await asyncio.to_thread(_found, settings)
+        await fake.settled()
+    assert found["engine.model"] == f"scripted at {url}"
+    (asked,) = fake.asked("/v1/chat/completions")
+    assert asked.headers["authorization"] == "Bearer canary"
+    assert asked.json()["max_tokens"] == 1
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """An engine.url where nobody answers fails the check, and the key is not in the complaint."""
+    settings = _settings(
+        monkeypatch, options, PARLEY_ENGINE__URL="http://127.0.0.1:9/v1", PARLEY_ENGINE__API_KEY="canary"
+    )
+    with pytest.raises(ConfigError, match=r"^engine\.url: no good answer") as refused:
+        _found(settings)
+    assert "canary" not in str(refused.value)

@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bots.tiny_model import write_tiny_model
+
+Parley = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def parley(tmp_path: Path) -> Parley:
+    """Runs the command in a folder of its own."""
+
+    def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "bots", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd()), **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
+    """`parley check` prints a line for each thing and ends well."""
+    (tmp_path / "parley.toml").write_text(f'[engine]\nmodel = "{write_tiny_model(tmp_path / "model")}"')
+    done = parley("check")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "chat.persona",
+        "chat.locale",
+        "data_dir",
+        "store.url",
+        "engine.model",
+        "telegram",
+        "slack",
+        "access.allow",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[engine]\nmodle = 1", "parley: engine.modle: is not a setting (other.toml); did you mean engine.model?\n"),
+        ('[chat]\npersona = "nobody"', "parley: chat.persona: nobody: No such file or directory\n"),
+        ('"a\\nb" = 1', "parley: a b: is not a setting (other.toml)\n"),
+    ],
+)
+def test_a_bad_setting_ends_with_one_line(parley: Parley, tmp_path: Path, text: str, line: str) -> None:
+    """Whatever is wrong with the settings is one line on standard error and exit status 78, without a traceback."""
+    (tmp_path / "other.toml").write_text(text)
+    done = parley("check", "--config", "other.toml")
+    assert (done.returncode, done.stdout, done.stderr) == (78, "", line)
+
+
+def test_the_server_speaks_for_itself(parley: Parley) -> None:
+    """`parley serve-model` hands its options on to the model server, whose own help this is."""
+    done = parley("serve-model", "--help")
+    assert done.returncode == 0
+    assert "--uds" in done.stdout
+
+
+def test_a_pull_that_fails_is_one_line(parley: Parley, tmp_path: Path) -> None:
+    """`parley model pull` of what is no id says so in one line, also beside a folder with a name like ours."""
+    (tmp_path / "bots").mkdir()
+    (tmp_path / "bots" / "__init__.py").write_text("raise SystemExit('not Parley')")
+    done = parley("model", "pull", "tiny")
+    assert done.returncode == 78
+    assert done.stderr == "parley: tiny: is not a Hugging Face id such as Qwen/Qwen2.5-0.5B-Instruct\n"
+
+
+@pytest.mark.parametrize("module", ["bots.cli", "bots.check"])
+def test_the_gateway_is_light(module: str) -> None:
+    """The gateway's process carries neither torch nor transformers nor the hub's client."""
+    heavy = "{'torch', 'transformers', 'huggingface_hub'}"
+    script = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

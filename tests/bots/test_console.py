@@ -1,0 +1,234 @@
+"""The console as its users meet it: a process with pipes or a terminal, and a model served over real sockets."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.engine.protocol import Engine
+from core.engine.scripted import ScriptedEngine
+from core.messages import Label
+from tests.core.engine.fake_server import serving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a process left behind."""
+
+    code: int
+    out: str
+    errors: str
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Parley:
+    """Runs `parley` in a folder of its own against one model."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.variables = {"PARLEY_ENGINE__URL": url, "PARLEY_DATA_DIR": str(folder / "data")}
+
+    async def start(
+        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, **variables: str
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "bots", *arguments),
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.variables, **variables},
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE if stdin == asyncio.subprocess.PIPE else stdin,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def __call__(self, *arguments: str, lines: str | bytes = "", **variables: str) -> Ended:
+        process = await self.start(*arguments, **variables)
+        content = lines if isinstance(lines, bytes) else lines.encode()
+        out, errors = await process.communicate(content)
+        return Ended(code=process.returncode or 0, out=out.decode(), errors=errors.decode())
+
+
+@asynccontextmanager
+async def meeting(engine: Engine, folder: Path) -> AsyncIterator[Parley]:
+    async with serving(engine) as url:
+        yield Parley(folder, url)
+
+
+def cheerful(text: str) -> Label:
+    return Label.POSITIVE if "happy" in text else Label.NEUTRAL
+
+
+async def test_a_line_in_is_a_line_out(tmp_path: Path) -> None:
+    """Through a pipe each message gets one line, whatever is in the reply, and the end of input is a good end."""
+    async with meeting(ScriptedEngine.fixed("two\nlines", mood=cheerful), tmp_path) as parley:
+        ended = await parley("chat", lines="I am happy\n/help\n\n/nonsense\nmore\n")
+    assert ended.code == 0, ended.errors
+    lines = ended.out.splitlines()
+    assert lines[0] == "two lines 😊"
+    assert len(lines) == 5
+    assert "/help" in lines[1]
+    assert lines[4] == "two lines 😐"
+
+
+async def test_json_has_one_object_a_line(tmp_path: Path) -> None:
+    """--json tells the reply, its mood, its source, what it cost and how long it took."""
+    async with meeting(ScriptedEngine.fixed("fine", mood=cheerful), tmp_path) as parley:
+        ended = await parley("chat", "--json", lines="I am happy\n/help\n")
+    reply, command = ended.rows
+    assert reply["reply"] == "fine"
+    assert reply["source"] == "model"
+    assert reply["mood"]["label"] == "positive"
+    assert 0 < reply["mood"]["confidence"] <= 1
+    assert reply["usage"]["completion_tokens"] == 1
+    assert 0 < reply["seconds"]["first_token"] <= reply["seconds"]["total"]
+    assert (command["source"], command["mood"], command["seconds"]["first_token"]) == ("command", None, None)
+
+
+async def test_history_survives_leaving(tmp_path: Path) -> None:
+    """Who comes back is remembered; who has another name is somebody else."""
+    async with meeting(ScriptedEngine.echo(), tmp_path) as parley:
+        await parley("chat", "--user", "ann", lines="the canary sings\n")
+        again = await parley("chat", "--user", "ann", lines="what was that then\n")
+        other = await parley("chat", "--user", "bob", lines="what was that then\n")
+    assert "canary" in again.out
+    assert "canary" not in other.out
+
+
+async def test_bytes_that_are_no_text_are_answered(tmp_path: Path) -> None:
+    """Broken UTF-8, NUL and a megabyte each get their line."""
+    content = b"caf\xe9 \xff\xfe\n" + b"\x00\n" + b"x" * 1_000_000 + b"\nfine\n"
+    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+        ended = await parley("chat", "--json", lines=content)
+    assert ended.code == 0, ended.errors
+    assert [row["error"] for row in ended.rows] == [None, "empty_text", "too_long", None]
+
+
+async def test_model_that_is_not_there_is_an_apology(tmp_path: Path) -> None:
+    """With nobody at engine.url each line gets a sentence, and the console goes on."""
+    parley = Parley(tmp_path, "http://127.0.0.1:9/v1")
+    ended = await parley("chat", "--json", lines="hello\n/help\n")
+    assert ended.code == 0, ended.errors
+    assert [row["error"] for row in ended.rows] == ["engine_unavailable", None]
+
+
+async def test_limits_hold_at_the_console_where_they_are_asked_for(tmp_path: Path) -> None:
+    """The console is exempt from the rate limit by default; without the exemption every line still gets its reply."""
+    lines = "one?\ntwo?\nthree?\nfour?\n"
+    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+        free = await parley("chat", "--json", lines=lines, PARLEY_LIMITS__BURST="2")
+        limited = await parley("chat", "--json", lines=lines, PARLEY_LIMITS__BURST="2", PARLEY_LIMITS__EXEMPT="")
+    assert [row["error"] for row in free.rows] == [None] * 4
+    assert [row["error"] for row in limited.rows] == [None, None, "throttled", "throttled"]
+
+
+async def test_second_console_of_one_person_is_refused(tmp_path: Path) -> None:
+    """Two consoles of one person would take each other's replies: the second says so and ends."""
+    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+        first = await parley.start("chat", "--user", "ann")
+        assert first.stdin is not None
+        assert first.stdout is not None
+        first.stdin.write(b"hello\n")
+        assert await first.stdout.readline()
+        second = await parley("chat", "--user", "ann", lines="hello\n")
+        other = await parley("chat", "--user", "bob", lines="hello\n")
+        await first.communicate(b"")
+    assert second.code == 78
+    assert "console/ann is served by another parley already" in second.errors
+    assert len(second.errors.splitlines()) == 1
+    assert other.code == 0
+
+
+async def test_message_cut_off_by_a_kill_is_answered_at_the_next_start(tmp_path: Path) -> None:
+    """A console killed in mid-reply answers when it is started again, apart from the new messages."""
+    async with meeting(ScriptedEngine.hanging(after=1), tmp_path) as parley:
+        process = await parley.start("chat", "--json", "--user", "ann")
+        assert process.stdin is not None
+        process.stdin.write(b"the lost question\n")
+        await process.stdin.drain()
+        while not await asyncio.to_thread(running_turns, tmp_path / "data" / "parley.db"):
+            pass
+        process.send_signal(signal.SIGKILL)
+        await process.communicate(b"")
+    async with meeting(ScriptedEngine.echo(), tmp_path) as parley:
+        ended = await parley("chat", "--json", "--user", "ann", lines="the new question\n")
+    assert len(ended.rows) == 1
+    assert "the new question" in ended.out
+    assert '"reply": "system:' in ended.errors
+    assert "the lost question" in ended.errors
+
+
+async def test_terminal_streams_and_says_goodbye(tmp_path: Path) -> None:
+    """At a terminal there is a welcome, a prompt, the reply with its mood, and a goodbye at the end of input."""
+    outer, inner = pty.openpty()
+    async with meeting(ScriptedEngine.fixed("nice to meet you", mood=cheerful), tmp_path) as parley:
+        process = await parley.start("chat", stdin=inner, TERM="dumb", LANG="en_US.UTF-8")
+        os.close(inner)
+        await asyncio.to_thread(read_until, outer, b"> ")
+        os.write(outer, b"I am happy\n")
+        shown = await asyncio.to_thread(read_until, outer, "😊".encode())
+        await asyncio.to_thread(read_until, outer, b"> ")
+        os.write(outer, b"\x04")
+        farewell = await asyncio.to_thread(read_until, outer, b"Goodbye")
+        assert await process.wait() == 0
+    os.close(outer)
+    assert b"nice to meet you" in shown
+    assert farewell
+
+
+async def test_moods_of_lines(tmp_path: Path) -> None:
+    """`parley mood` says one mood a line, as words or as JSON."""
+    async with meeting(ScriptedEngine.fixed("", mood=cheerful), tmp_path) as parley:
+        words = await parley("mood", lines="I am happy\nso it is\n")
+        rows = await parley("mood", "--json", lines="I am happy\n" + "long " * 600 + "\n")
+    assert [line.split()[:2] for line in words.out.splitlines()] == [["😊", "positive"], ["😐", "neutral"]]
+    assert rows.rows[0]["mood"]["label"] == "positive"
+    assert rows.rows[1] == {"mood": None, "error": "too_long"}
+
+
+async def test_damaged_store_is_one_line(tmp_path: Path) -> None:
+    """A database that is none ends the program with one line, and is left as it is."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "parley.db").write_bytes(b"not a database at all " * 100)
+    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+        ended = await parley("chat", lines="hello\n")
+    assert ended.code != 0
+    assert len(ended.errors.splitlines()) == 1, ended.errors
+    assert (tmp_path / "data" / "parley.db").read_bytes() == b"not a database at all " * 100
+
+
+def running_turns(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with sqlite3.connect(path) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM turns WHERE state = 'running'").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
+
+
+def read_until(terminal: int, end: bytes) -> bytes:
+    shown = b""
+    while end not in shown:
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+@pytest.mark.parametrize("module", ["bots.app", "bots.console", "bots.moods"])
+def test_the_gateway_never_imports_torch(module: str) -> None:
+    """What answers people carries neither torch nor transformers."""
+    script = f"import sys, {module}; print({{'torch', 'transformers', 'tokenizers'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

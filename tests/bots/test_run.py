@@ -1,0 +1,150 @@
+"""`parley run` as an operator meets it: one process, both platforms, a model served over real sockets."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.engine.scripted import ScriptedEngine
+from tests.core.engine.fake_server import serving
+from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
+from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
+from tests.fakes.telegram.control import Account, make_account, run_telegram, shown
+
+
+@pytest.fixture(scope="module")
+def telegram_address() -> Iterator[str]:
+    with run_telegram() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
+        yield port
+
+
+@pytest.fixture
+async def account(telegram_address: str) -> AsyncIterator[Account]:
+    async with make_account(telegram_address) as made:
+        yield made
+
+
+@pytest.fixture
+async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
+    async with fake_slack(slack_port) as made:
+        yield made
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Operator:
+    """Starts programs with one set of variables."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.variables = {
+            "PARLEY_DATA_DIR": str(folder / "data"),
+            "PARLEY_WEB__PORT": str(self.port),
+            "PARLEY_ACCESS__ALLOW": "telegram:*,slack:*",
+            **variables,
+        }
+
+    async def start(self, command: str, **more: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "bots", command),
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.variables, **more},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def run(self, command: str, **more: str) -> tuple[int | None, str, str]:
+        process = await self.start(command, **more)
+        out, errors = await process.communicate()
+        return process.returncode, out.decode(), errors.decode()
+
+
+def on_telegram(account: Account) -> dict[str, str]:
+    return {"PARLEY_TELEGRAM__TOKEN": account.token, "PARLEY_TELEGRAM__BASE_URL": account.base_url}
+
+
+def on_slack(slack: FakeSlack) -> dict[str, str]:
+    return {
+        "PARLEY_SLACK__BOT_TOKEN": BOT_TOKEN,
+        "PARLEY_SLACK__APP_TOKEN": APP_TOKEN,
+        "PARLEY_SLACK__BASE_URL": f"{slack.url}/api",
+    }
+
+
+async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
+    """A message on Telegram and one on Slack are answered; it says what is on, is ready, and drains on SIGTERM."""
+    async with serving(ScriptedEngine.fixed("at your service")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
+        process = await operator.start("run")
+        assert process.stdout is not None
+        announced = (await process.stdout.readline()).decode()
+        await slack.until(lambda state: state.sockets > 0)
+        await account.say("hello there")
+        await slack.say("hello there")
+        await account.until(lambda journal: any("at your service" in str(entry) for entry in shown(journal)))
+        await slack.until(lambda state: any("at your service" in bubble["text"] for bubble in state.bubbles()))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{operator.port}") as client:
+            ready = await client.get("/ready")
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert "telegram, slack" in announced
+    assert ready.json()["platforms"].keys() == {"telegram", "slack"}
+    assert ready.status_code == 200, ready.text
+    assert process.returncode == 0, errors.decode()
+    assert account.token not in errors.decode()
+    assert "hello there" not in errors.decode()
+
+
+async def test_nothing_to_run_is_one_line(tmp_path: Path) -> None:
+    """Without a token there is nobody to talk to, and the program says which setting is missing."""
+    code, _, errors = await Operator(tmp_path).run("run")
+    assert (code, len(errors.splitlines())) == (78, 1)
+    assert "telegram.token" in errors
+
+
+async def test_check_asks_the_platforms_who_we_are(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
+    """`parley check` names the bot on each platform, or the setting at fault."""
+    async with serving(ScriptedEngine.fixed("ok")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
+        code, out, errors = await operator.run("check")
+        wrong = await operator.run("check", PARLEY_TELEGRAM__TOKEN="123:wrong")
+    assert code == 0, errors
+    assert f"@{account.username}" in out
+    assert "slack" in out
+    assert (wrong[0], len(wrong[2].splitlines())) == (78, 1)
+    assert "telegram.token" in wrong[2]
+    assert "123:wrong" not in wrong[2]
+
+
+async def test_export_is_a_line_for_each_answer(tmp_path: Path, account: Account) -> None:
+    """What was said on a platform, and how it was liked, can be taken out as JSON lines."""
+    async with serving(ScriptedEngine.fixed("at your service")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account))
+        process = await operator.start("run")
+        await account.say("hello there")
+        await account.until(lambda journal: any("at your service" in str(entry) for entry in shown(journal)))
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        code, out, errors = await operator.run("export")
+    assert code == 0, errors
+    assert '"text": "hello there"' in out
+    assert len(out.splitlines()) == 1

@@ -1,0 +1,141 @@
+"""The bot's HTTP server over real sockets."""
+
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
+
+from bots.app import Bot
+from bots.fronts import Health
+from bots.web import serving, web_app
+from config.settings import WebSettings
+from core.admission import Admission, Limits
+from core.clock import ManualClock
+from core.engine.scripted import ScriptedEngine
+from core.errors import ConfigError
+from core.store import Store, open_store
+from core.worker import Delivery
+
+
+@dataclass(slots=True, kw_only=True)
+class QuietFront:
+    """A front end that is called at one address and is as healthy as it is told to be."""
+
+    platform: str = "quiet"
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    state: Health = Health(connected=True, heard_at=0.0)  # noqa: RUF009  frozen
+
+    def routes(self, _admission: Admission) -> Sequence[BaseRoute]:
+        async def hook(_request: Request) -> PlainTextResponse:
+            return PlainTextResponse("called")
+
+        return [Route("/hook", hook, methods=["POST"])]
+
+    async def run(self, admission: Admission) -> None:
+        pass
+
+    def health(self) -> Health:
+        return self.state
+
+
+class Idle:
+    def notify(self) -> None:
+        pass
+
+    def interrupt(self, turn_id: int) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A running server, what stands behind it, and somebody who asks."""
+
+    front: QuietFront
+    engine: ScriptedEngine
+    clock: ManualClock
+    client: httpx.AsyncClient
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with open_store("sqlite://") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def site(store: Store) -> AsyncIterator[Site]:
+    async with at_work(store, ScriptedEngine.fixed("ok")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def at_work(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]:
+    clock, front = ManualClock(), QuietFront()
+    bot = Bot(admission=Admission(store, clock, Limits(), Idle()), store=store, engine=engine)
+    settings = WebSettings(port=free_port())
+    async with (
+        serving(web_app(bot, [front], clock), settings),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client,
+    ):
+        yield Site(front=front, engine=engine, clock=clock, client=client)
+
+
+async def test_ready_tells_of_everything(site: Site) -> None:
+    """With store, model and platform well, /ready says so, and how long ago the platform was heard."""
+    site.clock.advance(3)
+    answer = await site.client.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "store": True,
+        "model": True,
+        "platforms": {"quiet": {"connected": True, "seconds_since_heard": 3.0}},
+    }
+
+
+async def test_alive_is_not_ready(site: Site) -> None:
+    """A model that is down makes the bot unready and leaves it alive: starting it again would not help."""
+    site.engine.available = False
+    ready = await site.client.get("/ready")
+    assert (ready.status_code, ready.json()["model"]) == (503, False)
+    assert (await site.client.get("/health")).status_code == 200
+
+
+async def test_platform_out_of_reach_is_not_ready(site: Site) -> None:
+    """A bot that its platform cannot be heard by is not ready."""
+    site.front.state = Health(connected=False, heard_at=None)
+    ready = await site.client.get("/ready")
+    assert ready.status_code == 503
+    assert ready.json()["platforms"] == {"quiet": {"connected": False, "seconds_since_heard": None}}
+
+
+async def test_platforms_call_at_their_own_addresses(site: Site) -> None:
+    """A front end's route is served beside health; what is not there is not found."""
+    assert (await site.client.post("/hook")).text == "called"
+    assert (await site.client.get("/nothing")).status_code == 404
+
+
+async def test_taken_port_is_a_setting_to_change(store: Store) -> None:
+    """A port somebody else listens on ends with the setting's name."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings = WebSettings(port=other.getsockname()[1])
+        bot = Bot(
+            admission=Admission(store, ManualClock(), Limits(), Idle()), store=store, engine=ScriptedEngine.fixed()
+        )
+        with pytest.raises(ConfigError, match=r"web\.port"):
+            async with serving(web_app(bot, [], ManualClock()), settings):
+                pass
