@@ -1,0 +1,152 @@
+"""A gateway in front of the fake Slack: everything real but the model and the time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from bots.slack.adapter import SlackFront, open_slack
+from config.settings import SlackSettings
+from core.admission import Admission, Limits
+from core.chat import ChatOptions, chatbot
+from core.clock import ManualClock
+from core.engine.scripted import ScriptedEngine
+from core.prompt import Persona
+from core.stages.cache import AnswerCache
+from core.stages.generate import ReplyLimits
+from core.store import Store, open_store, turns
+from core.worker import Worker, WorkerOptions, working
+from tests.fakes.slack.client import FakeSlack, State, fake_slack, fake_slack_process
+from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+
+PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
+LIMITS = Limits(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """One life of the bot, and the Slack it serves."""
+
+    slack: FakeSlack
+    front: SlackFront
+    store: Store
+    clock: ManualClock
+    engine: ScriptedEngine
+    url: str = ""
+
+    async def until(self, holds: Callable[[State], bool], *, step: float = 1.0) -> State:
+        """The first state in which something holds, while time goes on."""
+        while not holds(state := await self.slack.state()):
+            await self.advance(step)
+        return state
+
+    async def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await self.slack.pull("advance", seconds=seconds)
+
+
+Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Gateway]]
+
+
+@pytest.fixture(scope="session")
+def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
+        yield port
+
+
+@pytest.fixture
+async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
+    async with fake_slack(slack_port) as slack:
+        yield slack
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def open_gateway(slack: FakeSlack, tmp_path: Path, clock: ManualClock) -> Open:
+    """Opens gateways, one after the other, on one database."""
+    return partial(_gateway, slack, tmp_path, clock)
+
+
+@asynccontextmanager
+async def _gateway(  # noqa: PLR0913  each test needs one of them
+    slack: FakeSlack,
+    folder: Path,
+    clock: ManualClock,
+    engine: ScriptedEngine | None = None,
+    *,
+    http: bool = False,
+    shared: bool = False,
+    listening: bool = True,
+    limits: Limits = LIMITS,
+) -> AsyncIterator[Gateway]:
+    engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
+    options = ChatOptions(
+        persona=PERSONA, shared_history=shared, reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000)
+    )
+    async with (
+        open_store(f"sqlite:///{folder}/parley.db") as store,
+        open_slack(settings(slack, http=http), clock, shared_history=shared) as front,
+    ):
+        await store.run(turns.disown, "slack")
+        answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
+        handler = chatbot(store, engine, answers, clock, options)
+        worker = Worker(store, handler, front.deliveries, clock, WorkerOptions(owner=uuid4().hex, slots=4))
+        async with working(worker, grace=0):
+            admission = Admission(store, clock, limits, worker)
+            taking_in = asyncio.create_task(front.run(admission))
+            try:
+                async with _served(front, admission, slack, http=http) as url:
+                    if listening:
+                        await _until_listening(slack, front, http=http)
+                    yield Gateway(slack=slack, front=front, store=store, clock=clock, engine=engine, url=url)
+            finally:
+                taking_in.cancel()
+                await asyncio.wait([taking_in])
+
+
+def settings(slack: FakeSlack, *, http: bool = False) -> SlackSettings:
+    return SlackSettings(
+        bot_token=SecretStr(BOT_TOKEN),
+        app_token=SecretStr("" if http else APP_TOKEN),
+        signing_secret=SecretStr(SIGNING_SECRET if http else ""),
+        base_url=f"{slack.url}/api",
+    )
+
+
+async def _until_listening(slack: FakeSlack, front: SlackFront, *, http: bool) -> None:
+    await slack.until(lambda state: state.calls.get("auth.test", 0) > 0 if http else state.sockets > 0)
+    while not front.deliveries:
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _served(front: SlackFront, admission: Admission, slack: FakeSlack, *, http: bool) -> AsyncIterator[str]:
+    """The front end's routes on a port of their own, where Slack sends its events."""
+    if not http:
+        yield ""
+        return
+    app = Starlette(routes=list(front.routes(admission)))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/slack/events"
+    await slack.pull("rules", http=url)
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,190 @@
+"""The way in: nothing is acknowledged that is not kept, and a connection that is gone comes back."""
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bots.slack.adapter import open_slack
+from core.admission import Admission
+from core.clock import ManualClock
+from core.errors import ConfigError
+from core.store import open_store
+from core.worker import Worker, WorkerOptions
+from tests.bots.slack.conftest import LIMITS, Gateway, Open, settings
+from tests.fakes.slack.client import FakeSlack
+
+HEARD = "I heard: hello 😐"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        await asyncio.sleep(0)
+
+
+async def no_room(gateway: Gateway, pages: int = 1) -> None:
+    await gateway.store.run(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_what_is_not_kept_is_not_acknowledged(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+    """With a full disk Slack is told nothing, and sends the message again when there is room."""
+    async with open_gateway(http=http) as gateway:
+        await no_room(gateway)
+        with capture_logs() as logs:
+            await slack.say("x" * 12_000)
+            await until(lambda: any(entry["event"] == "cannot accept" for entry in logs))
+        await no_room(gateway, 100_000)
+        (body,) = (await slack.state()).unacknowledged()
+        assert len(body["event"]["text"]) == 12_000
+        await slack.pull("advance", seconds=3)
+        state = await slack.until(lambda state: len(state.bubbles()) == 1)
+        assert state.sendings["Ev1"]["attempts"] == 2
+
+
+async def test_what_came_while_nobody_listened_comes_again(open_gateway: Open, slack: FakeSlack) -> None:
+    """A retry is the only copy of what was sent during an outage: it is taken like any other."""
+    await slack.say("hello")
+    async with open_gateway():
+        await slack.pull("advance", seconds=3)
+        state = await slack.until_shown(HEARD)
+        assert state.sendings["Ev1"]["attempts"] == 2
+
+
+async def test_http_is_not_acknowledged_before_slack_says_who_we_are(open_gateway: Open, slack: FakeSlack) -> None:
+    """An event that comes while auth.test fails is turned away, and answered when it comes again."""
+    await slack.pull("fault", method="auth.test", kind="unavailable", times=2)
+    async with open_gateway(http=True, listening=False) as gateway:
+        await slack.say("hello")
+        assert not gateway.front.health().connected
+        state = await gateway.until(lambda state: any(bubble["text"] == HEARD for bubble in state.bubbles()))
+        assert state.sendings["Ev1"]["attempts"] > 1
+        assert gateway.front.health().connected
+
+
+@pytest.mark.parametrize(("revoked", "setting"), [("xoxb", "slack.bot_token"), ("xapp", "slack.app_token")])
+async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revoked: str, setting: str) -> None:
+    """A token that Slack does not know ends the front end with the setting's name, and no storm of tries."""
+    clock = ManualClock()
+    await slack.pull("rules", revoked=[revoked])
+    async with open_store(f"sqlite:///{tmp_path}/parley.db") as store, open_slack(settings(slack), clock) as front:
+        worker = Worker(store, pytest.fail, front.deliveries, clock, WorkerOptions(owner="me"))
+        with pytest.raises(ConfigError, match=f"{setting}: Slack says invalid_auth"):
+            await front.run(Admission(store, clock, LIMITS, worker))
+    assert sum((await slack.state()).calls.values()) <= 2
+
+
+async def test_who_it_is_can_be_asked(slack: FakeSlack) -> None:
+    """`parley check` is told the bot's account, or the setting that is at fault."""
+    async with open_slack(settings(slack), ManualClock()) as front:
+        assert await front.who() == "UBOT in T1"
+        await slack.pull("fault", method="auth.test", kind="unavailable")
+        with pytest.raises(ConfigError, match=r"slack\.base_url"):
+            await front.who()
+        await slack.pull("rules", revoked=["xoxb"])
+        with pytest.raises(ConfigError, match=r"slack\.bot_token: Slack says invalid_auth"):
+            await front.who()
+
+
+async def test_a_way_in_must_be_configured(slack: FakeSlack) -> None:
+    """A bot token alone lets nobody in."""
+    plain = settings(slack).model_copy(update={"app_token": settings(slack).signing_secret})
+    with pytest.raises(ConfigError):
+        async with open_slack(plain, ManualClock()):
+            pass
+
+
+async def test_refreshed_socket_goes_on(open_gateway: Open, slack: FakeSlack) -> None:
+    """When Slack asks for another connection there is one, with another ticket."""
+    async with open_gateway():
+        await slack.pull("drop", how="refresh")
+        await slack.until(lambda state: list(state.tickets.values()) == [False, False] and state.sockets == 1)
+        await slack.say("hello")
+        await slack.until_shown(HEARD)
+
+
+async def test_cut_socket_comes_back(open_gateway: Open, slack: FakeSlack) -> None:
+    """A connection that ends without a word is replaced, and what was sent meanwhile is answered."""
+    async with open_gateway() as gateway:
+        await slack.pull("drop", how="cut")
+        await slack.say("hello")
+        await gateway.until(lambda state: state.sockets == 1, step=5)
+        await gateway.until(lambda state: any(bubble["text"] == HEARD for bubble in state.bubbles()))
+
+
+async def test_used_ticket_is_given_up(open_gateway: Open, slack: FakeSlack) -> None:
+    """The library tries a ticket that was refused for ever; after 30 seconds it gets another one."""
+    await slack.pull("rules", refused_sockets=1)
+    async with open_gateway(listening=False) as gateway:
+        await slack.until(lambda state: list(state.tickets.values()) == [False])
+        state = await gateway.until(lambda state: state.sockets == 1, step=5)
+        assert gateway.clock.monotonic() >= 30
+        assert len(state.tickets) == 2
+        await slack.say("hello")
+        await slack.until_shown(HEARD)
+
+
+async def away(gateway: Gateway, minutes: int) -> None:
+    """Slack is out of reach for a while, and then answers a message again."""
+    await gateway.slack.pull("rules", refused_sockets=99)
+    await gateway.slack.pull("drop", how="cut")
+    began = gateway.clock.monotonic()
+    await gateway.until(lambda _: gateway.clock.monotonic() - began > 60 * minutes, step=5)
+    await gateway.slack.pull("rules", refused_sockets=0)
+    await gateway.until(lambda state: state.sockets == 1, step=5)
+    await gateway.slack.say("hello")
+    await gateway.until(lambda state: any(bubble["text"] == HEARD for bubble in state.bubbles()), step=5)
+
+
+def gaps(logs: list[MutableMapping[str, Any]]) -> list[float]:
+    return [entry["seconds"] for entry in logs if entry["event"].startswith("slack was out of reach")]
+
+
+async def test_a_gap_in_what_was_heard_is_said(open_gateway: Open, slack: FakeSlack) -> None:
+    """Slack delivers for five minutes. After a longer outage messages may be missing, and the log says so, once."""
+    with capture_logs() as logs:
+        async with open_gateway() as gateway:
+            await away(gateway, minutes=8)
+            await gateway.until(lambda _: bool(gaps(logs)), step=5)
+            await slack.pull("drop", how="refresh")
+            await gateway.until(lambda state: list(state.tickets.values()).count(False) > 2, step=5)
+    (gap,) = gaps(logs)
+    assert gap >= 8 * 60
+
+
+async def test_a_short_outage_leaves_no_gap(open_gateway: Open) -> None:
+    """What Slack still delivers is not missing."""
+    with capture_logs() as logs:
+        async with open_gateway() as gateway:
+            await away(gateway, minutes=2)
+            for _ in range(5):
+                await gateway.advance(5)
+                await gateway.clock.until_sleeping()
+    assert gaps(logs) == []
+
+
+async def test_health_tells_a_lost_connection(open_gateway: Open, slack: FakeSlack) -> None:
+    """Connected is what can hear, not what once could."""
+    async with open_gateway() as gateway:
+        assert gateway.front.health().connected
+        assert gateway.front.health().heard_at is not None
+        await slack.pull("rules", refused_sockets=9)
+        await slack.pull("drop", how="cut")
+        await until(lambda: not gateway.front.health().connected)
+
+
+async def test_nothing_of_it_is_logged(open_gateway: Open, slack: FakeSlack, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither tokens nor a person's words are in any log, on the good way and on the bad ones."""
+    caplog.set_level("INFO")
+    for method in ("chat.postMessage", "chat.update"):
+        await slack.pull("fault", method=method, kind="error", error="internal_error")
+    with capture_logs() as logs:
+        async with open_gateway(http=True) as gateway:
+            await slack.say("canary")
+            await gateway.until(lambda state: any("canary" in bubble["text"] for bubble in state.bubbles()))
+            await slack.pull("forge", url=gateway.url, text="canary")
+    said = caplog.text + str(logs)
+    assert "wrong signature" in said
+    assert not [secret for secret in ("canary", "xoxb-", "xapp-", "fake-signing-secret") if secret in said]

@@ -1,0 +1,130 @@
+"""kill -9 at every point of a message's way through Slack, by Socket Mode and by HTTP."""
+
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bots.slack.posts import CLOCK_SKEW
+from core.clock import ManualClock
+from core.store import open_store
+from tests.bots.lives import LINKED, Note, Plan, free_port, whole_answer
+from tests.fakes.slack.client import FakeSlack, State
+from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+from tests.faults.nursery import Nursery
+
+STEPS = (
+    *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
+    *("with_locale uncommitted", "set_handle uncommitted", "set_handle committed"),
+    *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
+)
+"""Where the gateway kills itself: a store's verb is done, or committed."""
+CALLS = tuple(f"call {number} {kind}" for number in range(1, 10) for kind in ("silence", "mute"))
+"""Where it is killed while Slack does not answer a call, whichever it is: one without an effect, or one with."""
+STREAMING = tuple(
+    f"chat.{method} {kind}" for method in ("startStream", "stopStream", "delete") for kind in ("silence", "mute")
+)
+POSTS = {"chat.postMessage", "chat.startStream"}
+WINDOW = {"set_handle uncommitted", "accept uncommitted", "accept committed"}
+"""Between a message's being posted and its ts being kept: where a crash may leave it behind. A message is taken in
+beside a turn that may be there.
+"""
+MODES = ("socket", "http")
+SEEDS = range(4)
+AGAIN = 0.2
+"""Real seconds after which Slack says again what is not acknowledged."""
+
+
+def takes_long(point: str, number: int, way: int, seed: int) -> bool:
+    """All but each of a stream's ends and every third other point once, by the one way or the other."""
+    return (way, seed) != (number % 2, 0) or (point not in STREAMING and number % 3 > 0)
+
+
+LIVES = [
+    pytest.param(point, mode, seed, marks=[pytest.mark.long] * takes_long(point, number, way, seed))
+    for number, point in enumerate((*STEPS, *STREAMING, *CALLS))
+    for way, mode in enumerate(MODES)
+    for seed in SEEDS
+]
+LATE = CLOCK_SKEW + 60
+"""Seconds that the first life believes to have lived when it hears of anything: a newborn begins no streams."""
+
+
+def answer(state: State, word: str) -> dict[str, str]:
+    """The messages in which the reply to a word stands, in their order."""
+    return {one["ts"]: one["text"] for one in state.bubbles() if one["text"].startswith(f"you said {word} ")}
+
+
+def is_settled(state: State, words: list[str]) -> bool:
+    answers = ["\n".join(answer(state, word).values()) for word in words]
+    arrived = all(len(found) >= len(whole_answer(word)) for found, word in zip(answers, words, strict=True))
+    return arrived and not state.unacknowledged()
+
+
+@pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
+async def test_every_message_is_answered_once(
+    slack: FakeSlack, nursery: Nursery, tmp_path: Path, record_property: Note, *, point: str, mode: str, seed: int
+) -> None:
+    """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
+    chance = random.Random(f"{point} {mode} {seed}")
+    words = [f"w{number}x{chance.choice((1, 2, 27)) if number else LINKED}" for number in range(chance.randint(3, 5))]
+    port, log, database = free_port(), tmp_path / "log", f"sqlite:///{tmp_path}/parley.db"
+    plan = Plan(platform="slack", settings=settings(slack, mode), port=port, database=database)
+    await slack.pull("advance", seconds=time.time() - ManualClock().now())
+    await slack.pull("rules", http=f"http://127.0.0.1:{port}/slack/events" if mode == "http" else "")
+    await slack.pull("insist", seconds=AGAIN)
+    for number, word in enumerate(words):
+        await ask(slack, word, chance, alone=number == 0 or chance.random() < 0.5)
+    first = replace(plan, late=LATE)
+    if point in STEPS:
+        pid = await nursery.start(replace(first, point=point, passing=chance.randint(1, len(words))), log)
+    else:
+        method, kind = point.rsplit(maxsplit=1)
+        which = {"method": "*", "skip": int(method.split()[1]) - 1} if point in CALLS else {"method": method}
+        await slack.pull("fault", **which, kind=kind)
+        pid = await nursery.start(first, log)
+        await slack.until(lambda state: state.entries("unanswered") != [])
+        os.kill(pid, signal.SIGKILL)
+    assert await nursery.wait(pid) == -signal.SIGKILL, log.read_text()
+    pid = await nursery.start(plan, log)
+    await slack.until(lambda state: is_settled(state, words))
+    os.kill(pid, signal.SIGTERM)
+    assert await nursery.wait(pid) == 0, log.read_text()
+    state = await slack.state()
+    assert ["\n".join(answer(state, word).values()) for word in words] == [whole_answer(word) for word in words]
+    finals = set().union(*(answer(state, word) for word in words))
+    orphans = {bubble["ts"] for bubble in state.bubbles()} - finals
+    is_in_window = point in WINDOW or any(
+        entry["kind"] == "mute" and entry["method"] in POSTS for entry in state.entries("unanswered")
+    )
+    record_property("messages", len(words))
+    record_property("orphans", len(orphans))
+    assert len(orphans) <= is_in_window
+    assert await remembered(database) == words
+
+
+def settings(slack: FakeSlack, mode: str) -> dict[str, str]:
+    way = {"app_token": APP_TOKEN} if mode == "socket" else {"signing_secret": SIGNING_SECRET}
+    return {"bot_token": BOT_TOKEN, "base_url": f"{slack.url}/api"} | way
+
+
+async def ask(slack: FakeSlack, word: str, chance: random.Random, *, alone: bool) -> None:
+    """To the bot alone, where it answers by streams, or in front of everybody, which Slack tells twice."""
+    if alone:
+        await slack.say(word, channel=chance.choice(("D1", "D2")))
+    else:
+        await slack.mention(word, user=chance.choice(("U1", "U2")))
+
+
+async def remembered(database: str) -> list[str]:
+    """What is remembered of all conversations; everything has its reply."""
+    async with open_store(database) as store:
+        kept = await store.run(lambda c: c.scalars(sa.text("SELECT text FROM turns WHERE remembered")).all())
+        states = await store.run(lambda c: c.scalars(sa.text("SELECT DISTINCT state FROM turns")).all())
+    assert {*states} <= {"answered", "delivered"}
+    return sorted(kept)

@@ -1,0 +1,263 @@
+"""Answers arrive once, whatever Slack, the network or the process does."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from core.engine.scripted import ScriptedEngine
+from core.store import Store
+from tests.bots.slack.conftest import Gateway, Open
+from tests.fakes.slack.client import FakeSlack, State
+
+HEARD = "I heard: hello 😐"
+
+
+def texts(state: State) -> list[str]:
+    return [bubble["text"] for bubble in state.bubbles()]
+
+
+async def undelivered(store: Store) -> int:
+    return int(await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM turns WHERE state <> 'delivered'"))))
+
+
+async def until_delivered(gateway: Gateway) -> State:
+    """Until the bot has nothing left to do."""
+    while await undelivered(gateway.store):
+        await gateway.advance(1)
+    return await gateway.slack.state()
+
+
+@pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "cut", "lost", "error"])
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+async def test_failed_call_is_made_good(open_gateway: Open, slack: FakeSlack, method: str, kind: str) -> None:
+    """A refused, failed, unsent or unanswered call delays the answer; there is one bubble and one answer."""
+    await slack.pull("fault", method=method, kind=kind, error="internal_error", times=2)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await gateway.until(lambda state: len(state.bubbles()) > 0)
+        state = await until_delivered(gateway)
+        assert texts(state) == [HEARD]
+
+
+async def test_bubble_is_found_after_a_crash(open_gateway: Open, slack: FakeSlack) -> None:
+    """Posted, but killed before it could be noted: the next life finds it by its tag."""
+    await slack.pull("fault", method="chat.postMessage", kind="lost")
+    async with open_gateway():
+        await slack.say("hello")
+        await slack.until(lambda state: len(state.bubbles()) == 1)
+    async with open_gateway() as gateway:
+        state = await until_delivered(gateway)
+        assert texts(state) == [HEARD]
+
+
+async def test_bubble_is_doubled_rather_than_the_answer_lost(open_gateway: Open, slack: FakeSlack) -> None:
+    """Without the right to read the thread one "Thinking" is left behind, and the answer still comes."""
+    await slack.pull("fault", method="chat.postMessage", kind="lost")
+    await slack.pull("fault", method="conversations.replies", kind="error", error="missing_scope", times=99)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await gateway.until(lambda state: len(state.bubbles()) == 2)
+        state = await until_delivered(gateway)
+        assert sorted(texts(state)) == [HEARD, "Thinking …"]
+
+
+async def test_answer_goes_on_in_its_bubble_after_a_restart(open_gateway: Open, slack: FakeSlack) -> None:
+    """Cut off in the middle of a reply, the next life writes it into the same message."""
+    async with open_gateway(ScriptedEngine.hanging(after=1)):
+        await slack.say("hello")
+        await slack.until(lambda state: len(state.bubbles()) == 1)
+    async with open_gateway() as gateway:
+        state = await until_delivered(gateway)
+        assert texts(state) == [HEARD]
+
+
+async def test_redelivered_event_is_answered_once(open_gateway: Open, slack: FakeSlack) -> None:
+    """The same message under a new event id, in this life and the next, is acknowledged and nothing else."""
+    async with open_gateway():
+        ts = await slack.say("hello")
+        await slack.until_shown(HEARD)
+        again = {"type": "message", "channel": "D1", "channel_type": "im", "user": "U1", "text": "hello", "ts": ts}
+        await slack.pull("event", event=again)
+    async with open_gateway() as gateway:
+        await slack.pull("event", event=again)
+        state = await gateway.until(lambda state: not state.unacknowledged())
+        assert texts(state) == [HEARD]
+        assert not gateway.engine.prompts
+
+
+async def test_quiet_is_kept_where_slack_asks_for_it(open_gateway: Open, slack: FakeSlack) -> None:
+    """For the seconds of a Retry-After nothing is sent to a channel, whatever it is about; another one is served."""
+    await slack.pull("fault", method="chat.update", kind="ratelimited", retry_after=30)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await slack.until(lambda state: state.calls.get("chat.update", 0) == 1)
+        await slack.say("hello", user="U3")
+        await slack.say("hello", channel="D2", user="U2")
+        await slack.until(lambda state: [b["text"] for b in state.bubbles("D2")] == [HEARD])
+        for _ in range(29):
+            await gateway.advance(1)
+            await undelivered(gateway.store)
+        state = await slack.state()
+        assert [bubble["text"] for bubble in state.bubbles("D1")] == ["Thinking …"]
+        assert (state.calls["chat.postMessage"], state.calls["chat.update"]) == (2, 2)
+        state = await until_delivered(gateway)
+        assert [bubble["text"] for bubble in state.bubbles("D1")] == [HEARD, HEARD]
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+@pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "not_in_channel"])
+async def test_lost_place_ends_the_turn(open_gateway: Open, slack: FakeSlack, method: str, error: str) -> None:
+    """Where nothing can be said any more nothing is tried for ever, and others are served."""
+    await slack.pull("fault", method=method, kind="error", error=error)
+    async with open_gateway() as gateway:
+        await slack.say("lost")
+        await slack.until(lambda state: state.calls.get(method, 0) == 1)
+        await until_delivered(gateway)
+        await slack.say("hello", channel="D2")
+        await slack.until(lambda state: [b["text"] for b in state.bubbles("D2")] == [HEARD])
+
+
+async def test_answer_waits_for_a_usable_token(open_gateway: Open, slack: FakeSlack) -> None:
+    """A token that is not taken is tried once in five minutes; the answer is not thrown away."""
+    await slack.pull("fault", method="chat.update", kind="error", error="token_revoked")
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await slack.until(lambda state: state.calls.get("chat.update", 0) == 1)
+        state = await gateway.until(lambda state: state.calls.get("chat.update", 0) == 2, step=30)
+        assert gateway.clock.monotonic() >= 300
+        state = await until_delivered(gateway)
+        assert texts(state) == [HEARD]
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "lost"])
+async def test_deleted_bubble_is_answered_beside(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
+    """Somebody deletes the placeholder: the answer is a message of its own, once, whatever fails meanwhile."""
+    async with open_gateway(ScriptedEngine.slow("hello you", 1.0, clock)) as gateway:
+        await slack.say("hello")
+        state = await slack.until(lambda state: len(state.bubbles()) == 1)
+        await slack.pull("remove", channel="D1", ts=state.bubbles()[0]["ts"])
+        await slack.pull("fault", method="chat.postMessage", kind=kind)
+        state = await until_delivered_after(gateway, "hello you")
+        assert texts(state) == ["hello you 😐"]
+
+
+@pytest.mark.parametrize("where", ["hello {}", "`{}`", "```\n{}\n```", "```{}"])
+async def test_nobody_is_pinged(open_gateway: Open, slack: FakeSlack, where: str) -> None:
+    """An engine that says everything it is told pings nobody, in previews, answers and notices; nothing is unfurled."""
+    pings = "<!channel> <!here> <!everyone> <@U2> <!subteam^S1> https://evil.example"
+    written = where.format(pings).replace("<", "&lt;").replace(">", "&gt;")
+    async with open_gateway(ScriptedEngine.echo()) as gateway:
+        await slack.say(written)
+        state = await until_delivered_after(gateway, "user: ")
+        shown = state.entries("posted") + state.entries("edited")
+        assert "<!channel>" in shown[-1]["text"].replace("\u2060", "")
+        assert [entry["pings"] for entry in shown] == [[]] * len(shown)
+        assert not any(entry["previews_links"] for entry in shown)
+
+
+async def until_delivered_after(gateway: Gateway, words: str) -> State:
+    await gateway.until(lambda state: any(words in text for text in texts(state)))
+    return await until_delivered(gateway)
+
+
+async def test_long_answer_comes_in_parts(open_gateway: Open, slack: FakeSlack) -> None:
+    """Over Slack's limit the answer goes on below, whole, with the buttons under its end; no part comes twice."""
+    words = [f"word{number}" for number in range(4_000)]
+    async with open_gateway(ScriptedEngine.fixed(" ".join(words))) as gateway:
+        await slack.say("hello")
+        await slack.until(lambda state: len(state.bubbles()) == 1)
+        await slack.pull("fault", method="chat.postMessage", kind="lost")
+        state = await until_delivered(gateway)
+        assert " ".join(texts(state)).split() == [*words, "😐"]
+        assert [bool(bubble["buttons"]) for bubble in state.bubbles()] == [False] * (len(state.bubbles()) - 1) + [True]
+
+
+@pytest.mark.parametrize("error", ["msg_too_long", "msg_blocks_too_long"])
+async def test_answer_that_is_too_long_all_the_same_is_cut_smaller(
+    open_gateway: Open, slack: FakeSlack, error: str
+) -> None:
+    """Slack's limits are not all known: what it calls too long is tried in smaller parts."""
+    await slack.pull("shorten", longest=4_000, error=error)
+    words = " ".join(["word"] * 1_200)
+    async with open_gateway(ScriptedEngine.fixed(words)) as gateway:
+        await slack.say("hello")
+        state = await until_delivered_after(gateway, "word")
+        assert len(state.bubbles()) > 1
+        assert " ".join(texts(state)).count("word") == 1_200
+
+
+@pytest.mark.parametrize(
+    ("rejected", "actions"),
+    [
+        ([], ["vote", "vote", "again"]),
+        (["context_actions"], ["vote:up", "vote:down", "again"]),
+        (["markdown"], []),
+    ],
+)
+async def test_plainer_where_a_workspace_knows_no_better(
+    open_gateway: Open, slack: FakeSlack, rejected: list[str], actions: list[str]
+) -> None:
+    """Feedback buttons, else ordinary ones, else none; the words always."""
+    await slack.pull("rules", rejected_blocks=rejected)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        state = await until_delivered_after(gateway, HEARD)
+        (bubble,) = state.bubbles()
+        assert [button["action"] for button in bubble["buttons"]] == actions
+
+
+async def test_drafts_are_shown_now_and_then(open_gateway: Open, slack: FakeSlack, clock: Any) -> None:  # noqa: ANN401
+    """A reply that takes a minute is shown growing, in a handful of edits, with a status before the first word."""
+    engine = ScriptedEngine.slow(" ".join(f"w{number}" for number in range(60)), 1.0, clock)
+    async with open_gateway(engine) as gateway:
+        await slack.say("hello")
+        state = await gateway.until(lambda state: any("w59" in text for text in texts(state)))
+        edits = [entry["text"] for entry in state.entries("edited")]
+        assert 4 <= len(edits) <= 9
+        assert all(len(earlier) <= len(later) for earlier, later in pairwise(edits))
+        state = await until_delivered(gateway)
+        state = await gateway.until(lambda state: len(state.entries("status")) == 2)
+        assert [entry["status"] for entry in state.entries("status")] == ["is thinking …", ""]
+
+
+@pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "error"])
+async def test_failing_drafts_do_not_matter(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
+    """A preview or status that fails is dropped; the next one is shown, and the answer comes."""
+    for method in ("chat.update", "assistant.threads.setStatus"):
+        await slack.pull("fault", method=method, kind=kind, error="not_allowed", retry_after=2, times=1)
+    engine = ScriptedEngine.slow("one two three four five six seven eight nine ten", 1.0, clock)
+    async with open_gateway(engine) as gateway:
+        await slack.say("hello")
+        await gateway.until(lambda state: any("ten" in text for text in texts(state)))
+        state = await until_delivered(gateway)
+        assert texts(state) == ["one two three four five six seven eight nine ten 😐"]
+        assert state.entries("edited")[0]["text"].endswith(("seven", "eight", "nine"))
+
+
+async def test_limits_of_the_real_slack_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
+    """Twenty people at once, at Slack's own rates: everybody is answered."""
+    await slack.pull("rules", limited=True)
+    async with open_gateway() as gateway:
+        for number in range(20):
+            await slack.say("hello", user=f"U{number + 10}")
+        state = await gateway.until(lambda state: texts(state) == [HEARD] * 20)
+        await asyncio.wait_for(until_delivered(gateway), 20)
+        assert not [bubble for bubble in state.bubbles() if bubble["text"] != HEARD]
+
+
+@pytest.mark.parametrize("kind", ["expired", "foreign"])
+async def test_command_without_a_way_back_ends(open_gateway: Open, slack: FakeSlack, kind: str) -> None:
+    """A response URL that is used up, or that is not Slack's, ends the turn; nothing else is called."""
+    async with open_gateway() as gateway:
+        if kind == "expired":
+            await slack.pull("rules", spent_responses=True)
+            await slack.pull("command", channel="C1", user="U1", command="/parley", text="help")
+        else:
+            body = {"command": "/parley", "text": "help", "user_id": "U1", "channel_id": "C1", "trigger_id": "t"}
+            await slack.pull("payload", kind="slash_commands", body=body | {"response_url": "http://evil.example/x"})
+        await slack.until(lambda state: len(state.sendings) == 1 and not state.unacknowledged())
+        state = await until_delivered(gateway)
+        assert not state.entries("response")

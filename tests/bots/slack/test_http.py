@@ -1,0 +1,101 @@
+"""Slack's requests by HTTP, genuine and not."""
+
+import json
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+
+from bots.slack.http import MAX_BODY, is_genuine, payload, slack_route
+from core.clock import ManualClock
+from tests.fakes.slack.events import signed
+from tests.fakes.slack.workspace import SIGNING_SECRET
+
+NOW = ManualClock().now()
+BODY = json.dumps({"type": "event_callback", "event_id": "Ev1"}).encode()
+
+
+class Door:
+    def __init__(self) -> None:
+        self.taken: list[Mapping[str, object]] = []
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=Starlette(routes=[slack_route(self, SIGNING_SECRET, ManualClock())])),
+            base_url="http://parley",
+        )
+
+    async def __call__(self, body: Mapping[str, object]) -> int:
+        self.taken.append(body)
+        return 200
+
+    async def post(self, raw: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        async with self.http:
+            return await self.http.post("/slack/events", content=raw, headers=headers)
+
+
+async def test_signed_request_is_taken() -> None:
+    """Slack's own requests come in."""
+    door = Door()
+    assert (await door.post(BODY, signed(BODY, int(NOW)))).status_code == 200
+    assert door.taken == [json.loads(BODY)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        signed(BODY, int(NOW), "another secret"),
+        signed(BODY + b" ", int(NOW)),
+        signed(BODY, int(NOW)) | {"X-Slack-Request-Timestamp": str(int(NOW) + 1)},
+        signed(BODY, int(NOW)) | {"X-Slack-Request-Timestamp": "soon"},
+        signed(BODY, int(NOW)) | {"X-Slack-Request-Timestamp": "9" * 5_000},
+        signed(BODY, int(NOW)) | {"X-Slack-Signature": "v0="},
+        signed(BODY, int(NOW) - 301),
+        signed(BODY, int(NOW) + 301),
+    ],
+)
+async def test_everything_else_is_turned_away(headers: Mapping[str, str]) -> None:
+    """Without the secret, or too late, there is 401 and nothing is read."""
+    door = Door()
+    assert (await door.post(BODY, headers)).status_code == 401
+    assert not door.taken
+
+
+@pytest.mark.parametrize("age", [-299, 0, 299])
+async def test_clocks_may_differ_by_five_minutes(age: int) -> None:
+    """Within the window a signature counts."""
+    assert (await Door().post(BODY, signed(BODY, int(NOW) - age))).status_code == 200
+
+
+@given(st.text(), st.text(), st.binary())
+def test_strange_signatures_are_wrong_and_nothing_more(timestamp: str, signature: str, raw: bytes) -> None:
+    """Whatever the headers hold, the answer is no, not an error."""
+    assert not is_genuine(SIGNING_SECRET, timestamp, signature, raw, NOW)
+
+
+async def test_body_is_bounded_before_it_is_read() -> None:
+    """More than Slack would ever send is refused unseen."""
+    big = b"x" * (MAX_BODY + 1)
+    assert (await Door().post(big, signed(big, int(NOW)))).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b"\xff", b"{" * 100_000, b'{"a":' + b"[" * 100_000, b'{"a":' + b"9" * 5_000 + b"}"]
+)
+async def test_signed_nonsense_is_a_bad_request(raw: bytes) -> None:
+    """Bombs and fragments are 400."""
+    assert (await Door().post(raw, signed(raw, int(NOW)))).status_code == 400
+
+
+async def test_address_is_verified() -> None:
+    """Slack's question when the address is entered is answered at once."""
+    raw = json.dumps({"type": "url_verification", "challenge": "abc"}).encode()
+    assert (await Door().post(raw, signed(raw, int(NOW)))).json() == {"challenge": "abc"}
+
+
+def test_forms_and_their_payloads() -> None:
+    """A command is a form, even one that speaks of a payload; a button's form holds JSON."""
+    assert payload(b"command=%2Fparley&text=my+payload") == {"command": "/parley", "text": "my payload"}
+    assert payload(b"payload=%7B%22type%22%3A%22block_actions%22%7D") == {"type": "block_actions"}

@@ -1,0 +1,190 @@
+"""The whole way: what people write in Slack, and what they see. Both transports over real sockets."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from core.engine.scripted import ScriptedEngine
+from core.messages import Label
+from core.store.schema import turns, votes
+from tests.bots.slack.conftest import LIMITS, Gateway, Open
+from tests.fakes.slack.client import FakeSlack
+
+
+async def number_of_turns(gateway: Gateway) -> int:
+    return int(await gateway.store.run(lambda c: c.scalar(sa.select(sa.func.count()).select_from(turns))))
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_direct_message_is_answered_in_its_thread(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+    """The answer takes the placeholder's place, under the message it answers; every event is acknowledged."""
+    async with open_gateway(http=http) as gateway:
+        ts = await slack.say("hello there")
+        state = await slack.until_shown("I heard: hello there 😐")
+        assert [bubble["thread_ts"] for bubble in state.bubbles()] == [ts]
+        assert state.entries("posted")[0]["text"] == "Thinking …"
+        assert gateway.front.health().connected
+        await slack.until(lambda state: not state.unacknowledged())
+
+
+async def test_chinese_is_met_in_chinese(open_gateway: Open, slack: FakeSlack) -> None:
+    """The placeholder speaks the language of the message, and the mood that was read is shown."""
+    engine = ScriptedEngine.fixed("很高兴认识你", mood=lambda text: Label.POSITIVE if "开心" in text else Label.NEUTRAL)
+    async with open_gateway(engine):
+        await slack.say("你好，今天真开心")
+        state = await slack.until_shown("很高兴认识你 😊")
+        assert state.entries("posted")[0]["text"] == "正在想……"
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_mention_comes_twice_and_is_answered_once(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+    """app_mention and message are one gesture; both are acknowledged."""
+    async with open_gateway(http=http) as gateway:
+        ts = await slack.mention("hello")
+        state = await slack.until(lambda state: len(state.bubbles()) > 0 and not state.unacknowledged())
+        state = await slack.until_shown("I heard: hello 😐")
+        assert state.bubbles()[0]["thread_ts"] == ts
+        assert await number_of_turns(gateway) == 1
+
+
+async def test_thread_goes_on_without_mention_where_the_bot_takes_part(open_gateway: Open, slack: FakeSlack) -> None:
+    """Also after a restart. Threads among people are left alone, and so is what is said to somebody else."""
+    async with open_gateway():
+        thread = await slack.mention("hello")
+        await slack.until_shown("I heard: hello 😐")
+        foreign = await slack.say("just us", channel="C1")
+        await slack.say("nothing for you", channel="C1", thread_ts=foreign)
+    async with open_gateway() as gateway:
+        await slack.say("<@U2> and you?", channel="C1", thread_ts=thread)
+        await slack.say("and more", channel="C1", user="U3", thread_ts=thread)
+        state = await slack.until_shown("I heard: hello 😐", "I heard: and more 😐")
+        assert {bubble["thread_ts"] for bubble in state.bubbles()} == {thread}
+        await gateway.until(lambda state: not state.unacknowledged())
+        assert await number_of_turns(gateway) == 2
+
+
+async def test_history_is_kept_by_thread(open_gateway: Open, slack: FakeSlack) -> None:
+    """The model sees what was said in this thread, and nothing of another one."""
+    async with open_gateway() as gateway:
+        thread = await slack.say("the first canary")
+        await slack.until_shown("I heard: the first canary 😐")
+        await slack.say("what did I say", thread_ts=thread)
+        await slack.until(lambda state: len(state.bubbles()) == 2)
+        await slack.say("and here")
+        await slack.until(lambda state: len(state.bubbles()) == 3 and "and here" in state.bubbles()[2]["text"])
+        asked = [str(prompt) for prompt in gateway.engine.prompts]
+        assert ["canary" in prompt for prompt in asked] == [True, True, False]
+
+
+@pytest.mark.parametrize(("shared", "seen"), [(False, "> mine\n\nand?"), (True, "> we saw a whale\n> mine\n\nand?")])
+async def test_called_into_a_thread_it_reads_what_came_before(
+    open_gateway: Open, slack: FakeSlack, *, shared: bool, seen: str
+) -> None:
+    """One's own words there; everybody's only where people share what the model reads. Later turns are as they are."""
+    async with open_gateway(shared=shared) as gateway:
+        thread = await slack.say("we saw a whale", channel="C1", user="U2")
+        await slack.say("mine", channel="C1", thread_ts=thread)
+        await slack.mention("and?", thread_ts=thread)
+        await slack.until(lambda state: len(state.bubbles()) == 1 and "heard" in state.bubbles()[0]["text"])
+        assert gateway.engine.prompts[0][-1].content == f"(Quoted from earlier in this chat:)\n{seen}"
+
+
+async def test_bots_do_not_talk_to_bots(open_gateway: Open, slack: FakeSlack) -> None:
+    """Other bots and the bot's own messages, new or edited, are acknowledged and left at that."""
+    async with open_gateway() as gateway:
+        await slack.say("hello", user="U9", bot_id="B9")
+        await slack.say("hello", user="UBOT")
+        await slack.say("hello")
+        await slack.until_shown("I heard: hello 😐")
+        await slack.until(lambda state: not state.unacknowledged())
+        assert len(gateway.engine.prompts) == 1
+
+
+async def test_every_event_is_acknowledged(open_gateway: Open, slack: FakeSlack) -> None:
+    """What nobody waits for is not sent again four times."""
+    async with open_gateway():
+        for kind in ("reaction_added", "member_joined_channel", "tokens_revoked", "message"):
+            await slack.pull("event", event={"type": kind, "item": {"channel": "C1"}})
+        state = await slack.until(lambda state: len(state.sendings) == 4 and not state.unacknowledged())
+        assert {sending["attempts"] for sending in state.sendings.values()} == {1}
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_slash_command_is_answered_to_its_giver(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+    """By the response URL, for nobody else to see, with nothing posted."""
+    async with open_gateway(http=http):
+        name = await slack.pull("command", channel="C1", user="U1", command="/parley", text="stats")
+        state = await slack.until(lambda state: bool(state.entries("response")))
+        (said,) = state.entries("response")
+        assert said["url"] == name
+        assert said["response_type"] == "ephemeral"
+        assert "Messages: 0 answered" in said["text"]
+        assert not state.bubbles()
+
+
+async def test_command_in_a_thread(open_gateway: Open, slack: FakeSlack) -> None:
+    """Slack has no slash commands in threads, so that "!" does it; no buttons under it."""
+    async with open_gateway():
+        await slack.mention("!help")
+        state = await slack.until(lambda state: any("/reset" in bubble["text"] for bubble in state.bubbles()))
+        assert not state.bubbles()[0]["buttons"]
+
+
+@pytest.mark.parametrize("http", [False, True])
+async def test_votes_are_kept(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+    """The feedback buttons under an answer are votes on it."""
+    async with open_gateway(http=http) as gateway:
+        await slack.say("hello")
+        state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
+        (bubble,) = state.bubbles()
+        assert [button["action"] for button in bubble["buttons"]] == ["vote", "vote", "again"]
+        for user, button in (("U1", bubble["buttons"][0]), ("U2", bubble["buttons"][1])):
+            press = {"user": user, "action": button["action"], "value": button["value"]}
+            await slack.pull("click", channel="D1", ts=bubble["ts"], **press)
+        await slack.until(lambda state: not state.unacknowledged())
+        cast = await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote).order_by(votes.c.vote)).all())
+        assert cast == [-1, 1]
+
+
+async def test_again_asks_once_more(open_gateway: Open, slack: FakeSlack) -> None:
+    """The button asks the last question of the thread again, in the thread."""
+    async with open_gateway() as gateway:
+        thread = await slack.say("what are you doing here")
+        state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
+        (bubble,) = state.bubbles()
+        await slack.pull("click", channel="D1", ts=bubble["ts"], user="U1", action="again", value="1")
+        heard = "I heard: what are you doing here 😐"
+        state = await slack.until_shown(heard, heard)
+        assert {bubble["thread_ts"] for bubble in state.bubbles()} == {thread}
+        assert gateway.engine.prompts[0] == gateway.engine.prompts[1]
+
+
+async def test_strangers_are_answered_only_when_they_ask(open_gateway: Open, slack: FakeSlack) -> None:
+    """Who is not on the list is told so when they turn to the bot, not when they write to others in a thread it is in.
+    They cannot vote, and for them no thread is read.
+    """
+    async with open_gateway(limits=replace(LIMITS, allow=frozenset({"slack:U1"}))) as gateway:
+        thread = await slack.mention("hello")
+        state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
+        (answer,) = state.bubbles()
+        await slack.say("you two go on", channel="C1", user="U2", thread_ts=thread)
+        await slack.pull("click", channel="C1", ts=answer["ts"], user="U2", action="vote:1", value="1:1")
+        other = await slack.say("just us", channel="C1", user="U2")
+        await slack.mention("and me?", user="U2", thread_ts=other)
+        state = await slack.until(lambda state: not state.unacknowledged() and "U2" in state.bubbles()[-1]["text"])
+        assert [bubble["thread_ts"] for bubble in state.bubbles()] == [thread, other]
+        assert await number_of_turns(gateway) == 2
+        assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
+
+
+async def test_something_to_begin_with(open_gateway: Open, slack: FakeSlack) -> None:
+    """Whoever opens the Messages tab is offered prompts in both languages."""
+    async with open_gateway():
+        await slack.pull("event", event={"type": "app_home_opened", "tab": "messages", "channel": "D1", "user": "U1"})
+        state = await slack.until(lambda state: bool(state.entries("prompts")))
+        (offered,) = state.entries("prompts")
+        messages = [prompt["message"] for prompt in offered["prompts"]]
+        assert len(messages) == 4
+        assert any("wonderful" in message for message in messages)
+        assert any("开心" in message for message in messages)

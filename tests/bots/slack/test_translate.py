@@ -1,0 +1,200 @@
+from typing import Any
+
+import pytest
+
+from bots.slack.places import Bot
+from bots.slack.translate import Heard, Opened, Vote, read
+from core.messages import ConversationKey, Kind, Message
+
+BOT = Bot(team="T1", user="UBOT")
+NOW = 1_750_000_000.0
+
+
+def event(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
+    plain = {
+        "type": "message",
+        "channel": "C1",
+        "user": "U1",
+        "text": "hello",
+        "ts": "5.000001",
+        "channel_type": "channel",
+    }
+    return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": plain | fields}
+
+
+def heard(body: dict[str, Any]) -> Heard | None:
+    gesture = read(body, BOT, NOW)
+    assert gesture is None or isinstance(gesture, Heard)
+    return gesture
+
+
+def message(body: dict[str, Any]) -> Message:
+    found = heard(body)
+    assert found is not None
+    return found.message
+
+
+def test_direct_message() -> None:
+    """A direct message roots a thread of its own and is known by every name it has."""
+    got = message(event(channel="D1", channel_type="im", client_msg_id="m1"))
+    assert got.conversation == ConversationKey(platform="slack", workspace="T1", chat="D1", thread="5.000001")
+    assert got.event_keys == ("slack:T1:event:Ev1", "slack:T1:message:D1:5.000001", "slack:T1:client:m1")
+    assert (str(got.sender), got.sent_at, got.kind, got.reference) == (
+        "slack/T1/U1",
+        5.000001,
+        Kind.PRIVATE,
+        "5.000001",
+    )
+
+
+def test_mention_and_its_message_are_one_gesture() -> None:
+    """The two events of a mention share the key of channel and ts, and say the same."""
+    mention = message(event(type="app_mention", text="<@UBOT> hi"))
+    plain = message(event(text="<@UBOT> hi") | {"event_id": "Ev2"})
+    assert set(mention.event_keys) & set(plain.event_keys)
+    assert (mention.text, mention.conversation, mention.kind) == (plain.text, plain.conversation, Kind.GROUP)
+
+
+@pytest.mark.parametrize(
+    ("fields", "addressed", "follows"),
+    [
+        ({"channel_type": "im"}, True, False),
+        ({"channel_type": "im", "thread_ts": "1.000001"}, True, True),
+        ({"type": "app_mention"}, True, False),
+        ({"type": "app_mention", "thread_ts": "1.000001"}, True, True),
+        ({"thread_ts": "1.000001"}, False, True),
+        ({"thread_ts": "1.000001", "text": "and <@UBOT> too"}, True, True),
+        ({"thread_ts": "1.000001", "subtype": "thread_broadcast"}, False, True),
+        ({"channel_type": "im", "subtype": "file_share"}, True, False),
+        ({"channel_type": "mpim", "type": "app_mention"}, True, False),
+    ],
+)
+def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:  # noqa: FBT001
+    """What is said to the bot, and what may be if it takes part."""
+    found = heard(event(**fields))
+    assert found is not None
+    assert (found.addressed, found.follows) == (addressed, follows)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"thread_ts": "5.000001"},
+        {"channel_type": "im", "bot_id": "B2"},
+        {"type": "app_mention", "bot_id": "B2"},
+        {"channel_type": "im", "user": "UBOT"},
+        {"channel_type": "im", "user": None},
+        {"channel_type": "im", "subtype": "message_changed", "hidden": True},
+        {"channel_type": "im", "hidden": True},
+        {"channel_type": "im", "subtype": "message_deleted"},
+        {"channel_type": "im", "subtype": "bot_message"},
+        {"channel_type": "im", "subtype": "channel_join"},
+        {"thread_ts": "1.000001", "text": "<@U2> what do you think?"},
+        {"thread_ts": "1.000001", "text": "", "subtype": "file_share"},
+        {"type": "reaction_added"},
+        {"type": "message", "channel": {"id": "C1"}},
+        {"channel_type": "im", "ts": "soon"},
+        {"channel_type": "im", "ts": "9" * 400 + ".0"},
+        {"type": "app_home_opened", "tab": "home"},
+    ],
+)
+def test_not_for_us(fields: dict[str, Any]) -> None:
+    """Other bots, ourselves, edits, talk between others, and what has another shape."""
+    assert read(event(**fields), BOT, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"type": "event_callback"}, {"type": "event_callback", "event_id": "E", "event": []}, {"command": "/x"}],
+)
+def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
+    """Whatever comes, translating it does not fail."""
+    assert read(body, BOT, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("<@UBOT> hello", "hello"),
+        ("<@UBOT>, hello", "hello"),
+        ("<@UBOT|parley>：你好", "你好"),
+        ("hello <@UBOT> how are you", "hello how are you"),
+        ("ask <@U2|ann> or <@U3> in <#C2|random>", "ask @ann or @U3 in #random"),
+        ("see <https://a.example/x|here>", "see here (https://a.example/x)"),
+        ("see <http://a.example|a.example> and <https://b.example>", "see a.example and https://b.example"),
+        ("<!here> and <!subteam^S1|@crew>", "@here and @crew"),
+        ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 < 2 && 3 > 2"),
+        ("&lt;@U2&gt;", "<@U2>"),
+        ("&amp;lt;", "&lt;"),
+        ("!help", "/help"),
+        ("<@UBOT> !lang zh", "/lang zh"),
+        ("!STOP", "/STOP"),
+        ("!wow that is nice", "!wow that is nice"),
+        ("!help!", "!help!"),
+        ("<@UBOT>", ""),
+    ],
+)
+def test_text(written: str, text: str) -> None:
+    """What a person meant, without Slack's notation; commands by "!", because "/" is Slack's own."""
+    assert message(event(type="app_mention", text=written)).text == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("", "/help"),
+        ("help", "/help"),
+        (" mood off", "/mood off"),
+        ("/stats", "/stats"),
+        ("!stats", "/stats"),
+        ("stop", "/stop"),
+        ("how are you", "how are you"),
+    ],
+)
+def test_slash_command(typed: str, text: str) -> None:
+    """`/parley help` is the command; anything else after it is a question. The answer goes where Slack says."""
+    body = {"command": "/parley", "text": typed, "user_id": "U1", "channel_id": "C1", "trigger_id": "t"}
+    got = message(body | {"response_url": "https://hooks.slack.com/x"})
+    assert (got.text, got.conversation.thread, got.sent_at) == (text, "", NOW)
+    assert got.reference == "https://hooks.slack.com/x"
+
+
+def press(action: str, value: str) -> dict[str, Any]:
+    return {
+        "type": "block_actions",
+        "user": {"id": "U1"},
+        "channel": {"id": "C1"},
+        "message": {"ts": "6.000001", "thread_ts": "5.000001"},
+        "actions": [{"action_id": action, "value": value, "action_ts": "7.000001"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("action", "value", "vote"), [("vote", "1:12", 1), ("vote", "-1:12", -1), ("vote:up", "1:12", 1)]
+)
+def test_vote(action: str, value: str, vote: int) -> None:
+    """Slack's feedback buttons and plain ones say the same."""
+    gesture = read(press(action, value), BOT, NOW)
+    assert isinstance(gesture, Vote)
+    assert (gesture.turn_id, gesture.vote, gesture.person.id) == (12, vote, "U1")
+
+
+@pytest.mark.parametrize(("action", "value"), [("vote", "2:1"), ("vote", "1:x"), ("vote", ""), ("other", "1:1")])
+def test_strange_press_is_nothing(action: str, value: str) -> None:
+    """A button that is not ours does nothing."""
+    assert read(press(action, value), BOT, NOW) is None
+
+
+def test_again_is_a_message_in_the_thread() -> None:
+    """The button asks as if the person had written it there; another press is another gesture."""
+    got = message(press("again", "12"))
+    assert (got.text, got.conversation.thread, got.sent_at) == ("/retry", "5.000001", 7.000001)
+    later = press("again", "12")
+    later["actions"][0]["action_ts"] = "8.000001"
+    assert set(got.event_keys).isdisjoint(message(later).event_keys)
+
+
+def test_opened_chat() -> None:
+    """Only the Messages tab is where suggestions stand."""
+    assert read(event(type="app_home_opened", channel="D1", tab="messages"), BOT, NOW) == Opened(channel="D1")

@@ -1,0 +1,149 @@
+"""A fake Telegram in a process of its own, bots on it, and whole gateways in front of it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from bots.telegram.adapter import Telegram, open_telegram
+from bots.telegram.polling import Timeouts
+from config.settings import TelegramSettings
+from core.admission import Admission, Limits
+from core.chat import ChatOptions, chatbot
+from core.clock import Clock
+from core.engine.protocol import Engine
+from core.engine.scripted import ScriptedEngine
+from core.prompt import Persona
+from core.stages.cache import AnswerCache
+from core.store import Store, open_store, turns
+from core.worker import Worker, WorkerOptions, working
+from tests.fakes.telegram.control import Account, make_account, run_telegram
+from tests.fakes.telegram.journal import Entry
+
+SPEED = 20.0
+"""The tests' seconds are this much shorter than the bot's and Telegram's."""
+QUICK = Timeouts(poll=10, read=2.0)
+LIMITS = Limits(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
+PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
+
+
+class FastClock:
+    """The machine's time, `SPEED` times as fast."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def now(self) -> float:
+        return 1_750_000_000.0 + self.monotonic()
+
+    def monotonic(self) -> float:
+        return self._loop.time() * SPEED
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
+
+
+@dataclass(slots=True, kw_only=True)
+class Gateway:
+    """A bot in full, in this process."""
+
+    telegram: Telegram
+    store: Store
+    admission: Admission
+
+
+@pytest.fixture(scope="session")
+def telegram_address() -> Iterator[str]:
+    with run_telegram(speed=SPEED) as address:
+        yield address
+
+
+@pytest.fixture
+async def account(telegram_address: str) -> AsyncIterator[Account]:
+    async with make_account(telegram_address) as made:
+        yield made
+
+
+@asynccontextmanager
+async def open_gateway(
+    account: Account,
+    engine: Engine | None = None,
+    *,
+    database: str = "sqlite://",
+    timeouts: Timeouts = QUICK,
+    limits: Limits = LIMITS,
+    slots: int = 2,
+    clock: Clock | None = None,
+    **settings: object,
+) -> AsyncIterator[Gateway]:
+    """The composition, as in bots/app.py and bots/run.py."""
+    clock = clock or FastClock()
+    port = _free_port()
+    chosen: dict[str, object] = {"token": account.token, "base_url": account.base_url, **settings}
+    if chosen.get("mode") == "webhook":
+        chosen.setdefault("webhook_url", f"http://127.0.0.1:{port}")
+    options = TelegramSettings.model_validate(chosen)
+    async with AsyncExitStack() as stack:
+        telegram = await stack.enter_async_context(open_telegram(options, clock, timeouts))
+        store = await stack.enter_async_context(open_store(database))
+        await store.run(turns.disown, "telegram")
+        answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
+        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, ChatOptions(persona=PERSONA))
+        worker = Worker(store, handler, telegram.deliveries, clock, WorkerOptions(owner=f"w{port}", slots=slots))
+        admission = Admission(store, clock, limits, worker)
+        await stack.enter_async_context(working(worker, grace=100))
+        await stack.enter_async_context(serving(telegram.routes(admission), port))
+        running = asyncio.create_task(telegram.run(admission))
+        try:
+            yield Gateway(telegram=telegram, store=store, admission=admission)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+def answers(journal: list[Entry], text: str = "") -> list[Entry]:
+    """The edits with buttons: replies of the model."""
+    return [entry for entry in journal if entry["do"] == "edit" and entry["buttons"] and text in entry["text"]]
+
+
+def done(journal: list[Entry], count: int = 1, text: str = "") -> bool:
+    return len(answers(journal, text)) >= count
+
+
+async def rows(gateway: Gateway, query: str) -> list[Any]:
+    return list(await gateway.store.run(lambda c: c.execute(sa.text(query)).all()))
+
+
+def echo() -> ScriptedEngine:
+    """Says what it was last asked, and nothing of its prompt."""
+    return ScriptedEngine.replying(lambda prompt: f"you said {prompt[-1].content.split()[0]}")
+
+
+@asynccontextmanager
+async def serving(routes: Sequence[BaseRoute], port: int) -> AsyncIterator[None]:
+    """What the platform calls us at, if anything."""
+    if not routes:
+        yield
+        return
+    app = Starlette(routes=routes)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="off"))
+    task = asyncio.create_task(server._serve())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

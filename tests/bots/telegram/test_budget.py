@@ -1,0 +1,96 @@
+"""How fast the bot may write, on a clock moved by hand."""
+
+import asyncio
+
+import pytest
+
+from bots.telegram.budget import MANY_CHATS, Budget, Flooded
+from core.clock import ManualClock
+from tests.fakes.telegram.limits import Ledger
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.mark.parametrize("chats", [[5], [-5], list(range(1, 200)), [-1, -2, 3, 4]])
+async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[int]) -> None:
+    """As much as the budget lets out, for minutes on end, stays within 30/s, 1/s a chat and 20/min a group."""
+    budget, ledger = Budget(clock), Ledger(clock)
+    for _ in range(3000):
+        for chat in chats:
+            if budget.try_take(chat, leave=0):
+                assert ledger.charge(chat) == 0
+        clock.advance(0.05)
+
+
+async def test_a_slow_network_breaks_no_limit(clock: ManualClock) -> None:
+    """After each pause the first calls are held up for a fifth of a second, and arrive on top of those that follow."""
+    budget, ledger = Budget(clock), Ledger(clock)
+    for _ in range(20):
+        held: list[int] = []
+        for tick in range(40):
+            sent = [chat for chat in range(-3, 60) if budget.try_take(chat, leave=0)]
+            held += sent
+            if tick >= 4:
+                assert [ledger.charge(chat) for chat in held] == [0] * len(held)
+                held = []
+            clock.advance(0.05)
+        clock.advance(2)
+
+
+async def test_previews_leave_room_for_the_reply(clock: ManualClock) -> None:
+    """Previews stop while a reply can still go out at once."""
+    budget = Budget(clock)
+    while budget.try_take(5, leave=2):
+        pass
+    await asyncio.wait_for(budget.take(5), 1)
+    await asyncio.wait_for(budget.take(5), 1)
+    assert not budget.try_take(5, leave=0)
+
+
+async def test_a_reply_waits_its_turn(clock: ManualClock) -> None:
+    """Beyond the burst replies go out one a second, in order."""
+    budget = Budget(clock)
+    for _ in range(4):
+        await budget.take(5)
+    waiting = asyncio.create_task(budget.take(5))
+    assert await clock.until_sleeping() == [1.0]
+    clock.advance(1)
+    await waiting
+
+
+async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
+    """A group that is far over its budget is reported with the time to wait, and nothing is spent on it."""
+    budget = Budget(clock)
+    for _ in range(4):
+        await budget.take(-5)
+    budget._spent[-5] += 60
+    with pytest.raises(Flooded) as caught:
+        await budget.take(-5)
+    assert caught.value.retry_after == 64
+    with pytest.raises(Flooded) as again:
+        await budget.take(-5)
+    assert again.value.retry_after == 64
+
+
+async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
+    """When Telegram wants no more in one chat, the others go on; the chat does after the pause."""
+    budget = Budget(clock)
+    budget.pause(5, 137)
+    assert not budget.try_take(5, leave=0)
+    with pytest.raises(Flooded):
+        await budget.take(5)
+    assert budget.try_take(6, leave=0)
+    clock.advance(137)
+    assert budget.try_take(5, leave=0)
+
+
+async def test_chats_at_rest_are_forgotten(clock: ManualClock) -> None:
+    """The bookkeeping does not grow with everybody who ever wrote."""
+    budget = Budget(clock)
+    for chat in range(1, MANY_CHATS + 10):
+        budget.try_take(chat, leave=0)
+        clock.advance(0.1)
+    assert len(budget._spent) < 1000

@@ -1,0 +1,113 @@
+"""kill -9 at every point of a message's way through Telegram, by polling and by webhook."""
+
+import os
+import random
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.messages import ConversationKey, Person
+from core.store import history, open_store
+from tests.bots.lives import Note, Plan, free_port, whole_answer
+from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
+from tests.faults.nursery import Nursery
+
+STEPS = (
+    *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
+    *("with_locale uncommitted", "set_handle uncommitted", "set_handle committed"),
+    *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
+)
+"""Where the gateway kills itself: a store's verb is done, or committed."""
+CALLS = ("sendMessage silence", "sendMessage mute", "editMessageText silence", "editMessageText mute")
+PREVIEWS = ("sendMessageDraft mute", "sendChatAction silence")
+"""Where it is killed while Telegram does not answer a call: one that had no effect, or one that had."""
+WINDOW = {"sendMessage mute", "set_handle uncommitted", "accept uncommitted", "accept committed"}
+"""Between a placeholder's being posted and its id's being kept: where a crash may leave it behind. A message is taken
+in beside a turn that may be there.
+"""
+ROOM = -100
+MODES = ("polling", "webhook")
+SEEDS = range(5)
+LIVES = [
+    pytest.param(point, mode, seed, marks=() if (number % 2, 0) == (way, seed) else pytest.mark.long)
+    for number, point in enumerate((*STEPS, *CALLS, *PREVIEWS))
+    for way, mode in enumerate(MODES)
+    for seed in SEEDS
+]
+"""Each point once, by the one way or the other; the rest takes minutes."""
+
+
+def answer(journal: list[Entry], word: str) -> dict[tuple[int, int], str]:
+    """The messages in which the reply to a question stands, in their order."""
+    found = {(e["chat"], e["message"]): e["text"] for e in shown(journal) if e["text"].startswith(f"you said {word} ")}
+    return dict(sorted(found.items()))
+
+
+def is_settled(journal: list[Entry], words: list[str]) -> bool:
+    return all(len("\n".join(answer(journal, word).values())) >= len(whole_answer(word)) for word in words)
+
+
+@pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
+async def test_every_message_is_answered_once(
+    account: Account, nursery: Nursery, tmp_path: Path, record_property: Note, *, point: str, mode: str, seed: int
+) -> None:
+    """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
+    chance = random.Random(f"{point} {mode} {seed}")
+    words = [f"w{number}x{chance.choice((1, 9))}" for number in range(chance.randint(2, 5))]
+    chats = [5, *(chance.choice((5, 6, ROOM)) for _ in words[1:])]
+    died_of = chance.randint(1, len(words))
+    database, log, port = f"sqlite:///{tmp_path}/parley.db", tmp_path / "log", free_port()
+    settings = {"token": account.token, "base_url": account.base_url, "mode": mode}
+    settings["webhook_url"] = f"http://127.0.0.1:{port}"
+    plan = Plan(platform="telegram", settings=settings, port=port, database=database)
+    for word, chat in zip(words, chats, strict=True):
+        await ask(account, word, chat)
+    method, _, kind = point.partition(" ")
+    if point in STEPS:
+        pid = await nursery.start(replace(plan, point=point, passing=died_of), log)
+    else:
+        skip = 0 if point in PREVIEWS else died_of - 1
+        await account.faults({"method": method, "kind": kind, "skip": skip, "times": 1000})
+        pid = await nursery.start(plan, log)
+        await account.until(lambda journal: [entry for entry in journal if entry.get("fault") == kind])
+        os.kill(pid, signal.SIGKILL)
+    assert await nursery.wait(pid) == -signal.SIGKILL, log.read_text()
+    await account.faults()
+    pid = await nursery.start(plan, log)
+    journal = await account.until(lambda journal: is_settled(journal, words))
+    os.kill(pid, signal.SIGTERM)
+    assert await nursery.wait(pid) == 0, log.read_text()
+    journal = await account.journal()
+    assert ["\n".join(answer(journal, word).values()) for word in words] == [whole_answer(word) for word in words]
+    finals = set().union(*(answer(journal, word) for word in words))
+    orphans = {(entry["chat"], entry["message"]) for entry in shown(journal)} - finals
+    record_property("messages", len(words))
+    record_property("orphans", len(orphans))
+    assert len(orphans) <= (point in WINDOW)
+    assert await remembered(database, account) == sorted(zip(chats, words, strict=True))
+    assert not [entry for entry in journal if entry["do"] == "flood"]
+
+
+async def ask(account: Account, word: str, chat: int) -> None:
+    if chat > 0:
+        await account.say(word, person=chat)
+    else:
+        await account.say(f"@{account.username} {word}", person=7, chat={"id": ROOM, "type": "group", "title": "g"})
+
+
+async def remembered(database: str, account: Account) -> list[tuple[int, str]]:
+    """Each question in the histories, with its chat; everything has its reply."""
+    found = []
+    async with open_store(database) as store:
+        for chat, person in ((5, 5), (6, 6), (ROOM, 7)):
+            where = ConversationKey(platform="telegram", workspace=str(account.id), chat=str(chat))
+            who = Person(platform="telegram", workspace=str(account.id), id=str(person))
+            kept = await store.run(history.load, where, who)
+            found += [(chat, exchange.question) for exchange in kept]
+        states = await store.run(lambda c: c.scalars(sa.text("SELECT DISTINCT state FROM turns")).all())
+    assert {*states} <= {"answered", "delivered"}
+    return sorted(found)

@@ -1,0 +1,396 @@
+"""Replies reach people once, whatever Telegram answers. Real sockets; the bot's clock is moved by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from bots.telegram.adapter import open_telegram
+from bots.telegram.polling import Timeouts
+from bots.telegram.previews import EDITS_AFTER
+from config.settings import TelegramSettings
+from core.clock import ManualClock
+from core.errors import DeliveryFailed
+from core.messages import ConversationKey, Kind, Label, Message, Mood, Person, Reply, Source
+from core.store.turns import Claim
+from core.worker import Delivery
+from tests.bots.telegram.conftest import SPEED
+from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
+
+R = TypeVar("R")
+
+ANN, BEN, ROOM = 5, 6, -100
+REPLY = Reply(text="the answer", source=Source.MODEL)
+LONG = Reply(text="\n".join(["w" * 99] * 100), source=Source.COMMAND)
+PARTS = 3
+GONE = "Bad Request: message can't be edited"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@asynccontextmanager
+async def opened(account: Account, clock: ManualClock, *, read: float = 2.0) -> AsyncIterator[Delivery]:
+    """A delivery as a new process has it."""
+    settings = TelegramSettings.model_validate({"token": account.token, "base_url": account.base_url})
+    async with open_telegram(settings, clock, Timeouts(read=read)) as telegram:
+        (found,) = telegram.deliveries.values()
+        yield found
+
+
+async def asked(account: Account, chat: int = ANN, *, turn: int = 1) -> Claim:
+    """A turn whose question is on the fake Telegram."""
+    place = {} if chat > 0 else {"chat": {"id": chat, "type": "group", "title": "g"}}
+    said = await account.say("/help", person=ANN if chat < 0 else chat, **place)
+    message = Message(
+        event_keys=(),
+        conversation=ConversationKey(platform="telegram", workspace=str(account.id), chat=str(chat)),
+        sender=Person(platform="telegram", workspace=str(account.id), id=str(ANN)),
+        text="/help",
+        sent_at=1.0,
+        kind=Kind.GROUP if chat < 0 else Kind.PRIVATE,
+        reference=str(said["message_id"]),
+    )
+    return Claim(id=turn, attempt=1, message=message)
+
+
+async def begun(delivery: Delivery, claim: Claim) -> Claim:
+    """What the worker does before there is a reply."""
+    return replace(claim, handle=await delivery.begin(claim))
+
+
+async def placed(delivery: Delivery, claim: Claim, reply: Reply = REPLY) -> Claim:
+    """One message more for a reply, as the worker keeps it."""
+    return replace(claim, handle=await delivery.finish(claim, reply))
+
+
+async def deliver(delivery: Delivery, claim: Claim, reply: Reply = REPLY) -> Claim:
+    """What the worker does: ask again with what was posted, until nothing more is."""
+    while (after := await placed(delivery, claim, reply)) != claim:
+        claim = after
+    return claim
+
+
+async def in_time(clock: ManualClock, work: Coroutine[None, None, R]) -> R:
+    """Let time pass, no faster than on the fake, for whoever waits for the budget."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        clock.advance(0.005 * SPEED)
+        await asyncio.sleep(0.005)
+    return await task
+
+
+def texts(journal: list[Entry], chat: int = ANN) -> list[str]:
+    """What stands in a chat in the end."""
+    return list({entry["message"]: entry["text"] for entry in shown(journal, chat)}.values())
+
+
+def seen(journal: list[Entry]) -> list[Entry]:
+    """All that was shown, drafts too."""
+    return [entry for entry in journal if entry["do"] in {"draft", "send", "edit"}]
+
+
+def calls(journal: list[Entry], method: str) -> int:
+    return sum(entry["do"] == "call" and entry["method"] == method for entry in journal)
+
+
+async def test_a_reply_may_be_delivered_again_and_again(account: Account, clock: ManualClock) -> None:
+    """By the same process or the next one: it is one message."""
+    async with opened(account, clock) as delivery:
+        claim = await deliver(delivery, await asked(account))
+        await delivery.finish(claim, REPLY)
+    async with opened(account, clock) as another:
+        await another.finish(claim, REPLY)
+    assert texts(await account.journal()) == ["the answer"]
+
+
+async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: ManualClock) -> None:
+    """Telegram took the send and its answer was lost: nothing is sent again by itself; later one answer stands there,
+    and at most one empty bubble.
+    """
+    await account.faults({"method": "sendMessage", "kind": "lost"})
+    async with opened(account, clock) as delivery:
+        claim = await asked(account)
+        with pytest.raises(DeliveryFailed):
+            await placed(delivery, claim)
+        assert calls(await account.journal(), "sendMessage") == 1
+        await deliver(delivery, claim)
+    assert texts(await account.journal()) == ["…", "the answer"]
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "mute", "silence"])
+async def test_an_edit_that_nothing_is_known_of_is_repeated(account: Account, clock: ManualClock, kind: str) -> None:
+    """Whether it arrived or not, the same edit again ends well."""
+    await account.faults({"method": "editMessageText", "kind": kind})
+    async with opened(account, clock, read=0.3) as delivery:
+        claim = await placed(delivery, await asked(account))
+        with pytest.raises(DeliveryFailed):
+            await delivery.finish(claim, REPLY)
+        await delivery.finish(claim, REPLY)
+    assert texts(await account.journal()) == ["the answer"]
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 401}, {"status": 404}], ids=str)
+async def test_a_broken_server_delays_the_reply(account: Account, clock: ManualClock, fault: dict[str, int]) -> None:
+    """5xx and a refused token are for later; nothing is thrown away, nothing repeated at once."""
+    await account.faults({"method": "editMessageText", "kind": "error", **fault})
+    async with opened(account, clock) as delivery:
+        claim = await placed(delivery, await asked(account))
+        with pytest.raises(DeliveryFailed) as caught:
+            await delivery.finish(claim, REPLY)
+        assert caught.value.retry_after >= 5
+        assert calls(await account.journal(), "editMessageText") == 1
+        await delivery.finish(claim, REPLY)
+    assert texts(await account.journal()) == ["the answer"]
+
+
+async def test_a_flood_wait_is_obeyed_in_its_chat_only(account: Account, clock: ManualClock) -> None:
+    """While one chat has to wait 137 s nothing at all is sent to it; others are served; then its reply comes."""
+    await account.faults({"method": "editMessageText", "kind": "error", "retry_after": 137, "chat": ANN})
+    async with opened(account, clock) as delivery:
+        ann, ben = await asked(account, ANN), await asked(account, BEN, turn=2)
+        ann = await placed(delivery, ann)
+        for left in (137, 100):
+            with pytest.raises(DeliveryFailed) as caught:
+                await delivery.finish(ann, REPLY)
+            assert caught.value.retry_after == left
+            clock.advance(37)
+        await deliver(delivery, ben)
+        assert calls(await account.journal(), "editMessageText") == 2
+        clock.advance(63)
+        await delivery.finish(ann, REPLY)
+    journal = await account.journal()
+    assert texts(journal) == texts(journal, BEN) == ["the answer"]
+
+
+async def test_a_flood_wait_that_a_preview_met_holds_the_reply_too(account: Account, clock: ManualClock) -> None:
+    """A refused draft costs no more than a draft: the model goes on, and the reply waits without a call."""
+    await account.faults({"method": "sendMessageDraft", "kind": "error", "retry_after": 60})
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account))
+        await account.until(lambda journal: calls(journal, "sendMessageDraft"))
+        await clock.until_sleeping()
+        with pytest.raises(DeliveryFailed) as caught:
+            await placed(delivery, claim)
+        assert caught.value.retry_after == 60
+        assert calls(await account.journal(), "sendMessage") == 0
+        clock.advance(60)
+        await deliver(delivery, claim)
+    assert texts(await account.journal()) == ["the answer"]
+
+
+@pytest.mark.parametrize("fault", [{"status": 400}, {"status": 403}, {"status": 500}, {"kind": "cut"}], ids=str)
+async def test_a_preview_may_fail(account: Account, clock: ManualClock, fault: dict[str, object]) -> None:
+    """Drafts and typing come to nothing; the reply comes all the same."""
+    await account.faults(
+        {"method": "sendMessageDraft", "kind": "error", "times": 9, **fault},
+        {"method": "sendChatAction", "kind": "error", "times": 9, **fault},
+    )
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account))
+        await delivery.preview(claim, "the ans")
+        await account.until(lambda journal: calls(journal, "sendMessageDraft"))
+        await deliver(delivery, claim)
+    assert texts(await account.journal()) == ["the answer"]
+
+
+@pytest.mark.parametrize("chat", [ANN, ROOM])
+async def test_a_preview_never_arrives_after_the_reply(account: Account, clock: ManualClock, chat: int) -> None:
+    """One that is on its way is waited for, however slow Telegram is with it."""
+    method = "sendMessageDraft" if chat > 0 else "editMessageText"
+    await account.faults({"method": method, "kind": "late"})
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, chat))
+        await delivery.preview(claim, "the ans")
+        if chat < 0:
+            await clock.until_sleeping()
+            clock.advance(EDITS_AFTER[0])
+        await account.until(lambda journal: calls(journal, method))
+        await deliver(delivery, claim)
+    journal = await account.until(lambda journal: len(seen(journal)) >= 3)
+    assert seen(journal)[-1]["text"] == "the answer"
+
+
+async def test_a_dropped_turn_shows_no_more(account: Account, clock: ManualClock) -> None:
+    """What another gateway answers is not edited by this one, however much it has written."""
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        await delivery.preview(claim, "the ans")
+        await clock.until_sleeping()
+        await delivery.drop(claim)
+        assert await clock.until_sleeping(0) == []
+    assert texts(await account.journal(), ROOM) == ["…"]
+
+
+async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: ManualClock) -> None:
+    """However long the model writes; a word more is not worth an edit in between, and nothing new is worth none."""
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        for number, seconds in enumerate(EDITS_AFTER):
+            assert await clock.until_sleeping() == [seconds]
+            await delivery.preview(claim, f"{number} ")
+            clock.advance(seconds)
+            await account.until(lambda journal, count=number + 2: len(shown(journal)) == count)
+        await delivery.preview(claim, "no more")
+        clock.advance(100)
+        await deliver(delivery, claim)
+    journal = await account.journal()
+    assert len(shown(journal)) == 2 + len(EDITS_AFTER)
+    assert texts(journal, ROOM) == ["the answer"]
+    assert not [entry for entry in journal if entry["do"] in {"action", "draft", "flood"}]
+
+
+async def test_a_busy_group_gets_its_placeholder_late(account: Account, clock: ManualClock) -> None:
+    """Where the budget is used up there is no early bubble and the model is not held up; the replies come."""
+    async with opened(account, clock) as delivery:
+        claims = [await begun(delivery, await asked(account, ROOM, turn=number + 1)) for number in range(6)]
+        assert [bool(claim.handle) for claim in claims] == [True, True, True, False, False, False]
+        assert len(shown(await account.journal())) == 3
+        for claim in claims:
+            await in_time(clock, deliver(delivery, claim))
+    assert texts(await account.journal(), ROOM) == ["the answer"] * 6
+
+
+@pytest.mark.parametrize("why", ["bot was blocked by the user", "user is deactivated"])
+async def test_who_cannot_be_reached_is_not_tried_again(account: Account, clock: ManualClock, why: str) -> None:
+    """Blocked before the placeholder or after it: the turn ends, after one call."""
+    async with opened(account, clock) as delivery:
+        late = await placed(delivery, await asked(account))
+        early = await asked(account, turn=2)
+        await account.block(ANN, why)
+        await delivery.finish(late, REPLY)
+        assert calls(await account.journal(), "editMessageText") == 1
+        early = await begun(delivery, early)
+        assert await placed(delivery, early) == early
+        assert early.handle == ""
+    assert texts(await account.journal()) == ["…"]
+
+
+async def test_a_chat_that_is_gone_ends_the_turn(account: Account, clock: ManualClock) -> None:
+    """That a chat is not found is a 400, and said again it would be a 400: nothing is repeated."""
+    async with opened(account, clock) as delivery:
+        claim = await asked(account)
+        nowhere = replace(claim.message, conversation=replace(claim.message.conversation, chat="404"))
+        await deliver(delivery, replace(claim, message=nowhere))
+    assert calls(await account.journal(), "sendMessage") <= 2
+
+
+async def test_a_deleted_placeholder_is_replaced(account: Account, clock: ManualClock) -> None:
+    """Somebody deleted it while the model wrote: the reply stands in a new message, once."""
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        (placeholder,) = shown(await account.journal())
+        await account.delete(ROOM, placeholder["message"])
+        await account.faults({"method": "editMessageText", "kind": "lost", "skip": 1})
+        claim = await in_time(clock, placed(delivery, claim))
+        with pytest.raises(DeliveryFailed):
+            await in_time(clock, delivery.finish(claim, REPLY))
+        await in_time(clock, deliver(delivery, claim))
+    assert texts(await account.journal(), ROOM) == ["…", "the answer"]  # the first is the deleted one
+
+
+async def test_a_placeholder_that_is_deleted_again_is_not_replaced_again(account: Account, clock: ManualClock) -> None:
+    """A chat in which nothing can be edited sees two empty bubbles at most, and the turn ends."""
+    await account.faults(
+        {"method": "editMessageText", "kind": "error", "status": 400, "times": 99, "description": GONE}
+    )
+    async with opened(account, clock) as delivery:
+        await in_time(clock, deliver(delivery, await asked(account)))
+    assert texts(await account.journal()) == ["…", "…"]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_reply_follows_an_upgraded_group(account: Account, clock: ManualClock, is_restarted: bool) -> None:  # noqa: FBT001
+    """The group became a supergroup while the model wrote: the reply is posted there, by whichever process."""
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        await account.migrate(ROOM, -1001)
+        if not is_restarted:
+            await account.faults({"method": "editMessageText", "kind": "lost", "skip": 1})
+            claim = await in_time(clock, placed(delivery, claim))
+            with pytest.raises(DeliveryFailed):
+                await in_time(clock, deliver(delivery, claim))
+            await in_time(clock, deliver(delivery, claim))
+    if is_restarted:
+        async with opened(account, clock) as another:
+            await deliver(another, claim)
+    journal = await account.journal()
+    assert texts(journal, -1001) == ["the answer"]
+    assert {entry["reply_to"] for entry in shown(journal, -1001)} == {0}  # its numbers are other messages' there
+
+
+async def test_parts_are_posted_once_each(account: Account, clock: ManualClock) -> None:
+    """A reply of three parts, with an answer of Telegram's lost at each step: one orphan for each lost send."""
+    async with opened(account, clock) as delivery:
+        claim = await placed(delivery, await asked(account), LONG)
+        await account.faults({"method": "sendMessage", "kind": "lost"})
+        with pytest.raises(DeliveryFailed):
+            await in_time(clock, placed(delivery, claim, LONG))
+        for _ in range(PARTS - 1):
+            claim = await in_time(clock, placed(delivery, claim, LONG))
+        assert len(claim.handle.split(",")) == PARTS
+        await account.faults({"method": "editMessageText", "kind": "lost", "skip": 1})
+        with pytest.raises(DeliveryFailed):
+            await in_time(clock, delivery.finish(claim, LONG))
+        await in_time(clock, delivery.finish(claim, LONG))
+    found = texts(await account.journal())
+    assert found.count("…") == 1
+    assert "\n".join(text for text in found if text != "…") == LONG.text
+
+
+@pytest.mark.parametrize("chat", [ANN, ROOM])
+async def test_each_part_is_known_before_the_next_is_posted(account: Account, clock: ManualClock, chat: int) -> None:
+    """A new process at every step: each posts one message, and puts the text into those that it knows of."""
+    claim = await asked(account, chat)
+    for posted in range(PARTS + 1):
+        assert calls(await account.journal(), "sendMessage") == posted
+        async with opened(account, clock) as delivery:
+            claim = await in_time(clock, placed(delivery, claim, LONG))
+    assert "\n".join(texts(await account.journal(), chat)) == LONG.text
+    assert calls(await account.journal(), "sendMessage") == PARTS
+
+
+async def test_parts_known_by_their_handle_are_edited_after_a_crash(account: Account, clock: ManualClock) -> None:
+    """The handle names all parts, so another process puts the same text into the same messages."""
+    async with opened(account, clock) as delivery:
+        claim = await in_time(clock, deliver(delivery, await asked(account), LONG))
+    async with opened(account, clock) as another:
+        await in_time(clock, another.finish(claim, LONG))
+    assert "\n".join(texts(await account.journal())) == LONG.text
+    assert calls(await account.journal(), "sendMessage") == PARTS
+
+
+async def test_hostile_text_arrives_as_it_is(account: Account, clock: ManualClock) -> None:
+    """Markup of every kind, half open: nothing fails to parse, nothing calls anybody, no link is looked at."""
+    nasty = "_*[x](tg://user?id=1)`~>#+-=|{}.! <b>&amp; **x ``` @all <!channel> https://evil.example/?q=1"
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account, ROOM), replace(REPLY, text=nasty))
+    entry = shown(await account.journal())[-1]
+    assert entry["text"] == nasty.replace("@all", "@\u2060all")
+    assert (entry["entities"], entry["parse_mode"], entry["preview"]) == ([], "", False)
+
+
+async def test_only_a_model_writes_markdown(account: Account, clock: ManualClock) -> None:
+    """What a command shows is as people wrote it; a model's code is shown as code."""
+    text = '{"text": "use `x` and **y**"}'
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account), Reply(text=text, source=Source.COMMAND))
+        await deliver(delivery, await asked(account, turn=2), Reply(text="use `x`", source=Source.CACHE))
+    command, model = (entry for entry in shown(await account.journal()) if entry["do"] == "edit")
+    assert (command["text"], command["entities"]) == (text, [])
+    assert (model["text"], [entity["type"] for entity in model["entities"]]) == ("use x", ["code"])
+
+
+@pytest.mark.parametrize(("show", "text"), [(True, "the answer 😊"), (False, "the answer")])
+async def test_a_mood_is_shown_to_who_wants_it(account: Account, clock: ManualClock, show: bool, text: str) -> None:  # noqa: FBT001
+    """As one emoji at the end."""
+    reply = replace(REPLY, mood=Mood(label=Label.POSITIVE, confidence=0.9), show_mood=show)
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account), reply)
+    assert texts(await account.journal()) == [text]

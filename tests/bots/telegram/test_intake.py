@@ -1,0 +1,335 @@
+"""Messages come in whatever Telegram, the network and the store do, and each is answered once."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import structlog
+from starlette.applications import Starlette
+
+from bots.logs import configure_logs
+from bots.telegram.polling import Timeouts
+from bots.telegram.webhook import HEADER, MAX_BYTES, PATH
+from core.engine.scripted import ScriptedEngine
+from core.errors import ConfigError
+from tests.bots.telegram.conftest import Gateway, answers, done, echo, open_gateway, rows
+from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
+
+MODES = ["polling", "webhook"]
+SECRET = "a-secret-of-the-operator"
+
+
+def calls(journal: list[Entry], method: str, fault: str | None = None) -> list[Entry]:
+    found = [entry for entry in journal if entry["do"] == "call" and entry["method"] == method]
+    return [entry for entry in found if fault in {None, entry["fault"]}]
+
+
+async def set_room(gateway: Gateway, pages: int) -> None:
+    """Let the store grow to so many pages and no further; 0 for what it has."""
+
+    def limit(connection: sa.Connection) -> None:
+        have = connection.execute(sa.text("PRAGMA page_count")).scalar_one()
+        connection.execute(sa.text(f"PRAGMA max_page_count = {pages or have}"))
+
+    await gateway.store.run(limit)
+
+
+async def asked_again(account: Account, times: int) -> None:
+    """Wait until the bot asked for updates so many times more."""
+    before = (await account.state())["polls"]
+    while (await account.state())["polls"] < before + times:
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_nothing_is_confirmed_that_is_not_kept(account: Account, mode: str) -> None:
+    """While the store is full Telegram keeps the message; when there is room it is taken and answered once."""
+    async with open_gateway(account, echo(), mode=mode) as gateway:
+        await account.say("first", person=5)
+        await account.until(done)
+        await set_room(gateway, 0)
+        await account.say("second " + "x" * 8000, person=5)
+        if mode == "webhook":
+            await account.until(lambda journal: [e for e in journal if e["do"] == "delivery" and e["status"] == 503])
+        else:
+            await asked_again(account, 3)
+        assert (await account.state())["pending"] == 1
+        await set_room(gateway, 100_000)
+        await account.until(lambda journal: done(journal, 2))
+    journal = await account.journal()
+    assert [entry["text"] for entry in answers(journal)] == ["you said first 😐", "you said second 😐"]
+
+
+async def test_a_batch_that_comes_twice_is_answered_once(account: Account) -> None:
+    """The answer to getUpdates is lost after Telegram sent it, twice: the messages come again, the replies do not."""
+    async with open_gateway(account, echo()):
+        await account.faults({"method": "getUpdates", "kind": "lost", "times": 2})
+        for word in ("one", "two", "three"):
+            await account.say(word, person=5)
+        journal = await account.until(lambda journal: done(journal, 3))
+    assert [entry["text"] for entry in answers(journal)] == [f"you said {word} 😐" for word in ("one", "two", "three")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_message_under_another_number_is_the_same(account: Account, mode: str) -> None:
+    """An update that comes again, and the same message in another update, are not answered."""
+    async with open_gateway(account, echo(), mode=mode) as gateway:
+        message = await account.say("one", person=5)
+        await account.until(done)
+        await account.raw({"update_id": 5_000, "message": message})
+        await account.say("two", person=6)
+        await account.until(lambda journal: done(journal, 1, "two"))
+        again = {"update_id": (await account.state())["last"], "message": {**message, "message_id": 99}}
+        await gateway.telegram.take(gateway.admission, again)
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 2
+
+
+async def test_an_outage_leaves_a_backlog_that_is_answered(account: Account) -> None:
+    """What was written while the bot was down is not dropped, is answered in order, and floods nobody."""
+    await account.say("zero", person=5)  # the chats exist
+    for number in range(15):
+        await account.say(f"m{number}", person=5 + number % 3)
+    async with open_gateway(account, echo(), slots=4):
+        journal = await account.until(lambda journal: done(journal, 16))
+    for person in (5, 6, 7):
+        said = [entry["text"].split()[2] for entry in answers(journal) if entry["chat"] == person]
+        assert said == (["zero"] if person == 5 else []) + [f"m{n}" for n in range(15) if 5 + n % 3 == person]
+    assert not [entry for entry in journal if entry["do"] == "flood"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 401, "description": "Unauthorized"},
+        {"status": 404, "description": "Not Found"},
+        {"status": 409, "description": "Conflict: terminated by other getUpdates request"},
+        {"status": 500},
+        {"status": 502, "description": "Bad Gateway"},
+        {"retry_after": 3},
+        {"kind": "cut"},
+    ],
+    ids=str,
+)
+async def test_polling_survives(account: Account, fault: dict[str, Any]) -> None:
+    """Neither a refused token nor a conflict nor a broken server ends the intake; health says what it knows."""
+    async with open_gateway(account, echo()) as gateway:
+        await account.say("before", person=5)
+        await account.until(done)
+        assert gateway.telegram.health().connected
+        await account.faults({"kind": "error", "method": "getUpdates", "times": 3, **fault})
+        await account.until(lambda journal: len(calls(journal, "getUpdates")) == 3)
+        assert not gateway.telegram.health().connected
+        await account.say("after", person=5)
+        await account.until(lambda journal: done(journal, 1, "after"))
+        await account.until(lambda journal: [e for e in journal if e["do"] == "confirmed"])
+        assert gateway.telegram.health().connected
+
+
+async def test_polling_survives_silence(account: Account) -> None:
+    """A connection on which nothing comes is given up."""
+    async with open_gateway(account, echo(), timeouts=Timeouts(poll=0, read=0.2)):
+        await account.say("before", person=5)
+        await account.until(done)
+        await account.faults({"kind": "silence", "method": "getUpdates"})
+        await account.say("after", person=5)
+        await account.until(lambda journal: done(journal, 1, "after"))
+
+
+@pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"kind": "cut"}], ids=str)
+async def test_a_bad_start_is_survived(account: Account, fault: dict[str, Any]) -> None:
+    """Telegram may be away when the bot starts: it goes on asking who it is."""
+    await account.faults({"kind": "error", "method": "getMe", "times": 3, **fault})
+    async with open_gateway(account, echo()):
+        await account.say("hello", person=5)
+        await account.until(done)
+
+
+async def test_an_update_nobody_can_read_is_skipped(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named in the log by its number, and those behind it are taken."""
+    async with open_gateway(account, echo()):
+        await account.raw({"update_id": 4_001, "message": {"message_id": "nonsense", "date": -1}})
+        await account.raw({"update_id": 4_002, "message": [], "unheard_of": {"deep": [{}]}})
+        await account.say("hello", person=5)
+        await account.until(done)
+    assert "update=4001" in capsys.readouterr().out
+
+
+async def test_a_webhook_left_behind_does_not_deafen(account: Account) -> None:
+    """A bot that was on a webhook before is set to polling, and what waited is not thrown away."""
+    await account.raw({"update_id": 900, "message": {}})
+    async with open_gateway(account, mode="webhook", webhook_url="http://127.0.0.1:9"):
+        await account.until(lambda journal: [e for e in journal if e["do"] == "webhook" and e["url"]])
+        await account.say("hello", person=5)
+    async with open_gateway(account, echo()):
+        await account.until(done)
+
+
+async def test_a_webhook_taken_away_is_set_again(account: Account) -> None:
+    """The bot looks every minute whether updates still come to it."""
+    async with open_gateway(account, echo(), mode="webhook"):
+        await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
+        async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
+            await http.post(f"/bot{account.token}/deleteWebhook")
+        await account.say("hello", person=5)
+        await account.until(done)
+
+
+async def test_two_of_us_do_not_fight(account: Account) -> None:
+    """With a second bot on the token one stands back, and every message is still answered once."""
+    database_of_both = "sqlite://"
+    async with open_gateway(account, echo(), database=database_of_both):
+        await account.say("one", person=5)
+        await account.until(done)
+        async with httpx.AsyncClient(base_url=account.base_url, trust_env=False, timeout=20) as http:
+            answer = await http.post(f"/bot{account.token}/getUpdates", data={"timeout": 0})
+            assert answer.status_code == 200
+        await account.say("two", person=5)
+        await account.until(lambda journal: done(journal, 1, "two"))
+
+
+async def test_silent_weeks_do_not_deafen(account: Account) -> None:
+    """Telegram may start its numbers anywhere after a week without updates: a smaller number is not taken for old."""
+    async with open_gateway(account, echo()):
+        await account.raw({"update_id": 900_000_000, "edited_message": {}})
+        await account.until(lambda journal: [e for e in journal if e["do"] == "confirmed"])
+        message = await account.say("x", person=5)
+        await account.until(done)
+        await asked_again(account, 3)
+        await account.raw({"update_id": 7, "message": {**message, "message_id": 99, "text": "small"}})
+        await account.until(lambda journal: done(journal, 1, "small"))
+
+
+async def test_what_a_stop_interrupts_is_answered_after_it(account: Account, tmp_path: Path) -> None:
+    """A reply under way at a shutdown that cannot wait is given by the next process, in the same bubble."""
+    database = f"sqlite:///{tmp_path}/parley.db"
+    group = {"id": -100, "type": "group", "title": "g"}
+
+    async def interrupted() -> None:
+        async with open_gateway(account, ScriptedEngine.hanging(2), database=database):
+            await account.say(f"@{account.username} hello", chat=group)
+            await account.until(lambda journal: len(shown(journal)) == 2)
+            raise ConnectionAbortedError
+
+    with pytest.raises(BaseExceptionGroup):
+        await interrupted()
+    async with open_gateway(account, echo(), database=database):
+        journal = await account.until(done)
+    assert {entry["message"] for entry in shown(journal)} == {answers(journal)[0]["message"]}
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("logging_as_before")
+async def test_no_log_holds_the_token(account: Account, capfd: pytest.CaptureFixture[str]) -> None:
+    """At the finest level, through refusals and faults, in logs of ours and of libraries."""
+    configure_logs("debug")
+    await account.faults(
+        {"kind": "error", "method": "getMe", "status": 401}, {"kind": "error", "method": "getUpdates", "status": 500}
+    )
+    async with open_gateway(account, echo()):
+        await account.say("hello", person=5)
+        await account.until(done)
+    written = capfd.readouterr()
+    assert "telegram does not answer" in written.err
+    assert "canary" not in written.out + written.err
+
+
+@pytest.mark.parametrize("settings", [{"token": "nonsense"}, {"token": "12:"}, {"mode": "webhook", "webhook_url": ""}])
+async def test_settings_that_cannot_work_are_said_at_once(account: Account, settings: dict[str, str]) -> None:
+    """A token that cannot be one, a webhook without an address: ConfigError, which does not quote the token."""
+    with pytest.raises(ConfigError) as caught:
+        async with open_gateway(account, **settings):
+            pass
+    assert "nonsense" not in str(caught.value)
+
+
+async def test_a_webhook_believes_only_telegram(account: Account) -> None:
+    """Without the secret 401, whatever the body; with it a bomb is 400, a flood of bytes 413, an update 200."""
+    async with open_gateway(account, echo(), mode="webhook", webhook_secret=SECRET) as gateway:
+        journal = await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
+        url = next(entry["url"] for entry in journal if entry["do"] == "webhook")
+        assert url.endswith(PATH)
+        message = {"message_id": 1, "date": 1, "chat": {"id": 5, "type": "private"}, "text": "forged"}
+        update = {"update_id": 1, "message": {**message, "from": {"id": 5}}}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for headers in ({}, {HEADER: ""}, {HEADER: "wrong"}, {HEADER: SECRET[:-1]}, {HEADER: "sécret".encode()}):
+                assert (await http.post(url, json=update, headers=headers)).status_code == 401
+            known = {HEADER: SECRET}
+            bombs = [b"", b"{", b"\xff\xfe", b"[" * 200_000, b'{"update_id": ' + b"9" * 5_000 + b"}"]
+            assert [(await http.post(url, content=bomb, headers=known)).status_code for bomb in bombs] == [400] * 5
+            assert (await http.post(url, content=b" " * (MAX_BYTES + 1), headers=known)).status_code == 413
+            assert (await http.get(url, headers=known)).status_code == 405
+            for poison in ([], 7, {"update_id": 2, "message": 3}):
+                assert (await http.post(url, json=poison, headers=known)).status_code == 200
+        assert await rows(gateway, "SELECT * FROM turns") == []
+
+
+async def test_a_webhook_takes_nothing_before_the_bot_knows_its_name(account: Account) -> None:
+    """What comes at the start, before getMe is answered, has to come again: a mention would be taken for small talk."""
+    room = {"id": -100, "type": "group", "title": "g"}
+    message = {"message_id": 1, "date": 1, "chat": room, "from": {"id": 5}, "text": f"@{account.username} hello"}
+    message["entities"] = [{"type": "mention", "offset": 0, "length": len(account.username) + 1}]
+    brought = {"json": {"update_id": 1, "message": message}, "headers": {HEADER: SECRET}}
+    await account.faults({"kind": "error", "method": "getMe", "times": 1000})
+    async with open_gateway(account, echo(), mode="webhook", webhook_secret=SECRET) as gateway:
+        routed = httpx.ASGITransport(Starlette(routes=gateway.telegram.routes(gateway.admission)))
+        async with httpx.AsyncClient(transport=routed, base_url="http://bot") as http:
+            assert (await http.post(PATH, **brought)).status_code == 503
+            await account.faults()
+            await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
+            assert (await http.post(PATH, **brought)).status_code == 200
+        assert len(await rows(gateway, "SELECT * FROM turns")) == 1
+
+
+async def test_a_webhook_has_a_secret_of_its_own(account: Account) -> None:
+    """Without a configured secret there is one all the same, that does not show the token."""
+    async with open_gateway(account, echo(), mode="webhook"):
+        journal = await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
+        url = next(entry["url"] for entry in journal if entry["do"] == "webhook")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.post(url, json={"update_id": 1})).status_code == 401
+        await account.say("hello", person=5)
+        await account.until(done)
+
+
+async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:
+    """Updates are confirmed while a reply is being written."""
+    engine = ScriptedEngine.hanging(1)
+    async with asyncio.timeout(30), open_gateway(account, engine) as gateway:
+        await account.say("slow", person=5)
+        await account.until(lambda journal: [e for e in journal if e["do"] == "draft" and e["text"]])
+        await account.say("more", person=6)
+        while len(await rows(gateway, "SELECT id FROM turns")) < 2:
+            await asyncio.sleep(0.01)
+        await account.say("/stop", person=5)
+        await account.say("/stop", person=6)
+        await account.until(lambda journal: len([e for e in shown(journal) if e["do"] == "edit"]) >= 4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_we_want_does_not_depend_on_what_others_wanted(account: Account, mode: str) -> None:
+    """Telegram keeps the last list of kinds it was given: ours is always sent."""
+    async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
+        asked = {"url": "http://127.0.0.1:9", "allowed_updates": '["edited_message"]'}
+        await http.post(f"/bot{account.token}/setWebhook", data=asked)
+    async with open_gateway(account, echo(), mode=mode) as gateway:
+        while not gateway.telegram.health().connected:
+            await asyncio.sleep(0.01)
+        while (await account.state())["allowed"] != ["callback_query", "message"]:
+            await asyncio.sleep(0.01)
+        await account.say("hello", person=5)
+        await account.until(done)

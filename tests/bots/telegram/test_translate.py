@@ -1,0 +1,268 @@
+"""What updates mean, case by case."""
+
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bots.telegram.buttons import Buttons
+from bots.telegram.shapes import Update
+from bots.telegram.translate import Gesture, Me, Moved, Vote, translate
+from core.messages import ConversationKey, Kind, Message
+from tests.fakes.telegram.world import entities
+
+Groups: TypeAlias = Literal["mention", "all", "off"]
+BUTTONS = Buttons(b"key")
+GROUP = {"id": -100, "type": "supergroup", "title": "g"}
+PRIVATE = {"id": 5, "type": "private", "first_name": "Ann"}
+ANN = {"id": 5, "is_bot": False, "first_name": "Ann", "language_code": "en"}
+BOT = {"id": 7, "is_bot": True, "first_name": "Parley", "username": "ParleyBot"}
+
+
+def me(groups: Groups = "mention") -> Me:
+    return Me(id=7, username="ParleyBot", groups=groups, buttons=BUTTONS)
+
+
+def post(text: str | None = None, **facts: object) -> dict[str, Any]:
+    """A message in a group, marked up as Telegram does it."""
+    given: dict[str, Any] = {"message_id": 11, "from": ANN, "chat": GROUP, "date": 1_750_000_000}
+    if text is not None:
+        given |= {"text": text, "entities": entities(text)}
+    return given | facts
+
+
+def meaning(message: dict[str, Any], groups: Groups = "mention") -> Gesture | None:
+    return translate(Update.model_validate({"update_id": 3, "message": message}), me(groups))
+
+
+def words(message: dict[str, Any], groups: Groups = "mention") -> str | None:
+    """The text of the message it means, None for silence."""
+    found = meaning(message, groups)
+    return found.text if isinstance(found, Message) else None
+
+
+def pressed(data: str, **facts: object) -> Gesture | None:
+    under = post("answer", **{"from": BOT}) | facts
+    query = {"id": "q1", "from": ANN, "message": under, "data": data, "chat_instance": "1"}
+    return translate(Update.model_validate({"update_id": 3, "callback_query": query}), me())
+
+
+def data(choice: str, turn: int = 9, chat: int = -100) -> str:
+    row = BUTTONS.under(turn, chat).inline_keyboard[0]
+    return next(str(button.callback_data) for button in row if str(button.callback_data).startswith(f"fb:{choice}"))
+
+
+def test_a_private_message_keeps_all_that_matters() -> None:
+    """Every identity of the gesture, whose it is and where, in which language, and when."""
+    found = meaning(post("hello", chat=PRIVATE))
+    assert isinstance(found, Message)
+    assert found.event_keys == ("telegram:7:update:3", "telegram:7:message:5:11")
+    assert str(found.conversation) == "telegram/7/5/"
+    assert str(found.sender) == "telegram/7/5"
+    assert (found.sender.display_name, found.sender.locale) == ("Ann", "en")
+    assert (found.text, found.sent_at, found.kind, found.reference) == ("hello", 1_750_000_000.0, Kind.PRIVATE, "11")
+
+
+@pytest.mark.parametrize(
+    ("code", "locale"),
+    [("zh", "zh"), ("zh-hans", "zh"), ("zh-TW", "zh"), ("en", "en"), ("en-GB", "en"), ("de", None), (None, None)],
+)
+def test_the_language_of_somebodys_telegram_is_a_hint(code: str | None, locale: str | None) -> None:
+    """Chinese of every kind, English, or nothing known."""
+    found = meaning(post("x", chat=PRIVATE, **{"from": {**ANN, "language_code": code}}))
+    assert isinstance(found, Message)
+    assert found.sender.locale == locale
+
+
+TO_THE_BOT = {"reply_to_message": post("I said", **{"from": BOT})}
+TO_THE_TOPIC = {"reply_to_message": post(None, forum_topic_created={"name": "t"}, **{"from": BOT})}
+TO_OTHERS = {"reply_to_message": post("they said", **{"from": {**ANN, "id": 8}})}
+NAMED = [{"type": "text_mention", "offset": 0, "length": 6, "user": BOT}]
+NAMED_OTHER = [{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (post("hello all"), None),
+        (post("@ParleyBot hello"), "hello"),
+        (post("@parleybot, hello"), "hello"),
+        (post("@ParleyBot：你好"), "你好"),
+        (post("so @PARLEYBOT what now"), "so what now"),
+        (post("🎉🎉 @ParleyBot 🎉 hi"), "🎉🎉 🎉 hi"),
+        (post("@ParleyBotany hello"), None),
+        (post("@OtherBot hello"), None),
+        (post("mail me@ParleyBot"), None),
+        (post("Parley what now", entities=NAMED), "what now"),
+        (post("Parley what now", entities=NAMED_OTHER), None),
+        (post("what now", **TO_THE_BOT), "what now"),
+        (post("what now", **TO_THE_TOPIC), None),
+        (post("what now", **TO_OTHERS), None),
+        (post("/help"), "/help"),
+        (post("/help@ParleyBot me"), "/help me"),
+        (post("/HELP@parleybot"), "/HELP"),
+        (post("/help@OtherBot"), None),
+        (post("/ban him"), None),
+        (post("/help@OtherBot", **TO_THE_BOT), None),
+        (post("@ParleyBot /lang zh"), "/lang zh"),
+        (post("/start abc_DEF-1"), "/start abc_DEF-1"),
+        (post("@ParleyBot"), ""),
+        (post(photo=[{}], caption="@ParleyBot see", caption_entities=entities("@ParleyBot see")), "see"),
+        (post(photo=[{}], caption="see"), None),
+        (post(sticker={}), None),
+        (post(sticker={}, **TO_THE_BOT), ""),
+        (post(new_chat_members=[ANN], **TO_THE_BOT), None),
+    ],
+)
+def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], text: str | None) -> None:
+    """Mentions, replies and commands are for the bot, without its name; all else is not."""
+    assert words(message) == text
+
+
+@pytest.mark.parametrize(
+    ("facts", "context"),
+    [
+        ({}, ""),
+        (TO_OTHERS, "they said"),
+        (TO_THE_BOT, ""),
+        (TO_THE_TOPIC, ""),
+        ({**TO_THE_BOT, "quote": {"text": "a part of it", "position": 2}}, "a part of it"),
+        ({"reply_to_message": post(photo=[{}], caption="see")}, "see"),
+        ({"reply_to_message": post(sticker={})}, ""),
+        ({"reply_to_message": post("长" * 241)}, "长" * 240 + " …"),
+    ],
+)
+def test_reply_points_at_what_it_replies_to(facts: dict[str, Any], context: str) -> None:
+    """Called in a reply to somebody's message, the bot reads that, or the part that was marked; its own it knows."""
+    found = meaning(post("@ParleyBot what is this", **facts))
+    assert isinstance(found, Message)
+    assert (found.text, found.context) == ("what is this", context)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (post("hello all"), "hello all"),
+        (post("/ban him"), None),
+        (post("/help@OtherBot"), None),
+        (post(sticker={}), None),
+        (post("@ParleyBot hello"), "hello"),
+    ],
+)
+def test_a_bot_that_hears_all_leaves_others_commands_alone(message: dict[str, Any], text: str | None) -> None:
+    """With groups = all every text counts, but no other bot's command and no lone sticker."""
+    assert words(message, "all") == text
+
+
+def test_groups_can_be_switched_off() -> None:
+    """With groups = off not even a mention is heard, and private chats are."""
+    assert words(post("@ParleyBot hello"), "off") is None
+    assert words(post("hello", chat=PRIVATE), "off") == "hello"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        post("x", chat=PRIVATE, **{"from": {**ANN, "is_bot": True}}),
+        post("x", chat=PRIVATE, via_bot=BOT),
+        post("@ParleyBot x", sender_chat=GROUP),
+        post("@ParleyBot x", is_automatic_forward=True),
+        post("x", chat={"id": -200, "type": "channel"}),
+        {"message_id": 1, "chat": PRIVATE, "date": 1, "text": "nobody"},
+        post(pinned_message={}, chat=PRIVATE),
+        post(forum_topic_created={"name": "t"}),
+    ],
+)
+def test_who_is_no_person_is_not_answered(message: dict[str, Any]) -> None:
+    """Bots, words through bots, channels, anonymous senders and service messages."""
+    assert meaning(message, "all") is None
+
+
+@pytest.mark.parametrize("kind", ["edited_message", "channel_post", "my_chat_member", "business_message", "unheard_of"])
+def test_other_updates_are_not_for_us(kind: str) -> None:
+    """Edits above all: an answered message is not answered again."""
+    assert translate(Update.model_validate({"update_id": 3, kind: post("@ParleyBot x", chat=PRIVATE)}), me()) is None
+
+
+def test_a_topic_is_a_place_and_a_chain_of_replies_is_not() -> None:
+    """Only a forum's topics separate conversations."""
+    topic = meaning(post("/help", message_thread_id=44, is_topic_message=True))
+    chain = meaning(post("/help", message_thread_id=44))
+    assert isinstance(topic, Message)
+    assert isinstance(chain, Message)
+    assert (topic.conversation.thread, chain.conversation.thread) == ("44", "")
+
+
+def test_media_without_words_is_a_message_without_words() -> None:
+    """In private the core then says that it found none; an album is one gesture, not ten."""
+    found = meaning(post(photo=[{}], media_group_id="al", chat=PRIVATE))
+    assert isinstance(found, Message)
+    assert found.text == ""
+    assert "telegram:7:album:5:al" in found.event_keys
+
+
+def test_an_upgraded_group_is_known_by_both_names() -> None:
+    """The service message in the old group and the one in the new say the same."""
+    old = ConversationKey(platform="telegram", workspace="7", chat="-100")
+    moved = Moved(old=old, new=replace(old, chat="-1001"))
+    assert meaning(post(migrate_to_chat_id=-1001)) == moved
+    assert meaning(post(migrate_from_chat_id=-100, chat={"id": -1001, "type": "supergroup"})) == moved
+
+
+@pytest.mark.parametrize(("choice", "value"), [("up", 1), ("down", -1)])
+def test_a_thumb_is_a_vote(choice: str, value: int) -> None:
+    """For or against the turn that the button stands under, by whoever pressed."""
+    found = pressed(data(choice))
+    assert isinstance(found, Vote)
+    assert (found.turn_id, found.person.id, found.value) == (9, "5", value)
+
+
+def test_again_is_the_command_to_retry() -> None:
+    """The button becomes a message of the person's, with its own identities, in the same topic."""
+    found = pressed(data("again"), message_thread_id=44, is_topic_message=True)
+    assert isinstance(found, Message)
+    assert (found.text, found.sender.id, found.conversation.thread) == ("/retry", "5", "44")
+    assert found.event_keys == ("telegram:7:update:3", "telegram:7:callback:q1")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    ["", "fb:up:9", "fb:up:9:000000000000", data("up", chat=-999), data("up").replace(":9:", ":8:"), "x" * 64],
+)
+def test_a_button_that_is_not_ours_does_nothing(forged: str) -> None:
+    """A client can send any data: a vote on an answer of another chat carries the wrong seal."""
+    assert pressed(forged) is None
+
+
+FIELDS = (*post("x"), "caption", "reply_to_message", "quote", "offset", "length", "type", "id", "is_bot", "photo")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("@ParleyBot"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_update_is_readable_or_is_not(raw: object) -> None:
+    """Whatever JSON comes, it has a meaning, or none, or fails in the one way that is skipped."""
+    try:
+        update = Update.model_validate({"update_id": 1, "message": raw})
+    except ValidationError:
+        return
+    translate(update, me("all"))
+
+
+@given(
+    text=st.text(st.characters(), max_size=20),
+    marks=st.lists(
+        st.tuples(st.sampled_from(["mention", "text_mention", "bot_command"]), st.integers(0, 30)), max_size=4
+    ),
+)
+def test_no_text_and_no_marks_upset_it(text: str, marks: list[tuple[str, int]]) -> None:
+    """Whatever offsets Telegram may send, for whatever text, there is a meaning or none, and no exception."""
+    given_marks = [{"type": kind, "offset": at, "length": 7, "user": BOT} for kind, at in marks]
+    found = words(post(text, entities=given_marks, chat=PRIVATE))
+    assert found is not None

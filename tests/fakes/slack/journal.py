@@ -1,0 +1,75 @@
+"""What a person sees, as it happens: one JSON object a line, on disk before the bot is answered."""
+
+import asyncio
+import html
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+MENTION = re.compile(r"<!(?:channel|here|everyone)\b[^>]*>|<!subteam\^[^>]*>|<@[A-Z0-9]+[^>]*>")
+LINK = re.compile(r"\w+://\S|\w\.[a-z]{2,}", re.IGNORECASE)
+CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
+
+
+class Journal:
+    """Entries in order; whoever waits for news is woken by each."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        self.entries: list[dict[str, Any]] = []
+        self.version = 0
+        self._news = asyncio.Event()
+
+    def write(self, what: str, **values: Any) -> None:  # noqa: ANN401  JSON
+        self.entries.append({"what": what, **values})
+        self._file.write(json.dumps(self.entries[-1], ensure_ascii=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.changed()
+
+    def changed(self) -> None:
+        self.version += 1
+        self._news.set()
+
+    async def after(self, version: int) -> None:
+        """Wait until something is newer than `version`."""
+        while self.version <= version:
+            self._news.clear()
+            await self._news.wait()
+
+
+def seen(fields: dict[str, Any]) -> dict[str, Any]:
+    """How a message's fields look to people: its words, whom it pings, and what can be pressed."""
+    raw = _words(fields)
+    markdown = any(block["type"] == "markdown" for block in fields.get("blocks") or []) or "markdown_text" in fields
+    text = _unescaped(raw, code_is_literal=markdown)
+    shows_previews = fields.get("unfurl_links", True) or fields.get("unfurl_media", True)
+    return {
+        "text": text,
+        "pings": MENTION.findall("\n".join([fields.get("text", ""), raw])),
+        "buttons": list(_buttons(fields.get("blocks") or [])),
+        "previews_links": shows_previews and LINK.search(text) is not None,
+    }
+
+
+def _words(fields: dict[str, Any]) -> str:
+    blocks = [block["text"] for block in fields.get("blocks") or [] if "text" in block]
+    if blocks:
+        return "\n".join(text if isinstance(text, str) else text["text"] for text in blocks)
+    return fields.get("markdown_text") or fields.get("text") or ""
+
+
+def _unescaped(text: str, *, code_is_literal: bool) -> str:
+    parts = CODE.split(text) if code_is_literal else [text]
+    return "".join(part if number % 2 else html.unescape(part) for number, part in enumerate(parts))
+
+
+def _buttons(blocks: list[dict[str, Any]]) -> Any:  # noqa: ANN401
+    for element in (element for block in blocks for element in block.get("elements", [])):
+        if element["type"] == "feedback_buttons":
+            for side in ("positive_button", "negative_button"):
+                yield {"action": element["action_id"], "value": element[side]["value"]}
+        elif element["type"] == "button":
+            yield {"action": element["action_id"], "value": element["value"]}

@@ -1,0 +1,150 @@
+"""The methods of the Bot API that a chatbot calls, and what they do to the world."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tests.fakes.telegram.clock import FakeClock
+from tests.fakes.telegram.journal import Journal
+from tests.fakes.telegram.world import Account, Chat, Json, Refused, Webhook, units
+
+LIMIT = 4096
+SAME = (
+    "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
+    "current content and reply markup of the message"
+)
+SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+
+
+class Calls:
+    """One bot's calls. Each method answers with the result, or raises Refused."""
+
+    def __init__(self, account: Account, clock: FakeClock, journal: Journal) -> None:
+        self._account = account
+        self._clock = clock
+        self._journal = journal
+
+    def get_me(self, _: Json) -> Json:
+        return self._account.me
+
+    def set_webhook(self, given: Json) -> bool:
+        if given.get("drop_pending_updates"):
+            self._account.pending.clear()
+        if (secret := given.get("secret_token", "")) and not SECRET.fullmatch(secret):
+            raise Refused(400, "Bad Request: secret token contains unallowed characters")
+        if "allowed_updates" in given:
+            self._account.allowed = set(given["allowed_updates"])
+        self._account.webhook = Webhook(url=given["url"], secret=secret) if given.get("url") else None
+        self._write("webhook", url=given.get("url", ""))
+        return True
+
+    def delete_webhook(self, given: Json) -> bool:
+        return self.set_webhook({**given, "url": ""})
+
+    def get_webhook_info(self, _: Json) -> Json:
+        url = self._account.webhook.url if self._account.webhook else ""
+        return {"url": url, "has_custom_certificate": False, "pending_update_count": len(self._account.pending)}
+
+    def set_my_commands(self, given: Json) -> bool:
+        for command in given["commands"]:
+            if not COMMAND.fullmatch(command["command"]) or not 1 <= len(command["description"]) <= 256:
+                raise Refused(400, "Bad Request: BOT_COMMAND_INVALID")
+        self._account.commands[given.get("language_code", "")] = given["commands"]
+        self._write("commands", language=given.get("language_code", ""), commands=given["commands"])
+        return True
+
+    def answer_callback_query(self, given: Json) -> bool:
+        if given["callback_query_id"] not in self._account.queries:
+            raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        self._account.queries.discard(given["callback_query_id"])
+        self._write("answer", query=given["callback_query_id"], text=given.get("text", ""))
+        return True
+
+    def send_chat_action(self, given: Json) -> bool:
+        chat = self._account.chat(int(given["chat_id"]))
+        self._write("action", chat=chat.id, action=given["action"])
+        return True
+
+    def send_message_draft(self, given: Json) -> bool:
+        chat = self._account.chat(int(given["chat_id"]))
+        if not chat.is_private or not int(given["draft_id"]):
+            raise Refused(400, "Bad Request: a draft needs a private chat and an id")
+        if units(given.get("text", "")) > LIMIT:
+            raise Refused(400, "Bad Request: message is too long")
+        self._write("draft", chat=chat.id, draft=int(given["draft_id"]), text=given.get("text", ""))
+        return True
+
+    def send_message(self, given: Json) -> Json:
+        chat = self._account.chat(int(given["chat_id"]))
+        content = _content(given) | self._place(chat, given)
+        message = chat.add({"from": self._account.user, "date": int(self._clock.now()), **content})
+        self._write("send", chat=chat.id, message=message["message_id"], **_shown(given, message))
+        return message
+
+    def edit_message_text(self, given: Json) -> Json:
+        chat = self._account.chat(int(given["chat_id"]))
+        message = chat.messages.get(int(given["message_id"]))
+        if message is None:
+            raise Refused(400, "Bad Request: message to edit not found")
+        if message["from"]["id"] != self._account.id:
+            raise Refused(400, "Bad Request: message can't be edited")
+        content = _content(given)
+        kept = {name: value for name, value in message.items() if name not in {"text", "entities", "reply_markup"}}
+        if kept | content == {name: value for name, value in message.items() if name != "edit_date"}:
+            raise Refused(400, SAME)
+        edited = kept | content
+        chat.messages[edited["message_id"]] = edited
+        self._write("edit", chat=chat.id, message=edited["message_id"], **_shown(given, edited))
+        return edited
+
+    def _place(self, chat: Chat, given: Json) -> Json:
+        """Topic and reply, where they exist."""
+        place: Json = {}
+        if thread := int(given.get("message_thread_id", 0)):
+            if thread not in chat.topics:
+                raise Refused(400, "Bad Request: message thread not found")
+            place |= {"message_thread_id": thread, "is_topic_message": True}
+        if reply := given.get("reply_parameters"):
+            if to := chat.messages.get(int(reply["message_id"])):
+                place["reply_to_message"] = {name: value for name, value in to.items() if name != "reply_to_message"}
+            elif not reply.get("allow_sending_without_reply"):
+                raise Refused(400, "Bad Request: message to be replied not found")
+        return place
+
+    def _write(self, do: str, **facts: object) -> None:
+        self._journal.write(self._account.id, do, **facts)
+
+
+def _content(given: Json) -> Json:
+    """Text, entities and keyboard as they will stand in the message."""
+    text = given.get("text", "").strip()
+    if not text:
+        raise Refused(400, "Bad Request: message text is empty")
+    if units(text) > LIMIT:
+        raise Refused(400, "Bad Request: message is too long")
+    content: Json = {"text": text}
+    if entities := given.get("entities"):
+        if any(entity["length"] < 1 or entity["offset"] + entity["length"] > units(text) for entity in entities):
+            raise Refused(400, "Bad Request: ENTITY_BOUNDS_INVALID")
+        content["entities"] = entities
+    if markup := given.get("reply_markup"):
+        buttons = [button for row in markup["inline_keyboard"] for button in row]
+        if any(not 1 <= len(button["callback_data"].encode()) <= 64 for button in buttons):
+            raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
+        content["reply_markup"] = markup
+    return content
+
+
+def _shown(given: Mapping[str, Any], message: Json) -> Json:
+    """What a test may want to know of a message that was shown."""
+    buttons = [b["callback_data"] for row in message.get("reply_markup", {}).get("inline_keyboard", []) for b in row]
+    return {
+        "text": message["text"],
+        "entities": message.get("entities", []),
+        "buttons": buttons,
+        "reply_to": message.get("reply_to_message", {}).get("message_id", 0),
+        "thread": message.get("message_thread_id", 0),
+        "preview": not given.get("link_preview_options", {}).get("is_disabled", False),
+        "parse_mode": given.get("parse_mode", ""),
+    }

@@ -1,0 +1,33 @@
+"""The fake's own time: the machine's, faster, or moved by hand."""
+
+import asyncio
+import time
+
+EPOCH = 1_750_000_000.0
+
+
+class FakeClock:
+    """`speed` virtual seconds pass in a real one; none at all with a speed of 0, until somebody advances."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._begun = time.monotonic()
+        self._ahead = 0.0
+        self._moved = asyncio.Event()
+
+    def now(self) -> float:
+        return EPOCH + (time.monotonic() - self._begun) * self._speed + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            try:
+                async with asyncio.timeout(left / self._speed if self._speed else None):
+                    await self._moved.wait()
+            except TimeoutError:
+                continue

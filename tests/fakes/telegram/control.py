@@ -1,0 +1,123 @@
+"""A test's hands on the fake: start it, make bots, act as people, read the journal."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+
+import httpx
+
+from tests.fakes.telegram.journal import Entry
+from tests.fakes.telegram.world import Json
+
+ROOT = Path(__file__).parents[3]
+NUMBERS = count(1)
+PATIENCE = 30.0
+
+
+@contextmanager
+def run_telegram(journal: Path | None = None, *, speed: float = 1.0) -> Iterator[str]:
+    """The address of a fake in a process of its own."""
+    command = [sys.executable, "-m", "tests.fakes.telegram", "--speed", str(speed)]
+    command += ["--journal", str(journal)] if journal else []
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+class Account:
+    """One bot on the fake, from the side of the people who talk to it."""
+
+    def __init__(self, http: httpx.AsyncClient, number: int) -> None:
+        self.id = 7_000 + number
+        self.token = f"{self.id}:canary-{number}-of-the-token"
+        self.username = f"Parley{number}Bot"
+        self._http = http
+
+    @property
+    def base_url(self) -> str:
+        return str(self._http.base_url).rstrip("/")
+
+    async def say(self, text: str = "", *, person: int | Json = 1, **given: object) -> Json:
+        return await self._act("say", text=text, person=person, **given)
+
+    async def edit(self, chat: int, message: int, text: str) -> Json:
+        return await self._act("edit", chat=chat, message=message, text=text)
+
+    async def press(self, chat: int, message: int, data: str, *, person: int | Json = 1) -> Json:
+        return await self._act("press", chat=chat, message=message, data=data, person=person)
+
+    async def block(self, chat: int, why: str = "bot was blocked by the user") -> None:
+        await self._act("block", chat=chat, why=why)
+
+    async def delete(self, chat: int, message: int) -> None:
+        await self._act("delete", chat=chat, message=message)
+
+    async def migrate(self, chat: int, to: int, *, silently: bool = False) -> None:
+        await self._act("migrate", chat=chat, to=to, silently=silently)
+
+    async def raw(self, update: Json) -> Json:
+        return await self._act("raw", update=update)
+
+    async def faults(self, *faults: Json) -> None:
+        (await self._http.post(f"/control/{self.id}/faults", json=list(faults))).raise_for_status()
+
+    async def advance(self, seconds: float) -> None:
+        (await self._http.post("/control/clock", json={"advance": seconds})).raise_for_status()
+
+    async def state(self) -> Json:
+        return dict((await self._http.get(f"/control/{self.id}/state")).json())
+
+    async def calls(self) -> tuple[int, int]:
+        """How many calls the bot has made, polls aside, and how many were answered."""
+        counted = (await self._http.get(f"/control/{self.id}/calls")).json()
+        return counted["begun"], counted["ended"]
+
+    async def journal(self, after: int = 0) -> list[Entry]:
+        """Everything up to now, but for the first `after` entries."""
+        asked = {"now": 1, "after": after}
+        return list((await self._http.get(f"/control/{self.id}/journal", params=asked)).json())
+
+    async def until(self, is_done: Callable[[list[Entry]], object]) -> list[Entry]:
+        """The journal, once it is as it should be."""
+        seen: list[Entry] = []
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not is_done(seen):
+                    found = await self._http.get(f"/control/{self.id}/journal", params={"after": len(seen)}, timeout=40)
+                    seen += found.json()
+        except TimeoutError:
+            raise AssertionError("\n".join(map(str, seen))) from None
+        return seen
+
+    async def _act(self, deed: str, **given: object) -> Json:
+        answer = await self._http.post(f"/control/{self.id}/{deed}", json=given)
+        return dict(answer.raise_for_status().json())
+
+
+@asynccontextmanager
+async def make_account(address: str, **facts: object) -> AsyncIterator[Account]:
+    """A bot that nobody has talked to."""
+    async with httpx.AsyncClient(base_url=address, timeout=40, trust_env=False) as http:
+        account = Account(http, next(NUMBERS))
+        made = {"id": account.id, "token": account.token, "username": account.username, **facts}
+        (await http.post("/control/bots", json=made)).raise_for_status()
+        yield account
+
+
+async def advance(address: str, seconds: float) -> None:
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        await http.post("/control/clock", json={"advance": seconds})
+
+
+def shown(journal: list[Entry], chat: int | None = None) -> list[Entry]:
+    """The sends and edits, in a chat or everywhere."""
+    return [entry for entry in journal if entry["do"] in {"send", "edit"} and chat in {None, entry["chat"]}]

@@ -1,0 +1,45 @@
+"""Telegram's flood control, as far as it is known: everything that reaches a chat counts, edits and typing too."""
+
+from collections import deque
+
+from tests.fakes.telegram.clock import FakeClock
+
+OVERALL, OVERALL_SECONDS = 30, 1.0
+GROUP, GROUP_SECONDS = 20, 60.0
+BURST = 6
+"""What a private chat takes at once. Telegram says "short bursts"; then it is one a second."""
+
+
+class Ledger:
+    """The seconds a bot has to wait before its next call reaches a chat; 0 for a call that is counted and goes
+    through.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._overall: deque[float] = deque()
+        self._groups: dict[int, deque[float]] = {}
+        self._private: dict[int, float] = {}
+
+    def charge(self, chat: int) -> float:
+        now = self._clock.now()
+        wait = max(self._wait(self._overall, OVERALL, OVERALL_SECONDS, now), self._wait_in(chat, now))
+        if wait > 0:
+            return wait
+        self._overall.append(now)
+        if chat < 0:
+            self._groups[chat].append(now)
+        else:
+            self._private[chat] = max(self._private.get(chat, 0.0), now) + 1
+        return 0.0
+
+    def _wait_in(self, chat: int, now: float) -> float:
+        if chat < 0:
+            return self._wait(self._groups.setdefault(chat, deque()), GROUP, GROUP_SECONDS, now)
+        return self._private.get(chat, 0.0) - now - (BURST - 1)
+
+    @staticmethod
+    def _wait(calls: deque[float], limit: int, seconds: float, now: float) -> float:
+        while calls and calls[0] <= now - seconds:
+            calls.popleft()
+        return calls[0] + seconds - now if len(calls) >= limit else 0.0

@@ -1,0 +1,101 @@
+"""The other side of the fake: what people do, put before the bot as updates."""
+
+from tests.fakes.telegram.clock import FakeClock
+from tests.fakes.telegram.world import Account, Chat, Json, entities
+
+
+class People:
+    """Writes, edits, presses buttons, blocks and upgrades, in one bot's chats."""
+
+    def __init__(self, account: Account, clock: FakeClock) -> None:
+        self._account = account
+        self._clock = clock
+
+    def say(self, given: Json) -> Json:
+        """A message: `person` in `chat` (their own with the bot, if none is given), with `extra` facts."""
+        person = _person(given["person"])
+        chat = self._chat(given.get("chat") or {"id": person["id"], "type": "private", "first_name": "x"})
+        message: Json = {"from": person, "date": int(given.get("date", self._clock.now()))}
+        if text := given.get("text", ""):
+            message |= {"text": text}
+            if found := entities(text):
+                message["entities"] = found
+        if reply_to := given.get("reply_to"):
+            message["reply_to_message"] = chat.messages[reply_to]
+        if thread := given.get("topic"):
+            chat.topics.add(thread)
+            message |= {"message_thread_id": thread, "is_topic_message": True}
+        message = chat.add(message | given.get("extra", {}))
+        if self._account.can_see(message):
+            self._offer("message", message)
+        return message
+
+    def edit(self, given: Json) -> Json:
+        chat = self._account.chats[given["chat"]]
+        message = chat.messages[given["message"]] | {"text": given["text"], "edit_date": int(self._clock.now())}
+        chat.messages[given["message"]] = message
+        self._offer("edited_message", message)
+        return message
+
+    def press(self, given: Json) -> Json:
+        """A button under one of the bot's messages."""
+        query = {
+            "id": f"q{self._account.next_update}",
+            "from": _person(given["person"]),
+            "message": self._account.chats[given["chat"]].messages[given["message"]],
+            "chat_instance": "1",
+            "data": given["data"],
+        }
+        self._account.queries.add(query["id"])
+        self._offer("callback_query", query)
+        return query
+
+    def block(self, given: Json) -> Json:
+        chat = self._account.chats[given["chat"]]
+        chat.forbidden = given.get("why", "bot was blocked by the user")
+        member = {"chat": chat.facts, "from": {"id": chat.id, "is_bot": False, "first_name": "x"}, "date": 1}
+        status = {"old_chat_member": {"status": "member"}, "new_chat_member": {"status": "kicked"}}
+        self._offer("my_chat_member", member | status)
+        return {}
+
+    def unblock(self, given: Json) -> Json:
+        self._account.chats[given["chat"]].forbidden = ""
+        return {}
+
+    def delete(self, given: Json) -> Json:
+        return self._account.chats[given["chat"]].messages.pop(given["message"])
+
+    def migrate(self, given: Json) -> Json:
+        """A group becomes a supergroup: a new id, new message ids, and a service message on either side."""
+        old = self._account.chats[given["chat"]]
+        new = self._chat({**old.facts, "id": given["to"], "type": "supergroup"})
+        admin = {"id": 1, "is_bot": False, "first_name": "x"}
+        last = old.add({"from": admin, "date": 1, "migrate_to_chat_id": new.id})
+        old.migrated_to = new.id
+        if not given.get("silently"):
+            self._offer("message", last)
+            self._offer("message", new.add({"from": admin, "date": 1, "migrate_from_chat_id": old.id}))
+        return {}
+
+    def raw(self, given: Json) -> Json:
+        """An update as it is, whatever it is; without an id it gets the next one."""
+        update = {"update_id": self._account.next_update, **given["update"]}
+        self._account.next_update = max(self._account.next_update, update["update_id"] + 1)
+        self._account.pending.append(update)
+        return update
+
+    def _chat(self, facts: Json) -> Chat:
+        if facts["id"] not in self._account.chats:
+            self._account.chats[facts["id"]] = Chat(facts=facts)
+        return self._account.chats[facts["id"]]
+
+    def _offer(self, kind: str, content: Json) -> None:
+        update_id = self._account.next_update
+        self._account.next_update += 1
+        if kind in self._account.allowed:
+            self._account.pending.append({"update_id": update_id, kind: content, "_at": self._clock.now()})
+
+
+def _person(given: Json | int) -> Json:
+    facts = {"id": given} if isinstance(given, int) else given
+    return {"is_bot": False, "first_name": "Ann", "language_code": "en", **facts}
