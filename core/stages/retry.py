@@ -10,6 +10,8 @@ from core.pipeline import Handler, Stage
 
 PAUSE = 1.0
 """Seconds in which a dead server is noticed, so that the second try meets its successor."""
+ABSENCES = 2
+"""How often a turn that found no server asks again: a message that kills it does so twice, a pause apart."""
 
 
 def retry(clock: Clock) -> Stage:
@@ -21,12 +23,14 @@ def retry(clock: Clock) -> Stage:
     one_by_one = asyncio.Lock()
 
     async def reach(turn: Turn, call_next: Handler) -> Reply:
-        """Not being there is no death of this turn's: it may be that of another."""
-        try:
-            return await call_next(turn)
-        except EngineUnavailable:
-            await clock.sleep(PAUSE)
-            return await call_next(_again(turn))
+        """Not being there is no death of this turn's: another's may have come before it, and that one's second."""
+        for _ in range(ABSENCES):
+            try:
+                return await call_next(turn)
+            except EngineUnavailable:
+                await clock.sleep(PAUSE)
+                turn = _again(turn)
+        return await call_next(turn)
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         try:

@@ -46,8 +46,9 @@ async def test_message_that_kills_the_model_takes_nobody_with_it(clock: ManualCl
 
 
 async def test_absent_model_is_no_death(clock: ManualClock, write: Write) -> None:
-    """A turn that found nobody, because another had just killed the model, still has both its tries."""
-    fates: Iterator[ParleyError | None] = iter([EngineUnavailable(), EngineLost(), EngineUnavailable(), None])
+    """A turn that found nobody, because another had just killed the model twice, still has both its tries."""
+    absent = EngineUnavailable()
+    fates: Iterator[ParleyError | None] = iter([absent, absent, EngineLost(), absent, absent, None])
 
     async def answer(turn: Turn) -> Reply:
         if fate := next(fates):
@@ -55,7 +56,7 @@ async def test_absent_model_is_no_death(clock: ManualClock, write: Write) -> Non
         return Reply(text=turn.message.text, source=Source.MODEL)
 
     asked = asyncio.create_task(retry(clock)(Turn(id=1, message=write("hello"), sink=unseen), answer))
-    for _ in range(3):
+    for _ in range(5):
         await clock.until_sleeping()
         clock.advance(PAUSE)
         for _ in range(5):
