@@ -162,18 +162,20 @@ async def test_a_long_reply_comes_in_parts_in_a_group(account: Account) -> None:
 
 async def test_a_draft_shows_the_reply_as_it_is_written(account: Account) -> None:
     """In private, "thinking" and typing come first, then what there is so far, again and again, and it ends."""
-    written = asyncio.Event()
+    thought, written = asyncio.Event(), asyncio.Event()
 
     async def script(_prompt: object, _call: int) -> AsyncGenerator[str, None]:
+        await thought.wait()
         yield "Once upon "
         await written.wait()
         yield "a time"
 
     async with open_gateway(account, ScriptedEngine(script)):
         await account.say("tell", person=5)
+        await account.until(lambda journal: any(entry["do"] == "draft" for entry in journal))
+        thought.set()
         await account.until(lambda journal: sum(e["do"] == "draft" and e["text"] == "Once upon" for e in journal) >= 2)
         written.set()
-        await account.until(done)
         journal = await account.until(done)
     drafts = [entry for entry in journal if entry["do"] == "draft"]
     assert drafts[0]["text"] == ""
