@@ -24,12 +24,15 @@
 
 #define PANEL 16 /* rows of a matrix that are stored together */
 #define BLOCK 16 /* tokens of a block of the cache */
+#define ROUNDER 0x1.8p23f /* added and taken off again, it leaves a small number rounded to nearest */
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 32") /* sums are in registers only where no loop is left to index them */
 
 typedef float floats __attribute__((vector_size(64)));
 typedef int32_t ints __attribute__((vector_size(64)));
 typedef uint32_t bits __attribute__((vector_size(64)));
 typedef uint16_t halves __attribute__((vector_size(32)));
+typedef int16_t shorts __attribute__((vector_size(32)));
 
 enum kind { FP32, BF16, INT8 };
 
@@ -256,60 +259,47 @@ INLINE uint16_t to_half(float x) {
 
 /* ---- matrices: a tile is some panels times some tokens ---- */
 
-/* Sixteen rows' sums in two parts each, which the instructions leave side by side: rows 0 to 7, rows 8 to 15. */
-typedef struct {
-    ints low, high;
-} Sums;
-
-/* Adds the products of four columns of a panel with four activations of a token. */
-INLINE void add_quads(Sums *sums, const int8_t *weight, const int16_t *quad) {
-    int64_t four;
-    memcpy(&four, quad, sizeof four);
+/* A register of int32 and how many make sixteen; what the registers hold the sums of: a tile of panels and tokens,
+ * queries.
+ */
 #if defined(__AVX512BW__)
-    __m512i input = _mm512_set1_epi64(four);
-    __m512i low = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)weight));
-    __m512i high = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)(weight + 32)));
-#if defined(__AVX512VNNI__)
-    sums->low = (ints)_mm512_dpwssd_epi32((__m512i)sums->low, low, input);
-    sums->high = (ints)_mm512_dpwssd_epi32((__m512i)sums->high, high, input);
-#else
-    sums->low += (ints)_mm512_madd_epi16(low, input);
-    sums->high += (ints)_mm512_madd_epi16(high, input);
-#endif
+#define QUERIES 8
+#define PARTS 1
+#define PANELS 4
+#define TOKENS 4
 #elif defined(__AVX2__)
-    union {
-        Sums all;
-        __m256i rows[4];
-    } out = {*sums};
-    for (int i = 0; i < 4; i++) {
-        __m256i four_rows = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(weight + 16 * i)));
-        out.rows[i] = _mm256_add_epi32(out.rows[i], _mm256_madd_epi16(four_rows, _mm256_set1_epi64x(four)));
-    }
-    *sums = out.all;
+#define QUERIES 4
+#define PARTS 2
+#define PANELS 1
+#define TOKENS 3
 #else
-    for (int i = 0; i < 16; i++) {
-        sums->low[i] += weight[2 * i] * quad[i % 2 * 2] + weight[2 * i + 1] * quad[i % 2 * 2 + 1];
-        sums->high[i] += weight[32 + 2 * i] * quad[i % 2 * 2] + weight[33 + 2 * i] * quad[i % 2 * 2 + 1];
-    }
+#define QUERIES 4
+#define PARTS 4
+#define PANELS 1
+#define TOKENS 2
+#endif
+typedef int32_t part __attribute__((vector_size(64 / PARTS)));
+typedef int16_t pairs __attribute__((vector_size(64 / PARTS)));
+
+/* Adds the products of two columns of some rows with two activations of a token. */
+INLINE part add_pairs(part sums, pairs weights, const int16_t *activations) {
+    int32_t two;
+    memcpy(&two, activations, sizeof two);
+#if defined(__AVX512VNNI__)
+    return (part)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(two));
+#elif defined(__AVX512BW__)
+    return sums + (part)_mm512_madd_epi16((__m512i)weights, _mm512_set1_epi32(two));
+#elif defined(__AVX2__)
+    return sums + (part)_mm256_madd_epi16((__m256i)weights, _mm256_set1_epi32(two));
+#elif defined(__SSE2__)
+    return sums + (part)_mm_madd_epi16((__m128i)weights, _mm_set1_epi32(two));
+#else
+    return sums + ((part)weights << 16 >> 16) * (int16_t)two + ((part)weights >> 16) * (two >> 16);
 #endif
 }
 
-INLINE floats in_rows(Sums sums) {
-    return __builtin_convertvector(
-        __builtin_shufflevector(sums.low, sums.high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
-            __builtin_shufflevector(sums.low, sums.high, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
-        floats);
-}
-
-/* Shapes of tiles: what the registers hold. */
-#if defined(__AVX512F__)
-#define WIDE_TOKENS 8
-#define NARROW_PANELS 4
-#else
-#define WIDE_TOKENS 2
-#define NARROW_PANELS 2
-#endif
 #define GRAIN 4 /* panels that a thread takes at once */
+#define RUN 8   /* tokens whose attention a thread takes at once */
 
 typedef struct {
     const Linear *linear;
@@ -321,10 +311,13 @@ typedef struct {
     int32_t tokens, kind, adds;
 } Product;
 
-static __attribute__((noinline)) void put(const Product *p, int panel, int token, floats value) {
+/* Puts a panel's sums for a token in their place. */
+INLINE void put(const Product *p, int panel, int token, floats value) {
     const Linear *linear = p->linear;
     int row = panel * PANEL, count = linear->rows - row;
     float *to = p->output + (size_t)token * linear->rows + row, tail[PANEL] = {0};
+    if (p->kind == INT8)
+        value *= load(linear->scale + row) * p->scale[token];
     if (count >= PANEL) {
         value += linear->bias ? load(linear->bias + row) : splat(0);
         store(to, p->adds ? load(to) + value : value);
@@ -335,38 +328,73 @@ static __attribute__((noinline)) void put(const Product *p, int panel, int token
         to[i] = tail[i] + (linear->bias ? linear->bias[row + i] : 0) + (p->adds ? to[i] : 0);
 }
 
+/* The same for a tile, `sums` being [panels][tokens]. Once in the program, since tiles are unrolled. */
+static __attribute__((noinline)) void put_tile(
+    const Product *p, int panel, int panels, int token, int tokens, const floats *sums) {
+    for (int i = 0; i < panels; i++)
+        for (int j = 0; j < tokens; j++)
+            put(p, panel + i, token + j, sums[i * tokens + j]);
+}
+
 INLINE void int8_tile(const Product *p, int panel, int panels, int token, int tokens) {
     const Linear *linear = p->linear;
     size_t columns = (size_t)linear->columns;
     const int8_t *weight = (const int8_t *)linear->weight + (size_t)panel * PANEL * columns;
     const int16_t *input = p->quantised + (size_t)token * columns;
-    Sums sums[NARROW_PANELS * WIDE_TOKENS] = {0};
-    for (size_t column = 0; column < columns; column += 4)
-        for (int i = 0; i < panels; i++)
-            for (int j = 0; j < tokens; j++)
-                add_quads(&sums[i * tokens + j], weight + (i * columns + column) * PANEL, input + j * columns + column);
-    for (int i = 0; i < panels; i++)
-        for (int j = 0; j < tokens; j++) {
-            floats scale = load(linear->scale + (panel + i) * PANEL) * p->scale[token + j];
-            put(p, panel + i, token + j, in_rows(sums[i * tokens + j]) * scale);
+    enum { MOST = PANELS * TOKENS * PARTS };
+    int count = panels * tokens * PARTS, odds = 2 * count <= MOST ? count : 0; /* few sums wait for each other: take two */
+    part sums[MOST];
+    UNROLLED for (int i = 0; i < count + odds; i++)
+        sums[i] = (part){0};
+    for (size_t column = 0; column < columns; column += 4) {
+        pairs even[PANELS * PARTS], odd[PANELS * PARTS];
+        UNROLLED for (int i = 0; i < panels * PARTS; i++) {
+            pairs four;
+            memcpy(&four, weight + (i / PARTS * columns + column) * PANEL + i % PARTS * sizeof four, sizeof four);
+            even[i] = four << 8 >> 8, odd[i] = four >> 8;
         }
+        UNROLLED for (int j = 0; j < tokens; j++) {
+            const int16_t *quad = input + j * columns + column;
+            UNROLLED for (int i = 0; i < panels * PARTS; i++) {
+                int sum = i * tokens + j;
+                sums[sum] = add_pairs(sums[sum], even[i], quad);
+                sums[odds + sum] = add_pairs(sums[odds + sum], odd[i], quad + 2);
+            }
+        }
+    }
+    UNROLLED for (int i = 0; i < odds; i++)
+        sums[i] += sums[odds + i];
+    floats totals[PANELS * TOKENS];
+    UNROLLED for (int i = 0; i < panels * tokens; i++) {
+        union {
+            part parts[PARTS];
+            ints all;
+        } sum;
+        UNROLLED for (int k = 0; k < PARTS; k++)
+            sum.parts[k] = sums[(i / tokens * PARTS + k) * tokens + i % tokens];
+        totals[i] = __builtin_convertvector(sum.all, floats);
+    }
+    put_tile(p, panel, panels, token, tokens, totals);
 }
 
 INLINE void float_tile(const Product *p, int panel, int panels, int token, int tokens, int kind) {
     size_t columns = (size_t)p->linear->columns, size = kind == FP32 ? 4 : 2;
     const char *weight = (const char *)p->linear->weight + (size_t)panel * PANEL * columns * size;
     const float *input = p->input + (size_t)token * columns;
-    floats sums[NARROW_PANELS * WIDE_TOKENS] = {0};
+    floats sums[PANELS * TOKENS];
+    UNROLLED for (int i = 0; i < panels * tokens; i++)
+        sums[i] = splat(0);
     for (size_t column = 0; column < columns; column++)
-        for (int i = 0; i < panels; i++) {
+        UNROLLED for (int i = 0; i < panels; i++) {
             const char *from = weight + (i * columns + column) * PANEL * size;
             floats values = kind == FP32 ? load((const float *)from) : from_bf16(from);
-            for (int j = 0; j < tokens; j++)
+            UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += values * input[j * columns + column];
         }
-    for (int i = 0; i < panels; i++)
-        for (int j = 0; j < tokens; j++)
-            put(p, panel + i, token + j, sums[i * tokens + j]);
+    floats totals[PANELS * TOKENS];
+    UNROLLED for (int i = 0; i < panels * tokens; i++)
+        totals[i] = sums[i];
+    put_tile(p, panel, panels, token, tokens, totals);
 }
 
 INLINE void tile(const Product *p, int panel, int panels, int token, int tokens) {
@@ -392,6 +420,20 @@ INLINE void split(const int16_t *from, int8_t *planes, int token, int columns) {
             to[i] = (int8_t)value;
             to[64 + i] = (int8_t)((value - (int8_t)value) >> 8);
         }
+}
+
+/* Puts a token's activations where the products find them: by fours as 0 2 1 3, since a weight's even and odd columns are
+ * multiplied apart.
+ */
+INLINE void arrange(int16_t *quantised, int8_t *planes, int token, int columns) {
+    if (planes)
+        split(quantised, planes, token, columns);
+    for (int column = 0; column < columns; column += 4) {
+        uint64_t four;
+        memcpy(&four, quantised + column, sizeof four);
+        four = (four & 0xffff00000000ffff) | (four & 0xffff0000) << 16 | (four >> 16 & 0xffff0000);
+        memcpy(quantised + column, &four, sizeof four);
+    }
 }
 
 INLINE int has_planes(int tokens, int columns, int kind) {
@@ -422,13 +464,12 @@ static const TileShapes SHAPES = {.palette = 1,
 INLINE void configure_tiles(void) { __asm__ volatile("ldtilecfg %0" : : "m"(SHAPES)); }
 
 /* Puts what a tile of sums holds: 8 tokens, low and high by turns, times a panel. */
-INLINE void put_tokens(const Product *p, int panel, int token, const int32_t (*sums)[PANEL]) {
-    floats scale = load(p->linear->scale + panel * PANEL);
+static void put_tokens(const Product *p, int panel, int token, const int32_t (*sums)[PANEL]) {
     for (int i = 0; i < 8 && token + i < p->tokens; i++) {
         bits low, high;
         memcpy(&low, sums[2 * i], sizeof low);
         memcpy(&high, sums[2 * i + 1], sizeof high);
-        put(p, panel, token + i, __builtin_convertvector((ints)(low + (high << 8)), floats) * (scale * p->scale[token + i]));
+        put(p, panel, token + i, __builtin_convertvector((ints)(low + (high << 8)), floats));
     }
 }
 
@@ -524,25 +565,23 @@ int prepare_processor(void) { return 0; }
 #endif
 
 /* All panels from `begin` to `end` for one tile of tokens; the shapes are constants for the compiler. */
-INLINE void strip(const Product *p, int begin, int end, int panels, int token, int tokens) {
+INLINE void strip(const Product *p, int begin, int end, int token, int tokens) {
     int panel = begin;
-    for (; panel + panels <= end; panel += panels)
-        tile(p, panel, panels, token, tokens);
-    for (; panels > 1 && panel < end; panel++)
+    for (; panel + PANELS <= end; panel += PANELS)
+        tile(p, panel, PANELS, token, tokens);
+    for (; panel < end; panel++)
         tile(p, panel, 1, token, tokens);
 }
 
 static void multiply_panels(const void *context, int begin, int end) {
     const Product *p = context;
     int token = multiply_tiles(p, begin, end);
-    for (; token + WIDE_TOKENS <= p->tokens; token += WIDE_TOKENS)
-        strip(p, begin, end, 1, token, WIDE_TOKENS);
-    for (; WIDE_TOKENS > 4 && token + 4 <= p->tokens; token += 4)
-        strip(p, begin, end, 2, token, 4);
-    for (; WIDE_TOKENS > 2 && token + 2 <= p->tokens; token += 2)
-        strip(p, begin, end, 2, token, 2);
+    for (; token + TOKENS <= p->tokens; token += TOKENS)
+        strip(p, begin, end, token, TOKENS);
+    for (; TOKENS > 2 && token + 2 <= p->tokens; token += 2)
+        strip(p, begin, end, token, 2);
     for (; token < p->tokens; token++)
-        strip(p, begin, end, NARROW_PANELS, token, 1);
+        strip(p, begin, end, token, 1);
 }
 
 static void multiply(Pool *pool, const Product *p) {
@@ -563,6 +602,8 @@ typedef struct {
     int8_t *planes;
     float *scale;
     float *angles;                /* [tokens][head_dim]: cosines, then sines */
+    int32_t *runs;                /* [run_count + 1]: see `find_runs` */
+    int32_t run_count;
     int32_t tokens;               /* that the next matrix takes */
     int32_t index, limit, chosen; /* of the layer; of the next matrix; whether only wanted tokens are normed */
 } Step;
@@ -578,26 +619,26 @@ INLINE void prepare(const Step *s, int token, int columns) {
         return;
     const float *from = s->input + (size_t)token * columns;
     int16_t *to = s->quantised + (size_t)token * columns;
-    float most = 0;
-    for (int i = 0; i < columns; i++)
-        most = fabsf(from[i]) > most ? fabsf(from[i]) : most;
-    float inverse = most > 0 ? (float)s->limit / most : 0;
-    for (int i = 0; i < columns; i++)
-        to[i] = (int16_t)lrintf(from[i] * inverse);
+    floats peaks = splat(0);
+    for (int i = 0; i < columns; i += 16)
+        peaks = larger(peaks, magnitude(load(from + i)));
+    float most = largest(peaks), inverse = most > 0 ? (float)s->limit / most : 0;
+    for (int i = 0; i < columns; i += 16) {
+        floats rounded = load(from + i) * inverse + ROUNDER - ROUNDER;
+        shorts values = __builtin_convertvector(rounded, shorts);
+        memcpy(to + i, &values, sizeof values);
+    }
     s->scale[token] = most / (float)s->limit;
-    if (has_planes(s->tokens, columns, INT8))
-        split(to, s->planes, token, columns);
+    arrange(to, has_planes(s->tokens, columns, INT8) ? s->planes : NULL, token, columns);
 }
 
 INLINE void rms_norm(const float *from, float *to, const float *weight, int size, float epsilon) {
-    float squares[16] = {0}, sum = 0;
-    for (int i = 0; i < size; i++)
-        squares[i % 16] += from[i] * from[i];
-    for (int i = 0; i < 16; i++)
-        sum += squares[i];
-    float factor = 1 / sqrtf(sum / (float)size + epsilon);
-    for (int i = 0; i < size; i++)
-        to[i] = from[i] * factor * weight[i];
+    floats squares = splat(0);
+    for (int i = 0; i < size; i += 16)
+        squares += load(from + i) * load(from + i);
+    float factor = 1 / sqrtf(total(squares) / (float)size + epsilon);
+    for (int i = 0; i < size; i += 16)
+        store(to + i, load(from + i) * factor * load(weight + i));
 }
 
 static void embed(const void *context, int begin, int end) {
@@ -698,56 +739,102 @@ INLINE floats sixteen(const char *from, size_t index, int exact) {
     return exact ? load((const float *)from + index) : from_half((const uint16_t *)from + index);
 }
 
-/* Attention of a token's query heads that share a key-value head, block after block (online softmax,
- * arXiv:1805.02867). */
-INLINE void attend_one(const Step *s, int token, int head, int exact) {
-    const Model *m = s->model;
-    const Batch *b = s->batch;
-    int size = m->head_dim, group = m->heads / m->kv_heads, last = b->positions[token];
-    const float *queries = s->wide + ((size_t)token * (m->heads + 2 * m->kv_heads) + (size_t)head * group) * size;
-    float *out = s->input + ((size_t)token * m->heads + (size_t)head * group) * size;
-    float most[group], sum[group], factor = 1 / sqrtf((float)size);
-    floats scores[group];
-    memset(out, 0, sizeof(float) * (size_t)(group * size));
-    for (int i = 0; i < group; i++)
-        most[i] = -INFINITY, sum[i] = 0;
-    const ints slots = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    for (int block = 0; block * BLOCK <= last; block++) {
-        const char *keys = cached(s, b->rows[token], block, 0, head), *values = cached(s, b->rows[token], block, 1, head);
-        for (int i = 0; i < group; i++)
-            scores[i] = splat(0);
-        for (int d = 0; d < size; d++) {
-            floats key = sixteen(keys, (size_t)d * BLOCK, exact);
-            for (int i = 0; i < group; i++)
-                scores[i] += key * queries[i * size + d];
-        }
-        for (int i = 0; i < group; i++) {
-            floats score = choose(slots + block * BLOCK <= last, scores[i] * factor, splat(-INFINITY));
-            float highest = largest(score), peak = highest > most[i] ? highest : most[i];
-            float fade = expf(most[i] - peak);
-            scores[i] = choose(slots + block * BLOCK <= last, exponential(score - peak), splat(0));
-            sum[i] = sum[i] * fade + total(scores[i]);
-            most[i] = peak;
-            for (int d = 0; d < size; d += 16) {
-                floats mixed = load(out + i * size + d) * fade;
-                for (int slot = 0; slot < BLOCK && block * BLOCK + slot <= last; slot++)
-                    mixed += sixteen(values, (size_t)(slot * size + d), exact) * scores[i][slot];
-                store(out + i * size + d, mixed);
-            }
-        }
+/* Queries of one key-value head that are attended to together, and what they have gathered so far (online softmax,
+ * arXiv:1805.02867).
+ */
+typedef struct {
+    const float *query[QUERIES];
+    float *out[QUERIES];
+    float most[QUERIES], sum[QUERIES];
+    int last[QUERIES]; /* position up to which each sees, in order */
+} Queries;
+
+INLINE void attend_block(Queries *q, int count, int block, const char *keys, const char *values, int size, int exact) {
+    const ints order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    float factor = 1 / sqrtf((float)size), fades[QUERIES], weights[QUERIES][BLOCK];
+    int slots = q->last[count - 1] - block * BLOCK + 1;
+    floats sums[QUERIES];
+    UNROLLED for (int i = 0; i < count; i++)
+        sums[i] = splat(0);
+    for (int d = 0; d < size; d++) {
+        floats key = sixteen(keys, (size_t)d * BLOCK, exact);
+        UNROLLED for (int i = 0; i < count; i++)
+            sums[i] += key * q->query[i][d];
     }
-    for (int i = 0; i < group; i++)
+    UNROLLED for (int i = 0; i < count; i++) {
+        ints seen = order + block * BLOCK <= q->last[i];
+        floats score = choose(seen, sums[i] * factor, splat(-INFINITY));
+        float highest = largest(score), peak = highest > q->most[i] ? highest : q->most[i];
+        floats weight = choose(seen, exponential(score - peak), splat(0));
+        fades[i] = expf(q->most[i] - peak);
+        q->sum[i] = q->sum[i] * fades[i] + total(weight);
+        q->most[i] = peak;
+        store(weights[i], weight);
+    }
+    for (int d = 0; d < size; d += 16) {
+        UNROLLED for (int i = 0; i < count; i++)
+            sums[i] = load(q->out[i] + d) * fades[i];
+        for (int slot = 0; slot < BLOCK && slot < slots; slot++) {
+            floats value = sixteen(values, (size_t)(slot * size + d), exact);
+            UNROLLED for (int i = 0; i < count; i++)
+                sums[i] += value * weights[i][slot];
+        }
+        UNROLLED for (int i = 0; i < count; i++)
+            store(q->out[i] + d, sums[i]);
+    }
+}
+
+/* Attention of `count` neighbours, a constant: of the heads that share a key-value head, token after token, from the
+ * `first` on. They belong to one row.
+ */
+INLINE void attend_some(const Step *s, int token, int head, int first, int count, int exact) {
+    const Model *m = s->model;
+    int size = m->head_dim, group = m->heads / m->kv_heads, row = s->batch->rows[token];
+    Queries q;
+    for (int i = 0; i < count; i++) {
+        size_t own = (size_t)(token + (first + i) / group), of = (size_t)(head * group + (first + i) % group);
+        q.query[i] = s->wide + (own * (size_t)(m->heads + 2 * m->kv_heads) + of) * (size_t)size;
+        q.out[i] = s->input + (own * (size_t)m->heads + of) * (size_t)size;
+        q.last[i] = s->batch->positions[own], q.most[i] = -INFINITY, q.sum[i] = 0;
+        memset(q.out[i], 0, sizeof(float) * (size_t)size);
+    }
+    for (int block = 0; block * BLOCK <= q.last[count - 1]; block++)
+        attend_block(&q, count, block, cached(s, row, block, 0, head), cached(s, row, block, 1, head), size, exact);
+    for (int i = 0; i < count; i++)
         for (int d = 0; d < size; d++)
-            out[i * size + d] /= sum[i];
+            q.out[i][d] /= q.sum[i];
+}
+
+INLINE void attend_run(const Step *s, int token, int end, int head, int exact) {
+    int i = 0, count = (end - token) * (s->model->heads / s->model->kv_heads);
+    for (; i + QUERIES <= count; i += QUERIES)
+        attend_some(s, token, head, i, QUERIES, exact);
+    for (; QUERIES > 4 && i + 4 <= count; i += 4)
+        attend_some(s, token, head, i, 4, exact);
+    for (; i + 2 <= count; i += 2)
+        attend_some(s, token, head, i, 2, exact);
+    for (; i < count; i++)
+        attend_some(s, token, head, i, 1, exact);
 }
 
 static void attend(const void *context, int begin, int end) {
     const Step *s = context;
+    int heads = s->model->kv_heads;
     for (int i = begin; i < end; i++)
         if (s->model->kind == FP32)
-            attend_one(s, i / s->model->kv_heads, i % s->model->kv_heads, 1);
+            attend_run(s, s->runs[i / heads], s->runs[i / heads + 1], i % heads, 1);
         else
-            attend_one(s, i / s->model->kv_heads, i % s->model->kv_heads, 0);
+            attend_run(s, s->runs[i / heads], s->runs[i / heads + 1], i % heads, 0);
+}
+
+/* Where each run of at most `RUN` tokens of one row begins, and where the last ends; how many there are. */
+static int find_runs(const Batch *b, int32_t *runs) {
+    int count = 0;
+    for (int token = 0; token < b->tokens; token++)
+        if (!token || b->rows[token] != b->rows[token - 1] || token - runs[count - 1] == RUN)
+            runs[count++] = token;
+    runs[count] = b->tokens;
+    return count;
 }
 
 static void quantise(const void *context, int begin, int end) {
@@ -787,7 +874,7 @@ static void run_layer(Step *s) {
     parallel(pool, norm, s, tokens, 1);
     linear(s, &layer->qkv, s->wide, 0);
     parallel(pool, remember, s, tokens, 1);
-    parallel(pool, attend, s, tokens * s->model->kv_heads, 1);
+    parallel(pool, attend, s, s->run_count * s->model->kv_heads, 1);
     s->limit = layer->out.limit;
     parallel(pool, quantise, s, tokens, 1);
     linear(s, &layer->out, s->hidden, 1);
@@ -816,6 +903,7 @@ static char *lay_out(Step *s, const Model *m, size_t n, char *scratch) {
     s->planes = carve(&scratch, 2 * (n + SLACK) * most);
     s->scale = carve(&scratch, 4 * n);
     s->angles = carve(&scratch, 4 * n * m->head_dim);
+    s->runs = carve(&scratch, 4 * (n + 1));
     return scratch;
 }
 
@@ -829,6 +917,7 @@ size_t scratch_bytes(const Model *m, int tokens) {
 void forward(const Model *m, const Batch *b) {
     Step s = {.model = m, .batch = b, .tokens = b->tokens};
     lay_out(&s, m, (size_t)b->tokens, b->scratch);
+    s.run_count = find_runs(b, s.runs);
     set_awake(m->pool, 1);
     parallel(m->pool, embed, &s, b->tokens, 8);
     parallel(m->pool, measure_angles, &s, b->tokens, 8);
@@ -844,13 +933,15 @@ void forward(const Model *m, const Batch *b) {
 
 /* One int8 matrix alone, for tests and measurements: output[tokens][rows] = input[tokens][columns] x weight. */
 void multiply_once(Pool *pool, const Linear *matrix, const int16_t *input, const float *scale, float *output, int tokens) {
-    size_t columns = (size_t)matrix->columns;
+    size_t columns = (size_t)matrix->columns, size = (size_t)tokens * columns;
     int8_t *planes = has_planes(tokens, matrix->columns, INT8) ? calloc((size_t)(tokens + SLACK), 2 * columns) : NULL;
-    for (int token = 0; planes && token < tokens; token++)
-        split(input + token * columns, planes, token, matrix->columns);
-    Product product = {matrix, NULL, input, planes, scale, output, tokens, INT8, 0};
+    int16_t *quantised = memcpy(malloc(size * sizeof *input + 1), input, size * sizeof *input);
+    for (int token = 0; token < tokens; token++)
+        arrange(quantised + token * columns, planes, token, matrix->columns);
+    Product product = {matrix, NULL, quantised, planes, scale, output, tokens, INT8, 0};
     set_awake(pool, 1);
     multiply(pool, &product);
     set_awake(pool, 0);
     free(planes);
+    free(quantised);
 }
