@@ -1,8 +1,8 @@
 /* The forward pass of a Qwen2-like decoder on the CPU: token ids in, logits out, keys and values kept in blocks.
  *
- * C11 with GCC's vector extensions and POSIX threads. Everything is sixteen lanes wide: the compiler cuts that to what
- * the processor has. A matrix is stored in panels of sixteen rows, so that a lane is an output row and nothing is ever
- * summed across lanes; that also makes a token's result independent of its neighbours in the batch, to the last bit.
+ * C11 with GCC's vector extensions and POSIX threads. A register has `LANES` numbers, and sixteen fill `PARTS` of them. A
+ * matrix is stored in panels of sixteen rows, so that a lane is an output row and nothing is ever summed across lanes;
+ * that also makes a token's result independent of its neighbours in the batch, to the last bit.
  *
  * int8 weights have one scale a row, activations are int16 with one scale a token. Python picks `limit` such that no
  * sum can leave int32: products are exact, and the same on every processor.
@@ -28,11 +28,31 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 32") /* sums are in registers only where no loop is left to index them */
 
-typedef float floats __attribute__((vector_size(64)));
-typedef int32_t ints __attribute__((vector_size(64)));
-typedef uint32_t bits __attribute__((vector_size(64)));
-typedef uint16_t halves __attribute__((vector_size(32)));
-typedef int16_t shorts __attribute__((vector_size(32)));
+/* What the registers hold: sixteen numbers in so many of them; the sums of a tile of panels times tokens; of queries. */
+#if defined(__AVX512BW__)
+#define PARTS 1
+#define PANELS 4
+#define TOKENS 4
+#define QUERIES 8
+#elif defined(__AVX2__)
+#define PARTS 2
+#define PANELS 1
+#define TOKENS 3
+#define QUERIES 4
+#else
+#define PARTS 4
+#define PANELS 1
+#define TOKENS 2
+#define QUERIES 2
+#endif
+#define LANES (16 / PARTS)
+
+typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t ints __attribute__((vector_size(4 * LANES)));
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
+typedef int16_t pairs __attribute__((vector_size(4 * LANES)));
+typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
+typedef int16_t shorts __attribute__((vector_size(2 * LANES)));
 
 enum kind { FP32, BF16, INT8 };
 
@@ -41,7 +61,7 @@ enum kind { FP32, BF16, INT8 };
 typedef struct {
     const void *weight; /* panels: [rows / 16][columns][16], int8: [rows / 16][columns / 4][16][4] */
     const float *scale; /* int8: [rows], in whole panels */
-    const float *bias;  /* [rows] or NULL */
+    const float *bias;  /* [rows], in whole panels, or NULL */
     int32_t rows, columns;
     int32_t limit; /* int8: the largest activation */
 } Linear;
@@ -185,7 +205,7 @@ Pool *open_pool(int threads) {
     return pool;
 }
 
-/* ---- sixteen lanes ---- */
+/* ---- a register of numbers ---- */
 
 INLINE floats splat(float x) { return x - (floats){0}; }
 
@@ -205,14 +225,14 @@ INLINE floats magnitude(floats x) { return (floats)((ints)x & 0x7fffffff); }
 
 INLINE float largest(floats x) {
     float most = x[0];
-    for (int i = 1; i < 16; i++)
+    for (int i = 1; i < LANES; i++)
         most = x[i] > most ? x[i] : most;
     return most;
 }
 
 INLINE float total(floats x) {
     float sum = 0;
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < LANES; i++)
         sum += x[i];
     return sum;
 }
@@ -240,6 +260,8 @@ INLINE floats from_bf16(const void *from) {
 INLINE floats from_half(const void *from) {
 #if defined(__AVX512F__)
     return (floats)_mm512_cvtph_ps(_mm256_loadu_si256(from));
+#elif defined(__F16C__)
+    return (floats)_mm256_cvtph_ps(_mm_loadu_si128(from));
 #else
     halves x;
     memcpy(&x, from, sizeof x);
@@ -259,42 +281,20 @@ INLINE uint16_t to_half(float x) {
 
 /* ---- matrices: a tile is some panels times some tokens ---- */
 
-/* A register of int32 and how many make sixteen; what the registers hold the sums of: a tile of panels and tokens,
- * queries.
- */
-#if defined(__AVX512BW__)
-#define QUERIES 8
-#define PARTS 1
-#define PANELS 4
-#define TOKENS 4
-#elif defined(__AVX2__)
-#define QUERIES 4
-#define PARTS 2
-#define PANELS 1
-#define TOKENS 3
-#else
-#define QUERIES 4
-#define PARTS 4
-#define PANELS 1
-#define TOKENS 2
-#endif
-typedef int32_t part __attribute__((vector_size(64 / PARTS)));
-typedef int16_t pairs __attribute__((vector_size(64 / PARTS)));
-
 /* Adds the products of two columns of some rows with two activations of a token. */
-INLINE part add_pairs(part sums, pairs weights, const int16_t *activations) {
+INLINE ints add_pairs(ints sums, pairs weights, const int16_t *activations) {
     int32_t two;
     memcpy(&two, activations, sizeof two);
 #if defined(__AVX512VNNI__)
-    return (part)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(two));
+    return (ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(two));
 #elif defined(__AVX512BW__)
-    return sums + (part)_mm512_madd_epi16((__m512i)weights, _mm512_set1_epi32(two));
+    return sums + (ints)_mm512_madd_epi16((__m512i)weights, _mm512_set1_epi32(two));
 #elif defined(__AVX2__)
-    return sums + (part)_mm256_madd_epi16((__m256i)weights, _mm256_set1_epi32(two));
+    return sums + (ints)_mm256_madd_epi16((__m256i)weights, _mm256_set1_epi32(two));
 #elif defined(__SSE2__)
-    return sums + (part)_mm_madd_epi16((__m128i)weights, _mm_set1_epi32(two));
+    return sums + (ints)_mm_madd_epi16((__m128i)weights, _mm_set1_epi32(two));
 #else
-    return sums + ((part)weights << 16 >> 16) * (int16_t)two + ((part)weights >> 16) * (two >> 16);
+    return sums + ((ints)weights << 16 >> 16) * (int16_t)two + ((ints)weights >> 16) * (two >> 16);
 #endif
 }
 
@@ -312,25 +312,27 @@ typedef struct {
 } Product;
 
 /* Puts a panel's sums for a token in their place. */
-INLINE void put(const Product *p, int panel, int token, floats value) {
+INLINE void put(const Product *p, int panel, int token, const float *sums) {
     const Linear *linear = p->linear;
     int row = panel * PANEL, count = linear->rows - row;
-    float *to = p->output + (size_t)token * linear->rows + row, tail[PANEL] = {0};
-    if (p->kind == INT8)
-        value *= load(linear->scale + row) * p->scale[token];
-    if (count >= PANEL) {
-        value += linear->bias ? load(linear->bias + row) : splat(0);
-        store(to, p->adds ? load(to) + value : value);
-        return;
+    float *to = p->output + (size_t)token * linear->rows + row, values[PANEL];
+    for (int i = 0; i < PANEL; i += LANES) {
+        floats value = load(sums + i);
+        if (p->kind == INT8)
+            value *= load(linear->scale + row + i) * p->scale[token];
+        if (linear->bias)
+            value += load(linear->bias + row + i);
+        store(values + i, value);
     }
-    store(tail, value);
-    for (int i = 0; i < count; i++)
-        to[i] = tail[i] + (linear->bias ? linear->bias[row + i] : 0) + (p->adds ? to[i] : 0);
+    for (int i = 0; count >= PANEL && i < PANEL; i += LANES)
+        store(to + i, p->adds ? load(to + i) + load(values + i) : load(values + i));
+    for (int i = 0; count < PANEL && i < count; i++)
+        to[i] = p->adds ? to[i] + values[i] : values[i];
 }
 
-/* The same for a tile, `sums` being [panels][tokens]. Once in the program, since tiles are unrolled. */
+/* The same for a tile. Once in the program, since tiles are unrolled. */
 static __attribute__((noinline)) void put_tile(
-    const Product *p, int panel, int panels, int token, int tokens, const floats *sums) {
+    const Product *p, int panel, int panels, int token, int tokens, const float (*sums)[PANEL]) {
     for (int i = 0; i < panels; i++)
         for (int j = 0; j < tokens; j++)
             put(p, panel + i, token + j, sums[i * tokens + j]);
@@ -343,9 +345,9 @@ INLINE void int8_tile(const Product *p, int panel, int panels, int token, int to
     const int16_t *input = p->quantised + (size_t)token * columns;
     enum { MOST = PANELS * TOKENS * PARTS };
     int count = panels * tokens * PARTS, odds = 2 * count <= MOST ? count : 0; /* few sums wait for each other: take two */
-    part sums[MOST];
+    ints sums[MOST];
     UNROLLED for (int i = 0; i < count + odds; i++)
-        sums[i] = (part){0};
+        sums[i] = (ints){0};
     for (size_t column = 0; column < columns; column += 4) {
         pairs even[PANELS * PARTS], odd[PANELS * PARTS];
         UNROLLED for (int i = 0; i < panels * PARTS; i++) {
@@ -364,16 +366,10 @@ INLINE void int8_tile(const Product *p, int panel, int panels, int token, int to
     }
     UNROLLED for (int i = 0; i < odds; i++)
         sums[i] += sums[odds + i];
-    floats totals[PANELS * TOKENS];
-    UNROLLED for (int i = 0; i < panels * tokens; i++) {
-        union {
-            part parts[PARTS];
-            ints all;
-        } sum;
-        UNROLLED for (int k = 0; k < PARTS; k++)
-            sum.parts[k] = sums[(i / tokens * PARTS + k) * tokens + i % tokens];
-        totals[i] = __builtin_convertvector(sum.all, floats);
-    }
+    float totals[PANELS * TOKENS][PANEL];
+    UNROLLED for (int i = 0; i < panels * PARTS; i++)
+        UNROLLED for (int j = 0; j < tokens; j++)
+            store(totals[i / PARTS * tokens + j] + i % PARTS * LANES, __builtin_convertvector(sums[i * tokens + j], floats));
     put_tile(p, panel, panels, token, tokens, totals);
 }
 
@@ -381,19 +377,20 @@ INLINE void float_tile(const Product *p, int panel, int panels, int token, int t
     size_t columns = (size_t)p->linear->columns, size = kind == FP32 ? 4 : 2;
     const char *weight = (const char *)p->linear->weight + (size_t)panel * PANEL * columns * size;
     const float *input = p->input + (size_t)token * columns;
-    floats sums[PANELS * TOKENS];
-    UNROLLED for (int i = 0; i < panels * tokens; i++)
+    floats sums[PANELS * TOKENS * PARTS];
+    UNROLLED for (int i = 0; i < panels * tokens * PARTS; i++)
         sums[i] = splat(0);
     for (size_t column = 0; column < columns; column++)
-        UNROLLED for (int i = 0; i < panels; i++) {
-            const char *from = weight + (i * columns + column) * PANEL * size;
+        UNROLLED for (int i = 0; i < panels * PARTS; i++) {
+            const char *from = weight + ((i / PARTS * columns + column) * PANEL + i % PARTS * LANES) * size;
             floats values = kind == FP32 ? load((const float *)from) : from_bf16(from);
             UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += values * input[j * columns + column];
         }
-    floats totals[PANELS * TOKENS];
-    UNROLLED for (int i = 0; i < panels * tokens; i++)
-        totals[i] = sums[i];
+    float totals[PANELS * TOKENS][PANEL];
+    UNROLLED for (int i = 0; i < panels * PARTS; i++)
+        UNROLLED for (int j = 0; j < tokens; j++)
+            store(totals[i / PARTS * tokens + j] + i % PARTS * LANES, sums[i * tokens + j]);
     put_tile(p, panel, panels, token, tokens, totals);
 }
 
@@ -466,10 +463,10 @@ INLINE void configure_tiles(void) { __asm__ volatile("ldtilecfg %0" : : "m"(SHAP
 /* Puts what a tile of sums holds: 8 tokens, low and high by turns, times a panel. */
 static void put_tokens(const Product *p, int panel, int token, const int32_t (*sums)[PANEL]) {
     for (int i = 0; i < 8 && token + i < p->tokens; i++) {
-        bits low, high;
-        memcpy(&low, sums[2 * i], sizeof low);
-        memcpy(&high, sums[2 * i + 1], sizeof high);
-        put(p, panel, token + i, __builtin_convertvector((ints)(low + (high << 8)), floats));
+        float whole[PANEL];
+        for (int lane = 0; lane < PANEL; lane++)
+            whole[lane] = (float)(int32_t)((uint32_t)sums[2 * i][lane] + ((uint32_t)sums[2 * i + 1][lane] << 8));
+        put(p, panel, token + i, whole);
     }
 }
 
@@ -620,10 +617,10 @@ INLINE void prepare(const Step *s, int token, int columns) {
     const float *from = s->input + (size_t)token * columns;
     int16_t *to = s->quantised + (size_t)token * columns;
     floats peaks = splat(0);
-    for (int i = 0; i < columns; i += 16)
+    for (int i = 0; i < columns; i += LANES)
         peaks = larger(peaks, magnitude(load(from + i)));
     float most = largest(peaks), inverse = most > 0 ? (float)s->limit / most : 0;
-    for (int i = 0; i < columns; i += 16) {
+    for (int i = 0; i < columns; i += LANES) {
         floats rounded = load(from + i) * inverse + ROUNDER - ROUNDER;
         shorts values = __builtin_convertvector(rounded, shorts);
         memcpy(to + i, &values, sizeof values);
@@ -634,10 +631,10 @@ INLINE void prepare(const Step *s, int token, int columns) {
 
 INLINE void rms_norm(const float *from, float *to, const float *weight, int size, float epsilon) {
     floats squares = splat(0);
-    for (int i = 0; i < size; i += 16)
+    for (int i = 0; i < size; i += LANES)
         squares += load(from + i) * load(from + i);
     float factor = 1 / sqrtf(total(squares) / (float)size + epsilon);
-    for (int i = 0; i < size; i += 16)
+    for (int i = 0; i < size; i += LANES)
         store(to + i, load(from + i) * factor * load(weight + i));
 }
 
@@ -735,7 +732,7 @@ static void remember(const void *context, int begin, int end) {
     }
 }
 
-INLINE floats sixteen(const char *from, size_t index, int exact) {
+INLINE floats kept(const char *from, size_t index, int exact) {
     return exact ? load((const float *)from + index) : from_half((const uint16_t *)from + index);
 }
 
@@ -749,35 +746,51 @@ typedef struct {
     int last[QUERIES]; /* position up to which each sees, in order */
 } Queries;
 
+/* Turns a block's scores for a query, of which it sees so many, into weights; what all weights before have shrunk to. */
+INLINE float weigh(Queries *q, int query, float *scores, int slots, float factor) {
+    static const int32_t ORDER[BLOCK] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    float before = q->most[query];
+    floats highest = splat(before), sums = splat(0);
+    ints seen[PARTS];
+    for (int i = 0; i < PARTS; i++) {
+        memcpy(&seen[i], ORDER + i * LANES, sizeof seen[i]);
+        seen[i] = seen[i] < slots;
+        highest = larger(highest, choose(seen[i], load(scores + i * LANES) * factor, splat(-INFINITY)));
+    }
+    float peak = largest(highest), fade = expf(before - peak);
+    for (int i = 0; i < PARTS; i++) {
+        floats weight = choose(seen[i], exponential(load(scores + i * LANES) * factor - peak), splat(0));
+        store(scores + i * LANES, weight);
+        sums += weight;
+    }
+    q->sum[query] = q->sum[query] * fade + total(sums);
+    q->most[query] = peak;
+    return fade;
+}
+
 INLINE void attend_block(Queries *q, int count, int block, const char *keys, const char *values, int size, int exact) {
-    const ints order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    float factor = 1 / sqrtf((float)size), fades[QUERIES], weights[QUERIES][BLOCK];
-    int slots = q->last[count - 1] - block * BLOCK + 1;
-    floats sums[QUERIES];
-    UNROLLED for (int i = 0; i < count; i++)
+    float scores[QUERIES][BLOCK], fades[QUERIES];
+    floats sums[QUERIES * PARTS];
+    UNROLLED for (int i = 0; i < count * PARTS; i++)
         sums[i] = splat(0);
-    for (int d = 0; d < size; d++) {
-        floats key = sixteen(keys, (size_t)d * BLOCK, exact);
-        UNROLLED for (int i = 0; i < count; i++)
-            sums[i] += key * q->query[i][d];
-    }
-    UNROLLED for (int i = 0; i < count; i++) {
-        ints seen = order + block * BLOCK <= q->last[i];
-        floats score = choose(seen, sums[i] * factor, splat(-INFINITY));
-        float highest = largest(score), peak = highest > q->most[i] ? highest : q->most[i];
-        floats weight = choose(seen, exponential(score - peak), splat(0));
-        fades[i] = expf(q->most[i] - peak);
-        q->sum[i] = q->sum[i] * fades[i] + total(weight);
-        q->most[i] = peak;
-        store(weights[i], weight);
-    }
-    for (int d = 0; d < size; d += 16) {
+    for (int d = 0; d < size; d++)
+        UNROLLED for (int part = 0; part < PARTS; part++) {
+            floats key = kept(keys, (size_t)(d * BLOCK + part * LANES), exact);
+            UNROLLED for (int i = 0; i < count; i++)
+                sums[i * PARTS + part] += key * q->query[i][d];
+        }
+    UNROLLED for (int i = 0; i < count * PARTS; i++)
+        store(scores[i / PARTS] + i % PARTS * LANES, sums[i]);
+    for (int i = 0; i < count; i++)
+        fades[i] = weigh(q, i, scores[i], q->last[i] - block * BLOCK + 1, 1 / sqrtf((float)size));
+    int slots = q->last[count - 1] - block * BLOCK + 1;
+    for (int d = 0; d < size; d += LANES) {
         UNROLLED for (int i = 0; i < count; i++)
             sums[i] = load(q->out[i] + d) * fades[i];
         for (int slot = 0; slot < BLOCK && slot < slots; slot++) {
-            floats value = sixteen(values, (size_t)(slot * size + d), exact);
+            floats value = kept(values, (size_t)(slot * size + d), exact);
             UNROLLED for (int i = 0; i < count; i++)
-                sums[i] += value * weights[i][slot];
+                sums[i] += value * scores[i][slot];
         }
         UNROLLED for (int i = 0; i < count; i++)
             store(q->out[i] + d, sums[i]);
@@ -811,7 +824,7 @@ INLINE void attend_run(const Step *s, int token, int end, int head, int exact) {
         attend_some(s, token, head, i, QUERIES, exact);
     for (; QUERIES > 4 && i + 4 <= count; i += 4)
         attend_some(s, token, head, i, 4, exact);
-    for (; i + 2 <= count; i += 2)
+    for (; QUERIES > 2 && i + 2 <= count; i += 2)
         attend_some(s, token, head, i, 2, exact);
     for (; i < count; i++)
         attend_some(s, token, head, i, 1, exact);
@@ -850,7 +863,7 @@ static void activate(const void *context, int begin, int end) {
     for (int token = begin; token < end; token++) {
         const float *gate = s->wide + (size_t)token * 2 * size, *up = gate + size;
         float *to = s->input + (size_t)token * size;
-        for (int i = 0; i < size; i += 16) {
+        for (int i = 0; i < size; i += LANES) {
             floats x = load(gate + i), e = exponential(-magnitude(x));
             store(to + i, x * choose(x < 0, e, splat(1)) / (1 + e) * load(up + i));
         }
