@@ -1,5 +1,6 @@
 """`python -m core.inference`: serves one model over OpenAI's chat completions protocol."""
 
+import gc
 import logging
 import os
 import secrets
@@ -63,6 +64,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
             limits = Limits(max_batch=max_batch, max_queue=max_queue, guess_within=guess_within)
             with _application(loaded, limits, key) as app:
                 bound.listen()
+                gc.freeze()  # what is there now stays: looking through it again costs as much as a token
                 log.info("listening", at=bound.getsockname(), **loaded.facts)
                 _server(app).run(sockets=[bound])
     except (ModelError, ConfigError) as error:

@@ -1,7 +1,8 @@
 """Blocks of the key-value cache and who may share them: a trie of token blocks. Never imports torch.
 
 A sequence holds whole blocks of `BLOCK` tokens. A block that is full is put under the block before it, and the next
-sequence that begins with the same tokens takes it instead of computing it. What follows a prompt's `shared` tokens,
+sequence that begins with the same tokens takes it instead of computing it; the block that a sequence ends in is put there
+as well, to be copied. What follows a prompt's `shared` tokens,
 that is to say everything a person wrote, is only found by the same owner.
 """
 
@@ -98,18 +99,28 @@ class PrefixCache:
 
     def publish(self, lease: Lease, ids: Sequence[int], computed: int) -> None:
         """Puts the blocks that the first `computed` of `ids` fill into the trie, as far as nobody was there before."""
-        while self._reuse and (lease.published + 1) * BLOCK <= min(computed, len(ids)):
-            block, parent = lease.blocks[lease.published], self._parent(lease)
-            key = _key(ids, lease.published, lease.owner, lease.shared)
-            if key in parent.children:
+        while (lease.published + 1) * BLOCK <= min(computed, len(ids)):
+            if not self._put(lease, _key(ids, lease.published, lease.owner, lease.shared)):
                 return
-            block.key, block.parent = key, parent
-            parent.children[key] = block
             lease.published += 1
 
-    def close(self, lease: Lease) -> None:
-        """Gives all blocks back; those in the trie stay as long as there is room."""
+    def close(self, lease: Lease, ids: Sequence[int] = (), computed: int = 0) -> None:
+        """Gives all blocks back; those in the trie stay as long as there is room. With them the one that the first
+        `computed` of `ids` end in.
+        """
+        self.publish(lease, ids, computed)
+        if lease.published * BLOCK < computed < (lease.published + 1) * BLOCK:
+            self._put(lease, _key(ids[:computed], lease.published, lease.owner, lease.shared))
         self._release(lease.blocks)
+
+    def _put(self, lease: Lease, key: Key) -> bool:
+        """Puts the first block that is not in the trie there, unless there is such a one."""
+        block, parent = lease.blocks[lease.published], self._parent(lease)
+        if not self._reuse or key in parent.children:
+            return False
+        block.key, block.parent = key, parent
+        parent.children[key] = block
+        return True
 
     def _parent(self, lease: Lease) -> Block:
         return lease.blocks[lease.published - 1] if lease.published else self._root
@@ -168,4 +179,4 @@ class PrefixCache:
 
 def _key(ids: Sequence[int], number: int, owner: str, shared: int) -> Key:
     tokens = tuple(ids[number * BLOCK : (number + 1) * BLOCK])
-    return ("" if (number + 1) * BLOCK <= shared else owner), tokens
+    return ("" if number * BLOCK + len(tokens) <= shared else owner), tokens

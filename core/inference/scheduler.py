@@ -162,5 +162,5 @@ class Scheduler:
 
     def _close(self, sequence: Sequence) -> None:
         if sequence.lease:
-            self.cache.close(sequence.lease)
+            self.cache.close(sequence.lease, sequence.ids, sequence.computed)
             sequence.lease = None

@@ -746,8 +746,10 @@ typedef struct {
     int last[QUERIES]; /* position up to which each sees, in order */
 } Queries;
 
-/* Turns a block's scores for a query, of which it sees so many, into weights; what all weights before have shrunk to. */
-INLINE float weigh(Queries *q, int query, float *scores, int slots, float factor) {
+/* Turns a block's scores for a query, of which it sees so many, into weights; what all weights before have shrunk to.
+ * Once in the program: compiled twice, it might round in two ways, and a token's company would tell.
+ */
+static __attribute__((noinline)) float weigh(Queries *q, int query, float *scores, int slots, float factor) {
     static const int32_t ORDER[BLOCK] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     float before = q->most[query];
     floats highest = splat(before), sums = splat(0);

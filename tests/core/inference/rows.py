@@ -58,12 +58,17 @@ class Rig:
         assert self.loop.submit(each, emit)
 
 
-def logits(model: LoadedModel, ids: Rows[int]) -> Tensor:
-    """What a model says comes after some tokens, [vocabulary]."""
-    scheduler = Scheduler(Limits(prefill_tokens=len(ids)), PrefixCache(len(ids), reuse=False))
+def logits(model: LoadedModel, ids: Rows[int], at_once: int = 0) -> Tensor:
+    """What a model says comes after some tokens, [vocabulary]. They are read `at_once`, all unless it is given."""
+    scheduler = Scheduler(Limits(prefill_tokens=at_once or len(ids)), PrefixCache(len(ids), reuse=False))
     alone = sequence(ids, max_tokens=1)
     scheduler.add(alone)
-    [row] = model.network.run(scheduler.schedule())
+    rows: list[Tensor] = []
+    while not rows:
+        step = scheduler.schedule()
+        rows = [*model.network.run(step)]
+        scheduler.computed(step.chunks[0])
+    [row] = rows
     scheduler.remove(alone)
     model.network.run(scheduler.schedule())
     return row

@@ -106,11 +106,22 @@ def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: P
     assert len(leaves.ids) < len(alone[0].ids)
 
 
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
+    """However many tokens a prompt is read by: tiles and groups of queries of every size compute the same."""
+    model = load_model(str(write_tiny_model(tmp_path)), tmp_path, LoadOptions(precision=precision))
+    ids = list(range(75))
+    at_once = logits(model, ids)
+    for size in (1, 2, 3, 5, 8, 13):
+        assert torch.equal(logits(model, ids, size), at_once)
+
+
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
 def test_a_prefix_that_is_reused_changes_no_answer(tmp_path: Path, precision: Precision) -> None:
     """A conversation of six turns, each reusing the turns before, writes what it writes when all is computed anew."""
-    model = load_model(str(write_tiny_model(tmp_path, max_length=512)), tmp_path, LoadOptions(precision=precision))
-    reusing, anew = Rig(model), Rig(model, reuse=False)
+    folder = str(write_tiny_model(tmp_path, max_length=512))
+    model, other = (load_model(folder, tmp_path, LoadOptions(precision=precision)) for _ in range(2))
+    reusing, anew = Rig(model), Rig(other, reuse=False)
     said = model.vocabulary.encode(TEXT)
     for turn in range(6):
         said += model.vocabulary.encode(f"turn {turn} of six")

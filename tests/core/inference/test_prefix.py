@@ -24,9 +24,7 @@ def opened(cache: PrefixCache, ids: list[int], owner: str = "ann", shared: int =
 
 def finished(cache: PrefixCache, ids: list[int], owner: str = "ann", shared: int = 0) -> None:
     """A sequence that has come and gone."""
-    lease = opened(cache, ids, owner, shared)
-    cache.publish(lease, ids, len(ids))
-    cache.close(lease)
+    cache.close(opened(cache, ids, owner, shared), ids, len(ids))
 
 
 def test_a_conversation_finds_what_it_said_before() -> None:
@@ -37,6 +35,15 @@ def test_a_conversation_finds_what_it_said_before() -> None:
     assert lease.computed == 40
     assert lease.copied
     assert lease.copied.index not in lease.indexes
+
+
+def test_a_conversation_goes_on_where_it_ended() -> None:
+    """The block that a turn ended in is copied too, as far as it was computed: the last token of a reply never is."""
+    cache, said = PrefixCache(100), words(40)
+    cache.close(opened(cache, said), said, 39)
+    lease = opened(cache, said + words(30))
+    assert lease.computed == 39
+    assert opened(cache, said + words(30), "bob").computed == 0
 
 
 def test_nobody_finds_anothers_words() -> None:
@@ -108,7 +115,8 @@ def test_no_block_is_ever_lost_or_held_twice(steps: list[tuple[int, list[int], b
         assert len(set(own)) == len(own)
         assert all(other.indexes.count(index) <= 1 for other, _ in running for index in own)
         if ends and running:
-            cache.close(running.pop(0)[0])
-    for lease, _ in running:
-        cache.close(lease)
+            lease, ids = running.pop(0)
+            cache.close(lease, ids, len(ids))
+    for lease, ids in running:
+        cache.close(lease, ids, len(ids))
     assert cache.available == 12
