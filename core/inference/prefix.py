@@ -1,9 +1,9 @@
 """Blocks of the key-value cache and who may share them: a trie of token blocks. Never imports torch.
 
 A sequence holds whole blocks of `BLOCK` tokens. A block that is full is put under the block before it, and the next
-sequence that begins with the same tokens takes it instead of computing it; the block that a sequence ends in is put there
-as well, to be copied. What follows a prompt's `shared` tokens,
-that is to say everything a person wrote, is only found by the same owner.
+sequence that begins with the same tokens takes it instead of computing it; the block that a sequence ends in is put
+there as well, to be copied. What follows a prompt's `shared` tokens, that is to say everything a person wrote, is only
+found by the same owner.
 """
 
 from collections import OrderedDict

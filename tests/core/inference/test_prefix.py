@@ -115,8 +115,8 @@ def test_no_block_is_ever_lost_or_held_twice(steps: list[tuple[int, list[int], b
         assert len(set(own)) == len(own)
         assert all(other.indexes.count(index) <= 1 for other, _ in running for index in own)
         if ends and running:
-            lease, ids = running.pop(0)
-            cache.close(lease, ids, len(ids))
+            first, said = running.pop(0)
+            cache.close(first, said, len(said))
     for lease, ids in running:
         cache.close(lease, ids, len(ids))
     assert cache.available == 12
