@@ -19,7 +19,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 from bots.exits import one_line_errors
 from bots.folders import private_folder
 from core.errors import ModelError, ModelMissing
-from core.models import MANIFEST, sha256, verify_model
+from core.models import verify_model, write_manifest
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "LICENSE*")
@@ -82,8 +82,7 @@ def _fetch(model_id: str, folder: Path, endpoint: str | None) -> None:
     names = [file.name for file in files]
     snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=names, endpoint=endpoint)
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's notes
-    lines = [f"{file.sha256 or sha256(folder / file.name)}  {file.name}\n" for file in files]
-    (folder / MANIFEST).write_text("".join(lines), "utf-8")
+    write_manifest(folder, {file.name: file.sha256 for file in files if file.sha256})
 
 
 def _list_files(model_id: str, endpoint: str | None) -> tuple[str, list[HubFile]]:

@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
+from core.models import write_manifest
 from training.corpus import chat_samples, mood_samples, read_all, texts, tokenizer_texts
 from training.rows import IGNORED, Batch, Encoder, batches
-from training.seal import MINI, seal
+from training.seal import MINI
 from training.tokenizer import CONTROL, save_tokenizer, train_tokenizer
 
 
@@ -91,7 +92,7 @@ def save(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     model.to(torch.bfloat16).save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     save_tokenizer(tokenizer, folder)
-    seal(folder)
+    write_manifest(folder)
 
 
 def _optimise(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tuple[Batch, Batch]]) -> None:

@@ -15,6 +15,7 @@ from core.errors import ConfigError, ModelDamaged, NoKernels
 from core.inference.decoder import Decoder, block_bytes
 from core.inference.detokenise import TextStream
 from core.inference.hardware import cores, runs_bf16
+from core.inference.heap import giving_back
 from core.inference.native.library import open_kernels
 from core.inference.network import Network
 from core.inference.prefix import BLOCK, PrefixCache
@@ -95,6 +96,7 @@ class LoadedModel:
         return allowed
 
 
+@giving_back()
 def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     """Finds, verifies and loads a model. Raises ModelMissing, ModelDamaged or ConfigError.
 

@@ -1,5 +1,7 @@
 """Weights as the kernels in native/decoder.c read them: int8 with a scale for each row, in panels of sixteen rows."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -10,7 +12,7 @@ MAX_ACTIVATION = 127 * 256 + 127
 """What two signed bytes can hold, for processors that multiply bytes."""
 MAX_SUM = 2**31 - 1
 ROWS_AT_ONCE = 4096
-"""As many are in float32 at a time: a whole vocabulary would be half a gigabyte."""
+"""As many are in a wider type at a time: a whole vocabulary would be a gigabyte."""
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -19,9 +21,12 @@ def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
     One scale for each output row keeps a row's products in integers; 0.5 of a step is at most 0.4 % of the row's
     largest weight.
     """
-    starts = range(0, len(weight), ROWS_AT_ONCE)
-    parts = [_quantise(weight[start : start + ROWS_AT_ONCE].float()) for start in starts]
+    parts = [_quantise(rows.float()) for rows in _in_parts(weight)]
     return torch.cat([rounded for rounded, _ in parts]), torch.cat([scale for _, scale in parts])
+
+
+def _in_parts(weight: Tensor) -> Iterator[Tensor]:
+    return (weight[start : start + ROWS_AT_ONCE] for start in range(0, len(weight), ROWS_AT_ONCE))
 
 
 def _quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,7 +36,7 @@ def _quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def activation_limit(quantised: Tensor) -> int:
     """The largest activation with which no product of a row can leave int32, however the signs fall."""
-    heaviest = int(quantised.abs().sum(1, dtype=torch.int64).max())
+    heaviest = max(int(rows.abs().sum(1, dtype=torch.int64).max()) for rows in _in_parts(quantised))
     return min(MAX_ACTIVATION, MAX_SUM // max(heaviest, 1))
 
 

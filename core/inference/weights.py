@@ -1,10 +1,10 @@
-"""Packed weights for the lean decoder, from a checkpoint or, once they have been quantised, from their own file."""
+"""Packed weights for the lean decoder, from a checkpoint or, once quantised, from a folder of their own."""
 
-import ctypes
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -14,16 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from core.errors import ModelDamaged
+from core.errors import ModelDamaged, ModelError
 from core.inference.packing import Unpackable, pack
 from core.inference.shape import Shape
-from core.models import sha256, weight_files
+from core.models import MANIFEST, verify_manifest, weight_files, write_manifest
 
 FORMAT: Final = 1
 """Raised when what packing.py writes changes its meaning."""
-M_MMAP_THRESHOLD: Final = -3
-SMALL, LARGE = 1 << 18, 32 << 20
-"""mallopt(3): allocations above so many bytes are mapped one by one; glibc's own limit grows up to the larger."""
 log = structlog.get_logger()
 
 
@@ -34,11 +31,10 @@ def load_packed(folder: Path, shape: Shape, dtype: torch.dtype, keep: Path) -> M
     """
     if dtype is not torch.int8:
         return dict(_pack(folder, shape, dtype))
-    path = keep / f"{folder.name}-{_identity(folder, shape)}.safetensors"
-    if not _is_whole(path):
-        with _giving_back():
-            _write(path, dict(_pack(folder, shape, dtype)))
-    return load_file(path)
+    kept = keep / f"{folder.name}-{_identity(folder, shape)}"
+    if not _is_whole(kept):
+        _write(kept, _pack(folder, shape, dtype))
+    return {name: tensor for path in kept.glob("*.safetensors") for name, tensor in load_file(path).items()}
 
 
 def _pack(folder: Path, shape: Shape, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
@@ -46,17 +42,6 @@ def _pack(folder: Path, shape: Shape, dtype: torch.dtype) -> Iterator[tuple[str,
         yield from pack(_reader(folder), shape, dtype)
     except (Unpackable, SafetensorError, RuntimeError) as error:
         raise ModelDamaged(str(folder), f"its weights do not fit its configuration ({error})") from error
-
-
-@contextmanager
-def _giving_back() -> Iterator[None]:
-    """What is freed goes back to the system: glibc would keep gigabytes of pieces for later, and none come."""
-    adjust = getattr(ctypes.CDLL(None), "mallopt", lambda _, __: 0)
-    adjust(M_MMAP_THRESHOLD, SMALL)
-    try:
-        yield
-    finally:
-        adjust(M_MMAP_THRESHOLD, LARGE)
 
 
 def _reader(folder: Path) -> Callable[[str], Tensor | None]:
@@ -85,29 +70,27 @@ def _identity(folder: Path, shape: Shape) -> str:
     return hashlib.sha256(repr((FORMAT, files, shape)).encode()).hexdigest()[:16]
 
 
-def _write(path: Path, packed: dict[str, Tensor]) -> None:
-    """The weights, then their digest: a file without one was never finished. Those of an earlier state go."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name = path.name.rpartition("-")[0]
-    with TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder, path.name)
-        save_file(packed, made)
-        _digest_file(made).write_text(sha256(made), "ascii")
-        for old in path.parent.glob(f"{name}-????????????????.s*"):
-            old.unlink(missing_ok=True)
-        for file in (made, _digest_file(made)):
-            file.replace(path.parent / file.name)
-    log.info("weights quantised", file=str(path))
+def _write(kept: Path, packed: Iterator[tuple[str, Tensor]]) -> None:
+    """A file for each layer, so that one at a time is in memory, then the manifest. Those of an earlier state go."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=kept.parent) as folder:
+        made = Path(folder, kept.name)
+        made.mkdir()
+        for part, tensors in groupby(packed, key=lambda named: named[0].partition(".")[0]):
+            save_file(dict(tensors), made / f"{part}.safetensors")
+        write_manifest(made)
+        for old in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-????????????????"):
+            rmtree(old)
+        made.rename(kept)
+    log.info("weights quantised", folder=str(kept))
 
 
-def _is_whole(path: Path) -> bool:
-    if not path.exists() or not _digest_file(path).exists():
+def _is_whole(kept: Path) -> bool:
+    if not (kept / MANIFEST).exists():
         return False
-    whole = _digest_file(path).read_text("ascii") == sha256(path)
-    if not whole:
-        log.warning("quantised weights are damaged; they are made anew", file=str(path))
-    return whole
-
-
-def _digest_file(path: Path) -> Path:
-    return path.with_suffix(".sha256")
+    try:
+        verify_manifest(kept)
+    except ModelError as error:
+        log.warning("quantised weights are damaged; they are made anew", reason=str(error))
+        return False
+    return True

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from safetensors import SafetensorError, safe_open
@@ -43,7 +44,7 @@ def find_model(name: str, data_dir: Path) -> Path:
 def verify_model(folder: Path) -> None:
     """Raises ModelMissing or ModelDamaged unless every file that would be loaded is there, whole and of a safe kind."""
     if (folder / MANIFEST).exists():
-        _verify_manifest(folder)
+        verify_manifest(folder)
     config = read_json(_present(folder / "config.json", "the file is missing"))
     if "auto_map" in config:
         raise ModelDamaged(str(folder / "config.json"), "it asks to run the model's own code (auto_map)")
@@ -77,10 +78,23 @@ def read_json(path: Path) -> Mapping[str, object]:
     return cast("Mapping[str, object]", found)
 
 
-def sha256(path: Path) -> str:
-    """A file's digest, as manifests have it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def write_manifest(folder: Path, known: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Lists every other file of a folder, as `sha256sum` does: the digests that are known, and the files' own."""
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    lines = [f"{known.get(path.name) or _sha256(path)}  {path.name}\n" for path in files]
+    (folder / MANIFEST).write_text("".join(lines), "utf-8")
+
+
+def verify_manifest(folder: Path) -> None:
+    """Raises ModelMissing or ModelDamaged unless the files of a folder are those that its manifest lists."""
+    listed = dict(_manifest(folder / MANIFEST))
+    loaded = [*(folder / name for name in LOADED), *folder.glob("*.safetensors")]
+    for path in loaded:
+        if path.exists() and path.name not in listed:
+            raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")
+    for name, expected in listed.items():
+        if _sha256(_present(folder / name, f"{MANIFEST} lists it, but it is missing")) != expected:
+            raise ModelDamaged(str(folder / name), f"it differs from {MANIFEST}")
 
 
 def _present(path: Path, otherwise: str) -> Path:
@@ -99,15 +113,9 @@ def _verify_weights(path: Path) -> None:
         raise ModelDamaged(str(path), f"truncated or corrupt ({error})") from error
 
 
-def _verify_manifest(folder: Path) -> None:
-    listed = dict(_manifest(folder / MANIFEST))
-    loaded = [*(folder / name for name in LOADED), *folder.glob("*.safetensors")]
-    for path in loaded:
-        if path.exists() and path.name not in listed:
-            raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")
-    for name, expected in listed.items():
-        if sha256(_present(folder / name, f"{MANIFEST} lists it, but it is missing")) != expected:
-            raise ModelDamaged(str(folder / name), f"it differs from {MANIFEST}")
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(path: Path) -> Iterator[tuple[str, str]]:

@@ -32,48 +32,54 @@ def load(folder: Path, keep: Path) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in packed.items()}
 
 
-def kept_file(keep: Path) -> Path:
-    [path] = keep.glob("*.safetensors")
+def kept_folder(keep: Path) -> Path:
+    [path] = keep.iterdir()
     return path
 
 
+def kept_files(keep: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in kept_folder(keep).iterdir()}
+
+
 def test_made_once(folder: Path, tmp_path: Path) -> None:
-    """The second start maps the file of the first and finds the same weights in it."""
+    """The second start maps the files of the first and finds the same weights in them."""
     first = load(folder, tmp_path / KEPT)
-    made = kept_file(tmp_path / KEPT).stat().st_mtime_ns
+    made = kept_folder(tmp_path / KEPT).stat().st_ino
     second = load(folder, tmp_path / KEPT)
-    assert kept_file(tmp_path / KEPT).stat().st_mtime_ns == made
+    assert kept_folder(tmp_path / KEPT).stat().st_ino == made
     assert first.keys() == second.keys()
     assert all(first[name].equal(second[name]) for name in first)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "altered", "unfinished"])
+@pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished"])
 def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: str) -> None:
-    """A file that is cut short, has one byte changed or was never finished is made anew from the checkpoint."""
+    """Files that are cut short, have a byte changed, are gone or were never finished are made anew."""
     whole = load(folder, tmp_path / KEPT)
-    path = kept_file(tmp_path / KEPT)
+    files = kept_files(tmp_path / KEPT)
+    path = kept_folder(tmp_path / KEPT) / "1.safetensors"
     content = path.read_bytes()
     if damage == "truncated":
         path.write_bytes(content[:-1])
     elif damage == "altered":
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     else:
-        path.with_suffix(".sha256").unlink()
-        path.write_bytes(content[: len(content) // 2])
+        path.unlink()
+    if damage == "unfinished":
+        (path.parent / "SHA256SUMS").unlink()
     again = load(folder, tmp_path / KEPT)
     assert all(again[name].equal(whole[name]) for name in whole)
-    assert path.read_bytes() == content
+    assert kept_files(tmp_path / KEPT) == files
 
 
 def test_another_checkpoint_takes_the_place_of_the_old(folder: Path, tmp_path: Path) -> None:
     """When a model's files change, its weights are quantised again, and the old ones do not stay behind."""
     before = load(folder, tmp_path / KEPT)
-    old = kept_file(tmp_path / KEPT)
+    old = kept_folder(tmp_path / KEPT)
     weights = load_file(folder / "model.safetensors")
     save_file({name: tensor * 2 for name, tensor in weights.items()}, folder / "new")
     (folder / "new").replace(folder / "model.safetensors")
     after = load(folder, tmp_path / KEPT)
-    assert kept_file(tmp_path / KEPT) != old
+    assert kept_folder(tmp_path / KEPT) != old
     assert after["norm"].equal(before["norm"] * 2)
 
 
@@ -87,4 +93,4 @@ def test_a_checkpoint_that_lacks_a_weight_is_damaged(folder: Path, tmp_path: Pat
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(ModelDamaged):
         load(folder, tmp_path / KEPT)
-    assert not list((tmp_path / KEPT).glob("*.safetensors"))
+    assert not list((tmp_path / KEPT).iterdir())
