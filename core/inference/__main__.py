@@ -29,8 +29,6 @@ from core.inference.sockets import tcp_socket, unix_socket
 
 EX_SOFTWARE, EX_CONFIG = 70, 78
 DRAIN_SECONDS = 20
-GUESS_WITHIN = 4
-"""Tokens that a step reads the weights for in little more time than for one."""
 KEY = "PARLEY_SERVER_KEY"
 log = structlog.get_logger()
 
@@ -60,8 +58,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     try:
         with unix_socket(uds) if uds else tcp_socket(host, port, key) as bound:
             loaded = load_model(model, data_dir, options)
-            guess_within = GUESS_WITHIN if loaded.network.shares_blocks else 0
-            limits = Limits(max_batch=max_batch, max_queue=max_queue, guess_within=guess_within)
+            limits = Limits(max_batch=max_batch, max_queue=max_queue, guess_within=loaded.network.guess_within)
             with _application(loaded, limits, key) as app:
                 bound.listen()
                 gc.freeze()  # what is there now stays: looking through it again costs as much as a token

@@ -27,6 +27,7 @@ class Decoder:
     """
 
     shares_blocks = True
+    guess_within = 4
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class GenericNetwork:
     """A model of transformers. Used by one thread only."""
 
     shares_blocks = False
+    guess_within = 0
     blocks = MANY
     path = "transformers"
 

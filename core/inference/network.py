@@ -25,6 +25,10 @@ class Network(Protocol):
     def shares_blocks(self) -> bool: ...
 
     @property
+    def guess_within(self) -> int:
+        """In a step of so many tokens guesses come nearly for nothing; 0 where it cannot take any."""
+
+    @property
     def dtype(self) -> torch.dtype:
         """How the weights are held."""
 

@@ -40,7 +40,7 @@ class Rig:
     def __init__(self, model: LoadedModel, limits: Limits | None = None, *, reuse: bool = True) -> None:
         network: Network = model.network
         self.cache = PrefixCache(min(network.blocks, 1000), reuse=reuse and network.shares_blocks)
-        self._scheduler = Scheduler(limits or Limits(guess_within=4 * network.shares_blocks), self.cache)
+        self._scheduler = Scheduler(limits or Limits(guess_within=network.guess_within), self.cache)
         runner = Runner(network, model.allowed)
         self.loop = Loop(runner, self._scheduler, model.vocabulary, model.ends, ManualClock())
 
