@@ -270,7 +270,7 @@ def test_two_streams_advance_together(tiny: LoadedModel, tmp_path: Path) -> None
         saying(tiny.network, ids),
         serving(tiny, tmp_path / "s", gate=gate) as server,
         server.stream(user="ann", max_tokens=30) as first,
-        server.stream(user="bob", max_tokens=30) as second,
+        server.when(running=1).stream(user="bob", max_tokens=30) as second,
     ):
         server.when(running=1, waiting=1)
         gate.allow(20)
