@@ -22,8 +22,8 @@
 #include <unistd.h>
 #endif
 
-#define PANEL 16 /* rows of a matrix that are stored together */
-#define BLOCK 16 /* tokens of a block of the cache */
+#define PANEL 16          /* rows of a matrix that are stored together */
+#define BLOCK 16          /* tokens of a block of the cache */
 #define ROUNDER 0x1.8p23f /* added and taken off again, it leaves a small number rounded to nearest */
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 32") /* sums are in registers only where no loop is left to index them */
