@@ -167,8 +167,11 @@ async def _fill(server: Server) -> None:
 
 
 def _client(server: Server) -> httpx.AsyncClient:
-    """Waits as long as a slow machine takes."""
-    return httpx.AsyncClient(base_url=server.url, timeout=PATIENCE)
+    """Waits as long as a slow machine takes. A connection for each request: a server may close one that was idle just
+    when the next turn takes it.
+    """
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=server.url, timeout=PATIENCE, limits=fresh)
 
 
 async def reply(client: httpx.AsyncClient, messages: Sequence[Message], tokens: int, user: str = "") -> Said:
