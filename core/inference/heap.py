@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
 SMALL, LARGE = 1 << 18, 32 << 20
 """mallopt(3): allocations above so many bytes are mapped one by one; glibc's own limit grows up to the larger."""
 
@@ -14,10 +15,12 @@ SMALL, LARGE = 1 << 18, 32 << 20
 def giving_back() -> Iterator[None]:
     """For work that takes much and leaves little: glibc would keep gigabytes of pieces for later, and none come.
 
-    Another C library does as it likes.
+    Threads that begin afterwards share one heap: one of its own keeps what its busiest moment took. Another C library
+    does as it likes.
     """
     library = ctypes.CDLL(None)
     adjust = getattr(library, "mallopt", lambda _, __: 0)
+    adjust(M_ARENA_MAX, 1)
     adjust(M_MMAP_THRESHOLD, SMALL)
     try:
         yield
