@@ -298,8 +298,9 @@ INLINE ints add_pairs(ints sums, pairs weights, const int16_t *activations) {
 #endif
 }
 
-#define GRAIN 4 /* panels that a thread takes at once */
-#define RUN 8   /* tokens whose attention a thread takes at once */
+#define GRAIN 4    /* panels that a thread takes at once */
+#define RUN 8      /* tokens whose attention a thread takes at once */
+#define AHEAD 1536 /* bytes of a panel that are fetched before they are needed */
 
 typedef struct {
     const Linear *linear;
@@ -351,8 +352,11 @@ INLINE void int8_tile(const Product *p, int panel, int panels, int token, int to
     for (size_t column = 0; column < columns; column += 4) {
         pairs even[PANELS * PARTS], odd[PANELS * PARTS];
         UNROLLED for (int i = 0; i < panels * PARTS; i++) {
+            const int8_t *from = weight + (i / PARTS * columns + column) * PANEL + i % PARTS * sizeof(pairs);
             pairs four;
-            memcpy(&four, weight + (i / PARTS * columns + column) * PANEL + i % PARTS * sizeof four, sizeof four);
+            memcpy(&four, from, sizeof four);
+            if (i % PARTS == 0)
+                __builtin_prefetch(from + AHEAD);
             even[i] = four << 8 >> 8, odd[i] = four >> 8;
         }
         UNROLLED for (int j = 0; j < tokens; j++) {
@@ -445,7 +449,7 @@ INLINE int has_planes(int tokens, int columns, int kind) {
 #define FEATURE_REQUEST 0x1023 /* ARCH_REQ_XCOMP_PERM of XTILEDATA, arch_prctl(2) */
 #define TILE_DATA 18
 
-#define AHEAD 4096 /* bytes: tiles are loaded too seldom for the processor to see what comes next */
+#define TILE_AHEAD 4096 /* bytes: tiles are loaded too seldom for the processor to see what comes next */
 
 typedef struct {
     uint8_t palette, start, reserved[14];
@@ -521,7 +525,7 @@ INLINE void row_of_tiles(const Product *p, int panel, int token) {
     clear_sums();
     for (size_t column = 0; column < columns; column += 64) {
         for (int i = 0; i < 4; i++)
-            fetch_tile(weight + i * next + column * PANEL + AHEAD);
+            fetch_tile(weight + i * next + column * PANEL + TILE_AHEAD);
         _tile_loadd(0, input + column * 16, 64);
         _tile_loadd(1, weight + column * PANEL, 64);
         _tile_loadd(2, weight + next + column * PANEL, 64);
