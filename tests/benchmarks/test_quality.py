@@ -35,5 +35,5 @@ def test_a_coarser_precision_diverges(folder: Path) -> None:
 
 
 def test_asks_what_nobody_trained_on() -> None:
-    """As many sentences as the issue wants, all different."""
+    """As many sentences as it says, all different."""
     assert len(set(sentences())) == PROMPTS
