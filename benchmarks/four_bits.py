@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.parley_rows import open_model
-from benchmarks.quality import agreement, greedy, prompts
+from benchmarks.quality import compared, prompts
 from benchmarks.sides import ROOT
 from core.models import EMBEDDED, WEIGHTS, find_model
 
@@ -26,13 +26,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         write_rounded(find_model(EMBEDDED, ROOT), Path(folder))
         exact, rounded = (open_model(name, "fp32", THREADS) for name in (EMBEDDED, folder))
-        asked = list(prompts(exact, EMBEDDED))
-        found = agreement(exact, rounded, asked)
-        kept = sum(map(tuple.__eq__, greedy(exact, asked), greedy(rounded, asked)))
-    print(
-        f"| {EMBEDDED} | int4 | {found.same.float().mean():.2%} of {len(found.same)} "
-        f"| {found.divergence.mean():.2g} ({found.divergence.max():.2g}) | {kept} of {len(asked)} |"
-    )
+        print(compared(exact, rounded, list(prompts(exact, EMBEDDED)), "int4"))
 
 
 def write_rounded(model: Path, folder: Path) -> None:

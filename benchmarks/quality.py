@@ -41,11 +41,15 @@ class Agreement:
 
 def main(name: str, dtype: str, threads: int) -> None:
     exact, other = (open_model(name, kind, threads) for kind in ("fp32", dtype))
-    asked = list(prompts(exact, name))
+    print(compared(exact, other, list(prompts(exact, name)), other.facts["dtype"]))
+
+
+def compared(exact: LoadedModel, other: LoadedModel, asked: Sequence[Sequence[int]], precision: str) -> str:
+    """Two models beside each other over some prompts, as a row of Markdown."""
     found = agreement(exact, other, asked)
     kept = sum(map(tuple.__eq__, greedy(exact, asked), greedy(other, asked)))
-    print(
-        f"| {exact.name} | {other.facts['dtype']} | {found.same.float().mean():.2%} of {len(found.same)} "
+    return (
+        f"| {exact.name} | {precision} | {found.same.float().mean():.2%} of {len(found.same)} "
         f"| {found.divergence.mean():.2g} ({found.divergence.max():.2g}) | {kept} of {len(asked)} |"
     )
 
