@@ -13,7 +13,7 @@ import pytest
 
 from core.engine.scripted import ScriptedEngine
 from tests.core.engine.fake_server import serving
-from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
+from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
 from tests.fakes.telegram.control import Account, make_account, run_telegram, shown
 
@@ -24,21 +24,9 @@ def telegram_address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
-        yield port
-
-
 @pytest.fixture
 async def account(telegram_address: str) -> AsyncIterator[Account]:
     async with make_account(telegram_address) as made:
-        yield made
-
-
-@pytest.fixture
-async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
-    async with fake_slack(slack_port) as made:
         yield made
 
 

@@ -1,7 +1,7 @@
 """A gateway in front of the fake Slack: everything real but the model and the time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.store import Store, open_store, turns
 from core.worker import Worker, WorkerOptions, working
-from tests.fakes.slack.client import FakeSlack, State, fake_slack, fake_slack_process
+from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
@@ -55,18 +55,6 @@ class Gateway:
 
 
 Open: TypeAlias = Callable[..., AbstractAsyncContextManager[Gateway]]
-
-
-@pytest.fixture(scope="session")
-def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
-        yield port
-
-
-@pytest.fixture
-async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
-    async with fake_slack(slack_port) as slack:
-        yield slack
 
 
 @pytest.fixture
