@@ -14,7 +14,8 @@ import structlog
 
 from benchmarks.rows import Contender, Ready, Times, Work, serve
 from core.inference.detokenise import TextStream
-from core.inference.loader import LoadedModel, LoadOptions, Precision, load_model
+from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.precision import Precision
 from core.inference.prefix import PrefixCache
 from core.inference.runner import Runner
 from core.inference.scheduler import Limits, Scheduler

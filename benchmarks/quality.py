@@ -71,7 +71,6 @@ def noise() -> list[str]:
     return [" ".join(choice.choices(WORDS, k=NOISE_WORDS)) for _ in range(NOISE_PROMPTS)]
 
 
-@torch.inference_mode()
 def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
     """float32 [length, vocabulary]: what the model thinks comes after each of the ids."""
     scheduler = Scheduler(Limits(prefill_tokens=1), PrefixCache(model.network.blocks, reuse=False))
@@ -81,7 +80,7 @@ def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
     for length in range(1, len(ids) + 1):
         row.ids = list(ids[:length])
         planned = scheduler.schedule()
-        found.append(model.network.run(planned))
+        found.append(torch.from_numpy(model.network.run(planned)))
         scheduler.computed(planned.chunks[0])
     scheduler.remove(row)
     model.network.run(scheduler.schedule())

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp
 
 from core.clock import SystemClock
 from core.errors import ConfigError, ModelError
-from core.inference.loader import LoadedModel, LoadOptions, Precision, load_model
+from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.loop import Loop, running
+from core.inference.precision import Precision
 from core.inference.prefix import PrefixCache
 from core.inference.runner import Runner
 from core.inference.scheduler import Limits, Scheduler

@@ -2,22 +2,25 @@
 
 import weakref
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from core.inference.arrays import Array, Floats, empty
 from core.inference.native import library
 from core.inference.native.library import Kernels
-from core.inference.packing import MATRICES, NORMS
+from core.inference.packing import matrices
+from core.inference.precision import BF16, FP32, INT8
 from core.inference.prefix import BLOCK
 from core.inference.scheduler import Chunk, Step
 from core.inference.shape import Shape
 
-KINDS: Final = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
+KINDS: Final = {FP32: 0, BF16: 1, INT8: 2}
 """`enum kind` in decoder.c."""
+MATRICES: Final = ("qkv", "out", "gate_up", "down")
+NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
+"""What each layer has."""
 
 
 class Decoder:
@@ -31,20 +34,22 @@ class Decoder:
 
     def __init__(
         self,
-        packed: Mapping[str, Tensor],
+        packed: Mapping[str, Array],
         shape: Shape,
-        dtype: torch.dtype,
+        dtype: np.dtype[Any],
         kernels: Kernels,
         *,
         blocks: int,
         threads: int,
     ) -> None:
         self.shape = shape
-        self.dtype = dtype
+        self.dtype = dtype.name
+        self._kind = KINDS[dtype]
         self.blocks = blocks
         self._packed = packed
+        self._matrices = matrices(shape)
         self._kernels = kernels
-        self._cache = torch.empty(blocks, block_bytes(shape, dtype), dtype=torch.uint8)
+        self._cache = empty((blocks, block_bytes(shape, dtype)), np.uint8)
         self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
         pool = kernels.open_pool(threads)
         if pool is None:
@@ -68,15 +73,15 @@ class Decoder:
     def path(self) -> str:
         return f"{self._kernels.level} kernels"
 
-    def run(self, step: Step) -> Tensor:
+    def run(self, step: Step) -> Floats:
         for source, target in step.copies:
             self._cache[target] = self._cache[source]
-        logits = torch.empty(sum(chunk.outputs for chunk in step.chunks), self.shape.vocabulary)
+        logits = empty((sum(chunk.outputs for chunk in step.chunks), self.shape.vocabulary), FP32)
         if step.chunks:
             self._forward(step.chunks, logits)
         return logits
 
-    def _forward(self, chunks: tuple[Chunk, ...], logits: Tensor) -> None:
+    def _forward(self, chunks: tuple[Chunk, ...], logits: Floats) -> None:
         counts = np.array([len(chunk.positions) for chunk in chunks])
         ids = np.fromiter((token for chunk in chunks for token in chunk.ids), np.int32)
         positions = np.fromiter((position for chunk in chunks for position in chunk.positions), np.int32)
@@ -84,16 +89,16 @@ class Decoder:
         blocks = _rectangle([chunk.sequence.blocks for chunk in chunks])
         ends = zip(counts.cumsum(), chunks, strict=True)
         wanted = np.array([token for end, chunk in ends for token in range(end - chunk.outputs, end)], np.int32)
-        scratch = torch.empty(self._kernels.scratch_bytes(self._model, len(ids)), dtype=torch.uint8)
+        scratch = empty((self._kernels.scratch_bytes(self._model, len(ids)),), np.uint8)
         batch = library.Batch(
             ids=ids.ctypes.data,
             positions=positions.ctypes.data,
             rows=rows.ctypes.data,
             blocks=blocks.ctypes.data,
             wanted=wanted.ctypes.data,
-            cache=self._cache.data_ptr(),
-            logits=logits.data_ptr(),
-            scratch=scratch.data_ptr(),
+            cache=self._cache.ctypes.data,
+            logits=logits.ctypes.data,
+            scratch=scratch.ctypes.data,
             tokens=len(ids),
             outputs=len(wanted),
             block_stride=blocks.shape[1],
@@ -102,17 +107,17 @@ class Decoder:
 
     def _describe(self, pool: int) -> library.Model:
         shape = self.shape
-        exponents = torch.arange(0, shape.head_dim, 2, dtype=torch.float32) / shape.head_dim
-        self._frequencies = 1.0 / shape.theta**exponents
+        exponents = np.arange(0, shape.head_dim, 2, dtype=np.float32) / np.float32(shape.head_dim)
+        self._frequencies = np.float32(1) / np.float32(shape.theta) ** exponents
         return library.Model(
             layers=self._layers,
             norm=self._pointer("norm"),
-            frequencies=self._frequencies.data_ptr(),
+            frequencies=self._frequencies.ctypes.data,
             embedding=self._pointer("embedding"),
             embedding_scale=self._pointer("embedding.scale"),
-            head=self._linear("embedding" if shape.tied else "head", shape.vocabulary, shape.hidden),
+            head=self._linear("embedding" if shape.tied else "head"),
             pool=pool,
-            kind=KINDS[self.dtype],
+            kind=self._kind,
             layer_count=shape.layers,
             hidden=shape.hidden,
             intermediate=shape.intermediate,
@@ -123,29 +128,24 @@ class Decoder:
         )
 
     def _layer(self, number: int) -> library.Layer:
-        shape = self.shape
-        attended, cached = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-        sizes = {
-            "qkv": (attended + 2 * cached, shape.hidden),
-            "out": (shape.hidden, attended),
-            "gate_up": (2 * shape.intermediate, shape.hidden),
-            "down": (shape.hidden, shape.intermediate),
-        }
-        matrices = {name: self._linear(f"{number}.{name}", *sizes[name]) for name in MATRICES}
-        return library.Layer(**matrices, **{name: self._pointer(f"{number}.{name}") for name in NORMS})
-
-    def _linear(self, name: str, rows: int, columns: int) -> library.Linear:
-        return library.Linear(
-            weight=self._pointer(name),
-            scale=self._pointer(f"{name}.scale"),
-            bias=self._pointer(f"{name}.bias"),
-            rows=rows,
-            columns=columns,
-            limit=int(self._packed[f"{name}.limit"]) if f"{name}.limit" in self._packed else 0,
+        return library.Layer(
+            **{name: self._linear(name, number) for name in MATRICES},
+            **{name: self._pointer(name, number) for name in NORMS},
         )
 
-    def _pointer(self, name: str) -> int | None:
-        return self._packed[name].data_ptr() if name in self._packed else None
+    def _linear(self, name: str, layer: int = 0) -> library.Linear:
+        matrix, limits = self._matrices[name], self._packed.get(f"{name}.limit")
+        return library.Linear(
+            weight=self._pointer(name, layer),
+            scale=self._pointer(f"{name}.scale", layer),
+            bias=self._pointer(f"{name}.bias", layer),
+            rows=matrix.rows,
+            columns=matrix.columns,
+            limit=0 if limits is None else limits[layer],
+        )
+
+    def _pointer(self, name: str, layer: int = 0) -> int | None:
+        return self._packed[name][layer].ctypes.data if name in self._packed else None
 
 
 def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
@@ -156,6 +156,6 @@ def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
     return array
 
 
-def block_bytes(shape: Shape, dtype: torch.dtype) -> int:
+def block_bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
     """Bytes of the keys and values of one block of tokens."""
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK * (4 if dtype is torch.float32 else 2)
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK * (4 if dtype == FP32 else 2)

@@ -6,13 +6,16 @@ from typing import TypeAlias, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, DynamicCache, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from core.errors import ModelDamaged
+from core.inference.arrays import Floats
+from core.inference.hardware import runs_bf16
+from core.inference.precision import Precision
 from core.inference.scheduler import Chunk, Step
 from core.models import weight_files
 
@@ -57,8 +60,8 @@ class GenericNetwork:
         return int(getattr(self.model.config, "max_position_embeddings", 0) or FALLBACK_CONTEXT)
 
     @property
-    def dtype(self) -> torch.dtype:
-        return self.model.dtype
+    def dtype(self) -> str:
+        return str(self.model.dtype).removeprefix("torch.")
 
     @property
     def weight_bytes(self) -> int:
@@ -70,11 +73,13 @@ class GenericNetwork:
         return len(self._caches)
 
     @torch.inference_mode()
-    def run(self, step: Step) -> Tensor:
+    def run(self, step: Step) -> Floats:
         for sequence in step.gone:
             self._caches.pop(sequence.job.id, None)
         logits = [(self._run(chunk), chunk.is_last) for chunk in step.chunks]
-        return torch.cat([torch.empty(0, self.vocabulary), *(row[None] for row, is_last in logits if is_last)])
+        rows = torch.cat([torch.empty(0, self.vocabulary), *(row[None] for row, is_last in logits if is_last)])
+        found: Floats = rows.numpy()
+        return found
 
     def _run(self, chunk: Chunk) -> Tensor:
         cache = self._caches.setdefault(chunk.sequence.job.id, DynamicCache(config=self.model.config))
@@ -85,7 +90,7 @@ class GenericNetwork:
         return logits[0, -1].float()
 
 
-def open_generic(folder: Path, config: Mapping[str, object], dtype: torch.dtype) -> GenericNetwork:
+def open_generic(folder: Path, config: Mapping[str, object], precision: Precision, *, threads: int) -> GenericNetwork:
     """The network in evaluation mode. ModelDamaged where it cannot be built.
 
     Configuration and weights are handed over read, not as a folder: so nothing in the folder can name another file,
@@ -94,6 +99,7 @@ def open_generic(folder: Path, config: Mapping[str, object], dtype: torch.dtype)
     path = str(folder / "config.json")
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    torch.set_num_threads(threads)
     try:
         weights = {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
         kind = CONFIG_MAPPING[str(config["model_type"])]
@@ -105,7 +111,7 @@ def open_generic(folder: Path, config: Mapping[str, object], dtype: torch.dtype)
             None,
             config=settings,
             state_dict=weights,
-            dtype=dtype,
+            dtype=_dtype(folder, precision),
             attn_implementation="sdpa",
             output_loading_info=True,
         )
@@ -115,3 +121,18 @@ def open_generic(folder: Path, config: Mapping[str, object], dtype: torch.dtype)
         raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or of another shape")
     network.eval()
     return GenericNetwork(network)
+
+
+def _dtype(folder: Path, precision: Precision) -> torch.dtype:
+    if precision in (Precision.AUTO, Precision.INT8):
+        return torch.bfloat16 if runs_bf16() and _is_halved(folder) else torch.float32
+    return torch.bfloat16 if precision is Precision.BF16 else torch.float32
+
+
+def _is_halved(folder: Path) -> bool:
+    """Whether a checkpoint has weights in bfloat16."""
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  not a mapping
+                return True
+    return False

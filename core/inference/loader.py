@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
+import numpy as np
 import structlog
-import torch
-from safetensors import safe_open
-from torch import Tensor
+from numpy.typing import NDArray
 
 from core.errors import ConfigError, ModelDamaged, NoKernels
 from core.inference.decoder import Decoder, block_bytes
 from core.inference.detokenise import TextStream
-from core.inference.hardware import cores, runs_bf16
+from core.inference.hardware import cores
 from core.inference.heap import giving_back
 from core.inference.native.library import open_kernels
 from core.inference.network import Network
+from core.inference.precision import DTYPES, Precision
 from core.inference.prefix import BLOCK, PrefixCache
 from core.inference.scheduler import Limits, Scheduler
 from core.inference.sequence import Job, Sampling, Sequence
@@ -25,7 +23,7 @@ from core.inference.shape import Shape, lean_shape
 from core.inference.template import ChatTemplate, load_template
 from core.inference.vocabulary import Vocabulary, load_vocabulary
 from core.inference.weights import load_packed
-from core.models import find_model, read_json, verify_model, weight_files
+from core.models import find_model, read_json, verify_model
 
 GENERATION = "generation_config.json"
 TRANSFORMERS_TOP_K = 50
@@ -33,25 +31,6 @@ TRANSFORMERS_TOP_K = 50
 MAX_BLOCKS = 1 << 14
 """A quarter of a million tokens: a small model's need not fill all memory that it may."""
 log = structlog.get_logger()
-
-
-class Precision(StrEnum):
-    """How weights are held. `auto` is int8 where the lean decoder runs; else a bf16 checkpoint stays as it is where
-    the CPU can, and everything else is fp32.
-    """
-
-    AUTO = "auto"
-    INT8 = "int8"
-    FP32 = "fp32"
-    BF16 = "bf16"
-
-
-DTYPES: Final = {
-    Precision.AUTO: torch.int8,
-    Precision.INT8: torch.int8,
-    Precision.FP32: torch.float32,
-    Precision.BF16: torch.bfloat16,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +63,12 @@ class LoadedModel:
     @property
     def facts(self) -> Mapping[str, str]:
         """What the operator wants to know."""
-        return {"model": self.name, "dtype": str(self.network.dtype).removeprefix("torch."), "path": self.network.path}
+        return {"model": self.name, "dtype": self.network.dtype, "path": self.network.path}
 
     @property
-    def allowed(self) -> Tensor:
+    def allowed(self) -> NDArray[np.bool]:
         """What may be sampled, bool [vocabulary]. Plain text and ends; no control token, and no row of padding."""
-        allowed = torch.zeros(self.network.vocabulary, dtype=torch.bool)
+        allowed = np.zeros(self.network.vocabulary, bool)
         allowed[: len(self.vocabulary.tokens)] = True
         allowed[[token for token in self.vocabulary.control if token < len(allowed)]] = False
         allowed[list(self.ends)] = True
@@ -137,10 +116,9 @@ def _open_network(folder: Path, config: Mapping[str, object], data_dir: Path, op
         log.info("transformers runs this model", reason="the lean decoder does not know its architecture")
     except NoKernels as error:
         log.warning("transformers runs this model, several times slower", reason=error.reason)
-    from core.inference.generic import open_generic  # noqa: PLC0415  2 s and 110 MB that only it needs
+    from core.inference.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
 
-    torch.set_num_threads(options.threads or cores())
-    return open_generic(folder, config, _generic_dtype(folder, options.precision))
+    return open_generic(folder, config, options.precision, threads=options.threads or cores())
 
 
 def _open_lean(folder: Path, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
@@ -151,21 +129,6 @@ def _open_lean(folder: Path, shape: Shape, data_dir: Path, options: LoadOptions)
     kernels = open_kernels(data_dir)
     packed = load_packed(folder, shape, dtype, data_dir / "quantised")
     return Decoder(packed, shape, dtype, kernels, blocks=blocks, threads=options.threads or cores())
-
-
-def _generic_dtype(folder: Path, precision: Precision) -> torch.dtype:
-    if precision in (Precision.AUTO, Precision.INT8):
-        return torch.bfloat16 if runs_bf16() and _is_halved(folder) else torch.float32
-    return DTYPES[precision]
-
-
-def _is_halved(folder: Path) -> bool:
-    """Whether a checkpoint has weights in bfloat16."""
-    for path in weight_files(folder):
-        with safe_open(path, framework="pt") as file:
-            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  not a mapping
-                return True
-    return False
 
 
 def _warm_up(network: Network, prompt: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""Guesses at what comes next, from what was there before: a reply often repeats its question. Never imports torch.
+"""Guesses at what comes next, from what was there before: a reply often repeats its question.
 
 Prompt lookup decoding (github.com/apoorvumang/prompt-lookup-decoding): where the last tokens stood once already, what
 followed them then is tried again. The model reads the guess in the same step and keeps what it would have written

@@ -1,4 +1,4 @@
-"""What the model server tells about itself, in Prometheus' text format. Never imports torch."""
+"""What the model server tells about itself, in Prometheus' text format."""
 
 from collections.abc import Callable
 

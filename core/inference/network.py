@@ -2,9 +2,7 @@
 
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
+from core.inference.arrays import Floats
 from core.inference.scheduler import Step
 
 
@@ -29,7 +27,7 @@ class Network(Protocol):
         """In a step of so many tokens guesses come nearly for nothing; 0 where it cannot take any."""
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> str:
         """How the weights are held."""
 
     @property
@@ -40,5 +38,5 @@ class Network(Protocol):
     def path(self) -> str:
         """What computes, in a few words for the operator."""
 
-    def run(self, step: Step) -> Tensor:
+    def run(self, step: Step) -> Floats:
         """Runs a step: logits, float32 [outputs of the chunks, vocabulary]."""

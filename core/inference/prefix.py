@@ -1,4 +1,4 @@
-"""Blocks of the key-value cache and who may share them: a trie of token blocks. Never imports torch.
+"""Blocks of the key-value cache and who may share them: a trie of token blocks.
 
 A sequence holds whole blocks of `BLOCK` tokens. A block that is full is put under the block before it, and the next
 sequence that begins with the same tokens takes it instead of computing it; the block that a sequence ends in is put

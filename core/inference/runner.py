@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from random import Random
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from core.inference.arrays import Floats
 from core.inference.network import Network
 from core.inference.sampler import choose
 from core.inference.scheduler import Chunk, Step
@@ -18,33 +20,34 @@ class Runner:
     `allowed`: bool [vocabulary], the tokens that may be sampled; everything else is masked.
     """
 
-    def __init__(self, network: Network, allowed: Tensor) -> None:
+    def __init__(self, network: Network, allowed: NDArray[np.bool]) -> None:
         self._network = network
-        self._blocked = (~allowed).nonzero().squeeze(1)
-        self._generators: dict[str, torch.Generator] = {}
+        self._blocked = np.flatnonzero(~allowed)
+        self._randomness: dict[str, Random] = {}
 
-    @torch.inference_mode()
     def run(self, step: Step) -> list[list[Sampled]]:
         """Runs a step; for each chunk the tokens sampled, one more than guesses that were right, or none."""
         for sequence in step.gone:
-            self._generators.pop(sequence.job.id, None)
-        logits = iter(self._network.run(step).index_fill_(1, self._blocked, -torch.inf))
-        return [list(self._choose(chunk, list(islice(logits, chunk.outputs)))) for chunk in step.chunks]
+            self._randomness.pop(sequence.job.id, None)
+        logits = self._network.run(step)
+        logits[:, self._blocked] = -np.inf
+        rows = iter(logits)
+        return [list(self._choose(chunk, list(islice(rows, chunk.outputs)))) for chunk in step.chunks]
 
-    def _choose(self, chunk: Chunk, logits: list[Tensor]) -> Iterator[Sampled]:
+    def _choose(self, chunk: Chunk, logits: list[Floats]) -> Iterator[Sampled]:
         """Samples token after token, as long as each was guessed: the reply is the same without guesses."""
         sequence, job = chunk.sequence, chunk.sequence.job
-        generator = self._generator(sequence)
+        random = self._random(sequence)
         for number, row in enumerate(logits):
             ids = [*sequence.ids, *chunk.guesses[:number]] if job.sampling.repetition_penalty != 1.0 else []
-            sampled = choose(row, torch.tensor(ids, dtype=torch.int64), job.sampling, generator, job.alternatives)
+            sampled = choose(row, ids, job.sampling, random, job.alternatives)
             yield sampled
             if (sampled.id,) != chunk.guesses[number : number + 1]:
                 return
 
-    def _generator(self, sequence: Sequence) -> torch.Generator:
+    def _random(self, sequence: Sequence) -> Random:
         """A sequence's own randomness: the same reply alone and beside others."""
         key = sequence.job.id
-        if key not in self._generators:
-            self._generators[key] = torch.Generator().manual_seed(sequence.job.seed)
-        return self._generators[key]
+        if key not in self._randomness:
+            self._randomness[key] = Random(sequence.job.seed)  # noqa: S311  it draws words, not secrets
+        return self._randomness[key]

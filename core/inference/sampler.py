@@ -1,85 +1,89 @@
 """The next token from the model's logits: the same distribution as transformers' logits processors give."""
 
-from itertools import islice
+from collections.abc import Sequence
+from random import Random
+from typing import TypeAlias
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+import numpy as np
+from numpy.typing import NDArray
 
+from core.inference.arrays import Floats
 from core.inference.sequence import Likelihood, Sampled, Sampling
 
-BLOCK = 128
+Ids: TypeAlias = NDArray[np.intp]
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy: dividing by them would leave one token anyway, or overflow."""
 
 
 def choose(
-    logits: Tensor, ids: Tensor, sampling: Sampling, generator: torch.Generator, alternatives: int | None = None
+    logits: Floats, ids: Sequence[int], sampling: Sampling, random: Random, alternatives: int | None = None
 ) -> Sampled:
-    """Samples one token. `logits`: float32 [vocabulary], control tokens already -inf. `ids`: int64 [length], prompt
-    and reply so far. The reported log-probabilities are those of `logits`, before any option.
+    """Samples one token. `logits`: float32 [vocabulary], control tokens already -inf. `ids`: prompt and reply so far.
+    The reported log-probabilities are those of `logits`, before any option.
     """
     scores = penalised(logits, ids, sampling.repetition_penalty)
     if sampling.temperature < GREEDY_BELOW:
-        token = int(scores.numpy().argmax())  # several times as fast as torch's
+        token = int(scores.argmax())
     else:
         tokens, probabilities = distribution(scores, sampling)
-        token = int(tokens[_draw(probabilities, generator)])
+        token = int(tokens[_draw(probabilities, random)])
     if alternatives is None:
         return Sampled(id=token)
-    total = logits.logsumexp(-1)
-    tokens = likeliest(logits, alternatives)
-    best = (logits[tokens] - total).sort(descending=True, stable=True)
-    ranked = zip(tokens[best.indices].tolist(), best.values.tolist(), strict=True)
-    top = tuple(Likelihood(id=i, logprob=p) for i, p in islice(ranked, alternatives))
-    return Sampled(id=token, likelihood=Likelihood(id=token, logprob=float(logits[token] - total)), top=top)
+    peak = logits.max()
+    total = peak + np.log(np.exp(logits - peak).sum())
+
+    def likelihood(number: int) -> Likelihood:
+        return Likelihood(id=number, logprob=float(logits[number] - total))
+
+    return Sampled(id=token, likelihood=likelihood(token), top=tuple(map(likelihood, best(logits, alternatives))))
 
 
-def penalised(logits: Tensor, ids: Tensor, penalty: float) -> Tensor:
+def penalised(logits: Floats, ids: Sequence[int], penalty: float) -> Floats:
     """Makes every token that occurs in `ids` less likely (arXiv:1909.05858)."""
     if penalty == 1.0:
         return logits
-    seen = logits[ids]
-    return logits.scatter(0, ids, torch.where(seen < 0, seen * penalty, seen / penalty))
+    scores, seen = logits.copy(), logits[ids]
+    scores[ids] = np.where(seen < 0, seen * penalty, seen / penalty)
+    return scores
 
 
-def distribution(scores: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def distribution(scores: Floats, sampling: Sampling) -> tuple[Ids, Floats]:
     """The tokens that may be chosen and their probabilities, both [n]: top-k, temperature, top-p.
 
-    Only what top-k leaves is sorted for top-p. Tokens as likely as the k-th stay in, as in transformers.
+    Tokens as likely as the k-th stay in, as in transformers.
     """
-    tokens = torch.arange(len(scores))
+    tokens = np.arange(len(scores))
     if 0 < sampling.top_k < len(scores):
         tokens = likeliest(scores, sampling.top_k)
-        scores = scores[tokens]
-    scores = scores / sampling.temperature
+    scores = scores[tokens] / sampling.temperature
     if sampling.top_p < 1.0:
-        scores, order = scores.sort()
-        tokens = tokens[order]
-        kept = scores.softmax(-1).cumsum(-1) > 1.0 - sampling.top_p
-        kept[-1] = True
+        enough = softmax(np.sort(scores)).cumsum() > 1.0 - sampling.top_p
+        kept = best(scores, max(1, int(enough.sum())))
         scores, tokens = scores[kept], tokens[kept]
-    return tokens, scores.softmax(-1)
+    return tokens, softmax(scores)
 
 
-def likeliest(scores: Tensor, count: int) -> Tensor:
-    """The tokens that score no less than the one in the `count`-th place, int64 [`count` or more], in order of id.
+def likeliest(scores: Floats, count: int) -> Ids:
+    """The tokens that score no less than the one in the `count`-th place, [`count` or more], in order of id."""
+    return np.flatnonzero(scores >= np.partition(scores, -count)[-count])
 
-    Most are ruled out by the largest score of the block they are in: where `count` blocks reach a score, no token below
-    it can be wanted.
-    """
+
+def best(scores: Floats, count: int) -> list[int]:
+    """The `count` tokens with the highest scores, the best first and the first of those that score the same."""
     if not count:
-        return torch.empty(0, dtype=torch.int64)
-    blocks = pad(scores, (0, -len(scores) % BLOCK), value=-torch.inf).view(-1, BLOCK)
-    highest = blocks.amax(1)
-    promising = (highest >= highest.topk(min(count, len(highest))).values[-1]).nonzero().squeeze(1)
-    tokens = (promising[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
-    tokens = tokens[tokens < len(scores)]
-    found = scores[tokens]
-    return tokens[found >= found.topk(min(count, len(found))).values[-1]]
+        return []
+    tokens = likeliest(scores, count)
+    ranked: list[int] = tokens[np.argsort(-scores[tokens], kind="stable")].tolist()
+    return ranked[:count]
 
 
-def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """A place drawn by its probability. `multinomial` is slow for a whole vocabulary."""
-    sums = probabilities.cumsum(-1, dtype=torch.float64)
-    return torch.searchsorted(sums, torch.rand(1, generator=generator, dtype=torch.float64) * sums[-1], right=True)
+def softmax(scores: Floats) -> Floats:
+    shares: Floats = np.exp(scores - scores.max())
+    shares /= shares.sum()
+    return shares
+
+
+def _draw(probabilities: Floats, random: Random) -> int:
+    """A place drawn by its probability."""
+    sums = probabilities.cumsum(dtype=np.float64)
+    return int(np.searchsorted(sums, random.random() * sums[-1], side="right"))

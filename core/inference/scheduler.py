@@ -1,4 +1,4 @@
-"""Who runs next: fair between users, bounded, and free of tensors. Never imports torch."""
+"""Who runs next: fair between users, bounded, and free of tensors."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator

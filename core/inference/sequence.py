@@ -1,4 +1,4 @@
-"""One request's state on its way through the model: ids, options, text and why it ended. Never imports torch."""
+"""One request's state on its way through the model: ids, options, text and why it ended."""
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias

@@ -1,4 +1,4 @@
-"""What the lean decoder must know of a model, and whether it can run it at all. Never imports torch."""
+"""What the lean decoder must know of a model, and whether it can run it at all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,65 +1,66 @@
 """Packed weights for the lean decoder, from a checkpoint or, once quantised, from a folder of their own."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import structlog
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from core.errors import ModelDamaged, ModelError
-from core.inference.packing import Unpackable, pack
+from core.inference.arrays import Array
+from core.inference.packing import Packed, Read, Source, Unpackable, pack
+from core.inference.precision import INT8
 from core.inference.shape import Shape
 from core.models import MANIFEST, verify_manifest, weight_files, write_manifest
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when what packing.py writes changes its meaning."""
 log = structlog.get_logger()
 
 
-def load_packed(folder: Path, shape: Shape, dtype: torch.dtype, keep: Path) -> Mapping[str, Tensor]:
+def load_packed(folder: Path, shape: Shape, dtype: np.dtype[Any], keep: Path) -> Mapping[str, Array]:
     """The packed weights of a model. Quantised ones are written to `keep` once and mapped from there afterwards.
 
     Raises ModelDamaged where the checkpoint does not fit the shape.
     """
-    if dtype is not torch.int8:
-        return dict(_pack(folder, shape, dtype))
+    return _quantised(folder, shape, keep) if dtype == INT8 else dict(_packed(folder, shape, dtype))
+
+
+def _quantised(folder: Path, shape: Shape, keep: Path) -> Mapping[str, Array]:
     kept = keep / f"{folder.name}-{_identity(folder, shape)}"
     if not _is_whole(kept):
-        _write(kept, _pack(folder, shape, dtype))
-    return {name: tensor for path in kept.glob("*.safetensors") for name, tensor in load_file(path).items()}
+        _write(kept, folder, shape)
+    return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
-def _pack(folder: Path, shape: Shape, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+def _packed(folder: Path, shape: Shape, dtype: np.dtype[Any]) -> Packed:
     try:
         yield from pack(_reader(folder), shape, dtype)
-    except (Unpackable, SafetensorError, RuntimeError) as error:
+    except (Unpackable, SafetensorError, TypeError) as error:
         raise ModelDamaged(str(folder), f"its weights do not fit its configuration ({error})") from error
 
 
-def _reader(folder: Path) -> Callable[[str], Tensor | None]:
+def _reader(folder: Path) -> Read:
     """One tensor of a checkpoint at a time, whichever of its files it is in. What is not held any more is unmapped."""
     where = {name: path for path in weight_files(folder) for name in _names(path)}
 
-    def read(name: str) -> Tensor | None:
+    def read(name: str) -> Source | None:
         if name not in where:
             return None
-        with safe_open(where[name], framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-            return tensor
+        with safe_open(where[name], framework="np") as file:
+            found: Source = file.get_slice(name)
+            return found
 
     return read
 
 
 def _names(path: Path) -> list[str]:
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         return list(file.keys())
 
 
@@ -70,14 +71,14 @@ def _identity(folder: Path, shape: Shape) -> str:
     return hashlib.sha256(repr((FORMAT, files, shape)).encode()).hexdigest()[:16]
 
 
-def _write(kept: Path, packed: Iterator[tuple[str, Tensor]]) -> None:
-    """A file for each layer, so that one at a time is in memory, then the manifest. Those of an earlier state go."""
+def _write(kept: Path, folder: Path, shape: Shape) -> None:
+    """A file for each tensor, one of which at a time is in memory, then the manifest. Those of an earlier state go."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=kept.parent) as folder:
-        made = Path(folder, kept.name)
+    with TemporaryDirectory(dir=kept.parent) as room:
+        made = Path(room, kept.name)
         made.mkdir()
-        for part, tensors in groupby(packed, key=lambda named: named[0].partition(".")[0]):
-            save_file(dict(tensors), made / f"{part}.safetensors")
+        for name, tensor in _packed(folder, shape, INT8):
+            np.save(made / f"{name}.npy", tensor)
         write_manifest(made)
         for old in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-????????????????"):
             rmtree(old)

@@ -1,4 +1,4 @@
-"""Where models live on disk, and whether one is whole. Nothing here loads a model or imports torch."""
+"""Where models live on disk, and whether one is whole. Nothing here loads a model."""
 
 import hashlib
 import json

@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from core.inference.generic import GenericNetwork, open_generic
-from core.inference.loader import LoadedModel, LoadOptions, Precision, load_model
+from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.precision import Precision
 from tests.core.inference.serving import Running, Steered, serving
 from tests.core.inference.tiny import write_tiny_model
 
@@ -35,7 +36,7 @@ def tiny(tiny_folder: Path) -> LoadedModel:
 def tiny_generic(tiny: LoadedModel, tiny_folder: Path) -> LoadedModel:
     """The same model, run by transformers."""
     config = json.loads((tiny_folder / "config.json").read_text())
-    return replace(tiny, network=open_generic(tiny_folder, config, torch.float32))
+    return replace(tiny, network=open_generic(tiny_folder, config, Precision.FP32, threads=1))
 
 
 @pytest.fixture(scope="session")

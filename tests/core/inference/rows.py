@@ -4,9 +4,8 @@ from collections.abc import Callable
 from collections.abc import Sequence as Rows
 from itertools import count
 
-from torch import Tensor
-
 from core.clock import ManualClock
+from core.inference.arrays import Floats
 from core.inference.detokenise import TextStream
 from core.inference.loader import LoadedModel
 from core.inference.loop import Loop
@@ -58,12 +57,12 @@ class Rig:
         assert self.loop.submit(each, emit)
 
 
-def logits(model: LoadedModel, ids: Rows[int], at_once: int = 0) -> Tensor:
+def logits(model: LoadedModel, ids: Rows[int], at_once: int = 0) -> Floats:
     """What a model says comes after some tokens, [vocabulary]. They are read `at_once`, all unless it is given."""
     scheduler = Scheduler(Limits(prefill_tokens=at_once or len(ids)), PrefixCache(len(ids), reuse=False))
     alone = sequence(ids, max_tokens=1)
     scheduler.add(alone)
-    rows: list[Tensor] = []
+    rows: list[Floats] = []
     while not rows:
         step = scheduler.schedule()
         rows = [*model.network.run(step)]

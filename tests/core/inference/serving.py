@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import torch
+import numpy as np
 import uvicorn
 from starlette.types import ASGIApp
-from torch import Tensor
 
 from core.clock import ManualClock
+from core.inference.arrays import Floats
 from core.inference.loader import LoadedModel
 from core.inference.loop import Loop, running
 from core.inference.network import Network
@@ -36,12 +36,12 @@ class Steered:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.before: list[Callable[[], object]] = []
-        self.after: list[Callable[[Tensor], object]] = []
+        self.after: list[Callable[[Floats], object]] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.network, name)
 
-    def run(self, step: Step) -> Tensor:
+    def run(self, step: Step) -> Floats:
         if not step.chunks:
             return self.network.run(step)
         for hook in self.before:
@@ -95,9 +95,9 @@ def saying(network: Network, ids: Sequence[int]) -> Iterator[None]:
     assert isinstance(network, Steered)
     left = list(ids)
 
-    def insist(logits: Tensor) -> None:
+    def insist(logits: Floats) -> None:
         for row in logits:
-            row[:] = torch.where(torch.arange(len(row)) == left.pop(0), 50.0, 0.0)
+            row[:] = np.where(np.arange(len(row)) == left.pop(0), 50.0, 0.0)
 
     with hooked(network.after, insist):
         yield

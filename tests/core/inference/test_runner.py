@@ -1,8 +1,8 @@
 """The loop's arithmetic against transformers' own `generate`."""
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from core.inference.generic import GenericNetwork
@@ -21,7 +21,6 @@ def model(request: pytest.FixtureRequest, tiny: LoadedModel, tiny_generic: Loade
 
 def generated(model: LoadedModel, oracle: PreTrainedModel, prompt: list[int], penalty: float) -> list[int]:
     """What `generate` writes with the same tokens forbidden."""
-    blocked: Tensor = (~model.allowed).nonzero().squeeze(1)
     ids = torch.tensor([prompt])
     written = oracle.generate(
         ids,
@@ -29,7 +28,7 @@ def generated(model: LoadedModel, oracle: PreTrainedModel, prompt: list[int], pe
         do_sample=False,
         max_new_tokens=40,
         repetition_penalty=penalty,
-        suppress_tokens=blocked.tolist(),
+        suppress_tokens=np.flatnonzero(~model.allowed).tolist(),
         eos_token_id=sorted(model.ends),
         pad_token_id=min(model.ends),
     )

@@ -5,9 +5,9 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from core.inference.hardware import cpu_flags
 from core.inference.native import library
@@ -34,48 +34,52 @@ def pool(request: pytest.FixtureRequest, kernels: Kernels) -> Iterator[int]:
     kernels.close_pool(pool)
 
 
-def product(kernels: Kernels, pool: int, weight: Tensor, activations: Tensor) -> Tensor:
+def product(
+    kernels: Kernels, pool: int, weight: NDArray[np.int8], activations: NDArray[np.int16]
+) -> NDArray[np.float32]:
     """int8 [rows, columns] times int16 [tokens, columns], all scales 1, as floats [tokens, rows]."""
     tokens, rows = len(activations), len(weight)
-    packed, scales = panels(weight), whole_panels(torch.ones(rows))
-    padded = torch.nn.functional.pad(activations, (0, -activations.shape[1] % 4)).contiguous()
-    ones, output = torch.ones(tokens), torch.full((tokens, rows), torch.nan)
+    packed, scales = panels(weight), whole_panels(np.ones(rows))
+    padded = np.pad(activations, ((0, 0), (0, -activations.shape[1] % 4)))
+    ones, output = np.ones(tokens, np.float32), np.full((tokens, rows), np.nan, np.float32)
     matrix = library.Linear(
-        weight=packed.data_ptr(), scale=scales.data_ptr(), bias=None, rows=rows, columns=padded.shape[1], limit=0
+        weight=packed.ctypes.data, scale=scales.ctypes.data, bias=None, rows=rows, columns=padded.shape[1], limit=0
     )
-    kernels.multiply_once(pool, ctypes.byref(matrix), padded.data_ptr(), ones.data_ptr(), output.data_ptr(), tokens)
+    kernels.multiply_once(pool, ctypes.byref(matrix), padded.ctypes.data, ones.ctypes.data, output.ctypes.data, tokens)
     return output
+
+
+def exact(weight: NDArray[np.int8], activations: NDArray[np.int16]) -> NDArray[np.float32]:
+    return (activations.astype(np.int64) @ weight.astype(np.int64).T).astype(np.float32)
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17, 80, 200])
 @pytest.mark.parametrize("columns", [4, 7, 64, 130])
 def test_products_are_exact(kernels: Kernels, pool: int, rows: int, columns: int) -> None:
     """Whatever the sizes, every product is the integer it should be; one token, a few, many and none."""
-    torch.manual_seed(rows * columns)
-    weight = torch.randint(-127, 128, (rows, columns), dtype=torch.int8)
+    random = np.random.default_rng(rows * columns)
+    weight = random.integers(-127, 128, (rows, columns), np.int8)
     for tokens in (0, 1, 2, 3, 5, 8, 13, 33):
-        activations = torch.randint(-MAX_ACTIVATION, MAX_ACTIVATION + 1, (tokens, columns), dtype=torch.int16)
-        exact = activations.to(torch.int64) @ weight.to(torch.int64).T
-        assert product(kernels, pool, weight, activations).equal(exact.float())
+        activations = random.integers(-MAX_ACTIVATION, MAX_ACTIVATION + 1, (tokens, columns), np.int16)
+        assert np.array_equal(product(kernels, pool, weight, activations), exact(weight, activations))
 
 
 def test_the_largest_sums_stay_exact(kernels: Kernels, pool: int) -> None:
     """At the limit that `activation_limit` sets, the worst signs do not overflow: one more and they could."""
-    weight = torch.full((16, 4096), 127, dtype=torch.int8)
+    weight = np.full((16, 4096), 127, np.int8)
     weight[1] = -127
     limit = activation_limit(weight)
     assert limit * 127 * 4096 <= MAX_SUM < (limit + 1) * 127 * 4096
-    activations = torch.full((9, 4096), limit, dtype=torch.int16)
-    exact = activations.to(torch.int64) @ weight.to(torch.int64).T
-    assert product(kernels, pool, weight, activations).equal(exact.float())
+    activations = np.full((9, 4096), limit, np.int16)
+    assert np.array_equal(product(kernels, pool, weight, activations), exact(weight, activations))
 
 
 def test_quantising_is_exact_to_half_a_step() -> None:
     """Each weight is within half a step of its row, the largest is kept, and a row of zeros stays one."""
-    torch.manual_seed(0)
-    weight = torch.randn(20, 33) * torch.logspace(-3, 3, 20)[:, None]
+    noise = np.random.default_rng(0).standard_normal((20, 33))
+    weight = (noise * np.logspace(-3, 3, 20)[:, None]).astype(np.float32)
     weight[7] = 0
     rounded, scale = quantise(weight)
-    error = (rounded * scale[:, None] - weight).abs()
+    error = np.abs(rounded * scale[:, None] - weight)
     assert (error <= scale[:, None] * 0.5001).all()
-    assert rounded.abs().amax(1).tolist() == [127] * 7 + [0] + [127] * 12
+    assert np.abs(rounded).max(1).tolist() == [127] * 7 + [0] + [127] * 12
