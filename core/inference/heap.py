@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8
 SMALL, LARGE = 1 << 18, 32 << 20
-"""mallopt(3): allocations above so many bytes are mapped one by one; glibc's own limit grows up to the larger."""
+"""mallopt(3): allocations above so many bytes are mapped one by one; glibc's own limit grows up to the larger, and then
+it keeps twice as much at the end of the heap for what comes next.
+"""
 
 
 @contextmanager
@@ -26,4 +29,5 @@ def giving_back() -> Iterator[None]:
         yield
     finally:
         adjust(M_MMAP_THRESHOLD, LARGE)
+        adjust(M_TRIM_THRESHOLD, 2 * LARGE)
         getattr(library, "malloc_trim", lambda _: 0)(0)

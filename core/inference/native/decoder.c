@@ -298,7 +298,8 @@ INLINE ints add_pairs(ints sums, pairs weights, const int16_t *activations) {
 #endif
 }
 
-#define GRAIN 4    /* panels that a thread takes at once */
+#define GRAIN 4    /* panels that a thread takes at once, at least */
+#define SHARES 4   /* pieces for each thread where it takes more */
 #define RUN 8      /* tokens whose attention a thread takes at once */
 #define AHEAD 1536 /* bytes of a panel that are fetched before they are needed */
 
@@ -339,6 +340,12 @@ static __attribute__((noinline)) void put_tile(
             put(p, panel + i, token + j, sums[i * tokens + j]);
 }
 
+/* Where the weights are that a tile comes to after so many bytes: in the same panel, or that of the next tile. */
+INLINE size_t ahead(size_t place, size_t distance, size_t panel_bytes, int panels) {
+    size_t later = place + distance;
+    return later < panel_bytes ? later : later + (size_t)(panels - 1) * panel_bytes;
+}
+
 INLINE void int8_tile(const Product *p, int panel, int panels, int token, int tokens) {
     const Linear *linear = p->linear;
     size_t columns = (size_t)linear->columns;
@@ -350,13 +357,14 @@ INLINE void int8_tile(const Product *p, int panel, int panels, int token, int to
     UNROLLED for (int i = 0; i < count + odds; i++)
         sums[i] = (ints){0};
     for (size_t column = 0; column < columns; column += 4) {
+        size_t later = ahead(column * PANEL, AHEAD, columns * PANEL, panels);
         pairs even[PANELS * PARTS], odd[PANELS * PARTS];
         UNROLLED for (int i = 0; i < panels * PARTS; i++) {
             const int8_t *from = weight + (i / PARTS * columns + column) * PANEL + i % PARTS * sizeof(pairs);
             pairs four;
             memcpy(&four, from, sizeof four);
             if (i % PARTS == 0)
-                __builtin_prefetch(from + AHEAD);
+                __builtin_prefetch(weight + i / PARTS * columns * PANEL + later);
             even[i] = four << 8 >> 8, odd[i] = four >> 8;
         }
         UNROLLED for (int j = 0; j < tokens; j++) {
@@ -409,12 +417,13 @@ INLINE void tile(const Product *p, int panel, int panels, int token, int tokens)
 
 /* ---- matrix units, which multiply int8 by int8: an activation is split into 256 * high + low ---- */
 
-#define FEW_TOKENS 4 /* up to here reading the weights takes longer than vector instructions need */
-#define SLACK 16     /* tokens after the last one that may be read */
+#define TILE_TOKENS 8 /* their two halves fill a tile */
+#define FEW_TOKENS 4  /* up to here reading the weights takes longer than vector instructions need */
+#define SLACK 16      /* tokens after the last one that may be read */
 
 /* Puts a token where a tile finds it: [tokens / 8][columns / 64][8][2][64], low and high by turns. */
 INLINE void split(const int16_t *from, int8_t *planes, int token, int columns) {
-    int8_t *to = planes + (size_t)(token / 8 * 8) * 2 * columns + token % 8 * 128;
+    int8_t *to = planes + (size_t)(token / TILE_TOKENS * TILE_TOKENS) * 2 * columns + token % TILE_TOKENS * 128;
     for (int column = 0; column < columns; column += 64, to += 1024)
         for (int i = 0; i < 64; i++) {
             int16_t value = from[column + i];
@@ -466,7 +475,7 @@ INLINE void configure_tiles(void) { __asm__ volatile("ldtilecfg %0" : : "m"(SHAP
 
 /* Puts what a tile of sums holds: 8 tokens, low and high by turns, times a panel. */
 static void put_tokens(const Product *p, int panel, int token, const int32_t (*sums)[PANEL]) {
-    for (int i = 0; i < 8 && token + i < p->tokens; i++) {
+    for (int i = 0; i < TILE_TOKENS && token + i < p->tokens; i++) {
         float whole[PANEL];
         for (int lane = 0; lane < PANEL; lane++)
             whole[lane] = (float)(int32_t)((uint32_t)sums[2 * i][lane] + ((uint32_t)sums[2 * i + 1][lane] << 8));
@@ -513,7 +522,7 @@ INLINE void square_of_tiles(const Product *p, int panel, int token) {
     }
     store_sums(sums);
     for (int i = 0; i < 4; i++)
-        put_tokens(p, panel + i / 2, token + i % 2 * 8, sums[i]);
+        put_tokens(p, panel + i / 2, token + i % 2 * TILE_TOKENS, sums[i]);
 }
 
 /* 8 tokens times four panels. */
@@ -525,7 +534,7 @@ INLINE void row_of_tiles(const Product *p, int panel, int token) {
     clear_sums();
     for (size_t column = 0; column < columns; column += 64) {
         for (int i = 0; i < 4; i++)
-            fetch_tile(weight + i * next + column * PANEL + TILE_AHEAD);
+            fetch_tile(weight + i * next + ahead(column * PANEL, TILE_AHEAD, next, 4));
         _tile_loadd(0, input + column * 16, 64);
         _tile_loadd(1, weight + column * PANEL, 64);
         _tile_loadd(2, weight + next + column * PANEL, 64);
@@ -547,10 +556,10 @@ static int multiply_tiles(const Product *p, int begin, int end) {
     if (!p->planes || (end - begin) % GRAIN)
         return 0;
     configure_tiles();
-    for (; p->tokens - token > 8; token += 16)
+    for (; p->tokens - token > TILE_TOKENS; token += 2 * TILE_TOKENS)
         for (int panel = begin; panel < end; panel += 2)
             square_of_tiles(p, panel, token);
-    for (; p->tokens - token > FEW_TOKENS; token += 8)
+    for (; p->tokens - token > FEW_TOKENS; token += TILE_TOKENS)
         for (int panel = begin; panel < end; panel += 4)
             row_of_tiles(p, panel, token);
     _tile_release();
@@ -585,8 +594,13 @@ static void multiply_panels(const void *context, int begin, int end) {
         strip(p, begin, end, token, 1);
 }
 
+/* Weights that one pass is enough for come from memory in large pieces, which goes faster than in small ones. Where more
+ * tokens need them again, a piece stays in the core's cache until then.
+ */
 static void multiply(Pool *pool, const Product *p) {
-    parallel(pool, multiply_panels, p, (p->linear->rows + PANEL - 1) / PANEL, GRAIN);
+    int panels = (p->linear->rows + PANEL - 1) / PANEL, once = p->planes ? TILE_TOKENS : TOKENS;
+    int share = panels / (SHARES * (pool->extra + 1)) / GRAIN * GRAIN;
+    parallel(pool, multiply_panels, p, panels, p->tokens <= once && share > GRAIN ? share : GRAIN);
 }
 
 /* ---- the steps between the matrices: each is a job over tokens ---- */

@@ -53,7 +53,7 @@ def exact(weight: NDArray[np.int8], activations: NDArray[np.int16]) -> NDArray[n
     return (activations.astype(np.int64) @ weight.astype(np.int64).T).astype(np.float32)
 
 
-@pytest.mark.parametrize("rows", [1, 15, 16, 17, 80, 200])
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 80, 200, 2001])
 @pytest.mark.parametrize("columns", [4, 7, 64, 130])
 def test_products_are_exact(kernels: Kernels, pool: int, rows: int, columns: int) -> None:
     """Whatever the sizes, every product is the integer it should be; one token, a few, many and none."""
