@@ -11,6 +11,8 @@ from core.inference.arrays import Floats
 from core.inference.sequence import Likelihood, Sampled, Sampling
 
 Ids: TypeAlias = NDArray[np.intp]
+ROWS = 128
+"""Scores stand in so many rows for a first look; the more, the fewer columns to compare."""
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy: dividing by them would leave one token anyway, or overflow."""
 
@@ -52,9 +54,8 @@ def distribution(scores: Floats, sampling: Sampling) -> tuple[Ids, Floats]:
 
     Tokens as likely as the k-th stay in, as in transformers.
     """
-    tokens = np.arange(len(scores))
-    if 0 < sampling.top_k < len(scores):
-        tokens = likeliest(scores, sampling.top_k)
+    some = 0 < sampling.top_k < len(scores)
+    tokens = likeliest(scores, sampling.top_k) if some else np.arange(len(scores))
     scores = scores[tokens] / sampling.temperature
     if sampling.top_p < 1.0:
         enough = softmax(np.sort(scores)).cumsum() > 1.0 - sampling.top_p
@@ -64,8 +65,23 @@ def distribution(scores: Floats, sampling: Sampling) -> tuple[Ids, Floats]:
 
 
 def likeliest(scores: Floats, count: int) -> Ids:
-    """The tokens that score no less than the one in the `count`-th place, [`count` or more], in order of id."""
-    return np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+    """The tokens that score no less than the one in the `count`-th place, [`count` or more], in order of id.
+
+    Most are ruled out by the largest score of the column they are in: where `count` columns reach a score, no token
+    below it can be wanted.
+    """
+    width = len(scores) // ROWS
+    highest = scores[: ROWS * width].reshape(ROWS, width).max(0)
+    columns = np.flatnonzero(highest >= _place(highest, count))
+    among: Ids = np.concatenate(
+        [np.add.outer(np.arange(ROWS) * width, columns).ravel(), np.arange(ROWS * width, len(scores))]
+    )
+    return among[scores[among] >= _place(scores[among], count)]
+
+
+def _place(scores: Floats, count: int) -> np.float32:
+    """The score in the `count`-th place; the lowest there can be where there are fewer."""
+    return np.partition(scores, -count)[-count] if count <= len(scores) else np.float32(-np.inf)
 
 
 def best(scores: Floats, count: int) -> list[int]:

@@ -20,7 +20,7 @@ from core.inference.arrays import Floats
 from core.inference.sampler import choose, distribution, penalised
 from core.inference.sequence import Sampling
 
-SIZE = 200
+SIZE = 1000
 OPTIONS = st.builds(
     Sampling,
     temperature=st.floats(0.05, 3),
