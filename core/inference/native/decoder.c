@@ -299,7 +299,7 @@ INLINE ints add_pairs(ints sums, pairs weights, const int16_t *activations) {
 }
 
 #define GRAIN 4    /* panels that a thread takes at once, at least */
-#define SHARES 4   /* pieces for each thread where it takes more */
+#define SHARES 4   /* pieces of a large matrix for each thread */
 #define RUN 8      /* tokens whose attention a thread takes at once */
 #define AHEAD 1536 /* bytes of a panel that are fetched before they are needed */
 
@@ -503,14 +503,19 @@ INLINE void store_sums(int32_t (*sums)[16][PANEL]) {
     _tile_stored(7, sums[3], 64);
 }
 
-/* 16 tokens times two panels. */
+/* 16 tokens times two panels. Every 16 tokens are a pass over them, and each pass fetches its share of the next ones. */
 INLINE void square_of_tiles(const Product *p, int panel, int token) {
     int32_t sums[4][16][PANEL];
     size_t columns = (size_t)p->linear->columns, next = PANEL * columns;
     const int8_t *weight = (const int8_t *)p->linear->weight + (size_t)panel * next;
     const int8_t *input = p->planes + (size_t)token * 2 * columns;
+    size_t first = columns * (size_t)token / (size_t)p->tokens, share = columns * 16 / (size_t)p->tokens;
     clear_sums();
     for (size_t column = 0; column < columns; column += 64) {
+        if (column >= first && column <= first + share) {
+            fetch_tile(weight + 4 * next + column * PANEL);
+            fetch_tile(weight + 5 * next + column * PANEL);
+        }
         _tile_loadd(0, input + column * 16, 64);
         _tile_loadd(1, input + 16 * columns + column * 16, 64);
         _tile_loadd(2, weight + column * PANEL, 64);
@@ -550,57 +555,64 @@ INLINE void row_of_tiles(const Product *p, int panel, int token) {
         put_tokens(p, panel + i, token, sums[i]);
 }
 
-/* What the matrix units take of some panels: tokens from the first on; how many. */
-static int multiply_tiles(const Product *p, int begin, int end) {
+/* What the matrix units take of four panels: tokens from the first on; how many. */
+INLINE int multiply_tiles(const Product *p, int panel) {
     int token = 0;
-    if (!p->planes || (end - begin) % GRAIN)
+    if (!p->planes)
         return 0;
-    configure_tiles();
     for (; p->tokens - token > TILE_TOKENS; token += 2 * TILE_TOKENS)
-        for (int panel = begin; panel < end; panel += 2)
-            square_of_tiles(p, panel, token);
+        for (int i = 0; i < 4; i += 2)
+            square_of_tiles(p, panel + i, token);
     for (; p->tokens - token > FEW_TOKENS; token += TILE_TOKENS)
-        for (int panel = begin; panel < end; panel += 4)
-            row_of_tiles(p, panel, token);
-    _tile_release();
+        row_of_tiles(p, panel, token);
     return token < p->tokens ? token : p->tokens;
 }
+
+INLINE void release_tiles(void) { _tile_release(); }
 
 /* Whether the system lets us: 0 if so. */
 int prepare_processor(void) { return (int)syscall(SYS_arch_prctl, FEATURE_REQUEST, TILE_DATA); }
 #else
-INLINE int multiply_tiles(const Product *p, int begin, int end) { return (void)p, (void)begin, (void)end, 0; }
+INLINE int multiply_tiles(const Product *p, int panel) { return (void)p, (void)panel, 0; }
+
+INLINE void configure_tiles(void) {}
+
+INLINE void release_tiles(void) {}
 
 int prepare_processor(void) { return 0; }
 #endif
 
-/* All panels from `begin` to `end` for one tile of tokens; the shapes are constants for the compiler. */
-INLINE void strip(const Product *p, int begin, int end, int token, int tokens) {
-    int panel = begin;
-    for (; panel + PANELS <= end; panel += PANELS)
-        tile(p, panel, PANELS, token, tokens);
-    for (; panel < end; panel++)
-        tile(p, panel, 1, token, tokens);
+/* Some panels for all tokens from one on; the shapes are constants for the compiler. */
+INLINE void strip(const Product *p, int panel, int panels, int token) {
+    for (; token + TOKENS <= p->tokens; token += TOKENS)
+        tile(p, panel, panels, token, TOKENS);
+    for (; TOKENS > 2 && token + 2 <= p->tokens; token += 2)
+        tile(p, panel, panels, token, 2);
+    for (; token < p->tokens; token++)
+        tile(p, panel, panels, token, 1);
 }
 
+/* A few panels at a time for all tokens: so they stay in the core's cache until the last. */
 static void multiply_panels(const void *context, int begin, int end) {
     const Product *p = context;
-    int token = multiply_tiles(p, begin, end);
-    for (; token + TOKENS <= p->tokens; token += TOKENS)
-        strip(p, begin, end, token, TOKENS);
-    for (; TOKENS > 2 && token + 2 <= p->tokens; token += 2)
-        strip(p, begin, end, token, 2);
-    for (; token < p->tokens; token++)
-        strip(p, begin, end, token, 1);
+    int panel = begin;
+    if (p->planes)
+        configure_tiles();
+    for (; panel + GRAIN <= end; panel += GRAIN) {
+        int token = multiply_tiles(p, panel);
+        for (int i = 0; i < GRAIN; i += PANELS)
+            strip(p, panel + i, PANELS, token);
+    }
+    if (p->planes)
+        release_tiles();
+    for (; panel < end; panel++)
+        strip(p, panel, 1, 0);
 }
 
-/* Weights that one pass is enough for come from memory in large pieces, which goes faster than in small ones. Where more
- * tokens need them again, a piece stays in the core's cache until then.
- */
+/* A thread takes many panels at once: memory is read fastest in long runs, and what comes next is fetched ahead. */
 static void multiply(Pool *pool, const Product *p) {
-    int panels = (p->linear->rows + PANEL - 1) / PANEL, once = p->planes ? TILE_TOKENS : TOKENS;
-    int share = panels / (SHARES * (pool->extra + 1)) / GRAIN * GRAIN;
-    parallel(pool, multiply_panels, p, panels, p->tokens <= once && share > GRAIN ? share : GRAIN);
+    int panels = (p->linear->rows + PANEL - 1) / PANEL, share = panels / (SHARES * (pool->extra + 1)) / GRAIN * GRAIN;
+    parallel(pool, multiply_panels, p, panels, share > GRAIN ? share : GRAIN);
 }
 
 /* ---- the steps between the matrices: each is a job over tokens ---- */
@@ -640,7 +652,7 @@ INLINE void prepare(const Step *s, int token, int columns) {
     float most = largest(peaks), inverse = most > 0 ? (float)s->limit / most : 0;
     for (int i = 0; i < columns; i += LANES) {
         floats rounded = load(from + i) * inverse + ROUNDER - ROUNDER;
-        shorts values = __builtin_convertvector(rounded, shorts);
+        shorts values = __builtin_convertvector(__builtin_convertvector(rounded, ints), shorts);
         memcpy(to + i, &values, sizeof values);
     }
     s->scale[token] = most / (float)s->limit;
