@@ -82,6 +82,9 @@ def rotated(names: Sequence[str], number: int) -> list[str]:
 
 
 def _round(rig: Rig, name: str, speeds: Speeds, noise: random.Random) -> None:
+    """Who fails once is absent: rounds are compared one by one."""
+    if speeds.absent:
+        return
     try:
         with _contender(rig, name) as (ready, process):
             speeds.ready = ready
@@ -92,6 +95,8 @@ def _round(rig: Rig, name: str, speeds: Speeds, noise: random.Random) -> None:
                 print(f"{name}, {task.name}: {median(own):.1f} tokens/s", file=sys.stderr)
     except Absent as absent:
         speeds.absent = str(absent)
+        for own in speeds.tasks.values():
+            own.clear()
 
 
 def _command(rig: Rig, name: str) -> tuple[list[object], Mapping[str, str]]:
@@ -146,7 +151,7 @@ def _compared(speeds: Mapping[str, Speeds]) -> Iterator[Figure]:
                 aim=task.aims.get(other),
                 more_is_better=True,
                 digits=1,
-                absent=speeds[other].absent,
+                absent=speeds[other].absent or speeds[OURS].absent,
             )
 
 
