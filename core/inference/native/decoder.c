@@ -340,6 +340,15 @@ static __attribute__((noinline)) void put_tile(
             put(p, panel + i, token + j, sums[i * tokens + j]);
 }
 
+/* The same for sums in registers: [panels][PARTS][tokens]. */
+INLINE void put_sums(const Product *p, int panel, int panels, int token, int tokens, const floats *sums) {
+    float totals[PANELS * TOKENS][PANEL];
+    UNROLLED for (int i = 0; i < panels * PARTS; i++)
+        UNROLLED for (int j = 0; j < tokens; j++)
+            store(totals[i / PARTS * tokens + j] + i % PARTS * LANES, sums[i * tokens + j]);
+    put_tile(p, panel, panels, token, tokens, totals);
+}
+
 /* Where the weights are that a tile comes to after so many bytes: in the same panel, or that of the next tile. */
 INLINE size_t ahead(size_t place, size_t distance, size_t panel_bytes, int panels) {
     size_t later = place + distance;
@@ -378,11 +387,10 @@ INLINE void int8_tile(const Product *p, int panel, int panels, int token, int to
     }
     UNROLLED for (int i = 0; i < odds; i++)
         sums[i] += sums[odds + i];
-    float totals[PANELS * TOKENS][PANEL];
-    UNROLLED for (int i = 0; i < panels * PARTS; i++)
-        UNROLLED for (int j = 0; j < tokens; j++)
-            store(totals[i / PARTS * tokens + j] + i % PARTS * LANES, __builtin_convertvector(sums[i * tokens + j], floats));
-    put_tile(p, panel, panels, token, tokens, totals);
+    floats values[PANELS * TOKENS * PARTS];
+    UNROLLED for (int i = 0; i < count; i++)
+        values[i] = __builtin_convertvector(sums[i], floats);
+    put_sums(p, panel, panels, token, tokens, values);
 }
 
 INLINE void float_tile(const Product *p, int panel, int panels, int token, int tokens, int kind) {
@@ -399,11 +407,7 @@ INLINE void float_tile(const Product *p, int panel, int panels, int token, int t
             UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += values * input[j * columns + column];
         }
-    float totals[PANELS * TOKENS][PANEL];
-    UNROLLED for (int i = 0; i < panels * PARTS; i++)
-        UNROLLED for (int j = 0; j < tokens; j++)
-            store(totals[i / PARTS * tokens + j] + i % PARTS * LANES, sums[i * tokens + j]);
-    put_tile(p, panel, panels, token, tokens, totals);
+    put_sums(p, panel, panels, token, tokens, sums);
 }
 
 INLINE void tile(const Product *p, int panel, int panels, int token, int tokens) {
