@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +53,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     _log_to_stderr()
     signal.signal(signal.SIGTERM, _leave)
     if exit_with_parent:
-        threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, args=(uds,), name="parent", daemon=True).start()
     key = os.environ.get(KEY, "")
     options = LoadOptions(precision=dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads)
     try:
@@ -117,10 +117,16 @@ def _crash() -> None:
     os._exit(EX_SOFTWARE)
 
 
-def _exit_with_parent() -> None:
-    """A parent that was killed cannot say so, but its end of our standard input closes with it."""
+def _exit_with_parent(uds: Path | None) -> None:
+    """A parent that was killed cannot say so, but its end of our standard input closes with it. Nor can it clear away
+    the folder that it has made for the socket.
+    """
     while os.read(sys.stdin.fileno(), 4096):
         pass
+    if uds:
+        with suppress(OSError):
+            uds.unlink()
+            uds.parent.rmdir()
     os._exit(0)
 
 

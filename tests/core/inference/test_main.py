@@ -34,8 +34,11 @@ def until_listening(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
-    """The server answers on a socket only its owner can open, and exits when its standard input ends."""
-    path = tmp_path / "s"
+    """The server answers on a socket only its owner can open; when its standard input ends it exits and leaves neither
+    the socket behind nor the folder that it was alone in.
+    """
+    path = tmp_path / "own" / "s"
+    path.parent.mkdir()
     with (
         started("--model", tiny_folder, "--uds", path, "--exit-with-parent") as process,
         httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client,
@@ -49,6 +52,7 @@ def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
         assert process.wait() == 0
         assert process.stderr
         assert b"canary" not in process.stderr.read()
+        assert not path.parent.exists()
 
 
 def test_ends_in_order_when_told_to(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
