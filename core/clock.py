@@ -21,6 +21,9 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait, at least one turn of the event loop."""
 
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """TimeoutError where the body takes longer, as of `asyncio.timeout`."""
+
 
 class SystemClock:
     """The machine's time."""
@@ -33,6 +36,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)
 
 
 @asynccontextmanager
@@ -50,11 +56,6 @@ async def until(alarm: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
         finally:
             ringing.cancel()
             await asyncio.wait([ringing])
-
-
-def timeout(clock: Clock, seconds: float) -> AbstractAsyncContextManager[None]:
-    """`asyncio.timeout`, on a clock."""
-    return until(partial(clock.sleep, seconds))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +88,9 @@ class ManualClock:
         finally:
             if sleeper in self._sleepers:
                 self._sleepers.remove(sleeper)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        return until(partial(self.sleep, seconds))
 
     def advance(self, seconds: float) -> None:
         """Move on. Whoever's time has come wakes, the earliest first, and runs when the caller next awaits."""

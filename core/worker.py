@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 import sqlalchemy as sa
 import structlog
 
-from core.clock import Clock, timeout
+from core.clock import Clock
 from core.errors import DeliveryFailed, LeaseLost, StoreError
 from core.i18n import language_of
 from core.messages import Reply, Turn
@@ -145,7 +145,7 @@ class Worker:
 
     async def _wait(self, bell: asyncio.Event) -> None:
         try:
-            async with timeout(self._clock, self._options.poll):
+            async with self._clock.timeout(self._options.poll):
                 await bell.wait()
         except TimeoutError:
             return

@@ -10,7 +10,7 @@ from bots.slack.text import plain
 from bots.slack.translate import Heard, Opened, Vote, read
 from bots.slack.web import NotTaken, Said, Web
 from core.admission import Admission
-from core.clock import Clock, timeout
+from core.clock import Clock
 from core.errors import DeliveryFailed
 from core.i18n import LOCALES, say
 from core.messages import Message
@@ -60,7 +60,7 @@ class Intake:
             return message
         place = Place(channel=message.conversation.chat, thread=message.conversation.thread)
         try:
-            async with timeout(self._clock, ASIDE_SECONDS):
+            async with self._clock.timeout(ASIDE_SECONDS):
                 said = await self._web.replies(place)
         except (DeliveryFailed, NotTaken, TimeoutError) as error:
             log.info("thread not read", error=type(error).__name__)
@@ -81,7 +81,7 @@ class Intake:
         prompts = [say(locale, f"slack.{prompt}") for locale in LOCALES for prompt in PROMPTS]
         title = " · ".join(say(locale, "slack.suggestions") for locale in LOCALES)
         try:
-            async with timeout(self._clock, ASIDE_SECONDS):
+            async with self._clock.timeout(ASIDE_SECONDS):
                 await self._web.suggest(channel, title, prompts)
         except (DeliveryFailed, NotTaken, TimeoutError) as error:
             log.info("nothing suggested", error=type(error).__name__)

@@ -8,7 +8,7 @@ import structlog
 
 from bots.telegram.outbox import Outbox, Place
 from bots.telegram.text import Rich, ending, rich, without_mentions
-from core.clock import Clock, timeout
+from core.clock import Clock
 from core.errors import ParleyError
 
 log = structlog.get_logger()
@@ -101,7 +101,7 @@ class Previews:
 
     async def _is_over(self, preview: _Preview, seconds: float) -> bool:
         try:
-            async with timeout(self._clock, seconds):
+            async with self._clock.timeout(seconds):
                 await preview.over.wait()
         except TimeoutError:
             return False

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from core.clock import Clock, timeout
+from core.clock import Clock
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ async def relay(stderr: asyncio.StreamReader) -> str:
 async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float, clock: Clock) -> None:
     with suppress(ProcessLookupError, TimeoutError):
         process.terminate()
-        async with timeout(clock, grace_seconds):
+        async with clock.timeout(grace_seconds):
             await process.wait()
 
 

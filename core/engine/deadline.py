@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
-from core.clock import Clock, timeout
+from core.clock import Clock
 from core.engine.protocol import Engine, Piece
 from core.errors import EngineStalled
 from core.prompt import Prompt
@@ -53,7 +53,7 @@ class ImpatientEngine:
 async def in_time(answer: Awaitable[T], clock: Clock, seconds: float) -> T:
     """What is awaited, or EngineStalled after so many seconds of the clock."""
     try:
-        async with timeout(clock, seconds):
+        async with clock.timeout(seconds):
             return await answer
     except TimeoutError as error:
         raise EngineStalled(seconds=seconds) from error

@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import structlog
 
-from core.clock import Clock, timeout
+from core.clock import Clock
 from core.engine.child import ModelChild, kill, relay, start, stopping
 from core.errors import ConfigError, EngineUnavailable
 
@@ -67,7 +67,7 @@ class Supervised:
     async def wait_ready(self, seconds: float) -> None:
         """EngineUnavailable where the child is not ready within `seconds`; at once where it cannot be."""
         try:
-            async with timeout(self._clock, seconds):
+            async with self._clock.timeout(seconds):
                 await self._settled.wait()
         except TimeoutError:
             raise EngineUnavailable(self.reason) from None
@@ -170,7 +170,7 @@ class _Keeper:
     async def _ask_health(self, client: httpx.AsyncClient) -> int | None:
         """The status of /health, or None where nobody answers soon."""
         try:
-            async with timeout(self.clock, self.patience.answer):
+            async with self.clock.timeout(self.patience.answer):
                 return (await client.get("http://localhost/health")).status_code
         except (httpx.HTTPError, TimeoutError):
             return None

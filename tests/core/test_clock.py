@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from core.clock import Clock, ManualClock, SystemClock, timeout
+from core.clock import Clock, ManualClock, SystemClock
 
 
 async def sleep_and_note(clock: Clock, seconds: float, woken: list[float]) -> None:
@@ -75,7 +75,7 @@ async def test_timeout_ends_the_body_when_the_clock_says_so() -> None:
     clock = ManualClock()
 
     async def wait_long() -> None:
-        async with timeout(clock, 3):
+        async with clock.timeout(3):
             await asyncio.Event().wait()
 
     body = asyncio.create_task(wait_long())
@@ -88,10 +88,10 @@ async def test_timeout_ends_the_body_when_the_clock_says_so() -> None:
 async def test_timeout_leaves_a_quick_body_alone() -> None:
     """A body that ends in time leaves no alarm behind, and its own error passes unchanged."""
     clock = ManualClock()
-    async with timeout(clock, 3):
+    async with clock.timeout(3):
         await asyncio.sleep(0)
     with pytest.raises(KeyError):
-        async with timeout(clock, 3):
+        async with clock.timeout(3):
             raise KeyError
     assert await clock.until_sleeping(0) == []
 
@@ -100,7 +100,7 @@ async def test_the_system_clock_keeps_the_protocol() -> None:
     """The machine's clock serves wherever a `Clock` is asked for, and its durations never go back."""
     clock: Clock = SystemClock()
     before = clock.monotonic()
-    async with timeout(clock, 60):
+    async with clock.timeout(60):
         await clock.sleep(0)
     assert clock.monotonic() >= before
     assert clock.now() > 1_750_000_000

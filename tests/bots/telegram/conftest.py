@@ -50,6 +50,9 @@ class FastClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / SPEED)
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds / SPEED)
+
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
