@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import Array, Floats, empty
+from core.inference.layout import matrices
 from core.inference.native import library
 from core.inference.native.library import Kernels
-from core.inference.packing import matrices
 from core.inference.precision import BF16, FP32, INT8
 from core.inference.prefix import BLOCK
 from core.inference.scheduler import Chunk, Step

@@ -1,12 +1,12 @@
 """From a checkpoint's tensors to packed ones: fused, quantised where asked for, in the kernels' order."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from core.inference.arrays import Array, Floats, empty
+from core.inference.layout import Matrix, matrices, norms
 from core.inference.precision import FP32, INT8
 from core.inference.quantise import (
     MAX_ACTIVATION,
@@ -41,72 +41,6 @@ Packed: TypeAlias = Iterator[tuple[str, Array]]
 
 class Unpackable(Exception):
     """A checkpoint lacks a weight, or has it in another shape."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """Tensors of the checkpoint that are kept one below the other, of each layer or of the whole model.
-
-    `parts` are their names in transformers, with a place for the layer's number, and how many rows each has.
-    """
-
-    parts: Mapping[str, int]
-    layers: int = 1
-
-    @property
-    def rows(self) -> int:
-        return sum(self.parts.values())
-
-    def tensors(self, kind: str) -> list[Mapping[str, int]]:
-        """Each layer's tensors of a kind, "weight" or "bias", and their rows."""
-        return [
-            {f"{part.format(layer)}.{kind}": rows for part, rows in self.parts.items()} for layer in range(self.layers)
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matrix(Stack):
-    """Matrices that share an input of so many `columns`."""
-
-    columns: int
-
-
-def matrices(shape: Shape) -> Mapping[str, Matrix]:
-    """All matrices of a model by their packed names."""
-    attended, cached = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-
-    of_layers = {
-        "qkv": (shape.hidden, {"self_attn.q_proj": attended, "self_attn.k_proj": cached, "self_attn.v_proj": cached}),
-        "out": (attended, {"self_attn.o_proj": shape.hidden}),
-        "gate_up": (shape.hidden, {"mlp.gate_proj": shape.intermediate, "mlp.up_proj": shape.intermediate}),
-        "down": (shape.intermediate, {"mlp.down_proj": shape.hidden}),
-    }
-    embedding = Matrix(parts={"model.embed_tokens": shape.vocabulary}, columns=shape.hidden)
-    head = Matrix(parts={"lm_head": shape.vocabulary}, columns=shape.hidden)
-    return {
-        **{
-            name: Matrix(parts=_in_layers(parts), layers=shape.layers, columns=columns)
-            for name, (columns, parts) in of_layers.items()
-        },
-        "embedding": embedding,
-        **({} if shape.tied else {"head": head}),
-    }
-
-
-def norms(shape: Shape) -> Mapping[str, Stack]:
-    """All norms of a model by their packed names; some models have none of queries and keys."""
-    of_layers = {
-        "attention_norm": {"input_layernorm": shape.hidden},
-        "mlp_norm": {"post_attention_layernorm": shape.hidden},
-        "query_norm": {"self_attn.q_norm": shape.head_dim},
-        "key_norm": {"self_attn.k_norm": shape.head_dim},
-    }
-    stacks = {name: Stack(parts=_in_layers(parts), layers=shape.layers) for name, parts in of_layers.items()}
-    return {**stacks, "norm": Stack(parts={"model.norm": shape.hidden})}
-
-
-def _in_layers(parts: Mapping[str, int]) -> Mapping[str, int]:
-    return {f"model.layers.{{}}.{part}": rows for part, rows in parts.items()}
 
 
 def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
