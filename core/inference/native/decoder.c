@@ -300,6 +300,7 @@ INLINE ints add_pairs(ints sums, pairs weights, const int16_t *activations) {
 
 #define GRAIN 4    /* panels that a thread takes at once, at least */
 #define SHARES 4   /* pieces of a large matrix for each thread */
+#define SPAN 8     /* blocks whose scores are weighed at once */
 #define RUN 8      /* tokens whose attention a thread takes at once */
 #define AHEAD 1536 /* bytes of a panel that are fetched before they are needed */
 
@@ -780,23 +781,26 @@ typedef struct {
     int last[QUERIES]; /* position up to which each sees, in order */
 } Queries;
 
-/* Turns a block's scores for a query, of which it sees so many, into weights; what all weights before have shrunk to.
- * Once in the program: compiled twice, it might round in two ways, and a token's company would tell.
- */
-static __attribute__((noinline)) float weigh(Queries *q, int query, float *scores, int slots, float factor) {
+/* Which of the slots from one on a query sees that sees so many. */
+INLINE ints seen(int slot, int slots) {
     static const int32_t ORDER[BLOCK] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    ints order;
+    memcpy(&order, ORDER, sizeof order);
+    return order + slot < slots;
+}
+
+/* Turns the scores of some blocks for a query, of which it sees so many, into weights; what all weights before have
+ * shrunk to. Once in the program: compiled twice, it might round in two ways, and a token's company would tell.
+ */
+static __attribute__((noinline)) float weigh(Queries *q, int query, float *scores, int blocks, int slots, float factor) {
     float before = q->most[query];
     floats highest = splat(before), sums = splat(0);
-    ints seen[PARTS];
-    for (int i = 0; i < PARTS; i++) {
-        memcpy(&seen[i], ORDER + i * LANES, sizeof seen[i]);
-        seen[i] = seen[i] < slots;
-        highest = larger(highest, choose(seen[i], load(scores + i * LANES) * factor, splat(-INFINITY)));
-    }
+    for (int i = 0; i < blocks * BLOCK; i += LANES)
+        highest = larger(highest, choose(seen(i, slots), load(scores + i) * factor, splat(-INFINITY)));
     float peak = largest(highest), fade = expf(before - peak);
-    for (int i = 0; i < PARTS; i++) {
-        floats weight = choose(seen[i], exponential(load(scores + i * LANES) * factor - peak), splat(0));
-        store(scores + i * LANES, weight);
+    for (int i = 0; i < blocks * BLOCK; i += LANES) {
+        floats weight = choose(seen(i, slots), exponential(load(scores + i) * factor - peak), splat(0));
+        store(scores + i, weight);
         sums += weight;
     }
     q->sum[query] = q->sum[query] * fade + total(sums);
@@ -804,8 +808,9 @@ static __attribute__((noinline)) float weigh(Queries *q, int query, float *score
     return fade;
 }
 
-INLINE void attend_block(Queries *q, int count, int block, const char *keys, const char *values, int size, int exact) {
-    float scores[QUERIES][BLOCK], fades[QUERIES];
+/* Products of the queries with the keys of a block. */
+INLINE void score(
+    const Queries *q, int count, const char *keys, float (*scores)[SPAN * BLOCK], int from, int size, int exact) {
     floats sums[QUERIES * PARTS];
     UNROLLED for (int i = 0; i < count * PARTS; i++)
         sums[i] = splat(0);
@@ -816,18 +821,31 @@ INLINE void attend_block(Queries *q, int count, int block, const char *keys, con
                 sums[i * PARTS + part] += key * q->query[i][d];
         }
     UNROLLED for (int i = 0; i < count * PARTS; i++)
-        store(scores[i / PARTS] + i % PARTS * LANES, sums[i]);
+        store(scores[i / PARTS] + from + i % PARTS * LANES, sums[i]);
+}
+
+/* Some blocks from one on, at most `SPAN`; the same ones for every query, whatever its company. */
+INLINE void attend_span(const Step *s, Queries *q, int row, int head, int block, int count, int exact) {
+    int size = s->model->head_dim, slots = q->last[count - 1] - block * BLOCK + 1;
+    int blocks = (slots + BLOCK - 1) / BLOCK < SPAN ? (slots + BLOCK - 1) / BLOCK : SPAN;
+    float scores[QUERIES][SPAN * BLOCK], fades[QUERIES];
+    const char *values[SPAN];
+    for (int b = 0; b < blocks; b++) {
+        score(q, count, cached(s, row, block + b, 0, head), scores, b * BLOCK, size, exact);
+        values[b] = cached(s, row, block + b, 1, head);
+    }
     for (int i = 0; i < count; i++)
-        fades[i] = weigh(q, i, scores[i], q->last[i] - block * BLOCK + 1, 1 / sqrtf((float)size));
-    int slots = q->last[count - 1] - block * BLOCK + 1;
+        fades[i] = weigh(q, i, scores[i], blocks, q->last[i] - block * BLOCK + 1, 1 / sqrtf((float)size));
     for (int d = 0; d < size; d += LANES) {
+        floats sums[QUERIES];
         UNROLLED for (int i = 0; i < count; i++)
             sums[i] = load(q->out[i] + d) * fades[i];
-        for (int slot = 0; slot < BLOCK && slot < slots; slot++) {
-            floats value = kept(values, (size_t)(slot * size + d), exact);
-            UNROLLED for (int i = 0; i < count; i++)
-                sums[i] += value * scores[i][slot];
-        }
+        for (int b = 0; b < blocks; b++)
+            for (int slot = 0; slot < BLOCK && b * BLOCK + slot < slots; slot++) {
+                floats value = kept(values[b], (size_t)(slot * size + d), exact);
+                UNROLLED for (int i = 0; i < count; i++)
+                    sums[i] += value * scores[i][b * BLOCK + slot];
+            }
         UNROLLED for (int i = 0; i < count; i++)
             store(q->out[i] + d, sums[i]);
     }
@@ -847,8 +865,8 @@ INLINE void attend_some(const Step *s, int token, int head, int first, int count
         q.last[i] = s->batch->positions[own], q.most[i] = -INFINITY, q.sum[i] = 0;
         memset(q.out[i], 0, sizeof(float) * (size_t)size);
     }
-    for (int block = 0; block * BLOCK <= q.last[count - 1]; block++)
-        attend_block(&q, count, block, cached(s, row, block, 0, head), cached(s, row, block, 1, head), size, exact);
+    for (int block = 0; block * BLOCK <= q.last[count - 1]; block += SPAN)
+        attend_span(s, &q, row, head, block, count, exact);
     for (int i = 0; i < count; i++)
         for (int d = 0; d < size; d++)
             q.out[i][d] /= q.sum[i];
