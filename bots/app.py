@@ -22,6 +22,7 @@ from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
 from core.errors import ConfigError, StoreError
+from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.store import Store, events, open_store, turns
 from core.worker import Delivery, Worker, working
@@ -37,11 +38,15 @@ GRACE = 20.0
 
 @asynccontextmanager
 async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """The configured model: our own server as a child of this process, or whoever answers at `engine.url`."""
+    """The configured model: our own server as a child of this process, or whoever answers at `engine.url`.
+
+    ModelMissing where there is none: better now than in every answer.
+    """
     idle_seconds = settings.chat.idle_timeout
     if settings.engine.url:
         yield ImpatientEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
         return
+    find_model(settings.engine.model, settings.data_dir)
     async with open_local(model_child(settings), clock, idle_seconds=idle_seconds) as engine:
         yield engine
 

@@ -61,6 +61,15 @@ def test_a_bad_setting_ends_with_one_line(parley: Parley, tmp_path: Path, text: 
     assert (done.returncode, done.stdout, done.stderr) == (78, "", line)
 
 
+@pytest.mark.parametrize("command", ["chat", "mood", "serve-model", "check"])
+def test_a_model_that_is_not_there_ends_with_one_line(parley: Parley, tmp_path: Path, command: str) -> None:
+    """A misspelt model is said at the start, with how to get it, and not in every answer."""
+    done = parley(command, PARLEY_ENGINE__MODEL="nobody/there", PARLEY_DATA_DIR=str(tmp_path / "data"))
+    assert (done.returncode, done.stdout) == (78, "")
+    [line] = done.stderr.splitlines()
+    assert "run `parley model pull nobody/there`" in line
+
+
 def test_the_server_speaks_for_itself(parley: Parley) -> None:
     """`parley serve-model` hands its options on to the model server, whose own help this is."""
     done = parley("serve-model", "--help")
