@@ -88,7 +88,7 @@ def write_manifest(folder: Path, known: Mapping[str, str] = MappingProxyType({})
 def verify_manifest(folder: Path) -> None:
     """Raises ModelMissing or ModelDamaged unless the files of a folder are those that its manifest lists."""
     listed = dict(_manifest(folder / MANIFEST))
-    loaded = [*(folder / name for name in LOADED), *folder.glob("*.safetensors")]
+    loaded = [*(folder / name for name in LOADED), *folder.glob("*.safetensors"), *folder.glob("*.npy")]
     for path in loaded:
         if path.exists() and path.name not in listed:
             raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")

@@ -53,9 +53,11 @@ def test_made_once(folder: Path, tmp_path: Path) -> None:
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished"])
+@pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished", "added"])
 def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: str) -> None:
-    """Files that are cut short, have a byte changed, are gone or were never finished are made anew."""
+    """Files that are cut short, have a byte changed, are gone or were never finished are made anew, and so
+    is a folder with more in it than was made.
+    """
     whole = load(folder, tmp_path / KEPT)
     files = kept_files(tmp_path / KEPT)
     path = kept_folder(tmp_path / KEPT) / "qkv.npy"
@@ -64,11 +66,14 @@ def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: s
         path.write_bytes(content[:-1])
     elif damage == "altered":
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "added":
+        path.with_name("query_norm.npy").write_bytes(content)
     else:
         path.unlink()
     if damage == "unfinished":
         (path.parent / "SHA256SUMS").unlink()
     again = load(folder, tmp_path / KEPT)
+    assert again.keys() == whole.keys()
     assert all(np.array_equal(again[name], whole[name]) for name in whole)
     assert kept_files(tmp_path / KEPT) == files
 
