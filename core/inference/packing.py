@@ -59,7 +59,7 @@ def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
 
 
 def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:
-    weights = empty(panel_shape(matrix.layers, matrix.rows, matrix.columns, INT8), INT8)
+    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, INT8)), INT8)
     scales = empty((*weights.shape[:2], PANEL), FP32)
     limits = np.full(matrix.layers, MAX_ACTIVATION, np.int32)
     for layer, place, rows in _pieces(matrix, read):
@@ -71,7 +71,7 @@ def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:
 
 
 def _pack_floats(name: str, matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Packed:
-    weights = empty(panel_shape(matrix.layers, matrix.rows, matrix.columns, dtype), dtype)
+    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, dtype)), dtype)
     for layer, place, rows in _pieces(matrix, read):
         weights[layer, place] = panels(rows.astype(dtype))
     yield name, weights

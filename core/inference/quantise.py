@@ -38,15 +38,15 @@ def panels(weight: Array) -> Array:
     which instructions multiply at once: [rows / 16, columns / 4, 16, 4].
     """
     rows, columns = weight.shape
-    _, count, groups, _, group = panel_shape(1, rows, columns, weight.dtype)
+    count, groups, _, group = panel_shape(rows, columns, weight.dtype)
     weight = np.pad(weight, ((0, count * PANEL - rows), (0, groups * group - columns)))
     return np.ascontiguousarray(weight.reshape(count, PANEL, groups, group).swapaxes(1, 2))
 
 
-def panel_shape(matrices: int, rows: int, columns: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int, int]:
-    """The shape of so many matrices in panels."""
+def panel_shape(rows: int, columns: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
+    """The shape of a matrix in panels."""
     group = 4 if dtype == np.int8 else 1
-    return matrices, -(-rows // PANEL), -(-columns // group), PANEL, group
+    return -(-rows // PANEL), -(-columns // group), PANEL, group
 
 
 def whole_panels(vector: Array) -> Floats:
