@@ -1,12 +1,17 @@
-"""What holds for every test: no network beyond this machine, no settings from outside, the same examples each time."""
+"""What holds for every test: no network beyond this machine, no settings from outside, the same examples each time;
+and the one fake Slack that they share.
+"""
 
 import os
 import sys
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
 
 settings.register_profile("parley", derandomize=True, deadline=None)
 settings.load_profile("parley")
@@ -45,3 +50,16 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("PARLEY_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
+        yield port
+
+
+@pytest.fixture
+async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
+    """A fresh workspace."""
+    async with fake_slack(slack_port) as fresh:
+        yield fresh

@@ -1,10 +1,9 @@
-"""What the tests of every front end share: one nursery for their gateways, one fake Slack."""
+"""What the tests of every front end share: one nursery for their gateways."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
 from tests.faults.nursery import Nursery, open_nursery
 
 
@@ -12,16 +11,3 @@ from tests.faults.nursery import Nursery, open_nursery
 def nursery() -> Iterator[Nursery]:
     with open_nursery("tests.bots.lives") as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
-        yield port
-
-
-@pytest.fixture
-async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
-    """A fresh workspace."""
-    async with fake_slack(slack_port) as fresh:
-        yield fresh

@@ -1,25 +1,11 @@
 """The fake Slack is as unhelpful as the real one."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import aiohttp
 import httpx
 import pytest
 
-from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
+from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
-        yield port
-
-
-@pytest.fixture
-async def slack(port: int) -> AsyncIterator[FakeSlack]:
-    async with fake_slack(port) as slack:
-        yield slack
 
 
 async def call(slack: FakeSlack, method: str, token: str = BOT_TOKEN, **params: object) -> httpx.Response:
