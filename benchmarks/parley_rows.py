@@ -13,14 +13,14 @@ from pathlib import Path
 import structlog
 
 from benchmarks.rows import Contender, Ready, Times, Work, serve
-from core.inference.detokenise import TextStream
+from core.inference.batching.detokenise import TextStream
+from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.runner import Runner
+from core.inference.batching.scheduler import Limits, Scheduler
+from core.inference.batching.sequence import Job, Sampled, Sampling
+from core.inference.batching.sequence import Sequence as Row
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.precision import Precision
-from core.inference.prefix import PrefixCache
-from core.inference.runner import Runner
-from core.inference.scheduler import Limits, Scheduler
-from core.inference.sequence import Job, Sampled, Sampling
-from core.inference.sequence import Sequence as Row
+from core.inference.weights.precision import Precision
 
 MAX_CONTEXT = 4096
 CACHE = Path(".cache/benchmarks")

@@ -14,14 +14,14 @@ from torch import Tensor
 from benchmarks.parley_rows import open_model, step
 from benchmarks.questions import LOCALE, WORDS
 from config.personas import load_persona
-from core.inference.detokenise import TextStream
+from core.inference.batching.detokenise import TextStream
+from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.runner import Runner
+from core.inference.batching.scheduler import Limits, Scheduler
+from core.inference.batching.sequence import Job, Sampled, Sampling
+from core.inference.batching.sequence import Sequence as Row
 from core.inference.loader import LoadedModel
-from core.inference.prefix import PrefixCache
-from core.inference.runner import Runner
-from core.inference.scheduler import Limits, Scheduler
-from core.inference.sequence import Job, Sampled, Sampling
-from core.inference.sequence import Sequence as Row
-from core.inference.template import Role, Said
+from core.inference.tokens.template import Role, Said
 from core.models import EMBEDDED
 from training.blind import BLIND, read_labelled
 

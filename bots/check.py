@@ -24,7 +24,7 @@ from core.engine.openai import OpenAIEngine
 from core.errors import ConfigError, EngineError, ModelError, NoKernels, StoreError
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
-from core.inference.shape import lean_shape
+from core.inference.weights.shape import lean_shape
 from core.models import find_model, read_json, verify_model
 from core.prompt import ChatMessage
 from core.store import open_store

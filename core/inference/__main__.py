@@ -19,14 +19,14 @@ from starlette.types import ASGIApp
 
 from core.clock import SystemClock
 from core.errors import ConfigError, ModelError
+from core.inference.api.server import ServerOptions, create_app
+from core.inference.api.sockets import tcp_socket, unix_socket
+from core.inference.batching.loop import Loop, running
+from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.runner import Runner
+from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.loop import Loop, running
-from core.inference.precision import Precision
-from core.inference.prefix import PrefixCache
-from core.inference.runner import Runner
-from core.inference.scheduler import Limits, Scheduler
-from core.inference.server import ServerOptions, create_app
-from core.inference.sockets import tcp_socket, unix_socket
+from core.inference.weights.precision import Precision
 
 EX_SOFTWARE, EX_CONFIG = 70, 78
 DRAIN_SECONDS = 20

@@ -9,20 +9,20 @@ import structlog
 from numpy.typing import NDArray
 
 from core.errors import ConfigError, ModelDamaged, NoKernels
-from core.inference.decoder import Decoder, block_bytes
-from core.inference.detokenise import TextStream
+from core.inference.batching.detokenise import TextStream
+from core.inference.batching.network import Network
+from core.inference.batching.prefix import BLOCK, PrefixCache
+from core.inference.batching.scheduler import Limits, Scheduler
+from core.inference.batching.sequence import Job, Sampling, Sequence
 from core.inference.hardware import cores
 from core.inference.heap import giving_back
 from core.inference.native.library import open_kernels
-from core.inference.network import Network
-from core.inference.precision import DTYPES, Precision
-from core.inference.prefix import BLOCK, PrefixCache
-from core.inference.scheduler import Limits, Scheduler
-from core.inference.sequence import Job, Sampling, Sequence
-from core.inference.shape import Shape, lean_shape
-from core.inference.template import ChatTemplate, load_template
-from core.inference.vocabulary import Vocabulary, load_vocabulary
-from core.inference.weights import load_packed
+from core.inference.networks.decoder import Decoder, block_bytes
+from core.inference.tokens.template import ChatTemplate, load_template
+from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
+from core.inference.weights.precision import DTYPES, Precision
+from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.store import load_packed
 from core.models import find_model, read_json, verify_model
 
 GENERATION = "generation_config.json"
@@ -116,7 +116,7 @@ def _open_network(folder: Path, config: Mapping[str, object], data_dir: Path, op
         log.info("transformers runs this model", reason="the lean decoder does not know its architecture")
     except NoKernels as error:
         log.warning("transformers runs this model, several times slower", reason=error.reason)
-    from core.inference.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
+    from core.inference.networks.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
 
     return open_generic(folder, config, options.precision, threads=options.threads or cores())
 

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.parley_rows import contender
 from benchmarks.rows import Work
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.precision import Precision
+from core.inference.weights.precision import Precision
 from tests.core.inference.tiny import write_tiny_model
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.quality import PROMPTS, agreement, greedy, sentences
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.precision import Precision
+from core.inference.weights.precision import Precision
 from tests.core.inference.tiny import write_tiny_model
 
 ASKED = [list(range(4, 4 + length)) for length in (3, 9, 20)]

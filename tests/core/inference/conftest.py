@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from core.inference.generic import GenericNetwork, open_generic
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.precision import Precision
+from core.inference.networks.generic import GenericNetwork, open_generic
+from core.inference.weights.precision import Precision
 from tests.core.inference.serving import Running, Steered, serving
 from tests.core.inference.tiny import write_tiny_model
 

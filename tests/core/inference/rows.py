@@ -6,14 +6,14 @@ from itertools import count
 
 from core.clock import ManualClock
 from core.inference.arrays import Floats
-from core.inference.detokenise import TextStream
+from core.inference.batching.detokenise import TextStream
+from core.inference.batching.loop import Loop
+from core.inference.batching.network import Network
+from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.runner import Runner
+from core.inference.batching.scheduler import Limits, Scheduler
+from core.inference.batching.sequence import Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
-from core.inference.loop import Loop
-from core.inference.network import Network
-from core.inference.prefix import PrefixCache
-from core.inference.runner import Runner
-from core.inference.scheduler import Limits, Scheduler
-from core.inference.sequence import Job, Output, Sampling, Sequence
 
 numbers = count()
 

@@ -17,15 +17,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from core.clock import ManualClock
+from core.inference.api.server import ServerOptions, create_app
+from core.inference.api.sockets import unix_socket
 from core.inference.arrays import Floats
+from core.inference.batching.loop import Loop, running
+from core.inference.batching.network import Network
+from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.runner import Runner
+from core.inference.batching.scheduler import Limits, Scheduler, Step
 from core.inference.loader import LoadedModel
-from core.inference.loop import Loop, running
-from core.inference.network import Network
-from core.inference.prefix import PrefixCache
-from core.inference.runner import Runner
-from core.inference.scheduler import Limits, Scheduler, Step
-from core.inference.server import ServerOptions, create_app
-from core.inference.sockets import unix_socket
 
 T = TypeVar("T")
 

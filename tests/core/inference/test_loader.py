@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 from transformers import Qwen2ForCausalLM
 
 from core.errors import ConfigError, ModelDamaged, ModelMissing
-from core.inference.generic import open_generic
+from core.inference.batching.sequence import Sampling
 from core.inference.hardware import runs_bf16
 from core.inference.loader import LoadedModel, LoadOptions, load_model
-from core.inference.precision import Precision
-from core.inference.sequence import Sampling
+from core.inference.networks.generic import open_generic
+from core.inference.weights.precision import Precision
 from tests.core.inference.rows import logits
 from tests.core.inference.tiny import write_tiny_model
 

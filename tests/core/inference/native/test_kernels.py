@@ -13,7 +13,7 @@ from core.inference.hardware import cpu_flags
 from core.inference.native import library
 from core.inference.native.build import PORTABLE, Level, build, levels
 from core.inference.native.library import Kernels
-from core.inference.quantise import MAX_ACTIVATION, MAX_SUM, activation_limit, panels, quantise, whole_panels
+from core.inference.weights.quantise import MAX_ACTIVATION, MAX_SUM, activation_limit, panels, quantise, whole_panels
 
 LEVELS = (*levels(cpu_flags(), platform.machine()), PORTABLE)
 

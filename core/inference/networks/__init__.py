@@ -1,0 +1,1 @@
+"""Forward passes: the lean decoder, and transformers for every other architecture."""

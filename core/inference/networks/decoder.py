@@ -1,0 +1,161 @@
+"""The lean decoder: models of the Qwen2 family, a whole batch at a time in one call of native/decoder.c."""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.arrays import Array, Floats, empty
+from core.inference.batching.prefix import BLOCK
+from core.inference.batching.scheduler import Chunk, Step
+from core.inference.native import library
+from core.inference.native.library import Kernels
+from core.inference.weights.layout import matrices
+from core.inference.weights.precision import BF16, FP32, INT8
+from core.inference.weights.shape import Shape
+
+KINDS: Final = {FP32: 0, BF16: 1, INT8: 2}
+"""`enum kind` in decoder.c."""
+MATRICES: Final = ("qkv", "out", "gate_up", "down")
+NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
+"""What each layer has."""
+
+
+class Decoder:
+    """Packed weights, the blocks of keys and values, and the threads that work on them. Used by one thread only.
+
+    `packed` is what `packing.pack` gives for `dtype`; keys and values are float16, float32 beside float32 weights.
+    """
+
+    shares_blocks = True
+    guess_within = 4
+
+    def __init__(
+        self,
+        packed: Mapping[str, Array],
+        shape: Shape,
+        dtype: np.dtype[Any],
+        kernels: Kernels,
+        *,
+        blocks: int,
+        threads: int,
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype.name
+        self._kind = KINDS[dtype]
+        self.blocks = blocks
+        self._packed = packed
+        self._matrices = matrices(shape)
+        self._kernels = kernels
+        self._cache = empty((blocks, block_bytes(shape, dtype)), np.uint8)
+        self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
+        pool = kernels.open_pool(threads)
+        if pool is None:
+            raise MemoryError("no threads to compute with")
+        weakref.finalize(self, kernels.close_pool, pool)
+        self._model = self._describe(pool)
+
+    @property
+    def vocabulary(self) -> int:
+        return self.shape.vocabulary
+
+    @property
+    def context(self) -> int:
+        return self.shape.context
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self._packed.values())
+
+    @property
+    def path(self) -> str:
+        return f"{self._kernels.level} kernels"
+
+    def run(self, step: Step) -> Floats:
+        for source, target in step.copies:
+            self._cache[target] = self._cache[source]
+        logits = empty((sum(chunk.outputs for chunk in step.chunks), self.shape.vocabulary), FP32)
+        if step.chunks:
+            self._forward(step.chunks, logits)
+        return logits
+
+    def _forward(self, chunks: tuple[Chunk, ...], logits: Floats) -> None:
+        counts = np.array([len(chunk.positions) for chunk in chunks])
+        ids = np.fromiter((token for chunk in chunks for token in chunk.ids), np.int32)
+        positions = np.fromiter((position for chunk in chunks for position in chunk.positions), np.int32)
+        rows = np.repeat(np.arange(len(chunks), dtype=np.int32), counts)
+        blocks = _rectangle([chunk.sequence.blocks for chunk in chunks])
+        ends = zip(counts.cumsum(), chunks, strict=True)
+        wanted = np.array([token for end, chunk in ends for token in range(end - chunk.outputs, end)], np.int32)
+        scratch = empty((self._kernels.scratch_bytes(self._model, len(ids)),), np.uint8)
+        batch = library.Batch(
+            ids=ids.ctypes.data,
+            positions=positions.ctypes.data,
+            rows=rows.ctypes.data,
+            blocks=blocks.ctypes.data,
+            wanted=wanted.ctypes.data,
+            cache=self._cache.ctypes.data,
+            logits=logits.ctypes.data,
+            scratch=scratch.ctypes.data,
+            tokens=len(ids),
+            outputs=len(wanted),
+            block_stride=blocks.shape[1],
+        )
+        self._kernels.forward(self._model, batch)
+
+    def _describe(self, pool: int) -> library.Model:
+        shape = self.shape
+        exponents = np.arange(0, shape.head_dim, 2, dtype=np.float32) / np.float32(shape.head_dim)
+        self._frequencies = np.float32(1) / np.float32(shape.theta) ** exponents
+        return library.Model(
+            layers=self._layers,
+            norm=self._pointer("norm"),
+            frequencies=self._frequencies.ctypes.data,
+            embedding=self._pointer("embedding"),
+            embedding_scale=self._pointer("embedding.scale"),
+            head=self._linear("embedding" if shape.tied else "head"),
+            pool=pool,
+            kind=self._kind,
+            layer_count=shape.layers,
+            hidden=shape.hidden,
+            intermediate=shape.intermediate,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+            epsilon=shape.epsilon,
+        )
+
+    def _layer(self, number: int) -> library.Layer:
+        return library.Layer(
+            **{name: self._linear(name, number) for name in MATRICES},
+            **{name: self._pointer(name, number) for name in NORMS},
+        )
+
+    def _linear(self, name: str, layer: int = 0) -> library.Linear:
+        matrix, limits = self._matrices[name], self._packed.get(f"{name}.limit")
+        return library.Linear(
+            weight=self._pointer(name, layer),
+            scale=self._pointer(f"{name}.scale", layer),
+            bias=self._pointer(f"{name}.bias", layer),
+            rows=matrix.rows,
+            columns=matrix.columns,
+            limit=0 if limits is None else limits[layer],
+        )
+
+    def _pointer(self, name: str, layer: int = 0) -> int | None:
+        return self._packed[name][layer].ctypes.data if name in self._packed else None
+
+
+def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
+    """Rows of different lengths as one array, filled up with zeros."""
+    array = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for filled, row in zip(array, rows, strict=True):
+        filled[: len(row)] = row
+    return array
+
+
+def block_bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
+    """Bytes of the keys and values of one block of tokens."""
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK * (4 if dtype == FP32 else 2)

@@ -1,0 +1,138 @@
+"""Any causal language model that transformers knows, by its own forward, one row after the other."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, DynamicCache, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from core.errors import ModelDamaged
+from core.inference.arrays import Floats
+from core.inference.batching.scheduler import Chunk, Step
+from core.inference.hardware import runs_bf16
+from core.inference.weights.precision import Precision
+from core.models import weight_files
+
+Build: TypeAlias = Callable[..., tuple[PreTrainedModel, Mapping[str, set[str]]]]
+FALLBACK_CONTEXT = 2048
+"""Tokens, where the model names no limit."""
+MANY = 1 << 14
+"""Blocks, more than rows can fill: transformers keeps keys and values itself, as long as a row runs."""
+
+UNBUILDABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    OSError,
+    ImportError,
+    SafetensorError,
+    StrictDataclassError,
+)
+"""How the libraries put it that a configuration makes no sense or does not fit the weights."""
+
+
+class GenericNetwork:
+    """A model of transformers. Used by one thread only."""
+
+    shares_blocks = False
+    guess_within = 0
+    blocks = MANY
+    path = "transformers"
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self._caches: dict[str, DynamicCache] = {}
+
+    @property
+    def vocabulary(self) -> int:
+        return int(self.model.config.vocab_size)
+
+    @property
+    def context(self) -> int:
+        return int(getattr(self.model.config, "max_position_embeddings", 0) or FALLBACK_CONTEXT)
+
+    @property
+    def dtype(self) -> str:
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(weight.nbytes for weight in self.model.parameters())
+
+    @property
+    def rows(self) -> int:
+        """How many sequences have keys and values here."""
+        return len(self._caches)
+
+    @torch.inference_mode()
+    def run(self, step: Step) -> Floats:
+        for sequence in step.gone:
+            self._caches.pop(sequence.job.id, None)
+        logits = [(self._run(chunk), chunk.is_last) for chunk in step.chunks]
+        rows = torch.cat([torch.empty(0, self.vocabulary), *(row[None] for row, is_last in logits if is_last)])
+        found: Floats = rows.numpy()
+        return found
+
+    def _run(self, chunk: Chunk) -> Tensor:
+        cache = self._caches.setdefault(chunk.sequence.job.id, DynamicCache(config=self.model.config))
+        output = self.model(
+            input_ids=torch.tensor([chunk.ids]), past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        logits: Tensor = output.logits
+        return logits[0, -1].float()
+
+
+def open_generic(folder: Path, config: Mapping[str, object], precision: Precision, *, threads: int) -> GenericNetwork:
+    """The network in evaluation mode. ModelDamaged where it cannot be built.
+
+    Configuration and weights are handed over read, not as a folder: so nothing in the folder can name another file,
+    an adapter or a kernel to fetch.
+    """
+    path = str(folder / "config.json")
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    try:
+        weights = {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
+        kind = CONFIG_MAPPING[str(config["model_type"])]
+        settings = kind.from_dict(dict(config))
+        build = cast(
+            "Build", cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(settings)]).from_pretrained
+        )
+        network, found = build(
+            None,
+            config=settings,
+            state_dict=weights,
+            dtype=_dtype(folder, precision),
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+    except UNBUILDABLE as error:
+        raise ModelDamaged(path, f"the model cannot be built from it ({error})") from error
+    if absent := found["missing_keys"] or found["mismatched_keys"]:
+        raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or of another shape")
+    network.eval()
+    return GenericNetwork(network)
+
+
+def _dtype(folder: Path, precision: Precision) -> torch.dtype:
+    if precision in (Precision.AUTO, Precision.INT8):
+        return torch.bfloat16 if runs_bf16() and _is_halved(folder) else torch.float32
+    return torch.bfloat16 if precision is Precision.BF16 else torch.float32
+
+
+def _is_halved(folder: Path) -> bool:
+    """Whether a checkpoint has weights in bfloat16."""
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  not a mapping
+                return True
+    return False

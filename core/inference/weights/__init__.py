@@ -1,0 +1,1 @@
+"""From a checkpoint to the packed weights that the kernels read."""

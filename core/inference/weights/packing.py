@@ -1,0 +1,110 @@
+"""From a checkpoint's tensors to packed ones: fused, quantised where asked for, in the kernels' order."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from core.inference.arrays import Array, Floats, empty
+from core.inference.weights.layout import Matrix, matrices, norms
+from core.inference.weights.precision import FP32, INT8
+from core.inference.weights.quantise import (
+    MAX_ACTIVATION,
+    PANEL,
+    activation_limit,
+    panel_shape,
+    panels,
+    quantise,
+    whole_panels,
+)
+from core.inference.weights.shape import Shape
+
+ROWS_AT_ONCE = 16 * PANEL
+"""As many are in a wider type at a time, near the processor; a whole vocabulary would be half a gigabyte."""
+EVERYWHERE = {"attention_norm", "mlp_norm", "norm"}
+"""Vectors that no model of the family is without."""
+
+
+class Source(Protocol):
+    """A tensor of the checkpoint, of which only those rows are read that are asked for."""
+
+    def get_shape(self) -> list[int]: ...
+
+    def __getitem__(self, rows: slice) -> Array: ...
+
+
+Read: TypeAlias = Callable[[str], Source | None]
+"""A tensor of the checkpoint by its name in transformers, None where there is none."""
+Packed: TypeAlias = Iterator[tuple[str, Array]]
+"""Packed tensors with their names."""
+
+
+class Unpackable(Exception):
+    """A checkpoint lacks a weight, or has it in another shape."""
+
+
+def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
+    """Every tensor that the kernels need, of all layers as one: [layers, ...], or [1, ...] of the whole model.
+
+    Unpackable where the checkpoint is not one of this shape.
+    """
+    for name, matrix in matrices(shape).items():
+        if dtype == INT8:
+            yield from _pack_int8(name, matrix, read)
+        else:
+            yield from _pack_floats(name, matrix, dtype, read)
+        yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
+    for name, norm in norms(shape).items():
+        yield from _pack_vectors(name, norm.tensors("weight"), read)
+
+
+def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:
+    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, INT8)), INT8)
+    scales = empty((*weights.shape[:2], PANEL), FP32)
+    limits = np.full(matrix.layers, MAX_ACTIVATION, np.int32)
+    for layer, place, rows in _pieces(matrix, read):
+        quantised, scale = quantise(rows)
+        weights[layer, place] = panels(quantised)
+        scales[layer, place] = whole_panels(scale).reshape(-1, PANEL)
+        limits[layer] = min(limits[layer], activation_limit(quantised))
+    yield from ((name, weights), (f"{name}.scale", scales), (f"{name}.limit", limits))
+
+
+def _pack_floats(name: str, matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Packed:
+    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, dtype)), dtype)
+    for layer, place, rows in _pieces(matrix, read):
+        weights[layer, place] = panels(rows.astype(dtype))
+    yield name, weights
+
+
+def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:
+    """Some rows of a matrix at a time, float32 [rows, columns], with their layer and the panels that they fill."""
+    for layer, parts in enumerate(matrix.tensors("weight")):
+        panel = 0
+        for name, rows in parts.items():
+            source = _source(read, name, [rows, matrix.columns])
+            for start in range(0, rows, ROWS_AT_ONCE):
+                piece = source[start : min(start + ROWS_AT_ONCE, rows)].astype(np.float32)
+                end = panel - -len(piece) // PANEL
+                yield layer, slice(panel, end), piece
+                panel = end
+
+
+def _pack_vectors(name: str, layers: list[Mapping[str, int]], read: Read) -> Packed:
+    """A vector for each layer, float32 in whole panels, if the model has such ones."""
+    if name not in EVERYWHERE and all(read(part) is None for parts in layers for part in parts):
+        return
+    vectors = [
+        whole_panels(np.concatenate([_source(read, part, [rows])[:] for part, rows in parts.items()]))
+        for parts in layers
+    ]
+    yield name, np.stack(vectors)
+
+
+def _source(read: Read, name: str, shape: list[int]) -> Source:
+    found = read(name)
+    if found is None:
+        raise Unpackable(f"{name} is missing")
+    if found.get_shape() != shape:
+        raise Unpackable(f"{name} is {found.get_shape()}, not {shape}")
+    return found

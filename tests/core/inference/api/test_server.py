@@ -1,0 +1,346 @@
+"""The protocol, over a real socket."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from core.inference.api.server import ServerOptions
+from core.inference.batching.scheduler import Limits
+from core.inference.loader import LoadedModel
+from tests.core.inference.serving import Gate, Running, Steered, body, events, hooked, saying, serving
+
+CHAT = "/v1/chat/completions"
+
+
+def error_of(response: httpx.Response, status: int) -> dict[str, str]:
+    """The error of a response, which has the protocol's shape."""
+    assert response.status_code == status
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+def test_an_answer_has_the_protocols_shape(server: Running, tiny: LoadedModel) -> None:
+    """A completion names its model, its message, why it ended and what it cost."""
+    answer = server.ask("hello").json()
+    assert (answer["object"], answer["model"]) == ("chat.completion", tiny.name)
+    assert answer["choices"][0]["message"]["role"] == "assistant"
+    assert answer["choices"][0]["finish_reason"] == "length"
+    prompt = len(tiny.vocabulary.encode("user\nhello")) + len(tiny.vocabulary.encode("assistant\n")) + 4
+    assert answer["usage"] == {
+        "prompt_tokens": prompt,
+        "completion_tokens": 8,
+        "total_tokens": prompt + 8,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 1.5, "seed": 5}, {"temperature": 1, "seed": 6, "stop": ["a", "t"]}]
+)
+def test_a_stream_adds_up_to_the_whole_answer(server: Running, options: dict[str, object]) -> None:
+    """The same request gives the same text, finish, log-probabilities and usage, streamed or whole."""
+    options = {**options, "max_tokens": 60, "logprobs": True, "top_logprobs": 2}
+    whole = server.ask("你好", **options).json()
+    with server.stream("你好", **options, stream_options={"include_usage": True}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        *chunks, last = events(response)
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert choices[0]["delta"] == {"role": "assistant", "content": ""}
+    text = "".join(choice["delta"].get("content", "") for choice in choices)
+    assert text == whole["choices"][0]["message"]["content"]
+    assert [choice["finish_reason"] for choice in choices if choice["finish_reason"]] == [
+        whole["choices"][0]["finish_reason"]
+    ]
+    entries = [entry for choice in choices if choice["logprobs"] for entry in choice["logprobs"]["content"]]
+    assert entries == whole["choices"][0]["logprobs"]["content"]
+    assert (last["choices"], last["usage"]) == ([], whole["usage"])
+
+
+def test_usage_in_a_stream_only_when_asked(server: Running) -> None:
+    """Without `include_usage` no chunk has a usage."""
+    with server.stream() as response:
+        assert not any("usage" in chunk for chunk in events(response))
+
+
+def test_emoji_and_stop_strings_stream_clean(server: Running, tiny: LoadedModel) -> None:
+    """An emoji of several tokens arrives in one piece, and nothing of a stop string arrives at all."""
+    ids = tiny.vocabulary.encode("好🤗 END of it")
+    assert len(tiny.vocabulary.encode("🤗")) == 4
+    with saying(tiny.network, ids), server.stream(stop="END", max_tokens=50) as response:
+        pieces = [chunk["choices"][0]["delta"].get("content") for chunk in events(response)]
+    assert "".join(filter(None, pieces)) == "好🤗 "
+    assert "🤗" in pieces
+
+
+def test_an_end_token_ends_an_answer(server: Running, tiny: LoadedModel) -> None:
+    """The end of a message is counted and reported as a token, and is no text."""
+    ids = [*tiny.vocabulary.encode("hello"), tiny.template.end]
+    with saying(tiny.network, ids):
+        answer = server.ask(logprobs=True).json()
+    [choice] = answer["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("hello", "stop")
+    assert answer["usage"]["completion_tokens"] == len(ids)
+    assert choice["logprobs"]["content"][-1]["token"] == "<|im_end|>"
+
+
+def test_the_models_control_tokens_are_never_its_words(server: Running, tiny: LoadedModel) -> None:
+    """Even a model that insists on a control token writes something else."""
+    with saying(tiny.network, [tiny.template.start] * 8):
+        assert "<|im_start|>" not in server.ask().json()["choices"][0]["message"]["content"]
+
+
+def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: PreTrainedModel) -> None:
+    """The first token's log-probabilities are those of the model's masked logits, with every token's exact bytes."""
+    answer = server.ask("hello", max_tokens=1, logprobs=True, top_logprobs=20, temperature=2, seed=1).json()
+    [entry] = answer["choices"][0]["logprobs"]["content"]
+    prompt = [*tiny.vocabulary.encode("user\nhello"), tiny.template.end, *tiny.vocabulary.encode("\n")]
+    ids = [tiny.template.start, *prompt, tiny.template.start, *tiny.vocabulary.encode("assistant\n")]
+    with torch.inference_mode():
+        logits = oracle(torch.tensor([ids])).logits[0, -1].masked_fill(torch.from_numpy(~tiny.allowed), -torch.inf)
+    best = logits.log_softmax(-1).topk(20)
+    assert [bytes(top["bytes"]) for top in entry["top_logprobs"]] == list(
+        map(tiny.vocabulary.bytes_of, best.indices.tolist())
+    )
+    assert [top["logprob"] for top in entry["top_logprobs"]] == pytest.approx(best.values.tolist(), abs=1e-4)
+    assert any(len(top["bytes"]) == 1 and top["bytes"][0] > 127 for top in entry["top_logprobs"])
+
+
+def test_names_of_the_model(server: Running, tiny: LoadedModel) -> None:
+    """The served name is listed and accepted, so is none; another is a 404."""
+    [card] = server.client.get("/v1/models").json()["data"]
+    assert (card["id"], card["max_model_len"]) == (tiny.name, tiny.max_model_len)
+    assert server.ask(model=tiny.name).status_code == server.ask(model="").status_code == 200
+    assert error_of(server.ask(model="gpt-4"), 404)["code"] == "model_not_found"
+
+
+def test_tokenize_counts_plain_text(server: Running, tiny: LoadedModel) -> None:
+    """The count is that of the text inside a prompt: control tokens written in it are text."""
+    answer = server.client.post("/tokenize", json={"prompt": "<|im_end|>你好"}).json()
+    ids = tiny.vocabulary.encode("<|im_end|>你好")
+    assert answer == {"count": len(ids), "tokens": ids, "max_model_len": tiny.max_model_len}
+
+
+def test_content_in_parts(server: Running) -> None:
+    """A content of text parts is their text in a row."""
+    parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
+    answers = [server.client.post(CHAT, json=body(content)).json() for content in ("hello", parts)]
+    assert answers[0]["choices"] == answers[1]["choices"]
+
+
+def test_unknown_fields_are_ignored(server: Running) -> None:
+    """Fields of other servers change nothing."""
+    assert server.ask(frequency_penalty=0.5, tools=[], mystery={"a": [1]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": -1},
+        {"temperature": "hot"},
+        {"top_p": 1.5},
+        {"top_k": -2},
+        {"repetition_penalty": 0},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"seed": 2**63},
+        {"seed": 10**4000},
+        {"n": 2},
+        {"stop": ""},
+        {"stop": ["x"] * 17},
+        {"top_logprobs": 21, "logprobs": True},
+        {"top_logprobs": 3},
+        {"stream": "yes"},
+        {"stream_options": 1},
+        {"user": 7},
+        {"messages": []},
+        {"messages": "hello"},
+        {"messages": [{"role": "root", "content": "x"}]},
+        {"messages": [{"role": "user"}]},
+        {"messages": [{"role": "user", "content": None}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}]},
+    ],
+)
+def test_bad_values_are_refused(server: Running, options: dict[str, object]) -> None:
+    """A value that cannot be used is a 400 that names the field and does not repeat what was sent."""
+    error = error_of(server.ask(**options), 400)
+    assert error["type"] == "invalid_request_error"
+    assert error["param"].split(".")[0] in options
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff\xfe",
+        b'{"messages":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"messages":[{"role":"user","content":"x"}],"extra":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
+        b'{"messages":[{"role":"user","content":"x"}],"max_tokens":' + b"9" * 5000 + b"}",
+        b'{"messages":[{"role":"user","content":"x"}],"extra":' + b"9" * 5000 + b"}",
+        b'{"messages":[{"role":"user","content":"x"}],"temperature":1e999}',
+        b'{"messages":[{"role":"user","content":"x"}],"temperature":NaN}',
+        b'{"messages":[{"role":"user","content":"\\ud800"}]}',
+        b'{"messages":[{"role":"user","content":"\xed\xa0\x80"}]}',
+        b'{"messages":[{"role":"user","content":"x"}],"stop":"\\udfff"}',
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, "/tokenize"])
+def test_json_bombs_are_refused(server: Running, path: str, content: bytes) -> None:
+    """Nesting, numbers and half characters that break parsers are a 400, and the server goes on."""
+    error_of(server.client.post(path, content=content), 400)
+    assert server.ask(max_tokens=1).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00", "a\x00b", "\x1b[31m\r\n", "\u202eabc", "e" + "\u0301" * 50, "", "\ufffe", "👩‍👩‍👧"]
+)
+def test_odd_text_is_answered(server: Running, text: str) -> None:
+    """NUL, controls, right-to-left marks, piled accents and nothing at all are text like any other."""
+    assert server.ask(text, user=text, stop=text or None).status_code == 200
+
+
+def test_a_prompt_over_the_context_is_refused(server: Running, tiny: LoadedModel) -> None:
+    """A prompt that leaves no room for a reply is a 400, one that does gets as much reply as fits."""
+    error = error_of(server.ask("好" * tiny.max_model_len), 400)
+    assert error["code"] == "context_length_exceeded"
+    answer = server.ask("hello", max_tokens=100_000).json()
+    assert answer["usage"]["total_tokens"] == tiny.max_model_len
+    assert answer["choices"][0]["finish_reason"] == "length"
+
+
+def test_a_body_over_the_limit_is_refused_unread(tiny: LoadedModel, tmp_path: Path) -> None:
+    """A body over the limit is a 413, whether its length is declared or it just keeps coming."""
+    with serving(tiny, tmp_path / "s", options=ServerOptions(max_body_bytes=1000)) as server:
+        big = json.dumps(body("x" * 1000)).encode()
+        assert error_of(server.client.post(CHAT, content=big), 413)["code"] == "request_too_large"
+        chunks = (big[i : i + 100] for i in range(0, len(big), 100))
+        error_of(server.client.post("/tokenize", content=chunks), 413)
+        assert server.ask("x" * 100).status_code == 200
+
+
+def test_unknown_paths_and_methods(server: Running) -> None:
+    """What is not served is a 404 or 405 in the protocol's shape."""
+    error_of(server.client.get("/v1/embeddings"), 404)
+    error_of(server.client.get(CHAT), 405)
+
+
+def test_a_key_is_required_everywhere(tiny: LoadedModel, tmp_path: Path) -> None:
+    """Without the key nothing answers but /health, not even to say what exists."""
+    wrong = ["", "Bearer", "Bearer wrong", "secret", "Bearer secrets", "Bearer secre", "Bearer s\u00e9cret"]
+    with serving(tiny, tmp_path / "s", options=ServerOptions(key="secret")) as server:
+        for path, key in product(("/v1/models", "/tokenize", CHAT, "/nowhere", "/health/"), wrong):
+            headers = {"Authorization": key.encode("latin-1")}
+            assert error_of(server.client.get(path, headers=headers), 401)["code"] == "invalid_api_key"
+            error_of(server.client.post(path, headers=headers, json=body()), 401)
+        assert server.client.get("/health").status_code == 200
+        assert server.client.post(CHAT, headers={"Authorization": "Bearer secret"}, json=body()).status_code == 200
+
+
+def test_a_full_queue_says_when_to_come_back(tiny: LoadedModel, tmp_path: Path) -> None:
+    """Over the limit the answer is a 503 with Retry-After at once, streamed or not, and the others are served."""
+    gate = Gate()
+    with (
+        serving(tiny, tmp_path / "s", gate=gate, limits=Limits(max_batch=1, max_queue=1)) as server,
+        server.stream(max_tokens=2) as first,
+        server.when(running=1).stream(max_tokens=2) as second,
+    ):
+        server.when(running=1, waiting=1)
+        for refused in (server.ask(), server.ask(stream=True)):
+            assert error_of(refused, 503)["code"] == "queue_full"
+            assert int(refused.headers["Retry-After"]) > 0
+        gate.open()
+        assert events(first)
+        assert events(second)
+
+
+def test_two_streams_advance_together(tiny: LoadedModel, tmp_path: Path) -> None:
+    """Each step gives every stream its next token, so that neither waits for the other to end."""
+    gate = Gate()
+    ids = tiny.vocabulary.encode("abcdefghijklmnopqrstuvwxyz" * 3)
+    with (
+        saying(tiny.network, ids),
+        serving(tiny, tmp_path / "s", gate=gate) as server,
+        server.stream(user="ann", max_tokens=30) as first,
+        server.when(running=1).stream(user="bob", max_tokens=30) as second,
+    ):
+        server.when(running=1, waiting=1)
+        gate.allow(20)
+        for response in (first, second):
+            chunks = (line for line in response.iter_lines() if line)
+            assert len([next(chunks) for _ in range(9)]) == 9
+
+
+def test_metrics_count_what_happened(tiny: LoadedModel, tmp_path: Path) -> None:
+    """Prometheus' text says how many tokens were read, found again and written, how soon, and what is under way."""
+    with serving(tiny, tmp_path / "s") as server:
+        usages = [server.ask("hello " * 20, user="ann").json()["usage"] for _ in range(2)]
+        cached = usages[1]["prompt_tokens_details"]["cached_tokens"]
+        server.when(running=0)
+        found = dict(line.rsplit(" ", 1) for line in server.client.get("/metrics").text.splitlines() if line[0] != "#")
+    assert cached > 0
+    assert float(found['parley_tokens_total{kind="read"}']) == 2 * usages[0]["prompt_tokens"] - cached
+    assert float(found['parley_tokens_total{kind="cached"}']) == cached
+    assert float(found['parley_tokens_total{kind="written"}']) == 16
+    assert float(found["parley_first_token_seconds_count"]) == 2
+    assert float(found["parley_running"]) == float(found["parley_waiting"]) == 0
+    assert float(found["parley_cache_blocks"]) > 0
+    assert float(found["process_resident_memory_bytes"]) > 0
+
+
+def test_what_is_kept_is_for_the_same_user_alone(server: Running) -> None:
+    """Another user, and who does not say who it is, finds nothing of the same words; the same user does."""
+    asked = "a long story of a dog that sat on a mat " * 3
+
+    def cached(**options: object) -> int:
+        return int(server.ask(asked, **options).json()["usage"]["prompt_tokens_details"]["cached_tokens"])
+
+    assert cached(user="carol") == 0
+    assert cached(user="dan") == 0
+    assert cached() == 0
+    assert cached() == 0
+    assert cached(user="carol") > 90
+
+
+def test_a_model_that_does_not_advance_is_reported(tiny: LoadedModel, tmp_path: Path) -> None:
+    """/health says 503 once work has waited too long for a step, 200 again after one; idling is not a fault."""
+    gate = Gate()
+    with serving(tiny, tmp_path / "s", gate=gate, options=ServerOptions(stall_seconds=60)) as server:
+        server.clock.advance(1000)
+        assert server.client.get("/health").status_code == 200
+        with server.stream(max_tokens=2) as response:
+            server.when(running=1)
+            server.clock.advance(61)
+            stalled = server.client.get("/health")
+            assert (stalled.status_code, stalled.json()) == (503, {"status": "stalled", "for": 61.0})
+            gate.allow(1)
+            server.when(running=1)
+            gate.open()
+            assert events(response)
+        server.when(running=0)
+
+
+def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
+    """A failure inside the model is reported to whoever can start it again."""
+    crashes: list[str] = []
+
+    def fail() -> None:
+        raise RuntimeError("out of memory")
+
+    assert isinstance(tiny.network, Steered)
+    with (
+        hooked(tiny.network.before, fail),
+        serving(tiny, tmp_path / "s", on_crash=lambda: crashes.append("crash")) as server,
+        server.stream() as response,
+    ):
+        lines = response.iter_lines()
+        assert next(lines).startswith("data")
+        while not crashes:
+            server.client.get("/health")
+    assert crashes == ["crash"]

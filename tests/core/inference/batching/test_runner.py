@@ -1,0 +1,77 @@
+"""The loop's arithmetic against transformers' own `generate`."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from core.inference.batching.scheduler import Limits
+from core.inference.batching.sequence import Sampling
+from core.inference.loader import LoadedModel
+from core.inference.networks.generic import GenericNetwork
+from tests.core.inference.rows import Rig, sequence
+
+PROMPTS = ["the cat sat", "你好，今天", "hello hello world, and the dog sat on a very long mat indeed"]
+
+
+@pytest.fixture(params=["lean", "transformers"])
+def model(request: pytest.FixtureRequest, tiny: LoadedModel, tiny_generic: LoadedModel) -> LoadedModel:
+    return tiny if request.param == "lean" else tiny_generic
+
+
+def generated(model: LoadedModel, oracle: PreTrainedModel, prompt: list[int], penalty: float) -> list[int]:
+    """What `generate` writes with the same tokens forbidden."""
+    ids = torch.tensor([prompt])
+    written = oracle.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=40,
+        repetition_penalty=penalty,
+        suppress_tokens=np.flatnonzero(~model.allowed).tolist(),
+        eos_token_id=sorted(model.ends),
+        pad_token_id=min(model.ends),
+    )
+    return written[0].tolist()
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+@pytest.mark.parametrize("prefill_tokens", [256, 3])
+def test_greedy_equals_generate(
+    model: LoadedModel, oracle: PreTrainedModel, penalty: float, prefill_tokens: int
+) -> None:
+    """Several rows at once, prompts read whole or in chunks of three, write what `generate` writes for each alone."""
+    prompts = [model.vocabulary.encode(text) for text in PROMPTS]
+    sequences = [sequence(prompt, Sampling(repetition_penalty=penalty)) for prompt in prompts]
+    Rig(model, Limits(prefill_tokens=prefill_tokens)).run(*sequences)
+    for each, prompt in zip(sequences, prompts, strict=True):
+        assert each.ids == generated(model, oracle, prompt, penalty)
+
+
+def test_neighbours_do_not_change_a_seeded_reply(model: LoadedModel) -> None:
+    """A reply with a seed is the same alone and beside others."""
+    prompt, sampling = model.vocabulary.encode(PROMPTS[0]), Sampling(temperature=1.0)
+    alone, beside, other = (sequence(prompt, sampling) for _ in range(3))
+    Rig(model).run(alone)
+    Rig(model).run(other, beside)
+    assert alone.ids == beside.ids
+
+
+def test_only_plain_text_and_ends_are_written(model: LoadedModel) -> None:
+    """However hot the sampling, no control token but an end comes out, and no row of padding."""
+    sequences = [sequence([number], Sampling(temperature=5.0)) for number in range(8)]
+    Rig(model).run(*sequences)
+    for each in sequences:
+        written = each.ids[1:]
+        assert all(model.vocabulary.is_plain(token) or token in model.ends for token in written)
+    start = model.template.start
+    assert not model.allowed[start]
+    assert not model.allowed[len(model.vocabulary.tokens) + len(model.vocabulary.control) :].any()
+
+
+def test_memory_of_finished_rows_is_freed(tiny_generic: LoadedModel) -> None:
+    """The step after a sequence's end frees its keys and values, in transformers' caches, too."""
+    prompt = tiny_generic.vocabulary.encode(PROMPTS[0])
+    Rig(tiny_generic, Limits(max_batch=1)).run(*(sequence(prompt) for _ in range(3)))
+    assert isinstance(tiny_generic.network, GenericNetwork)
+    assert tiny_generic.network.rows == 0

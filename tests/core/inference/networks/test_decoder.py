@@ -1,0 +1,208 @@
+"""The lean decoder against transformers in float32, and against itself in other company."""
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from core.inference.batching.scheduler import Limits
+from core.inference.batching.sequence import Sampling, Sequence
+from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.networks.decoder import Decoder
+from core.inference.networks.generic import open_generic
+from core.inference.tokens.template import Role, Said
+from core.inference.weights.precision import Precision
+from core.models import EMBEDDED, find_model, read_json
+from tests.core.inference.rows import Rig, logits, sequence
+from tests.core.inference.tiny import write_tiny_model
+from training.blind import BLIND, read_labelled
+
+TEXT = "hello hello world, and the dog sat on a very long mat indeed 你好，今天天气很好。今天你好吗？ the cat sat"
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), LoadOptions(precision=Precision.FP32))
+
+
+@pytest.fixture(scope="module")
+def mini_int8(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), LoadOptions(precision=Precision.INT8))
+
+
+def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel, tmp_path: Path) -> None:
+    """In float32, over a prompt of several blocks, to 1e-4 of their size."""
+    folder = find_model(EMBEDDED, tmp_path)
+    ids = mini.vocabulary.encode(TEXT * 3)
+    generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    expected = logits(generic, ids)
+    assert np.linalg.norm(logits(mini, ids) - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("qwen2", {}),
+        ("qwen2", {"tie_word_embeddings": False, "num_key_value_heads": 4}),
+        ("qwen3", {"head_dim": 32}),
+        ("llama", {"head_dim": 16, "num_key_value_heads": 1}),
+    ],
+)
+def test_the_whole_family_is_computed_alike(tmp_path: Path, kind: str, changes: dict[str, object]) -> None:
+    """Biases, norms of queries and keys, own heads, wider heads: the logits of transformers, each time."""
+    folder = write_tiny_model(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    sizes = {name: config[name] for name in (*kept, "num_key_value_heads", "max_position_embeddings", "eos_token_id")}
+    torch.manual_seed(1)
+    settings = AutoConfig.for_model(kind, **sizes | {"initializer_range": 0.3} | changes)
+    AutoModelForCausalLM.from_config(settings, dtype=torch.float32).save_pretrained(folder)
+    _randomise_vectors(folder)
+    lean = load_model(str(folder), tmp_path, LoadOptions(precision=Precision.FP32))
+    generic = replace(lean, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    assert isinstance(lean.network, Decoder)
+    ids = list(range(100))
+    np.testing.assert_allclose(logits(lean, ids), logits(generic, ids), rtol=1e-4, atol=1e-4)
+
+
+def _randomise_vectors(folder: Path) -> None:
+    """Norms that are all ones and biases that are all zeros would hide a mistake."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    for name, tensor in weights.items():
+        if tensor.ndim == 1:
+            weights[name] = tensor + torch.randn_like(tensor) * 0.2
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+@pytest.mark.parametrize("prefill_tokens", [1, 7, 128])
+def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: Precision, prefill_tokens: int) -> None:
+    """To the last token: alone; beside others; joining others late; with neighbours that leave; in small chunks."""
+    model = load_model(str(write_tiny_model(tmp_path)), tmp_path, LoadOptions(precision=precision))
+    prompts = [model.vocabulary.encode(TEXT[start : start + 10 * start]) for start in (3, 5, 9)]
+    alone = [sequence(prompt) for prompt in prompts]
+    for each in alone:
+        Rig(model).run(each)
+    together = [sequence(prompt) for prompt in prompts]
+    Rig(model, Limits(prefill_tokens=prefill_tokens)).run(*together)
+    late = [sequence(prompt) for prompt in prompts]
+    rig, leaves = Rig(model), sequence(prompts[0])
+
+    def join(first: Sequence) -> None:
+        if first.completion_tokens == 5:
+            rig.submit(late[1])
+            rig.submit(leaves, rig.loop.remove)
+        if first.completion_tokens == 9:
+            rig.submit(late[2])
+
+    rig.run(late[0], on_output=join)
+    assert [each.ids for each in together] == [each.ids for each in alone]
+    assert [each.ids for each in late] == [each.ids for each in alone]
+    assert len(leaves.ids) < len(alone[0].ids)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
+    """However many tokens a prompt is read by: tiles and groups of queries of every size compute the same."""
+    folder = write_tiny_model(tmp_path, max_length=512)
+    model = load_model(str(folder), tmp_path, LoadOptions(precision=precision))
+    ids = [number % 100 for number in range(300)]
+    at_once = logits(model, ids)
+    for size in (1, 2, 3, 5, 8, 13):
+        assert np.array_equal(logits(model, ids, size), at_once)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_a_prefix_that_is_reused_changes_no_answer(tmp_path: Path, precision: Precision) -> None:
+    """A conversation of six turns, each reusing the turns before, writes what it writes when all is computed anew."""
+    folder = str(write_tiny_model(tmp_path, max_length=512))
+    model, other = (load_model(folder, tmp_path, LoadOptions(precision=precision)) for _ in range(2))
+    reusing, anew = Rig(model), Rig(other, reuse=False)
+    said = model.vocabulary.encode(TEXT)
+    for turn in range(6):
+        said += model.vocabulary.encode(f"turn {turn} of six")
+        first, second = sequence(said, user="ann", max_tokens=11), sequence(said, user="ann", max_tokens=11)
+        reusing.run(first)
+        anew.run(second)
+        assert first.ids == second.ids
+        assert second.cached == 0
+        assert (first.cached > 0) == (turn > 0)
+        said = first.ids
+
+
+@pytest.mark.parametrize("many", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_whatever_the_company_replies_are_those_of_transformers(mini: LoadedModel, tmp_path: Path, many: int) -> None:
+    """Sentences nobody trained on, in float32: as transformers writes them; all at once, joining as others end; with
+    neighbours that hang up; found again in the cache.
+    """
+    folder = find_model(EMBEDDED, tmp_path)
+    generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    prompts = [mini.template.build([Said(role=Role.USER, text=text)]) for text in blind_texts(many)]
+
+    def replies(rig: Rig, **options: str) -> list[list[int]]:
+        sequences = [sequence(prompt, max_tokens=16, **options) for prompt in prompts]
+        rig.run(*sequences)
+        return [each.ids for each in sequences]
+
+    limits = Limits(max_queue=2 * many)
+    expected = replies(Rig(generic, limits))
+    rig = Rig(mini, limits)
+    assert replies(rig, user="ann") == expected
+    assert replies(rig, user="ann") == expected
+    disturbed = Rig(mini, limits)
+    for prompt in prompts[::2]:
+        disturbed.submit(sequence(prompt), disturbed.loop.remove)
+    assert replies(disturbed) == expected
+
+
+def blind_texts(many: int) -> list[str]:
+    found = read_labelled(BLIND / "mood.tsv")
+    return [found[number * len(found) // many].text for number in range(many)]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.7, top_k=5, repetition_penalty=1.1)])
+def test_guessing_ahead_changes_no_reply(tmp_path: Path, sampling: Sampling) -> None:
+    """Greedy or sampled with a seed, a reply is the same with guesses, some of which are right."""
+    folder = write_tiny_model(tmp_path)
+    _make_it_stutter(folder)
+    model = load_model(str(folder), tmp_path, LoadOptions(precision=Precision.FP32))
+    prompts = [model.vocabulary.encode(TEXT * 2), model.vocabulary.encode("hello hello world " * 5)]
+    plain, guessing = Rig(model, Limits()), Rig(model, Limits(guess_within=8))
+    expected, found = ([sequence(prompt, sampling, max_tokens=100) for prompt in prompts] for _ in range(2))
+    plain.run(*expected)
+    guessing.run(*found)
+    assert [each.ids for each in found] == [each.ids for each in expected]
+    text = guessing.loop.metrics.text().decode()
+    assert 'parley_tokens_total{kind="guessed"} 0.0' not in text
+    assert 'parley_tokens_total{kind="guessed"} 0.0' in plain.loop.metrics.text().decode()
+
+
+def _make_it_stutter(folder: Path) -> None:
+    """With layers that hardly say anything the likeliest token is the one before."""
+    path = folder / "model.safetensors"
+    weak = {
+        name: tensor * (0.02 if "o_proj" in name or "down_proj" in name else 1)
+        for name, tensor in load_file(path).items()
+    }
+    save_file(weak, path, metadata={"format": "pt"})
+
+
+def test_greedy_replies_of_the_embedded_model_survive_int8(mini: LoadedModel, mini_int8: LoadedModel) -> None:
+    """Quantised, it writes the same greedy reply to nearly every question."""
+    starts, topics = ("What is", "Do you know", "你知道"), ("your name", "the price", "时间", "退货")
+    questions = [f"{start} {topic}?" for start, topic in product(starts, topics)]
+    kept = 0
+    for question in questions:
+        ids = mini.vocabulary.encode(question)
+        exact, rounded = sequence(ids, max_tokens=24), sequence(ids, max_tokens=24)
+        Rig(mini).run(exact)
+        Rig(mini_int8).run(rounded)
+        kept += exact.ids == rounded.ids
+    assert kept >= len(questions) - 1

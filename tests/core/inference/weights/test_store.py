@@ -1,0 +1,110 @@
+"""Quantised weights on disk: made once, checked at every start."""
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from core.errors import ModelDamaged
+from core.inference.arrays import Array
+from core.inference.weights.precision import INT8
+from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.store import load_packed
+
+KEPT = "quantised"
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
+    return copytree(tiny_folder, tmp_path / "model")
+
+
+def shape_of(folder: Path) -> Shape:
+    shape = lean_shape(json.loads((folder / "config.json").read_text()))
+    assert shape
+    return shape
+
+
+def load(folder: Path, keep: Path) -> dict[str, Array]:
+    """Copies of the weights: what is mapped would change with its file."""
+    packed = load_packed(folder, shape_of(folder), INT8, keep)
+    return {name: tensor.copy() for name, tensor in packed.items()}
+
+
+def kept_folder(keep: Path) -> Path:
+    [path] = keep.iterdir()
+    return path
+
+
+def kept_files(keep: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in kept_folder(keep).iterdir()}
+
+
+def test_made_once(folder: Path, tmp_path: Path) -> None:
+    """The second start maps the files of the first and finds the same weights in them."""
+    first = load(folder, tmp_path / KEPT)
+    made = kept_folder(tmp_path / KEPT).stat().st_ino
+    second = load(folder, tmp_path / KEPT)
+    assert kept_folder(tmp_path / KEPT).stat().st_ino == made
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished", "added"])
+def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: str) -> None:
+    """Files that are cut short, have a byte changed, are gone or were never finished are made anew, and so
+    is a folder with more in it than was made.
+    """
+    whole = load(folder, tmp_path / KEPT)
+    files = kept_files(tmp_path / KEPT)
+    path = kept_folder(tmp_path / KEPT) / "qkv.npy"
+    content = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "altered":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "added":
+        path.with_name("query_norm.npy").write_bytes(content)
+    else:
+        path.unlink()
+    if damage == "unfinished":
+        (path.parent / "SHA256SUMS").unlink()
+    again = load(folder, tmp_path / KEPT)
+    assert again.keys() == whole.keys()
+    assert all(np.array_equal(again[name], whole[name]) for name in whole)
+    assert kept_files(tmp_path / KEPT) == files
+
+
+def test_another_checkpoint_takes_the_place_of_the_old(folder: Path, tmp_path: Path) -> None:
+    """When a model's files change, its weights are quantised again, and the old ones do not stay behind."""
+    before = load(folder, tmp_path / KEPT)
+    old = kept_folder(tmp_path / KEPT)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: tensor * 2 for name, tensor in weights.items()}, folder / "new")
+    (folder / "new").replace(folder / "model.safetensors")
+    after = load(folder, tmp_path / KEPT)
+    assert kept_folder(tmp_path / KEPT) != old
+    assert np.array_equal(after["norm"], before["norm"] * 2)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "model.norm.weight",
+        "model.layers.1.self_attn.k_proj.weight",
+        "model.layers.1.self_attn.k_proj.bias",
+        "model.layers.0.input_layernorm.weight",
+        "model.embed_tokens.weight",
+    ],
+)
+def test_a_checkpoint_that_lacks_a_weight_is_damaged(folder: Path, tmp_path: Path, lost: str) -> None:
+    """Every weight that the shape needs must be there; the file that is missing one is refused."""
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(ModelDamaged):
+        load(folder, tmp_path / KEPT)
+    assert not list((tmp_path / KEPT).iterdir())
