@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from benchmarks.questions import LOCALE
 from config.personas import load_persona
-from core.i18n import language_of
+from core.language import language_of
 from core.messages import Label, Mood
 from core.mood import LABEL_PROMPTS, mood_prompt
 from core.prompt import Persona, Prompt, chat_prompt

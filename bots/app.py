@@ -17,6 +17,7 @@ from config.settings import Settings
 from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock
+from core.delivery import Delivery
 from core.engine.deadline import ImpatientEngine
 from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
@@ -25,7 +26,7 @@ from core.errors import ConfigError, StoreError
 from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.store import Store, events, open_store, turns
-from core.worker import Delivery, Worker, working
+from core.worker import Worker, working
 
 log = structlog.get_logger()
 

@@ -9,14 +9,16 @@ from uuid import uuid4
 from bots.app import open_bot
 from bots.lines import piped_lines, typed_lines
 from bots.screens import JsonScreen, LineScreen, Screen, Seconds, TerminalScreen
+from config.options import fixed_locale
 from config.settings import Settings
 from core.admission import Admission, Refused
+from core.apologies import apology
 from core.clock import Clock, SystemClock
+from core.delivery import Claim
 from core.errors import StoreError
-from core.i18n import language_of, say
+from core.i18n import say
+from core.language import Languages, locale_of_tag
 from core.messages import ConversationKey, Locale, Message, Person, Reply
-from core.stages.refusals import apology, refusal
-from core.store.turns import Claim
 
 PLATFORM = "console"
 GOODBYES = {"/quit", "/exit"}
@@ -35,9 +37,10 @@ class _Asked:
 class Console:
     """A `Delivery` to one screen, and the way messages come in. One message is asked at a time."""
 
-    def __init__(self, user: str, screen: Screen, clock: Clock) -> None:
+    def __init__(self, user: str, screen: Screen, clock: Clock, locale: Locale) -> None:
         self.conversation = ConversationKey(platform=PLATFORM, workspace=user, chat=user)
-        self._person = Person(platform=PLATFORM, workspace=user, id=user)
+        self._person = Person(platform=PLATFORM, workspace=user, id=user, locale=_terminal_locale())
+        self._locale = locale
         self._screen = screen
         self._clock = clock
         self._asked: _Asked | None = None
@@ -55,11 +58,11 @@ class Console:
             outcome = await admission.accept(self._message(text))
         except StoreError as error:
             asked.turn_id.set_result(None)
-            self._show(asked, apology(error, language_of(text) or "en"))
+            self._show(asked, apology(error, self._locale))
             return
         if isinstance(outcome, Refused) and outcome.turn_id is None:
             asked.turn_id.set_result(None)
-            self._show(asked, refusal(outcome.error, language_of(text) or "en"))
+            self._show(asked, outcome.notice)
             return
         asked.turn_id.set_result(getattr(outcome, "turn_id", None))
         await asked.replied.wait()
@@ -107,9 +110,9 @@ class Console:
 async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
     """Talk until the input ends."""
     clock = SystemClock()
-    locale = _locale(settings)
+    locale = Languages(hint=_terminal_locale()).own_words(fixed_locale(settings))
     interactive = sys.stdin.isatty() and not as_json
-    console = Console(user, _screen(locale, interactive=interactive, as_json=as_json), clock)
+    console = Console(user, _screen(locale, interactive=interactive, as_json=as_json), clock, locale)
     front = console.conversation.front
     async with open_bot(settings, clock, {front: console}, served=[front]) as bot:
         if interactive:
@@ -129,9 +132,6 @@ def _screen(locale: Locale, *, interactive: bool, as_json: bool) -> Screen:
     return TerminalScreen(locale) if interactive else LineScreen()
 
 
-def _locale(settings: Settings) -> Locale:
-    """The language of the console's own words: the configured one, else the terminal's."""
-    if settings.chat.locale != "auto":
-        return settings.chat.locale
-    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "zh" if named.startswith("zh") else "en"
+def _terminal_locale() -> Locale | None:
+    """The language that the environment names, as gettext reads it."""
+    return locale_of_tag(os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG"))

@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.routing import BaseRoute
 
 from core.admission import Admission
-from core.worker import Delivery
+from core.delivery import Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ import sys
 from bots.app import open_engine
 from bots.folders import private_folder
 from bots.lines import piped_lines
-from bots.screens import EMOJI, mood_row
+from bots.screens import mood_row
+from config.options import fixed_locale
 from config.settings import Settings
 from core.clock import SystemClock
 from core.errors import TooLong
+from core.mood import EMOJI
 from core.stages.guard import check_length
 from core.stages.mood import MoodReader
 from core.text import clean
@@ -18,7 +20,7 @@ from core.text import clean
 async def run_moods(settings: Settings, *, as_json: bool) -> None:
     """Print a mood for each line. Raises EngineError when the model does not answer."""
     private_folder(settings.data_dir)
-    locale = "en" if settings.chat.locale == "auto" else settings.chat.locale
+    locale = fixed_locale(settings) or "en"
     async with open_engine(settings, SystemClock()) as engine:
         reader = MoodReader(engine)
         async for line in piped_lines():

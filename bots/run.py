@@ -22,8 +22,8 @@ from config.load import load_settings
 from config.settings import Settings
 from core.admission import Admission
 from core.clock import Clock, SystemClock
+from core.delivery import Delivery
 from core.errors import ConfigError
-from core.worker import Delivery
 
 log = structlog.get_logger()
 

@@ -10,9 +10,8 @@ from rich.status import Status
 from rich.text import Text
 
 from core.i18n import say
-from core.messages import Label, Locale, Mood, Reply
-
-EMOJI = {Label.POSITIVE: "😊", Label.NEGATIVE: "😟", Label.NEUTRAL: "😐"}
+from core.messages import Locale, Mood, Reply
+from core.mood import EMOJI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

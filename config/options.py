@@ -6,6 +6,7 @@ from core.admission import Limits
 from core.chat import ChatOptions
 from core.engine.child import ModelChild
 from core.engine.openai import OpenAIServer
+from core.messages import Locale
 from core.models import EMBEDDED
 from core.stages.generate import ReplyLimits
 from core.store.history import Keeping
@@ -23,7 +24,6 @@ def chat_options(settings: Settings) -> ChatOptions:
     chat = settings.chat
     return ChatOptions(
         persona=load_persona(chat.persona),
-        locale=None if chat.locale == "auto" else chat.locale,
         max_input_tokens=chat.max_input_tokens,
         shared_history=settings.history.scope == "conversation",
         admins=frozenset(settings.access.admins),
@@ -44,6 +44,11 @@ def model_child(settings: Settings) -> ModelChild:
     )
 
 
+def fixed_locale(settings: Settings) -> Locale | None:
+    """The language of the bot's own words for everybody; None if it is each person's own."""
+    return None if settings.chat.locale == "auto" else settings.chat.locale
+
+
 def limits(settings: Settings) -> Limits:
     """What one person may ask for."""
     chosen = settings.limits
@@ -56,6 +61,7 @@ def limits(settings: Settings) -> Limits:
         slots=settings.engine.max_batch,
         exempt=frozenset(chosen.exempt),
         allow=frozenset({*settings.access.allow, "console:*"}),
+        locale=fixed_locale(settings),
     )
 
 

@@ -1,24 +1,25 @@
 """The door: a message is in the store, or known to be refused, before its platform is told "received"."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import sqlalchemy as sa
 
+from core import commands
+from core.apologies import refusal
 from core.clock import Clock
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
-from core.i18n import language_of, say
+from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
-from core.stages.refusals import refusal
 from core.store import Store, backlog, events, history, people, turns, votes
 from core.text import clean, last_lines, size_in_bytes
 
-STOP = re.compile(r"\s*/stop(@\w+)?\s*", re.IGNORECASE)
 NOTICE_EVERY = 60.0
 """Seconds between two notices to a person who writes too fast: a flood is not answered with a flood."""
 MAX_CONTEXT_BYTES = 1_000
 """How much is kept of what a message points at: the model has little room."""
+MAX_LANGUAGE_CHARACTERS = 1_000
+"""Characters of a message that its language is found from."""
 ROUNDING = 1e-6
 """Seconds by which sums of floats may miss; a burst of five is five."""
 
@@ -27,7 +28,8 @@ ROUNDING = 1e-6
 class Limits:
     """What one person may ask for. `slots` turns run at once; people on `exempt` platforms are not made to wait.
 
-    `allow` lists who may write: "telegram:123" is one person, "slack:*" everybody there.
+    `allow` lists who may write: "telegram:123" is one person, "slack:*" everybody there. `locale` is the language of
+    the bot's own words; None goes by each person's.
     """
 
     per_minute: float = 10.0
@@ -38,6 +40,7 @@ class Limits:
     slots: int = 1
     exempt: frozenset[str] = frozenset()
     allow: frozenset[str] = frozenset()
+    locale: Locale | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,10 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The message is not answered. `turn_id` is the turn that delivers the notice, None if a recent one stands."""
+    """The message is not answered. `turn_id` is the turn that delivers the `notice`, None if a recent one stands."""
 
     error: Refusal
+    notice: Reply
     turn_id: int | None
 
 
@@ -102,29 +106,42 @@ class Admission:
         """The platform knows a conversation by another name from now on. May be said again."""
         await self._store.run(turns.move, old, new)
 
-    async def vote(self, turn_id: int, person: Person, vote: int) -> bool:
-        """Keep what a person thought of an answer: 1 or -1. False, and nothing kept, if they may not talk to the bot
-        or the turn is not known any more.
+    async def vote(self, turn_id: int, person: Person, vote: int) -> Locale | None:
+        """Record what a person thinks of an answer, 1 or -1; the language to thank them in.
+
+        None, and nothing recorded, if they may not talk to the bot or the turn is not known any more.
         """
-        return self.allows(person) and await self._store.run(votes.cast, turn_id, person, vote, self._clock.now())
+        if not self.allows(person):
+            return None
+        return await self._store.run(cast_vote, turn_id, person, vote, self._limits, self._clock.now())
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
     """Deduplicate, limit and insert a message."""
     if not events.remember(connection, message.event_keys, now):
         return Duplicate()
-    person = people.find_or_add(connection, message.sender)
+    person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
+    locale = person.languages.own_words(limits.locale)
     try:
         _check_allowed(message.sender, limits)
-        if STOP.fullmatch(message.text):
-            return _stop(connection, message, person, now)
+        if (call := commands.parse(message.text)) and call.command is commands.STOP:
+            return _stop(connection, message, person, locale, now)
         _check_size(message.text, limits)
         if message.conversation.platform not in limits.exempt:
             _throttle(connection, person, limits, now)
             _check_queue(connection, person, limits)
     except Refusal as error:
-        return _refuse(connection, message, person, error, now)
-    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), now))
+        return _refuse(connection, message, person, locale, error, now)
+    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now))
+
+
+def cast_vote(
+    connection: sa.Connection, turn_id: int, person: Person, vote: int, limits: Limits, now: float
+) -> Locale | None:
+    """Record a vote; the language of the bot's own words for this person, None if there is no such turn."""
+    if not votes.cast(connection, turn_id, person, vote, now):
+        return None
+    return people.find_or_add(connection, person).languages.own_words(limits.locale)
 
 
 def _cleaned(message: Message) -> Message:
@@ -132,14 +149,16 @@ def _cleaned(message: Message) -> Message:
     return replace(message, text=clean(message.text), context=context)
 
 
-def _stop(connection: sa.Connection, message: Message, person: people.PersonRow, now: float) -> Accepted:
-    """Take in the wish to stop, which cannot wait behind what it is to stop: it is answered here and now."""
-    locale = _locale(person, message)
+def _stop(
+    connection: sa.Connection, message: Message, person: people.PersonRow, locale: Locale, now: float
+) -> Accepted:
+    """Answer /stop at once: it cannot wait in the queue behind the turns that it ends."""
     stopped = Reply(text=say(locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
     running, waiting = turns.stop(connection, message.conversation, person.id, stopped, now)
     key = "command.stopped" if running or waiting else "command.nothing_to_stop"
     reply = Reply(text=say(locale, key), source=Source.COMMAND)
-    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), now, reply), interrupts=running)
+    turn_id = turns.add(connection, person.id, _cleaned(message), locale, now, reply)
+    return Accepted(turn_id=turn_id, interrupts=running)
 
 
 def _check_allowed(person: Person, limits: Limits) -> None:
@@ -177,17 +196,19 @@ def _check_queue(connection: sa.Connection, person: people.PersonRow, limits: Li
 
 
 def _refuse(
-    connection: sa.Connection, message: Message, person: people.PersonRow, error: Refusal, now: float
+    connection: sa.Connection,
+    message: Message,
+    person: people.PersonRow,
+    locale: Locale,
+    error: Refusal,
+    now: float,
 ) -> Refused:
-    """Store the notice as an answered turn, without what was refused, unless a recent notice stands."""
+    """Insert the notice as an answered turn without the refused text, unless a recent notice stands."""
+    notice = refusal(error, locale)
     if isinstance(error, NotAllowed | Throttled | QueueFull):
         if now - person.noticed_at < NOTICE_EVERY:
-            return Refused(error=error, turn_id=None)
+            return Refused(error=error, notice=notice, turn_id=None)
         people.set_noticed(connection, person.id, now)
-    reply = refusal(error, _locale(person, message))
     unread = replace(message, text="", context="")
-    return Refused(error=error, turn_id=turns.add(connection, person.id, unread, now, reply))
-
-
-def _locale(person: people.PersonRow, message: Message) -> Locale:
-    return person.locale or language_of(message.text[:1000]) or person.hint or "en"
+    turn_id = turns.add(connection, person.id, unread, locale, now, notice)
+    return Refused(error=error, notice=notice, turn_id=turn_id)

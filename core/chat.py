@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from core.clock import Clock
 from core.engine.protocol import Engine
-from core.messages import Locale
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -14,8 +13,8 @@ from core.stages.context import context
 from core.stages.generate import ReplyLimits, generate
 from core.stages.guard import guard
 from core.stages.history import history
-from core.stages.locale import locale
 from core.stages.mood import MoodReader, mood
+from core.stages.preferences import preferences
 from core.stages.refusals import refusals
 from core.stages.retry import retry
 from core.store import Store
@@ -26,12 +25,10 @@ from core.text import digest
 class ChatOptions:
     """Who the bot is and what it allows itself.
 
-    `locale` None goes by people's words; `admins` see everybody's totals; with `shared_history` the people of a
-    conversation see each other's words.
+    `admins` see everybody's totals. With `shared_history` the people of a conversation see each other's words.
     """
 
     persona: Persona
-    locale: Locale | None = None
     max_input_tokens: int = 512
     shared_history: bool = False
     admins: frozenset[str] = frozenset()
@@ -42,7 +39,7 @@ def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, op
     """The handler that turns a `Turn` into a `Reply`, whatever happens. The engine is one that does not hang."""
     return compose(
         audit(clock),
-        locale(store, options.locale),
+        preferences(store),
         refusals,
         retry(clock),
         guard(engine, options.max_input_tokens),

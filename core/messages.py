@@ -118,7 +118,8 @@ class Exchange:
 class Turn:
     """One message on its way to a reply: what the stages know. A stage passes `replace(turn, ...)` inward.
 
-    `stopped` is set when the person wants no more of the reply; `anew` asks for another answer than the last one.
+    `stopped` is set when the person stops the reply. `anew` asks for another answer to the last question. `locale` is
+    the language of the bot's own words; `chosen_language` was set with /lang and is None if the person chose none.
     """
 
     id: int
@@ -127,6 +128,7 @@ class Turn:
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     anew: bool = False
     locale: Locale = "en"
+    chosen_language: Locale | None = None
     history: tuple[Exchange, ...] = ()
     mood: Mood | None = None
 

@@ -35,6 +35,8 @@ LABEL_PROMPTS: Mapping[Locale, LabelPrompt] = {
 }
 
 LABEL_WORDS = re.compile(r"positive|negative|neutral|正面|负面|負面|中性", re.IGNORECASE)
+EMOJI: Mapping[Label, str] = {Label.POSITIVE: "😊", Label.NEGATIVE: "😟", Label.NEUTRAL: "😐"}
+"""How front ends show a mood."""
 TOO_CLOSE = 0.10
 """The smallest lead, in probability, with which a label other than neutral wins."""
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from core.i18n import language_of
 from core.messages import Exchange, Label, Locale, Mood
 
 
@@ -42,23 +41,23 @@ class Persona:
 
 def chat_prompt(
     persona: Persona,
-    locale: Locale,
+    language: Locale,
     history: Sequence[Exchange],
     text: str,
     mood: Mood | None = None,
     context: str = "",
 ) -> Prompt:
-    """The prompt for one reply.
+    """The prompt for one reply in a language.
 
     The mood's hint stands at the very end and is not kept in history, so that everything before it is the same in the
     next turn and stays in the engine's prefix cache. Hint and context share the person's message because many models'
     templates refuse a second system message, or two of one person; every line of the context is marked as a quote.
     """
-    messages = [ChatMessage(role="system", content=persona.system[locale])]
+    messages = [ChatMessage(role="system", content=persona.system[language])]
     for exchange in history:
         messages.append(ChatMessage(role="user", content=exchange.question))
         messages.append(ChatMessage(role="assistant", content=exchange.answer))
-    content = _quoted(context, language_of(text) or locale) + text + _hint(text, locale, mood)
+    content = _quoted(context, language) + text + _hint(language, mood)
     messages.append(ChatMessage(role="user", content=content))
     return tuple(messages)
 
@@ -68,7 +67,7 @@ def _quoted(context: str, language: Locale) -> str:
     return "\n".join([SAID_BEFORE[language], *quotes, "", ""]) if quotes else ""
 
 
-def _hint(text: str, locale: Locale, mood: Mood | None) -> str:
+def _hint(language: Locale, mood: Mood | None) -> str:
     if mood is None or mood.label is Label.NEUTRAL:
         return ""
-    return "\n\n" + HINTS[language_of(text) or locale][mood.label]
+    return "\n\n" + HINTS[language][mood.label]

@@ -5,20 +5,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
+from core.apologies import gave_up
 from core.clock import Clock
+from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed, LeaseLost, StoreError
-from core.i18n import language_of
 from core.messages import Reply, Turn
 from core.pipeline import Handler
-from core.stages.refusals import gave_up
-from core.store import Store, people, turns
+from core.store import Store, turns
 from core.store.history import Keeping
-from core.store.turns import Claim, Lease
+from core.store.turns import Lease
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,29 +29,6 @@ MAX_ATTEMPTS = 2
 """A turn that took its process down this often is not tried again."""
 DELIVERIES = 64
 """Replies on their way to people at once."""
-
-
-class Delivery(Protocol):
-    """How a front end shows a turn. A handle names the messages that stand for it there.
-
-    Whoever posts a message that it could not find again returns before posting the next one: its handle is committed
-    in between, so that a crash leaves at most one message behind that nobody knows of.
-    """
-
-    async def begin(self, claim: Claim) -> str:
-        """Show that the turn is being worked on; the handle of what is shown, empty where nothing is."""
-
-    async def preview(self, claim: Claim, piece: str) -> None:
-        """Show one more piece of the reply, or do nothing."""
-
-    async def finish(self, claim: Claim, reply: Reply) -> str:
-        """Put the reply where the person sees it, in place of what `claim.handle` names, and return that. Where a
-        message is missing for it, post one and return the handle with it: this is asked again once that is kept.
-        Putting may be repeated freely. Raises DeliveryFailed.
-        """
-
-    async def drop(self, claim: Claim) -> None:
-        """Show no more of this turn: it is another gateway's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +153,8 @@ class Worker:
 
     async def _reply(self, claim: Claim, delivery: Delivery) -> Reply:
         if claim.attempt > MAX_ATTEMPTS:
-            person = await self._persist(people.find_or_add, claim.message.sender)
-            return gave_up(person.locale or language_of(claim.message.text) or person.hint or "en")
-        turn = Turn(id=claim.id, message=claim.message, sink=partial(delivery.preview, claim))
+            return gave_up(claim.locale)
+        turn = Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=partial(delivery.preview, claim))
         self._stopped[turn.id] = turn.stopped
         try:
             return await self._answer(turn)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from random import Random
 
-from core.i18n import language_of
+from core.language import language_of
 from core.messages import Label, Locale
 from core.mood import LABEL_PROMPTS, NEUTRAL_INPUT, mood_prompt
 from training.augment import STOPS, vary

@@ -13,10 +13,10 @@ from bots.slack.streams import Streams
 from bots.slack.text import has_link, markdown, split, without_links
 from bots.slack.web import NotTaken, Web
 from core.clock import Clock
+from core.delivery import Claim
 from core.errors import DeliveryFailed
-from core.i18n import language_of, say
-from core.messages import Kind, Locale, Reply
-from core.store.turns import Claim
+from core.i18n import say
+from core.messages import Kind, Reply
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ class SlackDelivery:
         return await self._placeholder(claim)
 
     async def _placeholder(self, claim: Claim) -> str:
-        return POST + await self._posts.post(claim, "first", plain_form(say(_locale(claim), "slack.thinking")))
+        return POST + await self._posts.post(claim, "first", plain_form(say(claim.locale, "slack.thinking")))
 
     async def _end_stream(self, claim: Claim, reply: Reply) -> str:
         """The handle of where the answer goes, once no stream is in its way.
@@ -121,7 +121,7 @@ class SlackDelivery:
 
     async def _answer(self, claim: Claim, reply: Reply) -> None:
         """Put the reply in place, cut smaller for as long as it is too long."""
-        *sizes, smallest = reply_forms(reply, claim.id)
+        *sizes, smallest = reply_forms(reply, claim.id, claim.locale)
         for parts in sizes:
             try:
                 return await self._show_parts(claim, parts)
@@ -163,7 +163,7 @@ class SlackDelivery:
     async def _show_draft(self, claim: Claim, text: str) -> None:
         """What there is of a reply, as a preview: dropped whenever it cannot be shown."""
         if not text.strip():
-            await self._status(claim, say(_locale(claim), "slack.status"))
+            await self._status(claim, say(claim.locale, "slack.status"))
             return
         shown, *rest = split(text, PREVIEW_SIZE)
         try:
@@ -193,7 +193,3 @@ def _is_stream(claim: Claim) -> bool:
 
 def _ts(claim: Claim) -> str:
     return claim.handle.partition(":")[2]
-
-
-def _locale(claim: Claim) -> Locale:
-    return language_of(claim.message.text) or "en"

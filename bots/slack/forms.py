@@ -14,11 +14,11 @@ from slack_sdk.models.blocks import (
     MarkdownBlock,
 )
 
-from bots.screens import EMOJI
 from bots.slack.text import escaped, markdown, split
 from bots.slack.translate import AGAIN, VOTE
-from core.i18n import language_of, say
+from core.i18n import say
 from core.messages import Locale, Reply, Source
+from core.mood import EMOJI
 
 RICH_SIZES, PLAIN_SIZES = (11_500, 3_800, 1_900), (3_800, 1_900)
 """Characters a message may have, and what to try when it is too long all the same."""
@@ -56,12 +56,12 @@ def rich_forms(text: str, buttons: Sequence[Sequence[Block]] = ((),)) -> Forms:
     return (*with_blocks, Form(markdown=markdown(text)), plain_form(text))
 
 
-def reply_forms(reply: Reply, turn_id: int) -> tuple[tuple[Forms, ...], ...]:
+def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
     """A reply as one or more messages, in each of the sizes it may have to be cut to."""
     text = spoken(reply)
     if reply.source not in WRITTEN:
         return tuple(tuple((plain_form(part),) for part in split(text, size)) for size in PLAIN_SIZES)
-    buttons = _buttons(turn_id, language_of(reply.text) or "en", again=reply.tokens > 0)
+    buttons = _buttons(turn_id, locale, again=reply.tokens > 0)
     return tuple(_rich_parts(split(text, size), buttons) for size in RICH_SIZES)
 
 

@@ -9,7 +9,7 @@ from bots.slack.forms import Form, Forms
 from bots.slack.places import Bot, Place
 from bots.slack.web import NotTaken, Web
 from core.clock import Clock
-from core.store.turns import Claim
+from core.delivery import Claim
 
 log = structlog.get_logger()
 

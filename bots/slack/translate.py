@@ -10,13 +10,11 @@ from pydantic import ValidationError
 from bots.slack.payloads import Home, Press, Pressed, Slash, Written
 from bots.slack.places import PLATFORM, Bot
 from bots.slack.text import plain
+from core import commands
 from core.messages import ConversationKey, Kind, Message, Person
-from core.stages.commands import COMMANDS
 
 SPOKEN = {"", "file_share", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
-COMMAND = re.compile(r"!([a-z]+)(?=\s|$)", re.IGNORECASE)
-KNOWN = {*COMMANDS, "stop"}
 TO_SOMEBODY = re.compile(r"\s*<@(\w+)")
 VOTE, AGAIN = "vote", "again"
 """The action ids of our buttons."""
@@ -99,9 +97,9 @@ def _written(event: Written, event_id: str, bot: Bot) -> Heard | None:
 
 
 def _with_command(text: str) -> str:
-    """Slack keeps "/" for itself and offers no commands in threads: "!help" is ours."""
-    command = COMMAND.match(text)
-    return f"/{text[1:]}" if command and command[1].lower() in KNOWN else text
+    """The text with "!help" as "/help". Slack keeps the slash for itself and offers no slash commands in threads."""
+    call = commands.parse(text, prefix="!")
+    return str(call) if call and call.command else text
 
 
 def _keys(event: Written, event_id: str, bot: Bot) -> tuple[str, ...]:
@@ -129,11 +127,19 @@ def _again(press: Press, action: Pressed, person: Person, bot: Bot) -> Message:
         event_keys=(gesture,),
         conversation=_conversation(bot, press.channel.id, press.message.thread_ts or press.message.ts),
         sender=person,
-        text="/retry",
+        text=str(commands.RETRY),
         sent_at=float(action.action_ts),
         kind=Kind.PRIVATE if press.channel.id.startswith("D") else Kind.GROUP,
         reference=action.action_ts,
     )
+
+
+def _slash_text(text: str) -> str:
+    """`/parley reset` is "/reset"; other words are a question, even if they begin like "stop the noise, how?"."""
+    if not text:
+        return str(commands.HELP)
+    call = commands.parse(text, prefix="")
+    return str(call) if call and call.command and call.command.fits(call.argument) else text
 
 
 def _slash(slash: Slash, bot: Bot, now: float) -> Heard:
@@ -142,7 +148,7 @@ def _slash(slash: Slash, bot: Bot, now: float) -> Heard:
         event_keys=(f"{PLATFORM}:{bot.team}:slash:{slash.trigger_id}",),
         conversation=_conversation(bot, slash.channel_id, ""),
         sender=_person(bot, slash.user_id),
-        text=_with_command(f"!{slash.text.strip().lstrip('/!') or 'help'}").removeprefix("!"),
+        text=_slash_text(slash.text.strip().lstrip("/!")),
         sent_at=now,
         reference=slash.response_url,
     )

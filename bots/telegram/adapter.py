@@ -12,7 +12,7 @@ from hashlib import blake2b
 import structlog
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
-from telegram import Bot
+from telegram import Bot, BotCommand
 from telegram.error import InvalidToken
 from telegram.request import HTTPXRequest
 
@@ -20,21 +20,21 @@ from bots.fronts import Health
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
-from bots.telegram.menu import menu
 from bots.telegram.outbox import TROUBLE, Outbox
 from bots.telegram.patience import Patience
 from bots.telegram.polling import WANTED, Poller, Timeouts
 from bots.telegram.previews import Previews
 from bots.telegram.shapes import Query, Update, update_id
-from bots.telegram.translate import PLATFORM, Me, Moved, Vote, locale_of, translate
+from bots.telegram.translate import PLATFORM, Me, Moved, Vote, translate
 from bots.telegram.webhook import PATH, NotYet, webhook
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.clock import Clock
+from core.commands import COMMANDS
+from core.delivery import Delivery
 from core.errors import ConfigError
 from core.i18n import LOCALES, say
-from core.messages import ConversationKey, Message
-from core.worker import Delivery
+from core.messages import ConversationKey, Locale, Message
 
 log = structlog.get_logger()
 
@@ -101,17 +101,17 @@ class Telegram:
         except ValidationError as error:
             log.warning("update skipped", update=update_id(raw), problems=error.error_count())
             return
-        has_voted = False
+        thanks_in: Locale | None = None
         match translate(update, self._me):
             case Message() as message:
                 await admission.accept(message)
             case Vote() as vote:
-                has_voted = await admission.vote(vote.turn_id, vote.person, vote.value)
+                thanks_in = await admission.vote(vote.turn_id, vote.person, vote.value)
             case Moved() as moved:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledge(update.callback_query, has_voted=has_voted))
+            self._tasks.create_task(self._acknowledge(update.callback_query, thanks_in))
 
     async def close(self) -> None:
         """Let previews come to their end."""
@@ -130,9 +130,9 @@ class Telegram:
     async def _offer_menu(self) -> None:
         """The commands in each language; English for everybody else. The bot does without if need be."""
         try:
-            await self._bot.set_my_commands(menu("en"))
+            await self._bot.set_my_commands(_menu("en"))
             for locale in LOCALES:
-                await self._bot.set_my_commands(menu(locale), language_code=locale)
+                await self._bot.set_my_commands(_menu(locale), language_code=locale)
         except TROUBLE as error:
             log.warning("commands are not in the menu", error=type(error).__name__)
 
@@ -144,9 +144,9 @@ class Telegram:
             if info.url != self._webhook_url:
                 await self._patience.persist(self._introduce)
 
-    async def _acknowledge(self, query: Query, *, has_voted: bool) -> None:
+    async def _acknowledge(self, query: Query, thanks_in: Locale | None) -> None:
         """Stop the button's spinner, and thank for a vote that counts."""
-        thanks = say(locale_of(query.sender) or "en", "feedback.thanks") if has_voted else None
+        thanks = say(thanks_in, "feedback.thanks") if thanks_in else None
         try:
             await self._bot.answer_callback_query(query.id, thanks)
         except TROUBLE as error:
@@ -185,6 +185,10 @@ async def open_telegram(
         telegram = Telegram(bot, me, settings, clock, timeouts, tasks)
         stack.push_async_callback(telegram.close)
         yield telegram
+
+
+def _menu(locale: Locale) -> list[BotCommand]:
+    return [BotCommand(command.name, command.describe(locale)) for command in COMMANDS]
 
 
 def _digest(token: str, use: str) -> bytes:

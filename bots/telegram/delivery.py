@@ -6,14 +6,14 @@ from typing import TypeVar
 
 import structlog
 
-from bots.screens import EMOJI
 from bots.telegram.budget import Flooded
 from bots.telegram.buttons import Buttons
 from bots.telegram.outbox import Elsewhere, Missing, Outbox, Place, Unreachable
 from bots.telegram.previews import Previews
 from bots.telegram.text import Rich, rich, split, without_mentions
+from core.delivery import Claim
 from core.messages import Kind, Reply, Source
-from core.store.turns import Claim
+from core.mood import EMOJI
 
 R = TypeVar("R")
 log = structlog.get_logger()

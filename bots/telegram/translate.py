@@ -1,14 +1,14 @@
 """From Telegram's updates to what people mean by them. Pure: an update and who we are go in, a gesture comes out."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from bots.telegram.buttons import Buttons
-from bots.telegram.menu import KNOWN
 from bots.telegram.shapes import Entity, Post, Query, Replied, Update, User
-from core.messages import ConversationKey, Kind, Locale, Message, Person
+from core import commands
+from core.language import locale_of_tag
+from core.messages import ConversationKey, Kind, Message, Person
 
 PLATFORM = "telegram"
 GROUPS = {"group", "supergroup"}
@@ -19,7 +19,6 @@ MEDIA = {
 MAX_QUOTED = 240
 """Characters that are read of what a message replies to."""
 AFTER_A_NAME = " \t\n,:;，：；、"
-COMMAND = re.compile(r"/(\w+)(?:@(\w+))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +76,6 @@ def translate(update: Update, me: Me) -> Gesture | None:
     )
 
 
-def locale_of(user: User) -> Locale | None:
-    """The language of somebody's Telegram, if it is one of ours."""
-    language = (user.language_code or "").lower().partition("-")[0]
-    return "zh" if language == "zh" else "en" if language == "en" else None
-
-
 def _moved(old: int, new: int, me: Me) -> Moved:
     """Said once in either chat. The group that was had no topics."""
     there = ConversationKey(platform=PLATFORM, workspace=str(me.id), chat=str(new))
@@ -100,7 +93,7 @@ def _pressed(update_id: int, query: Query, me: Me) -> Gesture | None:
         event_keys=(f"telegram:{me.id}:update:{update_id}", f"telegram:{me.id}:callback:{query.id}"),
         conversation=_conversation(post, me),
         sender=person,
-        text="/retry",
+        text=str(commands.RETRY),
         sent_at=float(post.date),
         kind=_kind(post),
         reference=str(post.message_id),
@@ -121,13 +114,13 @@ def _is_for_us(post: Post, me: Me) -> bool:
         return True
     if post.chat.type not in GROUPS or me.groups == "off":
         return False
-    command = COMMAND.match(text or "")
-    if command and command[2]:
-        return command[2].lower() == me.username.lower()
-    if command and command[1].lower() in KNOWN:
+    call = commands.parse(text or "")
+    if call and call.addressee:
+        return call.addressee.lower() == me.username.lower()
+    if call and call.command:
         return True
     talked_to = _is_reply_to_us(post, me) or any(_is_our_name(text or "", entity, me) for entity in _entities(post))
-    return talked_to or (me.groups == "all" and text is not None and not command)
+    return talked_to or (me.groups == "all" and text is not None and not call)
 
 
 def _is_reply_to_us(post: Post, me: Me) -> bool:
@@ -151,11 +144,8 @@ def _without_our_name(post: Post, me: Me) -> str:
         if _is_our_name(text, entity, me):
             before, after = _around(text, entity)
             text = before + after.lstrip(AFTER_A_NAME if not before.strip() else " ")
-    command = COMMAND.match(text.lstrip())
-    if command and command[2] and command[2].lower() == me.username.lower():
-        text = text.lstrip()
-        text = f"/{command[1]}{text[command.end() :]}"
-    return text
+    call = commands.parse(text)
+    return str(call) if call and call.addressee.lower() == me.username.lower() else text
 
 
 def _pointed_at(post: Post, me: Me) -> str:
@@ -212,7 +202,7 @@ def _person(user: User, me: Me) -> Person:
         workspace=str(me.id),
         id=str(user.id),
         display_name=user.first_name,
-        locale=locale_of(user),
+        locale=locale_of_tag(user.language_code),
     )
 
 

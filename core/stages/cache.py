@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from cachetools import TTLCache
 
 from core.engine.protocol import Engine
+from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Locale, Person, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.text import digest
@@ -31,7 +32,7 @@ class SharedKey:
     """What must be equal for one person's answer to serve another: the question and all that shaped its answer."""
 
     question: bytes
-    locale: Locale
+    language: Locale
     revision: str
 
 
@@ -81,7 +82,9 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
         if turn.anew or turn.message.context or (turn.history and not stands_alone(text)):
             return await call_next(turn)
         key = SharedKey(
-            question=digest(normalised(text)), locale=turn.locale, revision=f"{await engine.identity()} {revision}"
+            question=digest(normalised(text)),
+            language=reply_language(turn),
+            revision=f"{await engine.identity()} {revision}",
         )
         if found := answers.get(key):
             await turn.sink(found.text)

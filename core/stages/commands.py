@@ -1,19 +1,30 @@
-"""What a person can ask of the bot itself: a message that begins with a slash and a name."""
+"""Carries out commands: what a person can ask of the bot itself."""
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from core.commands import (
+    EXPORT,
+    FORGET,
+    HELP,
+    LANG,
+    MOOD,
+    RESET,
+    RETRY,
+    STATS,
+    Call,
+    Command,
+    help_text,
+    parse,
+)
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
 from core.store import Store, history, people, records
-
-COMMAND = re.compile(r"/([a-z_]+)(?:@\w+)?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,25 +37,31 @@ class Desk:
     shared_history: bool = False
 
 
-Command: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
-"""Does what was asked, given what stood after the command's name, and says so."""
+Run: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
+"""Carries out a command with its argument; returns the text of the reply."""
 
 
 def commands(desk: Desk) -> Stage:
-    """The stage that carries out commands; everything else passes through."""
+    """The stage that carries out commands; every other message passes through."""
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
-        asked = COMMAND.fullmatch(turn.message.text)
-        if asked is None:
+        call = parse(turn.message.text)
+        if call is None:
             return await call_next(turn)
-        name, argument = asked[1].lower(), (asked[2] or "").strip()
-        if name == "retry":
+        if call.command is RETRY:
             return await _retry(desk, turn, call_next)
-        if command := COMMANDS.get(name):
-            return Reply(text=await command(desk, turn, argument), source=Source.COMMAND)
-        return Reply(text=say(turn.locale, "command.unknown", name=f"/{name}"), source=Source.COMMAND)
+        return Reply(text=await _run(desk, turn, call), source=Source.COMMAND)
 
     return stage
+
+
+async def _run(desk: Desk, turn: Turn, call: Call) -> str:
+    command, argument = call.command, call.argument.lower()
+    if command is None or command not in RUN:
+        return say(turn.locale, "command.unknown", name=f"/{call.name.lower()}")
+    if not command.accepts(argument):
+        return say(turn.locale, "command.usage", usage=command.usage)
+    return await RUN[command](desk, turn, argument)
 
 
 async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
@@ -58,7 +75,7 @@ async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
 
 
 async def help_(_desk: Desk, turn: Turn, _argument: str) -> str:
-    return say(turn.locale, "command.help").strip()
+    return help_text(turn.locale)
 
 
 async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -68,25 +85,19 @@ async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
 
 
 async def lang(desk: Desk, turn: Turn, argument: str) -> str:
-    """Show or set the person's language; "auto" goes by their next message again."""
+    """Show or set the person's language; "auto" goes by their sentences again."""
     if not argument:
-        return say(turn.locale, "command.lang_now", current=say(turn.locale, f"language.{turn.locale}"))
-    if argument.lower() == "auto":
-        await desk.store.run(people.set_locale, turn.message.sender, None)
-        return say(turn.locale, "command.lang_auto")
-    chosen = next((locale for locale in LOCALES if locale == argument.lower()), None)
-    if chosen is None:
-        return say(turn.locale, "command.lang_unknown")
+        current = say(turn.locale, f"language.{turn.locale}")
+        return say(turn.locale, "command.lang_now", current=current, usage=LANG.usage)
+    chosen = next((locale for locale in LOCALES if locale == argument), None)
     await desk.store.run(people.set_locale, turn.message.sender, chosen)
-    return say(chosen, "command.lang_set")
+    return say(chosen, "command.lang_set") if chosen else say(turn.locale, "command.lang_auto")
 
 
 async def mood(desk: Desk, turn: Turn, argument: str) -> str:
     """Show or hide the mood that is read; it colours the answers either way."""
-    if argument.lower() not in {"on", "off"}:
-        return say(turn.locale, "command.mood_usage")
-    await desk.store.run(people.set_show_mood, turn.message.sender, argument.lower() == "on")
-    return say(turn.locale, f"command.mood_{argument.lower()}")
+    await desk.store.run(people.set_show_mood, turn.message.sender, argument == "on")
+    return say(turn.locale, f"command.mood_{argument}")
 
 
 async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -134,13 +145,13 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-COMMANDS: Mapping[str, Command] = {
-    "start": help_,
-    "help": help_,
-    "reset": reset,
-    "lang": lang,
-    "mood": mood,
-    "stats": stats,
-    "export": export,
-    "forget": forget,
+RUN: Mapping[Command, Run] = {
+    HELP: help_,
+    RESET: reset,
+    LANG: lang,
+    MOOD: mood,
+    STATS: stats,
+    EXPORT: export,
+    FORGET: forget,
 }
+"""All commands but /stop, which admission answers, and /retry, which goes on to the model."""

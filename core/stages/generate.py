@@ -7,6 +7,7 @@ from core.engine.deadline import in_time
 from core.engine.protocol import Engine
 from core.errors import EmptyReply, EngineStalled
 from core.i18n import say
+from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Reply, Source, Turn, Usage
 from core.pipeline import Handler
 from core.prompt import Persona, chat_prompt
@@ -65,9 +66,10 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
 
 
 async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Turn, draft: _Draft) -> None:
-    prompt = chat_prompt(persona, turn.locale, turn.history, turn.message.text, turn.mood, turn.message.context)
+    message = turn.message
+    prompt = chat_prompt(persona, reply_language(turn), turn.history, message.text, turn.mood, message.context)
     temperature = ANEW_TEMPERATURE if turn.anew else None
-    user = digest(f"{turn.message.conversation} {turn.message.sender}").hex()
+    user = digest(f"{message.conversation} {message.sender}").hex()
     async with engine.stream(prompt, max_tokens=limits.max_tokens, temperature=temperature, user=user) as pieces:
         async for piece in pieces:
             if piece.finish is not None:

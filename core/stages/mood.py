@@ -6,7 +6,7 @@ from dataclasses import replace
 from cachetools import LRUCache
 
 from core.engine.protocol import Engine
-from core.i18n import language_of
+from core.language import language_of
 from core.messages import Label, Locale, Mood, Reply, Turn
 from core.mood import NEUTRAL_INPUT, decide, label_logprobs, mood_prompt
 from core.pipeline import Handler, Stage

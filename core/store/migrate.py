@@ -9,9 +9,9 @@ from alembic.config import Config
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(connection: sa.Connection) -> None:
-    """Apply every migration that the database lacks, within the caller's transaction."""
+def migrate(connection: sa.Connection, revision: str = "head") -> None:
+    """Apply every migration up to `revision` that the database lacks, within the caller's transaction."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -1,30 +1,30 @@
 """What the store knows of a person: preferences, the throttle, and their place in the round."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import sqlalchemy as sa
 
+from core.language import Languages
 from core.messages import Locale, Person
 from core.store.schema import people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonRow:
-    """A person as stored. `throttled_until` is GCRA's theoretical arrival time; `locale` is None until it shows, `hint`
-    what the platform says of it.
+    """A person as stored. `throttled_until` is GCRA's theoretical arrival time, `noticed_at` when they were last told
+    to slow down; both are UTC epoch seconds.
     """
 
     id: int
-    locale: Locale | None
-    hint: Locale | None
+    languages: Languages
     show_mood: bool
     throttled_until: float
     noticed_at: float
 
 
 def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
-    """The person's row, made if this is their first message, and with the platform's hint of their language."""
+    """The person's row, inserted if there is none, with the platform's latest hint of their language."""
     query = sa.select(people).where(people.c.key == str(person))
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -35,26 +35,32 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
         row = connection.execute(query).one()
     return PersonRow(
         id=row.id,
-        locale=cast("Locale | None", row.locale),
-        hint=cast("Locale | None", row.hint),
+        languages=Languages(
+            chosen=cast("Locale | None", row.locale),
+            spoken=cast("Locale | None", row.spoken),
+            straying=row.straying,
+            hint=cast("Locale | None", row.hint),
+        ),
         show_mood=row.show_mood,
         throttled_until=row.throttled_until,
         noticed_at=row.noticed_at,
     )
 
 
-def with_locale(connection: sa.Connection, person: Person, shown: Locale | None) -> PersonRow:
-    """The person's row, with a language: if they had none, the one `shown`, else the platform's hint, else English."""
+def hear(connection: sa.Connection, person: Person, text: str) -> PersonRow:
+    """The person's row once they have written `text`, whose language is taken into account."""
     row = find_or_add(connection, person)
-    if row.locale is not None:
-        return row
-    set_locale(connection, person, shown or row.hint or "en")
-    return find_or_add(connection, person)
+    languages = row.languages.after(text)
+    if languages != row.languages:
+        values = {"spoken": languages.spoken, "straying": languages.straying}
+        connection.execute(people.update().where(people.c.id == row.id).values(values))
+    return replace(row, languages=languages)
 
 
 def set_locale(connection: sa.Connection, person: Person, locale: Locale | None) -> None:
-    """Set the person's language; None to find it again in their next message."""
-    connection.execute(people.update().where(people.c.key == str(person)).values(locale=locale))
+    """Set the language a person has chosen; None goes by their sentences again, from the next one on."""
+    values = {"locale": locale, "spoken": None, "straying": 0}
+    connection.execute(people.update().where(people.c.key == str(person)).values(values))
 
 
 def set_show_mood(connection: sa.Connection, person: Person, show: bool) -> None:  # noqa: FBT001  a stored value

@@ -83,7 +83,8 @@ def forget(connection: sa.Connection, person: Person, current_turn: int) -> None
     """
     connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
     connection.execute(turns.update().where(turns.c.context != "").values(context=""))
-    connection.execute(people.update().where(people.c.key == str(person)).values(locale=None, show_mood=True))
+    preferences = {"locale": None, "spoken": None, "straying": 0, "show_mood": True}
+    connection.execute(people.update().where(people.c.key == str(person)).values(preferences))
 
 
 def _whose(person: Person | None) -> sa.ColumnElement[bool]:

@@ -9,7 +9,9 @@ people = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("key", sa.Text, nullable=False, unique=True),  # str(Person)
-    sa.Column("locale", sa.Text),  # NULL until the first message shows it
+    sa.Column("locale", sa.Text),  # set with /lang
+    sa.Column("spoken", sa.Text),  # of their sentences; NULL until the first one
+    sa.Column("straying", sa.Integer, nullable=False, default=0, server_default="0"),  # sentences in another language
     sa.Column("hint", sa.Text),  # the language the platform says they use
     sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
@@ -34,6 +36,7 @@ turns = sa.Table(
     sa.Column("conversation", sa.Text, nullable=False),  # str(ConversationKey)
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("locale", sa.Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
     sa.Column("sent_at", sa.Float, nullable=False),
     sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
     sa.Column("context", sa.Text, nullable=False, default="", server_default=""),  # quoted, perhaps of other people

@@ -6,10 +6,12 @@ gateway that was presumed dead cannot answer a second time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import sqlalchemy as sa
 
-from core.messages import ConversationKey, Finish, Kind, Label, Message, Mood, Person, Reply, Source, Usage
+from core.delivery import Claim
+from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import history
 from core.store.people import set_served
 from core.store.schema import people, turns
@@ -17,19 +19,6 @@ from core.store.schema import people, turns
 WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "delivered"
 IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """In the words of the index over the few turns that are open: without it SQLite reads all that ever were."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A turn leased to this process. `attempt` counts from 1; `reply` is there once the turn is answered; `handle` is
-    the placeholder shown for it, empty if none is known.
-    """
-
-    id: int
-    attempt: int
-    message: Message
-    handle: str = ""
-    reply: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +30,25 @@ class Lease:
     until: float
 
 
-def add(connection: sa.Connection, person_id: int, message: Message, now: float, reply: Reply | None = None) -> int:
-    """Insert a message as a waiting turn, or with its `reply` as an answered one; the turn's id."""
+def add(
+    connection: sa.Connection,
+    person_id: int,
+    message: Message,
+    locale: Locale,
+    now: float,
+    reply: Reply | None = None,
+) -> int:
+    """Insert a message as a waiting turn, or with its `reply` as an answered one; the turn's id.
+
+    `locale` is the language of the bot's own words about this turn.
+    """
     values = {
         "person_id": person_id,
         "front": message.conversation.front,
         "conversation": str(message.conversation),
         "kind": message.kind,
         "text": message.text,
+        "locale": locale,
         "sent_at": message.sent_at,
         "reference": message.reference,
         "context": message.context,
@@ -226,7 +226,14 @@ def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
         context=row.context,
     )
     reply = None if row.reply is None else _reply(row)
-    return Claim(id=row.id, attempt=attempt, message=message, handle=row.handle, reply=reply)
+    return Claim(
+        id=row.id,
+        attempt=attempt,
+        message=message,
+        locale=cast("Locale", row.locale),
+        handle=row.handle,
+        reply=reply,
+    )
 
 
 def _reply(row: sa.Row[tuple[object, ...]]) -> Reply:

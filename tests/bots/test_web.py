@@ -17,10 +17,10 @@ from bots.web import serving, web_app
 from config.settings import WebSettings
 from core.admission import Admission, Limits
 from core.clock import ManualClock
+from core.delivery import Delivery
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.store import Store, open_store
-from core.worker import Delivery
 
 
 @dataclass(slots=True, kw_only=True)

@@ -253,6 +253,40 @@ async def test_stop_without_anything_to_stop(store: Store, clock: ManualClock, w
     assert "nothing to stop" in claim.reply.text
 
 
+async def test_stop_with_more_words_is_still_a_stop(store: Store, clock: ManualClock, write: Write) -> None:
+    """Words after /stop do not make another command of it."""
+    accepted = await door(store, clock).accept(write("/stop now please"))
+    assert isinstance(accepted, Accepted)
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT source FROM turns"))) == "command"
+
+
+async def test_a_notice_is_in_the_configured_language(store: Store, clock: ManualClock, write: Write) -> None:
+    """`chat.locale` decides about the words of a refusal, too."""
+    refused = await door(store, clock, Limits(locale="zh")).accept(write("How are you today?"))
+    assert isinstance(refused, Refused)
+    assert "管理员" in refused.notice.text
+
+
+async def test_a_claim_carries_the_language_of_the_bots_own_words(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A front end shows its own words in the language that admission has found."""
+    admission = door(store, clock)
+    await admission.accept(write("你好，请介绍一下自己"))
+    await admission.accept(write("ok", who="bob"))
+    lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
+    claims = [await store.run(turns.claim_waiting, lease, ["test/w"]) for _ in range(2)]
+    assert [claim and claim.locale for claim in claims] == ["zh", "en"]
+
+
+async def test_thanks_for_a_vote_are_in_the_persons_language(store: Store, clock: ManualClock, write: Write) -> None:
+    """A vote that counts is answered with the language of the bot's own words for the voter."""
+    admission = door(store, clock)
+    accepted = await admission.accept(message := write("你好，请介绍一下自己"))
+    assert isinstance(accepted, Accepted)
+    assert await admission.vote(accepted.turn_id, message.sender, 1) == "zh"
+
+
 async def test_votes_are_kept_once_a_person(store: Store, clock: ManualClock, write: Write) -> None:
     """A second vote replaces the first; a vote on what is not there is refused."""
     admission = door(store, clock)

@@ -41,12 +41,13 @@ class Conversation:
         return await self.say(replace(self.write(text, **where), context=context))
 
     async def say(self, message: Message) -> Reply:
-        person = await self.store.run(people.find_or_add, message.sender)
-        await self.store.run(turns.add, person.id, message, self.clock.now())
+        person = await self.store.run(people.hear, message.sender, message.text)
+        locale = person.languages.own_words(None)
+        await self.store.run(turns.add, person.id, message, locale, self.clock.now())
         now = self.clock.now()
         claim = await self.store.run(turns.claim_waiting, Lease(owner="me", now=now, until=now + 10), ["test/w"])
         assert claim is not None
-        reply = await self.bot(Turn(id=claim.id, message=claim.message, sink=self.sink))
+        reply = await self.bot(Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=self.sink))
         await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), Keeping(max_tokens=1000))
         await self.store.run(turns.mark_delivered, claim, "me")
         return reply
@@ -155,12 +156,40 @@ async def test_mood_prompt_holds_nothing_but_the_message(talk: Talk) -> None:
 
 
 async def test_language_is_that_of_the_first_message(talk: Talk) -> None:
-    """Somebody who began in Chinese gets the bot's own words in Chinese, until they choose otherwise."""
+    """A person whose first sentence is Chinese gets the bot's own words in Chinese, until they choose otherwise."""
     chat = talk(ScriptedEngine.fixed("好"))
     await chat.ask("你好呀")
     assert "命令" in (await chat.ask("/help")).text
     assert "English" in (await chat.ask("/lang en")).text
     assert "commands" in (await chat.ask("/help")).text
+
+
+async def test_the_model_follows_a_switch_of_language_at_once(talk: Talk) -> None:
+    """The persona of the prompt is that of the message's language, whatever was written before."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("你好呀，在吗")
+    await chat.ask("where are you from?")
+    assert [prompt[0].content for prompt in engine.prompts] == ["你是测试。", "You are a test."]
+
+
+async def test_the_bots_own_words_follow_after_two_sentences(talk: Talk) -> None:
+    """One sentence in another language leaves the bot's own words as they were; the second one switches them."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("你好呀，在吗")
+    await chat.ask("where are you from?")
+    assert "命令" in (await chat.ask("/help")).text
+    await chat.ask("and how old are you?")
+    assert "commands" in (await chat.ask("/help")).text
+
+
+async def test_the_model_replies_in_the_chosen_language(talk: Talk) -> None:
+    """After /lang zh the persona is the Chinese one, even for a message in English."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("/lang zh")
+    await chat.ask("where are you from?")
+    assert engine.prompts[0][0].content == "你是测试。"
 
 
 async def test_platform_hints_at_the_language_where_words_do_not(talk: Talk) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from core.admission import Accepted, Admission, Limits, Refused
 from core.clock import ManualClock
+from core.delivery import Claim
 from core.errors import Busy
 from core.messages import Message, Reply, Source, Turn
 from core.store import Store, open_store
-from core.store.turns import Claim
 from core.worker import Worker, WorkerOptions, working
 from tests.core.conftest import Write
 

@@ -5,7 +5,8 @@ from string import Formatter
 import pytest
 
 import core
-from core.i18n import LOCALES, language_of, say
+from core.i18n import LOCALES, say
+from core.language import language_of
 from core.messages import Locale
 
 FILES = Path(core.__file__).parent / "locales"
@@ -53,19 +54,3 @@ def test_unknown_sentence_is_an_error() -> None:
     """A sentence that is not written fails loudly rather than saying nothing."""
     with pytest.raises(KeyError):
         say("en", "refusal.unheard_of")
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("How are you?", "en"),
-        ("你好吗？", "zh"),
-        ("我用 Python 写代码", "zh"),
-        ("The word 你好 means hello", "en"),
-        ("42 🎉 ...", None),
-        ("", None),
-    ],
-)
-def test_language_of(text: str, language: Locale | None) -> None:
-    """A text is Chinese with at least as many Han characters as Latin words, and nothing without either."""
-    assert language_of(text) == language

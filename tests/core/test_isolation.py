@@ -15,6 +15,7 @@ import pytest
 from core.admission import Accepted, Admission, Limits
 from core.chat import ChatOptions, chatbot
 from core.clock import ManualClock
+from core.delivery import Claim
 from core.engine.scripted import ScriptedEngine
 from core.messages import Message, Person, Reply, Source
 from core.prompt import Persona
@@ -22,7 +23,6 @@ from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.store import Store, history, records
 from core.store.history import Keeping
-from core.store.turns import Claim
 from core.worker import Worker, WorkerOptions
 from tests.core.conftest import Write
 

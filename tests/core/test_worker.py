@@ -7,13 +7,14 @@ import pytest
 import sqlalchemy as sa
 
 from core.clock import ManualClock
+from core.delivery import Claim
 from core.errors import DeliveryFailed
 from core.i18n import say
 from core.messages import Message, Reply, Source, Turn
 from core.pipeline import Handler
 from core.store import Store, people, turns
 from core.store.history import Keeping
-from core.store.turns import Claim, Lease
+from core.store.turns import Lease
 from core.worker import MAX_ATTEMPTS, Worker, WorkerOptions, working
 from tests.core.conftest import Write
 
@@ -81,8 +82,8 @@ def gateway(
 
 
 async def add(store: Store, clock: ManualClock, message: Message) -> int:
-    person = await store.run(people.find_or_add, message.sender)
-    return await store.run(turns.add, person.id, message, clock.now())
+    person = await store.run(people.hear, message.sender, message.text)
+    return await store.run(turns.add, person.id, message, person.languages.own_words(None), clock.now())
 
 
 async def states(store: Store) -> list[str]:
@@ -219,7 +220,7 @@ async def test_reply_that_was_there_at_once_gets_a_placeholder(
     """A notice that was refused at the door is shown by editing, so that a crash beside it cannot show it twice."""
     message = write("hello")
     person = await store.run(people.find_or_add, message.sender)
-    await store.run(turns.add, person.id, message, clock.now(), Reply(text="no", source=Source.REFUSAL))
+    await store.run(turns.add, person.id, message, "en", clock.now(), Reply(text="no", source=Source.REFUSAL))
     async with working(gateway(store, clock, shown), grace=5):
         await shown.until(1)
     assert shown.replies == [("placeholder 1", "no")]

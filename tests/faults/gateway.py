@@ -19,6 +19,7 @@ import structlog
 from core.admission import Admission, Limits
 from core.chat import ChatOptions, chatbot
 from core.clock import SystemClock
+from core.delivery import Claim
 from core.engine.child import ModelChild
 from core.engine.local import open_local
 from core.engine.protocol import Engine
@@ -30,7 +31,7 @@ from core.stages.generate import ReplyLimits
 from core.store import Store, open_store
 from core.store.history import Keeping
 from core.store.schema import turns
-from core.store.turns import Claim, disown
+from core.store.turns import disown
 from core.worker import Worker, WorkerOptions, working
 from tests.faults.fuse import Fuse, FusedEngine, FusedStore
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link

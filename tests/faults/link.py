@@ -10,9 +10,9 @@ from itertools import count
 from uuid import uuid4
 
 from core.admission import Admission
+from core.delivery import Claim
 from core.errors import StoreError
 from core.messages import ConversationKey, Message, Person, Reply
-from core.store.turns import Claim
 from tests.faults.fuse import Fuse
 from tests.faults.platform import part_of
 

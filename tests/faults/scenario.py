@@ -18,7 +18,7 @@ POINTS = (
     "placeholder shown",
     "set_handle uncommitted",
     "set_handle committed",
-    "with_locale uncommitted",
+    "find_or_add uncommitted",
     "mood asked",
     "tokens asked",
     "reply asked",

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from core.i18n import language_of
+from core.language import language_of
 from core.messages import Exchange, Label, Locale, Mood
 from core.mood import LABEL_PROMPTS, LABEL_WORDS, NEUTRAL_INPUT, mood_prompt
 from core.prompt import HINTS, chat_prompt

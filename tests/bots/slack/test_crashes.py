@@ -20,7 +20,7 @@ from tests.faults.nursery import Nursery
 
 STEPS = (
     *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
-    *("with_locale uncommitted", "set_handle uncommitted", "set_handle committed"),
+    *("find_or_add uncommitted", "set_handle uncommitted", "set_handle committed"),
     *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
 )
 """Where the gateway kills itself: a store's verb is done, or committed."""

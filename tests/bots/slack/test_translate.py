@@ -128,6 +128,7 @@ def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
         ("&lt;@U2&gt;", "<@U2>"),
         ("&amp;lt;", "&lt;"),
         ("!help", "/help"),
+        ("!retry", "/retry"),
         ("<@UBOT> !lang zh", "/lang zh"),
         ("!STOP", "/STOP"),
         ("!wow that is nice", "!wow that is nice"),
@@ -149,7 +150,9 @@ def test_text(written: str, text: str) -> None:
         ("/stats", "/stats"),
         ("!stats", "/stats"),
         ("stop", "/stop"),
+        ("retry", "/retry"),
         ("how are you", "how are you"),
+        ("stop the noise, how?", "stop the noise, how?"),
     ],
 )
 def test_slash_command(typed: str, text: str) -> None:

@@ -13,10 +13,9 @@ from bots.telegram.polling import Timeouts
 from bots.telegram.previews import EDITS_AFTER
 from config.settings import TelegramSettings
 from core.clock import ManualClock
+from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed
 from core.messages import ConversationKey, Kind, Label, Message, Mood, Person, Reply, Source
-from core.store.turns import Claim
-from core.worker import Delivery
 from tests.bots.telegram.conftest import SPEED
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
@@ -57,7 +56,7 @@ async def asked(account: Account, chat: int = ANN, *, turn: int = 1) -> Claim:
         kind=Kind.GROUP if chat < 0 else Kind.PRIVATE,
         reference=str(said["message_id"]),
     )
-    return Claim(id=turn, attempt=1, message=message)
+    return Claim(id=turn, attempt=1, message=message, locale="en")
 
 
 async def begun(delivery: Delivery, claim: Claim) -> Claim:

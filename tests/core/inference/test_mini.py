@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelMissing
-from core.i18n import language_of
 from core.inference.loader import LoadOptions, load_model
+from core.language import language_of
 from core.models import EMBEDDED
 from tests.core.inference.serving import serving
 

@@ -9,9 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from core.language import Languages
 from core.messages import Person
 from core.store import Store, open_store, people
 from core.store.database import store_error
+from core.store.migrate import migrate
 from core.store.schema import metadata
 
 ANN = Person(platform="test", workspace="w", id="ann")
@@ -28,6 +30,23 @@ async def test_migrations_give_the_schema(store: Store) -> None:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
     assert await store.run(differences) == []
+
+
+def test_language_of_a_person_survives_the_migration_that_splits_it() -> None:
+    """What the one column for the language held becomes the language of the person's sentences."""
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        migrate(connection, "0003")
+        connection.execute(sa.text("INSERT INTO people VALUES (1, 'test/w/ann', 'zh', 1, 0, 0, 0, NULL)"))
+        migrate(connection)
+        assert people.find_or_add(connection, ANN).languages == Languages(spoken="zh")
+
+
+async def test_a_scrub_leaves_no_statement_open(store: Store) -> None:
+    """A transaction that follows a scrub commits."""
+    for _ in range(200):
+        await store.scrub()
+        await store.run(people.find_or_add, ANN)
 
 
 async def test_commits_survive_a_power_cut(tmp_path: Path) -> None:

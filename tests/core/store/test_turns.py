@@ -3,10 +3,11 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from core.clock import ManualClock
+from core.delivery import Claim
 from core.messages import Finish, Label, Message, Mood, Reply, Source, Usage
 from core.store import Store, backlog, history, people, turns
 from core.store.history import Keeping
-from core.store.turns import Claim, Lease
+from core.store.turns import Lease
 from tests.core.conftest import Write
 
 FRONTS = ["test/w"]
@@ -25,7 +26,7 @@ REPLY = Reply(
 
 async def add(store: Store, clock: ManualClock, message: Message) -> int:
     person = await store.run(people.find_or_add, message.sender)
-    return await store.run(turns.add, person.id, message, clock.now())
+    return await store.run(turns.add, person.id, message, "en", clock.now())
 
 
 async def claim(store: Store, clock: ManualClock, owner: str = "me") -> Claim | None:

@@ -1,0 +1,42 @@
+"""Replies that stand in for an answer: a refusal says why there is none, an apology says that the fault is ours."""
+
+import re
+
+from core.errors import EngineError, EngineStalled, Refusal, StoreError, TooLong
+from core.i18n import say
+from core.messages import Finish, Locale, Reply, Source
+
+
+def refusal(error: Refusal, locale: Locale) -> Reply:
+    """The reply that tells a person why there is no answer, and when to try again."""
+    name = _snake(type(error).__name__)
+    key = f"{name}_{error.unit}" if isinstance(error, TooLong) else name
+    values = {slot: getattr(error, slot) for slot in ("size", "limit", "person") if hasattr(error, slot)}
+    if hasattr(error, "retry_after"):
+        values["seconds"] = max(1, round(error.retry_after))
+    return Reply(text=say(locale, f"refusal.{key}", **values), source=Source.REFUSAL, error=name)
+
+
+def apology(error: Exception, locale: Locale) -> Reply:
+    """The reply for a failure of the engine, the store or our own code."""
+    match error:
+        case EngineError():
+            key = _snake(type(error).__name__)
+        case StoreError():
+            key = "store"
+        case _:
+            key = "unexpected"
+    return _apology(key, locale, Finish.TIMEOUT if isinstance(error, EngineStalled) else Finish.ERROR)
+
+
+def gave_up(locale: Locale) -> Reply:
+    """The reply to a turn during which the process crashed twice."""
+    return _apology("died_twice", locale, Finish.ERROR)
+
+
+def _apology(key: str, locale: Locale, finish: Finish) -> Reply:
+    return Reply(text=say(locale, f"apology.{key}"), source=Source.REFUSAL, finish=finish, error=key)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,98 @@
+"""The command registry: names, aliases, arguments and descriptions of all commands, and the one parser for them.
+
+Front ends build their menus from it and recognise commands with it; `core/admission.py` answers /stop, and
+`core/stages/commands.py` carries out the others.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from core.i18n import say
+from core.messages import Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`choices` are the values its argument may have; a command without choices takes no argument."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    is_optional: bool = False
+
+    def __str__(self) -> str:
+        return f"/{self.name}"
+
+    @property
+    def usage(self) -> str:
+        """How to type it: "/mood on|off", "/lang [en|zh|auto]"."""
+        choices = "|".join(self.choices)
+        argument = f"[{choices}]" if self.is_optional else choices
+        return f"{self} {argument}".strip()
+
+    def accepts(self, argument: str) -> bool:
+        """Whether an argument is one of the choices, or may be missing. Commands without choices ignore theirs."""
+        return not self.choices or argument in self.choices or (self.is_optional and not argument)
+
+    def fits(self, argument: str) -> bool:
+        """Whether the argument has no more words than the command takes. A bare "stop the noise" is no command."""
+        return len(argument.split()) <= bool(self.choices)
+
+    def describe(self, locale: Locale) -> str:
+        """What it does, in a few words for a menu."""
+        return say(locale, f"description.{self.name}")
+
+
+HELP = Command(name="help", aliases=("start",))  # Telegram clients send /start when a chat is opened
+STOP = Command(name="stop")
+RETRY = Command(name="retry")
+RESET = Command(name="reset")
+LANG = Command(name="lang", choices=("en", "zh", "auto"), is_optional=True)
+MOOD = Command(name="mood", choices=("on", "off"))
+STATS = Command(name="stats")
+EXPORT = Command(name="export")
+FORGET = Command(name="forget")
+
+COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
+"""All commands, in the order of menus and help texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A message that calls a command. `name` is as typed and may be unknown; `addressee` is the bot's user name in
+    "/help@parley_bot", or empty.
+    """
+
+    name: str
+    argument: str = ""
+    addressee: str = ""
+
+    def __str__(self) -> str:
+        return f"/{self.name} {self.argument}".strip()
+
+    @property
+    def command(self) -> Command | None:
+        """The command of this name or alias, or None if there is none."""
+        return _by_name().get(self.name.lower())
+
+
+def parse(text: str, prefix: str = "/") -> Call | None:
+    """The command call in a message: "/name", "/name argument" or "/name@bot argument". None for ordinary text."""
+    pattern = rf"\s*{re.escape(prefix)}([a-z][a-z0-9_]*)(?:@(\w+))?(?:\s+(.*))?"
+    found = re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL)
+    if found is None:
+        return None
+    return Call(name=found[1], argument=(found[3] or "").strip(), addressee=found[2] or "")
+
+
+def help_text(locale: Locale) -> str:
+    """An introduction and a line for each command."""
+    lines = (f"{command.usage} – {command.describe(locale)}" for command in COMMANDS)
+    return "\n".join([say(locale, "command.help"), *lines])
+
+
+@cache
+def _by_name() -> Mapping[str, Command]:
+    return {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

@@ -1,0 +1,71 @@
+import pytest
+
+from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, parse
+from core.i18n import LOCALES
+from core.messages import Locale
+from core.stages.commands import RUN
+
+NAMES = [name for command in COMMANDS for name in (command.name, *command.aliases)]
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("/help", Call(name="help")),
+        ("  /lang  zh ", Call(name="lang", argument="zh")),
+        ("/lang\u3000zh", Call(name="lang", argument="zh")),
+        ("/retry@parley_bot", Call(name="retry", addressee="parley_bot")),
+        ("/nonsense one\ntwo", Call(name="nonsense", argument="one\ntwo")),
+    ],
+)
+def test_a_slash_and_a_name_call_a_command(text: str, call: Call) -> None:
+    """A call has a name, which need not be known, an argument, and perhaps an addressee."""
+    assert parse(text) == call
+
+
+@pytest.mark.parametrize("text", ["", "help", "/", "/ help", "/etc/passwd", "/7", "see /help", "/help!"])
+def test_other_text_calls_no_command(text: str) -> None:
+    """A path, a number or a command in the middle of a sentence is ordinary text."""
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("prefix", ["/", "!", ""])
+def test_every_name_and_alias_is_found_with_every_prefix(name: str, prefix: str) -> None:
+    """Whichever form a platform uses and whichever case is typed, the call leads to the command."""
+    call = parse(f"{prefix}{name.upper()}", prefix)
+    assert call is not None
+    assert call.command in COMMANDS
+
+
+def test_names_are_unique() -> None:
+    """No name or alias stands for two commands."""
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_every_command_is_carried_out() -> None:
+    """The stage runs all commands but /stop, which admission answers, and /retry, which goes on to the model."""
+    assert set(RUN) | {STOP, RETRY} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("argument", "lang", "mood"), [("", True, False), ("zh", True, False), ("on", False, True), ("fr", False, False)]
+)
+def test_arguments_are_choices(argument: str, lang: bool, mood: bool) -> None:  # noqa: FBT001  a table of facts
+    """An argument is one of the command's choices; an optional one may be missing."""
+    assert (LANG.accepts(argument), MOOD.accepts(argument)) == (lang, mood)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_help_names_every_command_with_its_usage(locale: Locale) -> None:
+    """The help text has a line for each command, in each language."""
+    lines = help_text(locale).splitlines()
+    assert [line.partition(" – ")[0] for line in lines[1:]] == [command.usage for command in COMMANDS]
+    assert MOOD.usage == "/mood on|off"
+    assert LANG.usage == "/lang [en|zh|auto]"
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_descriptions_fit_into_telegrams_menu(locale: Locale) -> None:
+    """Telegram takes descriptions of 1 to 256 characters."""
+    assert all(1 <= len(command.describe(locale)) <= 256 for command in COMMANDS)
