@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -55,7 +55,13 @@ class Store:
 
     async def scrub(self) -> None:
         """Empty the write-ahead log, so that no file keeps what was deleted."""
-        await self.call(lambda: self._engine.raw_connection().execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+
+        def truncate() -> None:
+            """Read the pragma's row: an open statement would keep the next transaction from committing."""
+            with closing(self._engine.raw_connection()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        await self.call(truncate)
 
     async def call(self, work: Callable[[], R]) -> R:
         """What `work()` returns, run on the store's thread with its database errors translated."""
