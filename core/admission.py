@@ -1,4 +1,4 @@
-"""The door: a message is in the store, or known to be refused, before its platform is told "received"."""
+"""Accepts messages: each is committed to the store, or refused, before the platform gets its acknowledgement."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -15,21 +15,22 @@ from core.store import Store, backlog, events, history, people, turns, votes
 from core.text import clean, last_lines, size_in_bytes
 
 NOTICE_EVERY = 60.0
-"""Seconds between two notices to a person who writes too fast: a flood is not answered with a flood."""
+"""Seconds between two notices to the same person, so that a flood of messages is not answered with a flood."""
 MAX_CONTEXT_BYTES = 1_000
-"""How much is kept of what a message points at: the model has little room."""
+"""Size limit of a message's context: small models have short prompts."""
 MAX_LANGUAGE_CHARACTERS = 1_000
-"""Characters of a message that its language is found from."""
+"""Characters of a message from which its language is detected."""
 ROUNDING = 1e-6
-"""Seconds by which sums of floats may miss; a burst of five is five."""
+"""Tolerance in seconds for sums of floats, so that a burst of five is five."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one person may ask for. `slots` turns run at once; people on `exempt` platforms are not made to wait.
+    """Limits for each person; sizes in bytes, times in seconds.
 
-    `allow` lists who may write: "telegram:123" is one person, "slack:*" everybody there. `locale` is the language of
-    the bot's own words; None goes by each person's.
+    `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write:
+    "telegram:123" is one person, "slack:*" everybody there. `locale` is the language of the bot's own words; None
+    selects each person's.
     """
 
     per_minute: float = 10.0
@@ -45,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The message is stored and will be answered. `interrupts` are the running turns that it puts an end to."""
+    """The message is stored and will be answered. `interrupts` are the running turns that it stops."""
 
     turn_id: int
     interrupts: tuple[int, ...] = ()
@@ -53,12 +54,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """The same gesture was taken before."""
+    """The message was accepted or refused before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The message is not answered. `turn_id` is the turn that delivers the `notice`, None if a recent one stands."""
+    """The message gets a notice instead of an answer. `turn_id` is None if the notice follows another too soon."""
 
     error: Refusal
     notice: Reply
@@ -66,17 +67,17 @@ class Refused:
 
 
 class Workforce(Protocol):
-    """Whoever works off what was accepted."""
+    """The worker, as admission sees it."""
 
     def notify(self) -> None:
-        """There is something to do."""
+        """A turn is waiting."""
 
     def interrupt(self, turn_id: int) -> None:
-        """Whoever asked wants no more of this turn."""
+        """Stop the reply to this turn."""
 
 
 class Admission:
-    """Accepts messages, one transaction each, and tells the workforce."""
+    """Accepts messages, one transaction each, and notifies the worker."""
 
     def __init__(self, store: Store, clock: Clock, limits: Limits, workforce: Workforce) -> None:
         self._store = store
@@ -85,25 +86,25 @@ class Admission:
         self._workforce = workforce
 
     async def accept(self, message: Message) -> Accepted | Duplicate | Refused:
-        """Take a message in. Once this returns, the platform may be told; if it raises `StoreError`, it may not."""
+        """Accept a message. Acknowledge it to the platform after this returns, and not if it raises StoreError."""
         outcome = await self._store.run(accept, message, self._limits, self._clock.now())
         if isinstance(outcome, Accepted):
             for turn_id in outcome.interrupts:
                 self._workforce.interrupt(turn_id)
-        if not isinstance(outcome, Duplicate) and outcome.turn_id is not None:  # a flood is no work
+        if not isinstance(outcome, Duplicate) and outcome.turn_id is not None:  # a suppressed notice is no work
             self._workforce.notify()
         return outcome
 
     def allows(self, person: Person) -> bool:
-        """Whether this person may talk to the bot. `accept` tells those who may not; what else they do is ignored."""
+        """Whether this person is in `allow`. `accept` sends a notice to those who are not."""
         return _is_allowed(person, self._limits)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
-        """Whether the bot has been spoken to in this conversation, so that it may go on without being named."""
+        """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
         return await self._store.run(history.has_taken_part, conversation)
 
     async def move(self, old: ConversationKey, new: ConversationKey) -> None:
-        """The platform knows a conversation by another name from now on. May be said again."""
+        """Move history and open turns to the conversation's new key. Idempotent."""
         await self._store.run(turns.move, old, new)
 
     async def vote(self, turn_id: int, person: Person, vote: int) -> Locale | None:
@@ -177,7 +178,7 @@ def _check_size(text: str, limits: Limits) -> None:
 
 
 def _throttle(connection: sa.Connection, person: people.PersonRow, limits: Limits, now: float) -> None:
-    """GCRA: a message costs `interval` seconds of credit, of which a burst may be spent ahead (ITU-T I.371)."""
+    """GCRA (ITU-T I.371): each message moves the theoretical arrival time, by at most `burst` intervals from now."""
     interval = 60.0 / limits.per_minute
     until = max(person.throttled_until, now) + interval
     ahead = until - now - limits.burst * interval

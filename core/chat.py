@@ -1,4 +1,4 @@
-"""The whole bot, top to bottom: what happens to a turn between being claimed and being answered."""
+"""The stages that every turn passes, top to bottom, between its claim and its reply."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from core.text import digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatOptions:
-    """Who the bot is and what it allows itself.
+    """Persona and limits of the bot.
 
     `admins` see everybody's totals. With `shared_history` the people of a conversation see each other's words.
     """
@@ -36,7 +36,7 @@ class ChatOptions:
 
 
 def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:
-    """The handler that turns a `Turn` into a `Reply`, whatever happens. The engine is one that does not hang."""
+    """The handler that returns a reply to every turn. Calls of `engine` must have deadlines (`ImpatientEngine`)."""
     return compose(
         audit(clock),
         preferences(store),

@@ -1,4 +1,4 @@
-"""Time as an argument: the system's own, or one that a test moves by hand."""
+"""Clocks that are passed as arguments: the system's, and one that tests advance by hand."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the core asks of time: `now` for records, `monotonic` for durations, `sleep` to wait."""
+    """A source of time: `now` for records, `monotonic` for durations, `sleep` to wait."""
 
     def now(self) -> float:
-        """UTC epoch seconds. May jump when the machine's clock is set."""
+        """UTC epoch seconds. Jumps when the machine's clock is set."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment. Never goes back."""
+        """Seconds since an arbitrary moment. Never decreases."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, at least one turn of the event loop."""
+        """Wait; at least one iteration of the event loop."""
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        """TimeoutError where the body takes longer, as of `asyncio.timeout`."""
+        """Raises TimeoutError if the body takes longer, like `asyncio.timeout`."""
 
 
 class SystemClock:
@@ -43,7 +43,7 @@ class SystemClock:
 
 @asynccontextmanager
 async def until(alarm: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """TimeoutError, as of `asyncio.timeout`, where the body is still busy when the alarm returns."""
+    """Raises TimeoutError, like `asyncio.timeout`, if the alarm returns before the body ends."""
     async with asyncio.timeout(None) as scope:
 
         async def ring() -> None:
@@ -60,9 +60,9 @@ async def until(alarm: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
 
 @dataclass(slots=True, kw_only=True)
 class ManualClock:
-    """A clock that stands still until it is told otherwise. It ships so that every test of time can use it.
+    """A clock that stands still until it is advanced. It ships with the product as the test double for time.
 
-    A test waits until the code under test sleeps, then moves on: `await clock.until_sleeping(); clock.advance(5)`.
+    A test waits until the code under test sleeps, then advances: `await clock.until_sleeping(); clock.advance(5)`.
     """
 
     epoch: float = 1_750_000_000.0
@@ -93,7 +93,7 @@ class ManualClock:
         return until(partial(self.sleep, seconds))
 
     def advance(self, seconds: float) -> None:
-        """Move on. Whoever's time has come wakes, the earliest first, and runs when the caller next awaits."""
+        """Advance. Sleepers that are due wake, the earliest first, and run when the caller next awaits."""
         self.elapsed = _exact(self.elapsed + seconds)
         for sleeper in sorted(self._sleepers, key=lambda sleeper: sleeper.until):
             if sleeper.until <= self.elapsed and not sleeper.woken.done():
@@ -101,11 +101,11 @@ class ManualClock:
                 sleeper.woken.set_result(None)
 
     def jump(self, seconds: float) -> None:
-        """Set the wall clock forward or back, as an operator does: `now` changes, `monotonic` does not."""
+        """Set the wall clock, as an operator does: `now` changes, `monotonic` does not."""
         self.epoch += seconds
 
     async def until_sleeping(self, count: int = 1) -> list[float]:
-        """Wait until at least `count` tasks sleep; the seconds that each still has to wait, the shortest first."""
+        """Wait until at least `count` tasks sleep; the seconds each of them has left, in ascending order."""
         while len(self._sleepers) < count:
             self._someone_slept.clear()
             await self._someone_slept.wait()
@@ -119,5 +119,5 @@ class _Sleeper:
 
 
 def _exact(seconds: float) -> float:
-    """Sums of tenths meet: 0.1 + 0.2 is 0.3 on this clock."""
+    """Rounded, so that 0.1 + 0.2 == 0.3 on this clock."""
     return round(seconds, 9)

@@ -1,30 +1,30 @@
-"""Everything that can go wrong, as one tree. An error carries data; `core/i18n.py` finds the words for it.
+"""All errors of Parley, as one tree. An error carries data; `core/apologies.py` finds the words for it.
 
 ParleyError
 ├── ConfigError                a setting is unknown or unusable
-├── Refusal                    the person is told why, nothing is broken
-│   ├── NotAllowed             the person is not on the list
+├── Refusal                    the message is not answered, and the person is told why
+│   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
 │   ├── TooLong                over the size limit, in bytes or tokens
-│   ├── Throttled              over the person's rate
-│   ├── QueueFull              too many of the person's own messages wait already
-│   └── Busy                   the predicted wait is over the limit
+│   ├── Throttled              over the person's rate limit
+│   ├── QueueFull              too many of the person's own messages are waiting
+│   └── Busy                   the predicted wait exceeds the limit
 ├── EngineError
-│   ├── EngineUnavailable      nobody answers, or it says that it is full
-│   ├── EngineLost             the server broke off in mid-reply
-│   ├── EngineStalled          no piece came within the deadline
-│   ├── EmptyReply             the model ended before it said anything
-│   └── EngineRefused          the server does not accept the request
+│   ├── EngineUnavailable      the server is unreachable or overloaded
+│   ├── EngineLost             the server broke off in the middle of a reply
+│   ├── EngineStalled          no piece of the reply arrived before the deadline
+│   ├── EmptyReply             the model ended its reply without any text
+│   └── EngineRefused          the server rejects the request
 ├── ModelError
 │   ├── ModelMissing
 │   ├── ModelDamaged
-│   ├── NoKernels              the decoder in C cannot be had on this machine
-│   └── ControlToken           text would have become a control token; never expected
-├── DeliveryFailed             a platform does not take the reply now
-├── LeaseLost                  the turn is not ours any more: another gateway answers it
+│   ├── NoKernels              the C decoder cannot be built or loaded on this machine
+│   └── ControlToken           plain text was encoded as a control token; never expected
+├── DeliveryFailed             the platform does not accept the reply now
+├── LeaseLost                  another gateway has taken the turn over
 └── StoreError
-    ├── StoreDamaged           the database is not sound; it is left untouched
-    ├── StoreFull              no room to write; nothing was accepted
+    ├── StoreDamaged           the database is corrupt; it is left untouched
+    ├── StoreFull              the disk is full; nothing was accepted
     └── StoreLocked            another process holds the database
 """
 
@@ -34,7 +34,7 @@ class ParleyError(Exception):
 
 
 class ConfigError(ParleyError):
-    """The setting `key` cannot be used; `reason` says why in a few words for the operator."""
+    """The setting `key` is unusable; `reason` tells the operator why in a few words."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
@@ -43,11 +43,11 @@ class ConfigError(ParleyError):
 
 
 class Refusal(ParleyError):
-    """The message gets a sentence instead of an answer."""
+    """The message gets a notice instead of an answer."""
 
 
 class NotAllowed(Refusal):
-    """Who wrote is not on the list of those who may; `person` is what to put there."""
+    """The sender is not in `access.allow`; `person` is the entry that would allow them."""
 
     def __init__(self, *, person: str) -> None:
         super().__init__(person)
@@ -55,11 +55,11 @@ class NotAllowed(Refusal):
 
 
 class EmptyText(Refusal):
-    """Nothing is left of the message once it is cleaned."""
+    """The message has no text once control characters and spaces are removed."""
 
 
 class TooLong(Refusal):
-    """The message is longer than `limit`; `unit` is "bytes" or "tokens"."""
+    """The message exceeds `limit`; `unit` is "bytes" or "tokens"."""
 
     def __init__(self, *, size: int, limit: int, unit: str) -> None:
         super().__init__(f"{size} of {limit} {unit}")
@@ -69,7 +69,7 @@ class TooLong(Refusal):
 
 
 class Throttled(Refusal):
-    """The person writes faster than allowed; the next message is welcome in `retry_after` seconds."""
+    """The person exceeds their rate limit; the next message is accepted in `retry_after` seconds."""
 
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:.0f} s")
@@ -77,7 +77,7 @@ class Throttled(Refusal):
 
 
 class QueueFull(Refusal):
-    """`limit` messages of this person wait already."""
+    """This person has `limit` messages waiting already."""
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(f"{limit} waiting")
@@ -85,7 +85,7 @@ class QueueFull(Refusal):
 
 
 class Busy(Refusal):
-    """An answer is predicted to take longer than people are asked to wait; try in `retry_after` seconds."""
+    """The predicted wait exceeds `limits.max_wait`; try again in `retry_after` seconds."""
 
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:.0f} s")
@@ -93,19 +93,19 @@ class Busy(Refusal):
 
 
 class EngineError(ParleyError):
-    """The model did not answer as it should."""
+    """The engine failed to answer."""
 
 
 class EngineUnavailable(EngineError):
-    """Nobody answers at the engine's address, or it is full; nothing of a reply was made."""
+    """The server is unreachable or overloaded; no part of a reply was generated."""
 
 
 class EngineLost(EngineError):
-    """The engine broke off in the middle of a reply."""
+    """The server broke off in the middle of a reply."""
 
 
 class EngineStalled(EngineError):
-    """The engine made no progress for `seconds`."""
+    """The server sent nothing for `seconds`."""
 
     def __init__(self, *, seconds: float) -> None:
         super().__init__(f"silent for {seconds:g} s")
@@ -113,11 +113,11 @@ class EngineStalled(EngineError):
 
 
 class EmptyReply(EngineError):
-    """The model ended its reply before it said anything."""
+    """The model ended its reply without any text."""
 
 
 class EngineRefused(EngineError):
-    """The engine answered with an HTTP `status` that says the request itself is at fault."""
+    """The server rejected the request with an HTTP `status`."""
 
     def __init__(self, *, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -126,7 +126,7 @@ class EngineRefused(EngineError):
 
 
 class ModelError(ParleyError):
-    """A model folder cannot be used; `path` names the folder or file at fault."""
+    """A model is unusable; `path` is the folder or file at fault."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -135,23 +135,23 @@ class ModelError(ParleyError):
 
 
 class ModelMissing(ModelError):
-    """There is no model where one is expected."""
+    """There is no model at `path`."""
 
 
 class ModelDamaged(ModelError):
-    """A file of the model is truncated, altered or of a kind that is not loaded."""
+    """A file of the model is truncated, altered, or of an unsupported kind."""
 
 
 class NoKernels(ModelError):
-    """The decoder in C, whose source is `path`, cannot be compiled or loaded here."""
+    """The C decoder, whose source is `path`, cannot be compiled or loaded on this machine."""
 
 
 class ControlToken(ModelError):
-    """Encoding plain text gave the id of a control token. The tokenizer of this model cannot be trusted."""
+    """Plain text was encoded as a control token, so the tokenizer of this model cannot be trusted."""
 
 
 class DeliveryFailed(ParleyError):
-    """The platform did not take what was sent; it may be sent again in `retry_after` seconds."""
+    """The platform did not accept the call; retry in `retry_after` seconds."""
 
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:g} s")
@@ -159,20 +159,20 @@ class DeliveryFailed(ParleyError):
 
 
 class LeaseLost(ParleyError):
-    """This process was taken for dead, and another gateway answers the turn."""
+    """The lease on a turn expired, and another gateway has claimed it."""
 
 
 class StoreError(ParleyError):
-    """The store cannot do what it was asked; nothing was changed."""
+    """The store rolled a transaction back."""
 
 
 class StoreDamaged(StoreError):
-    """The database is not sound. It is left as it is; restore a backup."""
+    """The database is corrupt. It is left as it is; restore a backup."""
 
 
 class StoreFull(StoreError):
-    """There is no room to write."""
+    """The disk is full."""
 
 
 class StoreLocked(StoreError):
-    """Another process holds the database for longer than is reasonable."""
+    """Another process holds the database lock for longer than the busy timeout."""

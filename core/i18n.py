@@ -11,7 +11,7 @@ LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
 def say(locale: Locale, key: str, /, **values: object) -> str:
-    """The sentence `key` ("refusal.throttled") in `locale`, with its values filled in. KeyError for an unknown key."""
+    """The sentence `key` ("refusal.throttled") in a locale, with its placeholders filled. Raises KeyError."""
     section, _, name = key.partition(".")
     return _words(locale)[section][name].format(**values)
 

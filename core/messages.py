@@ -1,4 +1,4 @@
-"""The vocabulary of Parley: what comes in, what the stages know, what goes out. Read this first."""
+"""The vocabulary of Parley: what comes in, what the stages know, and what goes out. Read this first."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,15 +9,15 @@ from urllib.parse import quote, unquote
 
 Locale: TypeAlias = Literal["en", "zh"]
 Sink: TypeAlias = Callable[[str], Awaitable[None]]
-"""Takes one piece of a reply as it is made. Pieces are a preview; the whole `Reply` is the record."""
+"""Receives one piece of a reply while it is generated. Pieces are a preview; the whole `Reply` is the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationKey:
-    """Where words are exchanged: the scope of a history.
+    """The place of a conversation, and the scope of its history.
 
-    `workspace` is the bot account, Slack workspace or terminal the chat belongs to, `thread` the topic or thread
-    within it, empty where there is none.
+    `workspace` is the bot account, Slack workspace or terminal user that the chat belongs to. `thread` is the topic or
+    thread within the chat, or empty.
     """
 
     platform: str
@@ -30,19 +30,19 @@ class ConversationKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The key that `str` made `text` of."""
+        """The inverse of `str`."""
         platform, workspace, chat, thread = map(unquote, text.split("/"))
         return cls(platform=platform, workspace=workspace, chat=chat, thread=thread)
 
     @property
     def front(self) -> str:
-        """The front end that serves this conversation, as a string: one platform seen by one bot account."""
+        """The front end that serves this conversation: "platform/workspace"."""
         return _path(self.platform, self.workspace)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who writes: the unit of rate limits, history scope and deletion. `locale` is the platform's hint, if any."""
+    """A sender: the unit of rate limits, history and deletion. `locale` is the platform's hint at their language."""
 
     platform: str
     workspace: str
@@ -55,18 +55,18 @@ class Person:
 
     @property
     def name(self) -> str:
-        """How an operator writes this person in a list: "telegram:123"."""
+        """The person as written in `access.allow`: "telegram:123"."""
         return f"{self.platform}:{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The person, by identity alone, that `str` made `text` of."""
+        """The inverse of `str`, without display name and locale."""
         platform, workspace, id_ = map(unquote, text.split("/"))
         return cls(platform=platform, workspace=workspace, id=id_)
 
 
 class Kind(StrEnum):
-    """How a message reached the bot."""
+    """The kind of chat that a message comes from."""
 
     PRIVATE = "private"
     GROUP = "group"
@@ -74,9 +74,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What came in. `event_keys` are all the identities the platform gives this one gesture; `sent_at` is UTC epoch
-    seconds; `reference` is what the platform calls this message, so that the answer can point at it; `context` is what
-    it points at itself: lines that were said before, by whomever. They are read once and are not the sender's words.
+    """One incoming message.
+
+    `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
+    `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
+    `context` holds quoted lines, perhaps of other people; they are read once and are not the sender's own words.
     """
 
     event_keys: tuple[str, ...]
@@ -90,7 +92,7 @@ class Message:
 
 
 class Label(StrEnum):
-    """The three moods, in the order in which ties are shown."""
+    """The three moods."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -107,7 +109,7 @@ class Mood:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """A question and its answer, as history keeps them; `tokens` is what both cost in a prompt."""
+    """A question and its answer in the history; `tokens` is their size in a prompt, together."""
 
     question: str
     answer: str
@@ -134,7 +136,7 @@ class Turn:
 
 
 class Source(StrEnum):
-    """What wrote a reply."""
+    """What produced a reply."""
 
     MODEL = "model"
     CACHE = "cache"
@@ -144,9 +146,7 @@ class Source(StrEnum):
 
 
 class Finish(StrEnum):
-    """Why a reply ended: by itself, at its length limit, at a deadline, because the person had enough, or because an
-    error took its place.
-    """
+    """Why a reply ended: the model finished, the person stopped it, a token limit, a deadline, or an error."""
 
     STOP = "stop"
     STOPPED = "stopped"
@@ -157,7 +157,7 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens read and written by the model for one reply; `cached_tokens` of the prompt were not computed again."""
+    """Tokens of one reply. `cached_tokens` of the prompt came from the prefix cache."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -169,10 +169,10 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What goes out.
+    """One outgoing reply.
 
-    `tokens` is what question and answer cost together when they are read again as history; a reply without it is not
-    remembered. `error` names the kind of error a refusal or apology stands for, in snake case.
+    `tokens` is the size of question and answer in a later prompt; a reply with 0 tokens is not added to the history.
+    `error` is the kind of error behind a refusal or an apology, in snake case, or empty.
     """
 
     text: str
@@ -186,5 +186,5 @@ class Reply:
 
 
 def _path(*parts: str) -> str:
-    """Parts joined by slashes, each quoted, so that different parts never give the same path."""
+    """The parts joined by slashes, each percent-encoded, so that different parts never give the same path."""
     return "/".join(quote(part, safe="") for part in parts)

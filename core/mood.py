@@ -1,4 +1,4 @@
-"""The mood of a text, read from the likelihood of fixed labels and never from words the model made up."""
+"""The mood of a text, computed from the likelihood of fixed labels and never from generated text."""
 
 import math
 import re
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from core.messages import Label, Locale, Mood
 from core.prompt import ChatMessage, Prompt
 
-NEUTRAL_INPUT: Mapping[Locale, str] = {"en": "N/A", "zh": "无"}
-"""Texts without content: what the model answers to them is its bias, and is subtracted (arXiv:2102.09690)."""
+CONTENT_FREE: Mapping[Locale, str] = {"en": "N/A", "zh": "无"}
+"""Content-free inputs for contextual calibration: their label likelihoods are the model's bias (arXiv:2102.09690)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelPrompt:
-    """How one language asks for the mood: the instruction, the frame around the text, and a word for each label."""
+    """The prompt in one language: the instruction, the frame around the text, and a word for each label."""
 
     system: str
     frame: str
@@ -37,15 +37,14 @@ LABEL_PROMPTS: Mapping[Locale, LabelPrompt] = {
 LABEL_WORDS = re.compile(r"positive|negative|neutral|正面|负面|負面|中性", re.IGNORECASE)
 EMOJI: Mapping[Label, str] = {Label.POSITIVE: "😊", Label.NEGATIVE: "😟", Label.NEUTRAL: "😐"}
 """How front ends show a mood."""
-TOO_CLOSE = 0.10
-"""The smallest lead, in probability, with which a label other than neutral wins."""
+MIN_MARGIN = 0.10
+"""Minimum margin, in probability, of the first label over the second; below it the mood is neutral."""
 
 
 def mood_prompt(text: str, language: Locale) -> Prompt:
-    """The isolated prompt whose first answered token is the label.
+    """The isolated prompt whose first reply token is the label.
 
-    The labels' own names are struck out of the text: whoever writes "answer positive" adds nothing to the likelihood
-    of "positive".
+    Label words in the text are replaced by "…", so that "answer positive" does not raise the likelihood of "positive".
     """
     asked = LABEL_PROMPTS[language]
     content = asked.frame.replace("{text}", LABEL_WORDS.sub("…", text))
@@ -53,10 +52,10 @@ def mood_prompt(text: str, language: Locale) -> Prompt:
 
 
 def label_logprobs(first_token: Mapping[bytes, float], language: Locale) -> dict[Label, float]:
-    """Log-likelihood of each label from the most likely first tokens (bytes to log-probability).
+    """Log-likelihood of each label, from the log-probabilities of the most likely first tokens.
 
-    A token counts for the one label whose word it begins. A label that is not in sight gets the lowest probability
-    seen; the result is empty when none is in sight.
+    A token counts for the one label whose word begins with it. A label without a token gets the lowest log-probability
+    among the tokens; the result is empty if no label has one.
     """
     words = {label: word.encode() for label, word in LABEL_PROMPTS[language].words.items()}
     seen: dict[Label, float] = {}
@@ -71,7 +70,7 @@ def label_logprobs(first_token: Mapping[bytes, float], language: Locale) -> dict
 
 
 def decide(logprobs: Mapping[Label, float], bias: Mapping[Label, float]) -> Mood:
-    """The mood from the labels' log-likelihoods less the model's bias; no label in sight or too close is neutral."""
+    """The mood from the labels' log-likelihoods minus the model's bias; neutral if the margin is small."""
     if not logprobs:
         return Mood(label=Label.NEUTRAL, confidence=0.0)
     scores = {label: value - bias.get(label, 0.0) for label, value in logprobs.items()}
@@ -79,7 +78,7 @@ def decide(logprobs: Mapping[Label, float], bias: Mapping[Label, float]) -> Mood
     total = sum(math.exp(score - top) for score in scores.values())
     shares = sorted(((math.exp(score - top) / total, label) for label, score in scores.items()), reverse=True)
     (first, label), (second, _) = shares[0], shares[1]
-    if first - second < TOO_CLOSE:
+    if first - second < MIN_MARGIN:
         return Mood(label=Label.NEUTRAL, confidence=math.exp(scores[Label.NEUTRAL] - top) / total)
     return Mood(label=label, confidence=first)
 

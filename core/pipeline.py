@@ -1,4 +1,4 @@
-"""How stages compose: a stage gets the turn and the rest of the pipeline, and returns a reply."""
+"""Composes stages. A stage is called with the turn and the rest of the pipeline, and returns the reply."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -11,7 +11,7 @@ Stage: TypeAlias = Callable[[Turn, Handler], Awaitable[Reply]]
 
 
 def compose(*stages: Stage, innermost: Handler) -> Handler:
-    """One handler of many stages, the first outermost."""
+    """Stages as one handler; the first is the outermost."""
     handler = innermost
     for stage in reversed(stages):
         handler = partial(_call, stage, handler)

@@ -1,4 +1,4 @@
-"""The writer's prompt: persona, history, the message, and how its mood should colour the answer."""
+"""The prompt for a reply: persona, history, the message, and a hint at its mood."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from core.messages import Exchange, Label, Locale, Mood
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One message of a prompt, as the OpenAI protocol has it."""
+    """One message of a prompt, as in OpenAI chat completions."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -28,12 +28,12 @@ HINTS: Mapping[Locale, Mapping[Label, str]] = {
     },
 }
 
-SAID_BEFORE: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}
+QUOTE_HEADER: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona:
-    """Who the bot is: a system prompt for each language. Its text is treated as public."""
+    """The bot's character: a system prompt for each language. Its text counts as public."""
 
     name: str
     system: Mapping[Locale, str]
@@ -49,9 +49,9 @@ def chat_prompt(
 ) -> Prompt:
     """The prompt for one reply in a language.
 
-    The mood's hint stands at the very end and is not kept in history, so that everything before it is the same in the
-    next turn and stays in the engine's prefix cache. Hint and context share the person's message because many models'
-    templates refuse a second system message, or two of one person; every line of the context is marked as a quote.
+    The hint at the mood comes last and is not part of the history, so that everything before it is the same in the next
+    turn and hits the engine's prefix cache. Hint and context are part of the user message, because many chat templates
+    reject a second system message or two user messages in a row. Each line of the context is marked as a quote.
     """
     messages = [ChatMessage(role="system", content=persona.system[language])]
     for exchange in history:
@@ -64,7 +64,7 @@ def chat_prompt(
 
 def _quoted(context: str, language: Locale) -> str:
     quotes = [f"> {line}" for line in context.splitlines()]
-    return "\n".join([SAID_BEFORE[language], *quotes, "", ""]) if quotes else ""
+    return "\n".join([QUOTE_HEADER[language], *quotes, "", ""]) if quotes else ""
 
 
 def _hint(language: Locale, mood: Mood | None) -> str:

@@ -1,4 +1,4 @@
-"""Text from outside, made safe to store, to count and to read: done once, at the door."""
+"""Sanitises text from outside. Admission does it once for every message."""
 
 import re
 from hashlib import blake2b
@@ -8,17 +8,17 @@ SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """The text without what breaks stores, tokenizers and terminals, nor space around it."""
+    """The text with normal line ends, without control characters and lone surrogates, stripped."""
     return without_controls(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def without_controls(text: str) -> str:
-    """The text with lone surrogates replaced and without controls other than newline and tab."""
+    """The text with lone surrogates replaced, and without control characters other than newline and tab."""
     return CONTROLS.sub("", SURROGATES.sub("\ufffd", text))
 
 
 def last_lines(text: str, max_bytes: int) -> str:
-    """The end of a text, as many whole lines as there is room for."""
+    """The last whole lines of a text that fit into `max_bytes` of UTF-8."""
     lines = text.splitlines()
     while lines and size_in_bytes("\n".join(lines)) > max_bytes:
         del lines[0]
@@ -26,10 +26,10 @@ def last_lines(text: str, max_bytes: int) -> str:
 
 
 def size_in_bytes(text: str) -> int:
-    """The length of any text in UTF-8, lone surrogates included."""
+    """The length of a text in UTF-8; a lone surrogate counts 3."""
     return len(text.encode("utf-8", "surrogatepass"))
 
 
 def digest(text: str) -> bytes:
-    """Any text's fingerprint, 16 bytes, for keys that must not hold the text."""
+    """A 16-byte BLAKE2b digest, for keys that must not contain the text."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Takes turns from the store, has them answered, and sees to it that each answer arrives: once."""
+"""Claims turns from the store, runs them through the pipeline, and delivers each reply once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -26,17 +26,17 @@ NextClaim: TypeAlias = Callable[[sa.Connection, Lease, Sequence[str]], Claim | N
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 2
-"""A turn that took its process down this often is not tried again."""
+"""A turn during which the process crashed this often gets an apology instead of another attempt."""
 DELIVERIES = 64
-"""Replies on their way to people at once."""
+"""Replies delivered at the same time, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """`slots` turns are answered at once; times in seconds.
+    """`slots` turns run at once; times are in seconds.
 
-    A gateway that does not renew its lease for `lease` seconds is taken for dead. `keeping` bounds what is kept of
-    each conversation for the model to read again.
+    Turns of a gateway that does not renew its leases for `lease` seconds are claimed by others. The store is polled
+    every `poll` seconds. `keeping` bounds the history of each conversation.
     """
 
     owner: str
@@ -47,7 +47,7 @@ class WorkerOptions:
 
 
 class Worker:
-    """Serves the turns of the given front ends until it is told to stop."""
+    """Serves the turns of the given front ends until it is stopped."""
 
     def __init__(
         self,
@@ -69,22 +69,22 @@ class Worker:
         self._stopped: dict[int, asyncio.Event] = {}
 
     def notify(self) -> None:
-        """Look for work now. Without it, work is found within `poll` seconds."""
+        """Look for work now instead of at the next poll."""
         for bell in self._bells:
             bell.set()
 
     def interrupt(self, turn_id: int) -> None:
-        """End the reply to this turn where it is, if it is being written here."""
+        """Stop the reply to this turn if this process is generating it."""
         if stopped := self._stopped.get(turn_id):
             stopped.set()
 
     def stop(self) -> None:
-        """Take no more turns; `run` returns when those at hand are done."""
+        """Claim no more turns; `run` returns once the current ones are done."""
         self._stopping = True
         self.notify()
 
     async def run(self) -> None:
-        """Work until stopped. A turn cancelled in the middle is given back, to be taken up by the next gateway."""
+        """Work until stopped. A turn cancelled in the middle is released for the next gateway."""
         to_answer, to_deliver = self._bells
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._keep_leases())
@@ -96,13 +96,13 @@ class Worker:
     async def _pump(
         self, next_claim: NextClaim, serve: Callable[[Claim], Awaitable[None]], bell: asyncio.Event, slots: int
     ) -> None:
-        """Claim and serve turns, `slots` at once, as long as there are any, then wait for the bell."""
+        """Claim and serve turns, `slots` at once; wait for the bell or the next poll if there are none."""
         free = asyncio.Semaphore(slots)
         async with asyncio.TaskGroup() as group:
             while await free.acquire() and not self._stopping:
                 bell.clear()
                 if claim := await self._claim(next_claim):
-                    served = group.create_task(self._or_give_back(serve, claim))
+                    served = group.create_task(self._serve_or_release(serve, claim))
                     served.add_done_callback(lambda _: free.release())
                 else:
                     free.release()
@@ -113,10 +113,10 @@ class Worker:
         try:
             return await asyncio.shield(claiming)
         except StoreError as error:
-            log.warning("cannot look for work", error=type(error).__name__, reason=str(error))
+            log.warning("claim failed", error=type(error).__name__, reason=str(error))
             return None
         except asyncio.CancelledError:
-            if claim := await claiming:  # nobody else would know of it
+            if claim := await claiming:  # the store has leased it to us
                 await self._store.run(turns.release, claim, self._owner)
             raise
 
@@ -127,17 +127,17 @@ class Worker:
         except TimeoutError:
             return
 
-    async def _or_give_back(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
+    async def _serve_or_release(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
             await serve(claim)
         except DeliveryFailed as error:
-            await self._persist(turns.release, claim, self._owner, self._clock.now() + error.retry_after)
-        except LeaseLost:  # this process was taken for dead
-            log.warning("turn lost to another gateway", turn=claim.id)
+            await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + error.retry_after)
+        except LeaseLost:
+            log.warning("lease lost to another gateway", turn=claim.id)
             await self._delivery(claim).drop(claim)
         except StoreError as error:
-            log.warning("turn put off", turn=claim.id, error=type(error).__name__, reason=str(error))
-            await self._persist(turns.release, claim, self._owner, self._clock.now() + self._options.poll)
+            log.warning("turn postponed", turn=claim.id, error=type(error).__name__, reason=str(error))
+            await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + self._options.poll)
         except asyncio.CancelledError:
             await self._store.run(turns.release, claim, self._owner)
             raise
@@ -145,9 +145,11 @@ class Worker:
     async def _answer_turn(self, claim: Claim) -> None:
         delivery = self._delivery(claim)
         if not claim.handle:
-            claim = await self._keep(claim, await delivery.begin(claim))
+            claim = await self._commit_handle(claim, await delivery.begin(claim))
         reply = await self._reply(claim, delivery)
-        if not await self._persist(turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping):
+        if not await self._run_until_stored(
+            turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
+        ):
             raise LeaseLost
         await self._deliver(replace(claim, reply=reply))
 
@@ -161,31 +163,33 @@ class Worker:
         finally:
             del self._stopped[turn.id]
 
-    async def _keep(self, claim: Claim, handle: str) -> Claim:
-        """The claim with a handle of what is shown for it, once that is in the store."""
-        if handle != claim.handle and not await self._persist(turns.set_handle, claim, self._owner, handle):
+    async def _commit_handle(self, claim: Claim, handle: str) -> Claim:
+        """The claim with the handle, once it is committed."""
+        if handle != claim.handle and not await self._run_until_stored(turns.set_handle, claim, self._owner, handle):
             raise LeaseLost
         return replace(claim, handle=handle)
 
     async def _deliver(self, claim: Claim) -> None:
-        """Show a reply, one message after the other, and each in its place before there are words in any."""
+        """Deliver a reply; the handle of each new message is committed before the next message is posted."""
         reply = claim.reply
         assert reply is not None
         while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
-            claim = await self._keep(claim, handle)
-        await self._persist(turns.mark_delivered, claim, self._owner)
+            claim = await self._commit_handle(claim, handle)
+        await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
 
     def _delivery(self, claim: Claim) -> Delivery:
         return self._fronts[claim.message.conversation.front]
 
-    async def _persist(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a verb until the store takes it: what was done for a person is not thrown away for a full disk."""
+    async def _run_until_stored(
+        self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Retry a verb until the store accepts it: a finished reply is not lost because the disk is full."""
         while True:
             try:
                 return await self._store.run(verb, *args, **kwargs)
             except StoreError as error:
-                log.warning("cannot write", verb=verb.__name__, error=type(error).__name__, reason=str(error))
+                log.warning("write failed", verb=verb.__name__, error=type(error).__name__, reason=str(error))
                 await self._clock.sleep(self._options.poll)
 
     async def _keep_leases(self) -> None:
@@ -194,7 +198,7 @@ class Worker:
             try:
                 await self._store.run(turns.renew, self._lease())
             except StoreError as error:
-                log.warning("cannot renew leases", error=type(error).__name__, reason=str(error))
+                log.warning("lease renewal failed", error=type(error).__name__, reason=str(error))
 
     def _lease(self) -> Lease:
         now = self._clock.now()
@@ -203,9 +207,9 @@ class Worker:
 
 @asynccontextmanager
 async def working(worker: Worker, grace: float) -> AsyncIterator[None]:
-    """Keep a worker running. On leaving it takes no more turns and has `grace` seconds to finish those at hand.
+    """Run a worker within the context. On exit it claims no more turns and has `grace` seconds to finish its own.
 
-    Left by an error or a cancellation, it gives them back at once.
+    If an error or a cancellation ends the context, its turns are released at once.
     """
     async with asyncio.TaskGroup() as group:
         task = group.create_task(worker.run())

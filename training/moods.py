@@ -6,7 +6,7 @@ from random import Random
 
 from core.language import language_of
 from core.messages import Label, Locale
-from core.mood import LABEL_PROMPTS, NEUTRAL_INPUT, mood_prompt
+from core.mood import CONTENT_FREE, LABEL_PROMPTS, mood_prompt
 from training.augment import STOPS, vary
 from training.chance import likely, pick
 from training.phrases import ALTHOUGH, BUTS, EMOJI, JOINS, ORDERS
@@ -37,7 +37,7 @@ class MoodWriter:
             language = self._rng.choice(LANGUAGES)
             if likely(self._rng, 0.006):
                 # What has no content is every label alike, so that the bias the product subtracts is small.
-                yield from (_sample(NEUTRAL_INPUT[language], language, label) for label in Label)
+                yield from (_sample(CONTENT_FREE[language], language, label) for label in Label)
             label = self._rng.choice(list(Label))
             yield _sample(self._mood_text(language, label), language, label)
 

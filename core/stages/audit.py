@@ -1,4 +1,4 @@
-"""One record of every turn, whatever happens to it: figures and names of causes, never a person's words."""
+"""Logs one record for each turn: its outcome, tokens and duration, and never a person's words."""
 
 import structlog
 
@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 
 def audit(clock: Clock) -> Stage:
-    """The stage that logs each turn with its outcome and duration."""
+    """The stage that logs how each turn ended."""
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         begun = clock.monotonic()

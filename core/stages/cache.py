@@ -1,4 +1,4 @@
-"""Answers a frequent question from memory, where the answer cannot depend on who asks or what was said before."""
+"""The answer cache: serves frequent questions whose answer depends neither on the person nor on the history."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from core.messages import NO_USAGE, Finish, Locale, Person, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.text import digest
 
-LEANS_ON_WHAT_WAS_SAID = re.compile(
+DEPENDS_ON_HISTORY = re.compile(
     r"""^\W*(and|but|so|or|then|also|why|really|what\ about|how\ about|go\ on)\b
     | \b(it|its|that|this|these|those|they|them|their|he|she|him|his|her|ones?|there|again|same|other|another|both)\b
     | \b(else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue)\b
@@ -23,13 +23,13 @@ LEANS_ON_WHAT_WAS_SAID = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 WORDS = re.compile(r"[\u3400-\u9fff]|\w+")
-FEWEST_WORDS = 3
-"""A shorter text ("why?", "yes please") means something only after something else."""
+MIN_WORDS = 3
+"""A shorter text ("why?", "yes please") is taken for a follow-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedKey:
-    """What must be equal for one person's answer to serve another: the question and all that shaped its answer."""
+    """Everything that an answer depends on: the question, the language, and the model with persona and knowledge."""
 
     question: bytes
     language: Locale
@@ -43,7 +43,7 @@ class _Entry:
 
 
 class AnswerCache:
-    """The least recently used answers go first, and each one after `ttl` seconds. Holds no question, only digests."""
+    """An LRU cache of answers that expire after `ttl` seconds. Questions are stored as digests only."""
 
     def __init__(self, *, size: int, ttl: float, timer: Callable[[], float]) -> None:
         self._entries: TTLCache[SharedKey, _Entry] = TTLCache(size, ttl, timer)
@@ -51,7 +51,7 @@ class AnswerCache:
         self.misses = 0
 
     def get(self, key: SharedKey) -> Reply | None:
-        """The answer kept for a question; counts a hit or a miss."""
+        """The cached answer; counts a hit or a miss."""
         entry = self._entries.get(key)
         if entry is None:
             self.misses += 1
@@ -60,21 +60,21 @@ class AnswerCache:
         return entry.reply
 
     def put(self, key: SharedKey, reply: Reply, person: Person) -> None:
-        """Keep an answer; `person` is who asked first."""
+        """Cache the answer to a question that `person` asked."""
         self._entries[key] = _Entry(reply=reply, asked_by=str(person))
 
     def forget(self, person: Person) -> None:
-        """Drop the answers to a person's questions."""
+        """Remove the answers to this person's questions."""
         for key, entry in list(self._entries.items()):
             if entry.asked_by == str(person):
                 del self._entries[key]
 
 
 def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
-    """The stage that looks for an answer before the model is asked, and keeps what it then says.
+    """The stage that serves a cached answer, or caches the model's.
 
-    Only answers made without a history are kept, and none where the message points at something. `revision` names
-    persona and knowledge: another one, or another model, finds nothing of what was kept before.
+    An answer is cached only if it was generated without history and context. `revision` identifies persona and
+    knowledge; it is part of the key, like the model's name.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
@@ -98,11 +98,11 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
 
 
 def normalised(question: str) -> str:
-    """The question without what does not change its meaning: width, case, spacing, closing punctuation."""
+    """The question without differences of width, case, spacing and closing punctuation."""
     folded = unicodedata.normalize("NFKC", question).casefold()
     return " ".join(folded.split()).rstrip(" .!?。！？~～")
 
 
 def stands_alone(question: str) -> bool:
-    """Whether a question means the same whatever was said before it. In doubt it does not."""
-    return len(WORDS.findall(question)) >= FEWEST_WORDS and not LEANS_ON_WHAT_WAS_SAID.search(question)
+    """Whether a question can be understood without the history. In doubt it cannot."""
+    return len(WORDS.findall(question)) >= MIN_WORDS and not DEPENDS_ON_HISTORY.search(question)

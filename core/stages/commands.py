@@ -1,4 +1,4 @@
-"""Carries out commands: what a person can ask of the bot itself."""
+"""Carries out commands."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +29,7 @@ from core.store import Store, history, people, records
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What commands work with."""
+    """The parts of the bot that commands use."""
 
     store: Store
     answers: AnswerCache
@@ -65,7 +65,7 @@ async def _run(desk: Desk, turn: Turn, call: Call) -> str:
 
 
 async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
-    """Answer the last question once more, otherwise."""
+    """Generate another answer to the last question."""
     message = turn.message
     asked = await desk.store.run(history.take_back, message.conversation, message.sender, turn.id)
     if asked is None:
@@ -95,13 +95,13 @@ async def lang(desk: Desk, turn: Turn, argument: str) -> str:
 
 
 async def mood(desk: Desk, turn: Turn, argument: str) -> str:
-    """Show or hide the mood that is read; it colours the answers either way."""
+    """Show or hide the detected mood. The mood influences the replies either way."""
     await desk.store.run(people.set_show_mood, turn.message.sender, argument == "on")
     return say(turn.locale, f"command.mood_{argument}")
 
 
 async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
-    """The person's own totals, and how well the memory of frequent questions serves; for admins everybody's as well."""
+    """The person's totals and the hit rate of the answer cache; for admins everybody's totals as well."""
     sender = turn.message.sender
     own = await desk.store.run(records.totals, sender)
     text = say(turn.locale, "command.stats", **_figures(own), hits=desk.answers.hits, misses=desk.answers.misses)
@@ -125,7 +125,7 @@ def _figures(totals: records.Totals) -> dict[str, int]:
 
 
 async def export(desk: Desk, turn: Turn, _argument: str) -> str:
-    """Everything kept about the person, as JSON."""
+    """Everything stored about the person, as JSON."""
     kept = await desk.store.run(records.export, turn.message.sender)
     if not kept:
         return say(turn.locale, "command.export_empty")
@@ -134,7 +134,7 @@ async def export(desk: Desk, turn: Turn, _argument: str) -> str:
 
 
 async def forget(desk: Desk, turn: Turn, _argument: str) -> str:
-    """Delete everything kept about the person, from the files too."""
+    """Delete everything stored about the person, and empty the write-ahead log."""
     await desk.store.run(records.forget, turn.message.sender, turn.id)
     await desk.store.scrub()
     desk.answers.forget(turn.message.sender)

@@ -1,4 +1,4 @@
-"""What a message points at is read with it as far as there is room for both."""
+"""Truncates the context of a message so that both fit into the token limit."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from core.stages.guard import check_length
 
 
 def context(engine: Engine, max_tokens: int) -> Stage:
-    """The stage that lets go of the oldest quoted lines until they and the message are `max_tokens` together."""
+    """The stage that drops the oldest quoted lines until they and the message are at most `max_tokens` together."""
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         lines = turn.message.context.splitlines()

@@ -1,4 +1,4 @@
-"""The innermost handler: the model writes the reply. Nobody else knows about streaming."""
+"""The innermost handler: the model generates the reply. No other stage knows about streaming."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from core.prompt import Persona, chat_prompt
 from core.text import digest, without_controls
 
 FRAME_TOKENS = 10
-"""What role names and control tokens around a question and its answer cost, at most, when read as history."""
+"""Upper bound of the tokens that a chat template adds to a question and its answer."""
 
 ANEW_TEMPERATURE = 0.9
-"""How freely a model writes that is asked for another answer to the same question."""
+"""Sampling temperature for /retry, so that the new answer differs from the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyLimits:
-    """How long a reply may be, in tokens, and take, in seconds."""
+    """Limits of a reply: its length in tokens, and its generation time in seconds."""
 
     max_tokens: int = 256
     total_timeout: float = 120.0
@@ -30,7 +30,7 @@ class ReplyLimits:
 
 @dataclass(slots=True, kw_only=True)
 class _Draft:
-    """What there is of a reply so far."""
+    """The reply generated so far."""
 
     text: str = ""
     finish: Finish = Finish.TIMEOUT
@@ -38,9 +38,9 @@ class _Draft:
 
 
 def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock) -> Handler:
-    """The handler that lets the model write.
+    """The handler that generates the reply.
 
-    What there is of a reply is shown when a deadline or the person ends it, and is not remembered.
+    A reply that a deadline or the person ends is shown as far as it goes, and is not added to the history.
     """
 
     async def handler(turn: Turn) -> Reply:

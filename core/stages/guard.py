@@ -1,4 +1,4 @@
-"""What the model is never asked to read: nothing at all, or more than it is meant to."""
+"""Refuses empty and overlong messages before the model sees them."""
 
 from core.engine.protocol import Engine
 from core.errors import EmptyText, TooLong
@@ -8,7 +8,7 @@ from core.text import size_in_bytes
 
 
 def guard(engine: Engine, max_tokens: int) -> Stage:
-    """The stage that refuses empty messages and those over `max_tokens`; nothing is ever cut silently."""
+    """The stage that refuses empty messages and those over `max_tokens`. No message is truncated."""
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         if not turn.message.text:
@@ -20,9 +20,9 @@ def guard(engine: Engine, max_tokens: int) -> Stage:
 
 
 async def check_length(engine: Engine, text: str, max_tokens: int) -> None:
-    """Raise TooLong for a text of more than `max_tokens`.
+    """Raises TooLong if a text has more than `max_tokens`.
 
-    A byte-level tokenizer gives at most one token a byte, so that only a long text needs to be counted.
+    A byte-level tokenizer yields at most one token per byte, so short texts need not be counted.
     """
     if size_in_bytes(text) > max_tokens and (size := await engine.count_tokens(text)) > max_tokens:
         raise TooLong(size=size, limit=max_tokens, unit="tokens")

@@ -1,4 +1,4 @@
-"""Lets the model see what was said before in this conversation: by this person, or by everybody if so configured."""
+"""Loads the history of the conversation: the person's own, or everybody's if so configured."""
 
 from dataclasses import replace
 
@@ -9,9 +9,9 @@ from core.store import history as exchanges
 
 
 def history(store: Store, *, shared: bool) -> Stage:
-    """The stage that loads a turn's history, or a `shared` one of all who write there.
+    """The stage that loads the turn's history; a `shared` one has the exchanges of all people in the conversation.
 
-    What is added to it is committed with the reply.
+    The new exchange is added by the worker, in the transaction that commits the reply.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:

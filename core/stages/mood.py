@@ -1,4 +1,4 @@
-"""Reads the mood of a message and hands it inward; the reply goes out with it."""
+"""Detects the mood of the message, for the prompt and for the reply."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,13 +8,13 @@ from cachetools import LRUCache
 from core.engine.protocol import Engine
 from core.language import language_of
 from core.messages import Label, Locale, Mood, Reply, Turn
-from core.mood import NEUTRAL_INPUT, decide, label_logprobs, mood_prompt
+from core.mood import CONTENT_FREE, decide, label_logprobs, mood_prompt
 from core.pipeline import Handler, Stage
 from core.text import digest
 
 
 def mood(reader: "MoodReader") -> Stage:
-    """The stage that reads the mood, by a prompt that holds nothing but this message."""
+    """The stage that detects the mood, with a prompt that contains this message only."""
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         read = await reader.read(turn.message.text, turn.locale)
@@ -25,7 +25,7 @@ def mood(reader: "MoodReader") -> Stage:
 
 
 class MoodReader:
-    """Reads moods with an engine, and remembers the last `size` of them by the text's digest."""
+    """Detects moods with an engine, and caches the last `size` of them by the text's digest."""
 
     def __init__(self, engine: Engine, *, size: int = 4096) -> None:
         self._engine = engine
@@ -33,7 +33,7 @@ class MoodReader:
         self._moods: LRUCache[bytes, Mood] = LRUCache(size)
 
     async def read(self, text: str, locale: Locale) -> Mood:
-        """The mood of a text. It is asked for in the text's own language, in the person's `locale` if it has none."""
+        """The mood of a text. The prompt is in the text's own language, or in `locale` if it has none."""
         language = language_of(text) or locale
         key = digest(f"{language} {text}")
         if key not in self._moods:
@@ -42,7 +42,7 @@ class MoodReader:
 
     async def _bias_of(self, language: Locale) -> Mapping[Label, float]:
         if language not in self._bias:
-            self._bias[language] = await self._logprobs(NEUTRAL_INPUT[language], language)
+            self._bias[language] = await self._logprobs(CONTENT_FREE[language], language)
         return self._bias[language]
 
     async def _logprobs(self, text: str, language: Locale) -> Mapping[Label, float]:

@@ -1,4 +1,4 @@
-"""What must survive: messages, replies, history, preferences. `open_store` opens it; the verbs are in the modules."""
+"""The durable state: turns, history, people, votes. `open_store` opens it; each module holds the verbs of one topic."""
 
 from core.store.database import Store, open_store
 

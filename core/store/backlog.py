@@ -1,4 +1,4 @@
-"""How much work is waiting, and how long a newcomer would wait for it."""
+"""The backlog of open turns, and the wait that it means for a new one."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from core.store.schema import turns
 from core.store.turns import IS_OPEN, RUNNING, WAITING
 
 RECENT = 20
-"""Answered turns whose mean duration predicts the next."""
-FIRST_GUESS = 5.0
-"""Seconds a turn is taken to last while none was measured."""
+"""How many of the last turns the mean duration is computed from."""
+DEFAULT_SECONDS = 5.0
+"""Assumed duration of a turn before any was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """The open turns as one person finds them: `own` of theirs, and those of each other person."""
+    """The unanswered turns: the person's `own`, those of each other person, and the mean duration of a turn."""
 
     own: int
     others: tuple[int, ...]
     turn_seconds: float
 
     def predicted_wait(self, slots: int) -> float:
-        """Seconds until one more turn of this person begins, served in turns with everybody else's by `slots`."""
+        """Seconds until a new turn of this person starts, if `slots` turns run at once in round robin over people."""
         ahead = self.own + sum(min(count, self.own + 1) for count in self.others)
         return max(0, ahead - slots + 1) * self.turn_seconds / slots
 
 
 def measure(connection: sa.Connection, person_id: int) -> Backlog:
-    """The backlog in front of a person."""
+    """The backlog as it is for one person."""
     unanswered = turns.c.state.in_([WAITING, RUNNING])
     counts = Counter(connection.scalars(sa.select(turns.c.person_id).where(IS_OPEN, unanswered)))
     own = counts.pop(person_id, 0)
@@ -45,4 +45,4 @@ def _turn_seconds(connection: sa.Connection) -> float:
         .limit(RECENT)
         .subquery()
     )
-    return connection.execute(sa.select(sa.func.avg(recent.c.seconds))).scalar() or FIRST_GUESS
+    return connection.execute(sa.select(sa.func.avg(recent.c.seconds))).scalar() or DEFAULT_SECONDS

@@ -1,4 +1,4 @@
-"""The store's door: one thread, one transaction a verb, errors from the error tree."""
+"""Runs the store's verbs: on one thread, in one transaction each, with errors from our tree."""
 
 import asyncio
 import sqlite3
@@ -34,10 +34,9 @@ ERRORS: dict[str, type[StoreError]] = {
 
 
 class Store:
-    """Runs verbs: functions of an open transaction, each committed as a whole or not at all.
+    """Runs verbs: functions of an open transaction that is committed when they return and rolled back if they raise.
 
-    A verb runs on the store's own thread. A cancelled caller does not interrupt it, so no transaction is ever left
-    half done.
+    Verbs run on the store's own thread. Cancelling the caller does not interrupt one, so no transaction stays open.
     """
 
     def __init__(self, engine: sa.Engine, thread: ThreadPoolExecutor) -> None:
@@ -45,7 +44,7 @@ class Store:
         self._thread = thread
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What `verb(connection, *args, **kwargs)` returns, after its commit. Raises `StoreError`."""
+        """Run `verb(connection, *args, **kwargs)` and return its result after the commit. Raises StoreError."""
 
         def transaction() -> R:
             with self._engine.begin() as connection:
@@ -54,7 +53,7 @@ class Store:
         return await self.call(transaction)
 
     async def scrub(self) -> None:
-        """Empty the write-ahead log, so that no file keeps what was deleted."""
+        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file."""
 
         def truncate() -> None:
             """Read the pragma's row: an open statement would keep the next transaction from committing."""
@@ -64,7 +63,7 @@ class Store:
         await self.call(truncate)
 
     async def call(self, work: Callable[[], R]) -> R:
-        """What `work()` returns, run on the store's thread with its database errors translated."""
+        """Run `work()` on the store's thread. Raises StoreError for database errors."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sa.exc.DBAPIError as error:
@@ -73,7 +72,7 @@ class Store:
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[Store]:
-    """The store at an SQLAlchemy URL, checked and brought to the current schema. Raises `StoreError`."""
+    """Open the store at an SQLAlchemy URL, check it, and migrate it to the current schema. Raises StoreError."""
     engine = sa.create_engine(url)
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
@@ -88,14 +87,14 @@ async def open_store(url: str) -> AsyncIterator[Store]:
 
 
 def store_error(error: sa.exc.DBAPIError) -> StoreError:
-    """The error of our tree for one of the database's, without the statement or its values."""
+    """The error of our tree for a database error, without the statement and its values."""
     name = getattr(error.orig, "sqlite_errorname", "")
     kind = next((kind for start, kind in ERRORS.items() if name.startswith(start)), StoreError)
     return kind(f"{name}: {error.orig}" if name else str(error.orig))
 
 
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-    connection.isolation_level = None  # the driver would begin late and deferred; _begin does it
+    connection.isolation_level = None  # the driver would begin deferred transactions; _begin begins immediate ones
     for pragma in PRAGMAS:
         connection.execute(pragma)
 

@@ -1,4 +1,4 @@
-"""Which platform events were seen: a gesture that arrives twice, under any of its names, is taken once."""
+"""Event keys that were seen, for deduplication: a gesture delivered twice, under any of its keys, is accepted once."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from core.text import digest
 
 
 def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:
-    """Record the keys; False, and nothing recorded, when one of them was seen before."""
+    """Record the keys. Returns False, and records nothing, if one of them was seen before."""
     digests = sorted({digest(key) for key in event_keys})
     if connection.execute(sa.select(events.c.digest).where(events.c.digest.in_(digests))).first():
         return False
@@ -18,5 +18,5 @@ def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -
 
 
 def purge(connection: sa.Connection, before: float) -> int:
-    """Drop the keys seen before a time; how many there were."""
+    """Delete the keys seen before a time; returns their number."""
     return connection.execute(events.delete().where(events.c.seen_at < before)).rowcount

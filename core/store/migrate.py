@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this version with Alembic."""
+"""Migrates a database to the current schema with Alembic."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the store knows of a person: preferences, the throttle, and their place in the round."""
+"""The stored state of a person: languages and preferences, rate limit, and position in the round robin."""
 
 from dataclasses import dataclass, replace
 from typing import cast
@@ -48,7 +48,7 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
 
 
 def hear(connection: sa.Connection, person: Person, text: str) -> PersonRow:
-    """The person's row once they have written `text`, whose language is taken into account."""
+    """The person's row, with their languages updated by `text`."""
     row = find_or_add(connection, person)
     languages = row.languages.after(text)
     if languages != row.languages:
@@ -58,7 +58,7 @@ def hear(connection: sa.Connection, person: Person, text: str) -> PersonRow:
 
 
 def set_locale(connection: sa.Connection, person: Person, locale: Locale | None) -> None:
-    """Set the language a person has chosen; None goes by their sentences again, from the next one on."""
+    """Set the language that a person has chosen; None selects that of their next sentences."""
     values = {"locale": locale, "spoken": None, "straying": 0}
     connection.execute(people.update().where(people.c.key == str(person)).values(values))
 
@@ -76,6 +76,6 @@ def set_noticed(connection: sa.Connection, person_id: int, at: float) -> None:
 
 
 def set_served(connection: sa.Connection, person_id: int) -> None:
-    """Put the person last in the round."""
+    """Move the person to the end of the round robin."""
     last = sa.select(sa.func.coalesce(sa.func.max(people.c.served), 0) + 1).scalar_subquery()
     connection.execute(people.update().where(people.c.id == person_id).values(served=last))

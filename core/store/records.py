@@ -1,4 +1,4 @@
-"""What a person may ask of the store about themselves: totals, everything, and to be forgotten."""
+"""Totals, export and deletion, for one person or for everybody."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """How many replies there were of each source, how often each mood was read, and how the answers were liked."""
+    """Counts of replies by source, of moods by label, and of votes."""
 
     sources: Mapping[Source, int]
     moods: Mapping[Label, int]
@@ -24,7 +24,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One message and its reply, as they may be taken away. Times are UTC epoch seconds; `votes` are 1 and -1."""
+    """One exported message and its reply. Times are UTC epoch seconds; `votes` are 1 and -1."""
 
     person: str
     conversation: str
@@ -38,7 +38,7 @@ class Record:
 
 
 def totals(connection: sa.Connection, person: Person | None) -> Totals:
-    """A person's totals, or everybody's together for None."""
+    """A person's totals, or everybody's if it is None."""
     whose = _whose(person)
     sources = _count(connection, turns.c.source, whose)
     moods = _count(connection, turns.c.mood_label, whose)
@@ -52,7 +52,7 @@ def totals(connection: sa.Connection, person: Person | None) -> Totals:
 
 
 def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ...]:
-    """Everything the person, or anybody for None, wrote and was answered, commands aside, oldest first."""
+    """All answered messages of a person, or of everybody if it is None, without commands, oldest first."""
     cast: dict[int, list[int]] = {}
     for turn_id, vote in connection.execute(sa.select(votes.c.turn_id, votes.c.vote)):
         cast.setdefault(turn_id, []).append(vote)
@@ -76,10 +76,10 @@ def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ..
 
 
 def forget(connection: sa.Connection, person: Person, current_turn: int) -> None:
-    """Delete all that is known of a person but the turn that asks for it, whose reply is still to be shown.
+    """Delete everything stored about a person, except the turn that asks for it, whose reply is still to be delivered.
 
-    Whatever is quoted beside other people's messages goes too: it may be theirs. The digests of their events stay, so
-    that a message delivered again is not taken for a new one.
+    The context of all messages is deleted as well, since it may quote this person. Digests of event keys remain, so
+    that a message delivered again is still a duplicate.
     """
     connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
     connection.execute(turns.update().where(turns.c.context != "").values(context=""))

@@ -1,4 +1,4 @@
-"""The tables. Migrations bring a database to this shape; nothing else describes it."""
+"""The tables. The migrations must lead to exactly this schema."""
 
 import sqlalchemy as sa
 

@@ -1,7 +1,7 @@
-"""A turn's life in the store: waiting -> running -> answered -> delivered. Each function is one atomic verb.
+"""The state machine of a turn: waiting -> running -> answered -> delivered. Each public function is one atomic verb.
 
-A running or delivering turn is leased to an owner, a gateway process. Whoever finishes a turn must still own it, so a
-gateway that was presumed dead cannot answer a second time.
+A turn that is being answered or delivered is leased to an owner: a gateway process. A verb that changes its state
+requires that the caller still owns the lease, so that a gateway whose lease expired cannot answer a second time.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from core.store.schema import people, turns
 
 WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "delivered"
 IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
-"""In the words of the index over the few turns that are open: without it SQLite reads all that ever were."""
+"""Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Who claims, and until when."""
+    """The owner that claims, and how long the lease holds. Times are UTC epoch seconds."""
 
     owner: str
     now: float
@@ -38,9 +38,9 @@ def add(
     now: float,
     reply: Reply | None = None,
 ) -> int:
-    """Insert a message as a waiting turn, or with its `reply` as an answered one; the turn's id.
+    """Insert a message as a waiting turn, or as an answered one if it has a `reply`. Returns the turn's id.
 
-    `locale` is the language of the bot's own words about this turn.
+    `locale` is the language of the bot's own words for this turn.
     """
     values = {
         "person_id": person_id,
@@ -63,56 +63,48 @@ def add(
 
 
 def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
-    """The next turn to answer: of the person served longest ago, the oldest whose conversation has nothing open before.
+    """Lease the next turn to answer; None if there is none.
 
-    A running turn whose lease has expired counts as waiting: its owner died. It may be what its owner died of, so it
-    goes first and runs alone: whoever would run beside it would be suspected next.
+    People are served in round robin, and the turns of a conversation in order. A running turn with an expired lease was
+    interrupted by a crash, which it may have caused: it goes first and runs alone, so that a second crash does not
+    count against other turns.
     """
     running, most_attempts = _running(connection, lease.owner)
     if most_attempts > 1:
         return None
-    earlier = turns.alias()
-    blocked = sa.exists().where(
-        earlier.c.conversation == turns.c.conversation,
-        earlier.c.id < turns.c.id,
-        earlier.c.state.in_([WAITING, RUNNING, ANSWERED]),
-        sa.or_(earlier.c.source.is_(None), earlier.c.source != Source.REFUSAL),
-    )
-    query = (
-        _open(fronts)
-        .where(sa.or_(_free(WAITING, lease), _abandoned(RUNNING, lease)), ~blocked)
-        .order_by(turns.c.attempts == 0, people.c.served, turns.c.id)
-    )
+    is_claimable = sa.or_(_is_unleased(WAITING, lease), _is_expired(RUNNING, lease))
+    order = (turns.c.attempts == 0, people.c.served, turns.c.id)
+    query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order)
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None or (row.attempts and running):
         return None
     set_served(connection, row.person_id)
     changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now}
-    _take(connection, row.id, lease, changes)
+    _take_lease(connection, row.id, lease, changes)
     return _claim(row, attempt=row.attempts + 1)
 
 
 def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
-    """The oldest turn whose reply is written but not delivered, and that nobody delivers now."""
-    query = _open(fronts).where(sa.or_(_free(ANSWERED, lease), _abandoned(ANSWERED, lease))).order_by(turns.c.id)
-    row = connection.execute(query.limit(1)).one_or_none()
+    """Lease the oldest turn that is answered but not delivered; None if there is none."""
+    is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
+    row = connection.execute(_open_turns(fronts).where(is_claimable).order_by(turns.c.id).limit(1)).one_or_none()
     if row is None:
         return None
-    _take(connection, row.id, lease, {})
+    _take_lease(connection, row.id, lease, {})
     return _claim(row, attempt=row.attempts)
 
 
 def set_handle(connection: sa.Connection, claim: Claim, owner: str, handle: str) -> bool:
-    """Note the placeholder shown for a turn; False if the turn is not ours any more."""
+    """Record the messages that show a turn. Returns False if the lease was lost."""
     return _update_owned(connection, claim, owner, {"handle": handle})
 
 
 def finish(
     connection: sa.Connection, claim: Claim, owner: str, reply: Reply, now: float, keeping: history.Keeping
 ) -> bool:
-    """Record a turn's reply and remember the exchange; False, and nothing changed, if the turn is not ours any more.
+    """Record a turn's reply and add the exchange to the history, which is trimmed to its size.
 
-    The history it joins is kept within its bounds.
+    Returns False, and changes nothing, if the lease was lost.
     """
     values = _reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
     if not _update_owned(connection, claim, owner, values):
@@ -124,12 +116,12 @@ def finish(
 
 
 def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
-    """Close a turn: its reply is where the person sees it."""
+    """Close a turn whose reply the platform has accepted. Returns False if the lease was lost."""
     return _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0})
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
-    """Give a turn back without counting the attempt, not to be taken again before `until`."""
+    """Give the lease up without counting the attempt. The turn is not claimed again before `until`."""
     mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
     connection.execute(mine.where(turns.c.state == RUNNING).values(state=WAITING, attempts=turns.c.attempts - 1))
     connection.execute(mine.values(owner="", lease_until=until))
@@ -138,7 +130,10 @@ def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 
 def stop(
     connection: sa.Connection, conversation: ConversationKey, person_id: int, reply: Reply, now: float
 ) -> tuple[tuple[int, ...], int]:
-    """End a person's waiting turns in a conversation with `reply`; the ids of those that run, and how many waited."""
+    """Answer a person's waiting turns in a conversation with `reply`.
+
+    Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited.
+    """
     theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
     running = connection.scalars(sa.select(turns.c.id).where(theirs, turns.c.state == RUNNING)).all()
     waiting = turns.update().where(theirs, turns.c.state == WAITING)
@@ -147,48 +142,59 @@ def stop(
 
 
 def move(connection: sa.Connection, old: ConversationKey, new: ConversationKey) -> None:
-    """A conversation goes on under another key, with all that was said in it. What its messages were called before
-    means nothing there.
-    """
+    """Move a conversation's turns to another key. References are cleared: message ids are not valid in the new chat."""
     theirs = turns.update().where(turns.c.conversation == str(old))
     connection.execute(theirs.values(conversation=str(new), front=new.front, reference=""))
 
 
 def renew(connection: sa.Connection, lease: Lease) -> None:
-    """Keep all turns of an owner that is alive."""
+    """Extend the leases of all open turns of an owner."""
     mine = turns.update().where(IS_OPEN, turns.c.owner == lease.owner, turns.c.state.in_([RUNNING, ANSWERED]))
     connection.execute(mine.values(lease_until=lease.until))
 
 
 def disown(connection: sa.Connection, platform: str) -> None:
-    """End the leases on all turns of a platform, or of one front end: their owners are known to be dead."""
+    """End the leases of all turns of a platform or of one front end. The caller knows that no owner is alive."""
     served = sa.or_(turns.c.front == platform, turns.c.front.startswith(f"{platform}/", autoescape=True))
     leased = turns.update().where(IS_OPEN, served, turns.c.owner != "")
     connection.execute(leased.values(lease_until=0.0))
 
 
 def _running(connection: sa.Connection, owner: str) -> tuple[int, int]:
-    """How many turns an owner runs, and the most attempts that one of them took."""
+    """The number of turns that an owner runs, and the highest attempt among them."""
     mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING)
     most = sa.func.coalesce(sa.func.max(turns.c.attempts), 0)
     running, attempts = connection.execute(sa.select(sa.func.count(), most).where(mine)).one()
     return running, attempts
 
 
-def _open(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
+def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
     joined = turns.join(people, people.c.id == turns.c.person_id)
     return sa.select(turns, people.c.key.label("person")).select_from(joined).where(IS_OPEN, turns.c.front.in_(fronts))
 
 
-def _abandoned(state: str, lease: Lease) -> sa.ColumnElement[bool]:
-    return sa.and_(turns.c.state == state, turns.c.lease_until < lease.now, turns.c.owner.not_in(["", lease.owner]))
-
-
-def _free(state: str, lease: Lease) -> sa.ColumnElement[bool]:
+def _is_unleased(state: str, lease: Lease) -> sa.ColumnElement[bool]:
+    """Without an owner. `lease_until` is then the time before which the turn must not be retried."""
     return sa.and_(turns.c.state == state, turns.c.owner == "", turns.c.lease_until <= lease.now)
 
 
-def _take(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:
+def _is_expired(state: str, lease: Lease) -> sa.ColumnElement[bool]:
+    """Leased to another owner that did not renew the lease."""
+    return sa.and_(turns.c.state == state, turns.c.lease_until < lease.now, turns.c.owner.not_in(["", lease.owner]))
+
+
+def _follows_an_open_turn() -> sa.ColumnElement[bool]:
+    """After an open turn of the same conversation. Notices (refusals) are no part of it and do not block."""
+    earlier = turns.alias()
+    return sa.exists().where(
+        earlier.c.conversation == turns.c.conversation,
+        earlier.c.id < turns.c.id,
+        earlier.c.state.in_([WAITING, RUNNING, ANSWERED]),
+        sa.or_(earlier.c.source.is_(None), earlier.c.source != Source.REFUSAL),
+    )
+
+
+def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:
     values = {"owner": lease.owner, "lease_until": lease.until} | changes
     connection.execute(turns.update().where(turns.c.id == turn_id).values(values))
 

@@ -1,4 +1,4 @@
-"""What people thought of the answers."""
+"""People's votes on answers."""
 
 import sqlalchemy as sa
 
@@ -8,7 +8,7 @@ from core.store.schema import turns, votes
 
 
 def cast(connection: sa.Connection, turn_id: int, person: Person, vote: int, now: float) -> bool:
-    """Keep a person's vote, 1 or -1, on a turn; a later one replaces it. False if there is no such turn."""
+    """Record a vote on a turn, 1 or -1, instead of an earlier one. Returns False if there is no such turn."""
     assert vote in {1, -1}
     if connection.execute(sa.select(turns.c.id).where(turns.c.id == turn_id)).first() is None:
         return False

@@ -9,7 +9,7 @@ import pytest
 
 from core.language import language_of
 from core.messages import Exchange, Label, Locale, Mood
-from core.mood import LABEL_PROMPTS, LABEL_WORDS, NEUTRAL_INPUT, mood_prompt
+from core.mood import CONTENT_FREE, LABEL_PROMPTS, LABEL_WORDS, mood_prompt
 from core.prompt import HINTS, chat_prompt
 from training.asked import with_asked
 from training.corpus import chat_samples, held_out, mood_samples, plain, read_all, unseen, user_texts
@@ -145,7 +145,7 @@ def test_questions_of_the_dialogues_are_mood_entries_too() -> None:
 def test_the_input_without_content_is_every_label_alike(seeds: Mapping[Locale, Seeds]) -> None:
     """The calibration text comes with each label equally often, so that the bias to subtract is small."""
     samples = islice(mood_samples(seeds, Random(5)), 5000)
-    empty = {language: mood_prompt(NEUTRAL_INPUT[language], language) for language in LANGUAGES}
+    empty = {language: mood_prompt(CONTENT_FREE[language], language) for language in LANGUAGES}
     answers = Counter(sample.answer for sample in samples if sample.prompt in empty.values())
     for language in LANGUAGES:
         words = LABEL_PROMPTS[language].words.values()
