@@ -6,7 +6,7 @@ CODE := bots core config tests training benchmarks
 # Where PyTorch's CPU builds are; any mirror of it does.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: chat test test-long check format train-mini eval-mini bench bench-alternatives clean
+.PHONY: chat test test-long check format reference train-mini eval-mini bench bench-alternatives clean
 
 chat: $(VENV)/.run-ready
 	@$(BIN)/parley chat $(ARGS)
@@ -27,6 +27,10 @@ check: $(VENV)/.dev-ready
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
+
+# config/default.toml and the README's option table, generated from config/settings.py.
+reference: $(VENV)/.dev-ready
+	$(BIN)/python -m config.reference
 
 # The model that comes with Parley: from nothing to core/models/mini, and how good it is.
 train-mini: $(VENV)/.run-ready

@@ -1,4 +1,4 @@
-"""Settings from where they are written: `PARLEY_SECTION__KEY` in the environment, then `parley.toml`, then defaults."""
+"""Loads settings: `PARLEY_SECTION__KEY` in the environment overrides `parley.toml`, which overrides the defaults."""
 
 import os
 import tomllib
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from config.settings import PREFIX, Settings
+from config.settings import PREFIX, Settings, sections
 from core.errors import ConfigError
 
 CONFIG_FILE = Path("parley.toml")
@@ -16,9 +16,9 @@ OTHER_VARIABLES = frozenset({"PARLEY_CONFIG", "PARLEY_SERVER_KEY"})
 
 
 def load_settings(file: Path | None = None) -> Settings:
-    """The settings from the environment and `file`, `PARLEY_CONFIG` or `./parley.toml`, whichever is given first.
+    """The settings from the environment and one file: `file`, else `PARLEY_CONFIG`, else `./parley.toml` if it exists.
 
-    Raises ConfigError for the first thing wrong, under the name by which it was written.
+    Raises ConfigError for the first invalid option, under the name that the file or the environment uses for it.
     """
     named = file or os.environ.get("PARLEY_CONFIG")
     path = Path(named or CONFIG_FILE)
@@ -29,16 +29,14 @@ def load_settings(file: Path | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        raise ConfigError(_as_written(".".join(map(str, first["loc"][:2]))), reason) from None
+        raise ConfigError(_name_used(".".join(map(str, first["loc"][:2]))), reason) from None
 
 
 def setting_keys() -> Iterator[str]:
-    """Every option as the file knows it: "data_dir", "engine.model", ..."""
-    for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from (f"{name}.{key}" for key in field.annotation.model_fields)
-        else:
-            yield name
+    """Every option as it is named in the file: "data_dir", "engine.model" and so on."""
+    kinds = dict(sections())
+    yield from (name for name in Settings.model_fields if name not in kinds)
+    yield from (f"{name}.{key}" for name, kind in kinds.items() for key in kind.model_fields)
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -53,7 +51,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _refuse_unknown(written: dict[str, object], path: Path) -> None:
-    """An unknown name is an error: a typo must not look like a setting that was obeyed."""
+    """Raise ConfigError for an unknown option or variable, so that a typo is not ignored silently."""
     keys = list(setting_keys())
     sections = {key.partition(".")[0] for key in keys if "." in key}
     for key in _flat(written, sections):
@@ -84,6 +82,6 @@ def _variable(key: str) -> str:
     return PREFIX + key.replace(".", "__").upper()
 
 
-def _as_written(key: str) -> str:
+def _name_used(key: str) -> str:
     variable = _variable(key)
     return variable if variable in map(str.upper, os.environ) else key

@@ -1,6 +1,11 @@
-"""Every option of Parley with its default and its range; `config/default.toml` says what each one means."""
+"""Every option of Parley with its type, range and default, and its description beneath it.
+
+`config.reference` generates `config/default.toml` and the README's option table from this file.
+"""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -10,8 +15,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
-"""What Telegram sends back in a header; it refuses others."""
+"""The characters that Telegram accepts in the header that carries the secret."""
 SECTION = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Marks an option that is changed often: the README's table lists it."""
+
+
+COMMON = Common()
 
 
 def _base_url(url: str) -> str:
@@ -63,105 +76,154 @@ Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 class EngineSettings(BaseModel):
-    """Which model thinks, and where."""
+    """The model and the server that runs it."""
 
     model_config = SECTION
-    model: Annotated[str, Field(min_length=1)] = "mini"
-    url: Annotated[str, AfterValidator(_base_url)] = ""
+    model: Annotated[str, Field(min_length=1), COMMON] = "mini"
+    """Model that writes the replies. "mini" comes with Parley; other values are the Hugging Face id of a model fetched
+    by `parley model pull`, such as "Qwen/Qwen2.5-0.5B-Instruct", or a folder. With engine.url it is the model's name
+    at that server, and "mini" stands for the first model that the server lists."""
+    url: Annotated[str, AfterValidator(_base_url), COMMON] = ""
+    """Base URL of another server that speaks OpenAI chat completions. For example "http://127.0.0.1:8000/v1" for vLLM,
+    llama.cpp or Ollama. If it is empty, Parley runs the model itself on this machine's CPU."""
     api_key: SecretStr = SecretStr("")
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    """API key for the server at engine.url. Prefer the environment variable PARLEY_ENGINE__API_KEY to a file."""
+    threads: Annotated[int, Field(ge=0, le=1024), COMMON] = 0
+    """CPU threads for the model; 0 uses all cores."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
+    """Replies generated at the same time."""
     dtype: Literal["auto", "int8", "bf16", "fp32"] = "auto"
+    """Precision of the weights: "int8", "bf16" or "fp32". "auto" is int8 if this machine has a C compiler and the model
+    belongs to the Qwen2, Qwen3 or Llama family; int8 is the fastest and smallest, and its replies are close to those in
+    full precision."""
     cache_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
+    """Memory for the KV cache, in bytes. It holds the running conversations, and past ones until the memory is needed
+    again."""
 
 
 class StoreSettings(BaseModel):
-    """Where messages, histories and answers are kept."""
+    """The database of conversations, people and answers."""
 
     model_config = SECTION
     url: Annotated[str, AfterValidator(_store_url)] = ""
+    """Database URL, sqlite:///PATH. If it is empty, the database is parley.db in the data folder."""
 
 
 class ChatSettings(BaseModel):
-    """Who the bot is and how long it may read, write and think."""
+    """The bot's character, and the limits of a question and its reply."""
 
     model_config = SECTION
-    persona: Annotated[str, Field(min_length=1)] = "parley"
-    max_input_tokens: Count = 512
+    persona: Annotated[str, Field(min_length=1), COMMON] = "parley"
+    """Persona of the bot: the name of a file in config/personas, or the path of a .toml file in the same form."""
+    max_input_tokens: Annotated[Count, COMMON] = 512
+    """Longest message, in tokens. A longer one is refused, never cut."""
     max_reply_tokens: Count = 256
-    idle_timeout: Seconds = 30
-    total_timeout: Seconds = 120
-    locale: Literal["auto", "en", "zh"] = "auto"
+    """Longest reply, in tokens. Generation ends there."""
+    idle_timeout: Seconds = 30.0
+    """Seconds without a new token after which the bot gives up on a reply."""
+    total_timeout: Seconds = 120.0
+    """Seconds that a whole reply may take."""
+    locale: Annotated[Literal["auto", "en", "zh"], COMMON] = "auto"
+    """Language of the bot's own words, such as refusals: "en", "zh", or "auto" for the language of each person."""
 
 
 class LimitSettings(BaseModel):
-    """How much one person may ask for."""
+    """Limits for each person's messages."""
 
     model_config = SECTION
-    per_minute: Count = 10
+    per_minute: Annotated[Count, COMMON] = 10
+    """Messages that one person may send per minute."""
     burst: Count = 5
-    max_wait: Seconds = 120
-    max_bytes: Count = 16384
+    """Messages that one person may send at once, ahead of that rate."""
+    max_wait: Seconds = 120.0
+    """Longest predicted wait, in seconds. A message that would wait longer is refused with "busy, try again in ..."."""
+    max_bytes: Count = 16_384
+    """Longest message, in bytes."""
     max_queued: Count = 2
+    """Messages of one person that may wait for an answer at the same time."""
     exempt: Names = ("console",)
+    """Front ends without a rate limit. The person at the console owns the machine."""
 
 
 class CacheSettings(BaseModel):
-    """The memory of frequent questions."""
+    """The cache of answers to frequent questions."""
 
     model_config = SECTION
     size: Count = 1024
-    ttl: Seconds = 86400
+    """Answers kept."""
+    ttl: Seconds = 86_400.0
+    """Seconds for which an answer is kept."""
 
 
 class HistorySettings(BaseModel):
-    """How much of a conversation the model is shown, and whose words."""
+    """The part of a conversation that the model reads again with each message."""
 
     model_config = SECTION
-    max_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
-    scope: Literal["person", "conversation"] = "person"
+    max_tokens: Annotated[int, Field(ge=0, le=1_000_000), COMMON] = 1024
+    """Tokens of the conversation that the model reads again with each message; 0 disables history."""
+    scope: Annotated[Literal["person", "conversation"], COMMON] = "person"
+    """Words that the model reads again in a group: "person" for the person's own, "conversation" for everybody's."""
 
 
 class TelegramSettings(BaseModel):
-    """The bot on Telegram; off without a token."""
+    """The bot on Telegram. It is off without a token."""
 
     model_config = SECTION
     token: SecretStr = SecretStr("")
+    """Bot token from @BotFather. Prefer the environment variable PARLEY_TELEGRAM__TOKEN to a file."""
     base_url: Annotated[str, AfterValidator(_server_url)] = "https://api.telegram.org"
+    """Bot API server: Telegram's own, or one that you host."""
     mode: Literal["polling", "webhook"] = "polling"
+    """How updates arrive: "polling" fetches them and needs no public address; "webhook" has Telegram post them."""
     webhook_url: Annotated[str, AfterValidator(_server_url)] = ""
+    """Public https address of this machine, for mode "webhook". Telegram posts to /telegram/updates below it; a reverse
+    proxy must pass that path on to web.host and web.port, headers included."""
     webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] = SecretStr("")
+    """Secret by which a webhook request proves that it comes from Telegram: 1 to 256 letters, digits, _ and -. If it is
+    empty, a secret is derived from the token."""
     groups: Literal["mention", "all", "off"] = "mention"
+    """Messages answered in groups: "mention" for those that mention the bot, reply to it or are commands, "all", or
+    "off" for none."""
 
 
 class SlackSettings(BaseModel):
-    """The bot on Slack; off without a bot token. Socket Mode with an app token, HTTP with a signing secret."""
+    """The bot on Slack. It is off without a bot token. Set app_token for Socket Mode, or signing_secret for HTTP."""
 
     model_config = SECTION
     bot_token: SecretStr = SecretStr("")
+    """Bot token (xoxb-...). Prefer the environment variable PARLEY_SLACK__BOT_TOKEN to a file."""
     app_token: SecretStr = SecretStr("")
+    """App-level token (xapp-...) for Socket Mode, which needs no public address."""
     signing_secret: SecretStr = SecretStr("")
+    """Signing secret for events, buttons and commands that Slack posts by HTTP. A reverse proxy must pass /slack/events
+    on to web.host and web.port with headers and body unchanged, because the signature covers both."""
     base_url: Annotated[str, AfterValidator(_server_url)] = "https://slack.com/api"
+    """Slack's API: the public one, or that of a GovSlack workspace."""
 
 
 class WebSettings(BaseModel):
-    """Where webhooks arrive and health is asked for."""
+    """The HTTP server for GET /health, GET /ready and webhooks."""
 
     model_config = SECTION
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    host: Annotated[str, Field(min_length=1), COMMON] = "127.0.0.1"
+    """Address of the HTTP server for health checks and webhooks."""
+    port: Annotated[int, Field(ge=0, le=65535), COMMON] = 8080
+    """Port of that server; 0 picks a free one."""
 
 
 class AccessSettings(BaseModel):
-    """Who may talk to the bot, and who may see everybody's totals: "telegram:123", "slack:U123", "slack:*"."""
+    """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD", or a platform, "slack:*"."""
 
     model_config = SECTION
-    allow: Names = ()
-    admins: Names = ()
+    allow: Annotated[Names, COMMON] = ()
+    """People who may talk to the bot, such as "telegram:123456789" or "slack:*". Anybody else is told their id, so that
+    you can add it. The console is always allowed."""
+    admins: Annotated[Names, COMMON] = ()
+    """People who see everybody's totals in /stats."""
 
 
 class Settings(BaseSettings):
-    """All options. Made by `config.load.load_settings`."""
+    """All options. `config.load.load_settings` makes them."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -171,8 +233,11 @@ class Settings(BaseSettings):
         frozen=True,
         validate_default=True,
     )
-    data_dir: Annotated[Path, AfterValidator(_folder)] = Path("~/.local/share/parley")
+    data_dir: Annotated[Path, AfterValidator(_folder), COMMON] = Path("~/.local/share/parley")
+    """Folder for conversations and downloaded models. It is created on first use, readable by you alone."""
     log_level: Literal["auto", "debug", "info", "warning", "error"] = "auto"
+    """Lowest level logged to standard error: "debug", "info", "warning" or "error". "auto" is "info" for
+    `parley run` and "warning" for the other commands."""
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
     chat: ChatSettings = ChatSettings()
@@ -186,12 +251,12 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store's address: the one configured, or a file in the data folder."""
+        """The database URL: the configured one, or that of a file in the data folder."""
         return self.store.url or f"sqlite:///{self.data_dir}/parley.db"
 
     @property
     def store_path(self) -> Path:
-        """The store's file."""
+        """The database file."""
         return Path(self.store_url.removeprefix("sqlite:///"))
 
     @classmethod
@@ -203,5 +268,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file, whose values are what the constructor is given."""
+        """The environment overrides the file, whose values are the constructor's arguments."""
         return env_settings, init_settings
+
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """The sections of `Settings`: their names and classes."""
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation
