@@ -33,15 +33,15 @@ class Limits:
     selects each person's.
     """
 
-    per_minute: float = 10.0
-    burst: int = 5
-    max_bytes: int = 16_384
-    max_queued: int = 2
-    max_wait: float = 120.0
-    slots: int = 1
-    exempt: frozenset[str] = frozenset()
-    allow: frozenset[str] = frozenset()
-    locale: Locale | None = None
+    per_minute: float
+    burst: int
+    max_bytes: int
+    max_queued: int
+    max_wait: float
+    slots: int
+    exempt: frozenset[str]
+    allow: frozenset[str]
+    locale: Locale | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

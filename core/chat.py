@@ -29,10 +29,10 @@ class ChatOptions:
     """
 
     persona: Persona
-    max_input_tokens: int = 512
-    shared_history: bool = False
-    admins: frozenset[str] = frozenset()
-    reply: ReplyLimits = ReplyLimits()  # noqa: RUF009  frozen
+    max_input_tokens: int
+    shared_history: bool
+    admins: frozenset[str]
+    reply: ReplyLimits
 
 
 def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:

@@ -40,10 +40,10 @@ class WorkerOptions:
     """
 
     owner: str
-    slots: int = 1
+    slots: int
     lease: float = 10.0
     poll: float = 1.0
-    keeping: Keeping = Keeping()  # noqa: RUF009  frozen
+    keeping: Keeping
 
 
 class Worker:

@@ -24,8 +24,8 @@ ANEW_TEMPERATURE = 0.9
 class ReplyLimits:
     """Limits of a reply: its length in tokens, and its generation time in seconds."""
 
-    max_tokens: int = 256
-    total_timeout: float = 120.0
+    max_tokens: int
+    total_timeout: float
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from core.store.schema import people, turns
 class Keeping:
     """Size of a history in tokens, and whether all people of a conversation share one."""
 
-    max_tokens: int = 1024
-    shared: bool = False
+    max_tokens: int
+    shared: bool
 
 
 def load(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> tuple[Exchange, ...]:

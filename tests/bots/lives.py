@@ -18,23 +18,24 @@ from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from bots.web import serving
 from config.settings import SlackSettings, TelegramSettings, WebSettings
-from core.admission import Admission, Limits
-from core.chat import ChatOptions, chatbot
+from core.admission import Admission
+from core.chat import chatbot
 from core.clock import Clock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.store import open_store, turns
-from core.worker import Worker, WorkerOptions, working
+from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
 from tests.faults.fuse import Fuse, FusedStore
+from tests.options import chat_with, limits_with, worker_with
 
 Note: TypeAlias = Callable[[str, object], None]
 """Notes a figure of one test, to be read from `--junitxml`."""
 LINKED = 2
 WORD = re.compile(r"w\d+x\d+")
 ANYBODY = frozenset({"telegram:*", "slack:*"})
-LIMITS = Limits(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
+LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
 
@@ -84,8 +85,8 @@ async def live(plan: Plan, told: asyncio.Event) -> None:
         await plain.run(turns.disown, plan.platform)
         store = FusedStore(plain, fuse)
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, ChatOptions(persona=PERSONA))
-        worker = Worker(store, handler, front.deliveries, clock, WorkerOptions(owner=uuid4().hex))
+        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, chat_with(persona=PERSONA))
+        worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
         admission = Admission(store, clock, LIMITS, worker)
         app = Starlette(routes=list(front.routes(admission)))
         async with working(worker, grace=100), serving(app, WebSettings(port=plan.port)):

@@ -15,12 +15,13 @@ from bots.app import Bot
 from bots.fronts import Health
 from bots.web import serving, web_app
 from config.settings import WebSettings
-from core.admission import Admission, Limits
+from core.admission import Admission
 from core.clock import ManualClock
 from core.delivery import Delivery
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.store import Store, open_store
+from tests.options import limits_with
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +84,7 @@ async def site(store: Store) -> AsyncIterator[Site]:
 @asynccontextmanager
 async def at_work(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]:
     clock, front = ManualClock(), QuietFront()
-    bot = Bot(admission=Admission(store, clock, Limits(), Idle()), store=store, engine=engine)
+    bot = Bot(admission=Admission(store, clock, limits_with(), Idle()), store=store, engine=engine)
     settings = WebSettings(port=free_port())
     async with (
         serving(web_app(bot, [front], clock), settings),
@@ -134,7 +135,7 @@ async def test_taken_port_is_a_setting_to_change(store: Store) -> None:
         other.listen()
         settings = WebSettings(port=other.getsockname()[1])
         bot = Bot(
-            admission=Admission(store, ManualClock(), Limits(), Idle()), store=store, engine=ScriptedEngine.fixed()
+            admission=Admission(store, ManualClock(), limits_with(), Idle()), store=store, engine=ScriptedEngine.fixed()
         )
         with pytest.raises(ConfigError, match=r"web\.port"):
             async with serving(web_app(bot, [], ManualClock()), settings):

@@ -11,9 +11,10 @@ from core.messages import Message
 from core.store import Store, events, open_store, records, turns
 from core.store.turns import Lease
 from tests.core.conftest import Write
+from tests.options import limits_with
 
 EVERYBODY = frozenset({"test:*"})
-GENEROUS = Limits(per_minute=6000, burst=1000, max_queued=1000, allow=EVERYBODY)
+GENEROUS = limits_with(per_minute=6000, burst=1000, max_queued=1000, allow=EVERYBODY)
 
 
 class Idle:
@@ -82,7 +83,7 @@ async def test_what_a_message_points_at_is_bounded_and_clean(store: Store, clock
 
 async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Write) -> None:
     """The fourth message in a burst of three is refused with the time to wait, and is welcome after it."""
-    admission = door(store, clock, Limits(per_minute=6, burst=3, max_queued=100, allow=EVERYBODY))
+    admission = door(store, clock, limits_with(per_minute=6, burst=3, max_queued=100, allow=EVERYBODY))
     for _ in range(3):
         assert isinstance(await admission.accept(write("hello")), Accepted)
     refused = await admission.accept(write("hello"))
@@ -95,7 +96,7 @@ async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Writ
 
 async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: ManualClock, write: Write) -> None:
     """Changing the chat does not help, and nobody else is affected."""
-    admission = door(store, clock, Limits(per_minute=6, burst=1, max_queued=100, allow=EVERYBODY))
+    admission = door(store, clock, limits_with(per_minute=6, burst=1, max_queued=100, allow=EVERYBODY))
     assert isinstance(await admission.accept(write("hello", chat="one")), Accepted)
     assert isinstance(await admission.accept(write("hello", chat="two")), Refused)
     assert isinstance(await admission.accept(write("hello", who="bob")), Accepted)
@@ -103,7 +104,7 @@ async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: M
 
 async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, write: Write) -> None:
     """Of many refused messages only the first in a minute is answered."""
-    admission = door(store, clock, Limits(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY))
+    admission = door(store, clock, limits_with(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY))
     await admission.accept(write("hello"))
     notices = [(await admission.accept(write("hello"))).turn_id for _ in range(5)]
     assert notices[0] is not None
@@ -117,7 +118,7 @@ async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, 
 async def test_a_flood_wakes_nobody(store: Store, clock: ManualClock, write: Write) -> None:
     """The workforce is told of what there is to do: a message, and a notice; not of what nobody will answer."""
     workforce = Idle()
-    admission = door(store, clock, Limits(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY), workforce)
+    admission = door(store, clock, limits_with(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY), workforce)
     first = write("hello")
     for message in (first, write("hello"), write("hello"), first):
         await admission.accept(message)
@@ -128,7 +129,7 @@ async def test_refusal_is_a_turn_with_its_notice_and_without_the_text(
     store: Store, clock: ManualClock, write: Write
 ) -> None:
     """A refused message is answered through the same path as any other, and its text is not kept."""
-    await door(store, clock, Limits(max_bytes=10, allow=EVERYBODY)).accept(write("x" * 11))
+    await door(store, clock, limits_with(max_bytes=10, allow=EVERYBODY)).accept(write("x" * 11))
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
     claim = await store.run(turns.claim_answered, lease, ["test/w"])
     assert claim is not None
@@ -154,7 +155,7 @@ async def test_strange_text_is_stored(store: Store, clock: ManualClock, write: W
 
 async def test_own_queue_is_bounded(store: Store, clock: ManualClock, write: Write) -> None:
     """Two waiting messages are enough for one person; another person still gets in."""
-    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_queued=2, allow=EVERYBODY))
+    admission = door(store, clock, limits_with(per_minute=6000, burst=1000, max_queued=2, allow=EVERYBODY))
     assert isinstance(await admission.accept(write("one")), Accepted)
     assert isinstance(await admission.accept(write("two")), Accepted)
     refused = await admission.accept(write("three"))
@@ -165,7 +166,7 @@ async def test_own_queue_is_bounded(store: Store, clock: ManualClock, write: Wri
 
 async def test_busy_when_the_wait_would_be_too_long(store: Store, clock: ManualClock, write: Write) -> None:
     """With nothing measured a turn counts five seconds: the fifth person at a 20 s limit is told to try later."""
-    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_wait=20, slots=1, allow=EVERYBODY))
+    admission = door(store, clock, limits_with(per_minute=6000, burst=1000, max_wait=20, slots=1, allow=EVERYBODY))
     for number in range(5):
         assert isinstance(await admission.accept(write("hello", who=f"p{number}")), Accepted)
     refused = await admission.accept(write("hello", who="late"))
@@ -176,8 +177,10 @@ async def test_busy_when_the_wait_would_be_too_long(store: Store, clock: ManualC
 
 async def test_flooder_does_not_lengthen_the_wait_of_others(store: Store, clock: ManualClock, write: Write) -> None:
     """Turns are served in rounds, so that a hundred messages of one person count as one for a newcomer."""
-    admission = door(store, clock, Limits(per_minute=6000, burst=1000, max_queued=1000, max_wait=10, allow=EVERYBODY))
-    exempt = door(store, clock, Limits(exempt=frozenset({"test"}), allow=EVERYBODY))
+    admission = door(
+        store, clock, limits_with(per_minute=6000, burst=1000, max_queued=1000, max_wait=10, allow=EVERYBODY)
+    )
+    exempt = door(store, clock, limits_with(exempt=frozenset({"test"}), allow=EVERYBODY))
     for _ in range(100):
         await exempt.accept(write("hello", who="flooder"))
     assert isinstance(await admission.accept(write("hello", who="bob")), Accepted)
@@ -186,7 +189,7 @@ async def test_flooder_does_not_lengthen_the_wait_of_others(store: Store, clock:
 async def test_exempt_platform_is_not_limited(store: Store, clock: ManualClock, write: Write) -> None:
     """Whoever sits at the console owns the machine."""
     admission = door(
-        store, clock, Limits(per_minute=1, burst=1, max_queued=1, exempt=frozenset({"test"}), allow=EVERYBODY)
+        store, clock, limits_with(per_minute=1, burst=1, max_queued=1, exempt=frozenset({"test"}), allow=EVERYBODY)
     )
     for _ in range(5):
         assert isinstance(await admission.accept(write("hello")), Accepted)
@@ -206,7 +209,7 @@ async def test_nothing_is_accepted_that_is_not_stored(tmp_path: Path, clock: Man
 
 async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, write: Write) -> None:
     """Nobody may write who is not on the list; who tries learns what to put there."""
-    admission = door(store, clock, Limits(allow=frozenset({"test:ann", "other:*"})))
+    admission = door(store, clock, limits_with(allow=frozenset({"test:ann", "other:*"})))
     assert isinstance(await admission.accept(write("hello", who="ann")), Accepted)
     refused = await admission.accept(write("hello", who="bob"))
     assert isinstance(refused, Refused)
@@ -220,7 +223,7 @@ async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, wri
 
 async def test_nobody_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
     """A bot without a list talks to nobody, and does not stop for them either."""
-    admission = door(store, clock, Limits())
+    admission = door(store, clock, limits_with())
     assert isinstance(await admission.accept(write("hello")), Refused)
     assert isinstance(await admission.accept(write("/stop")), Refused)
 
@@ -262,7 +265,7 @@ async def test_stop_with_more_words_is_still_a_stop(store: Store, clock: ManualC
 
 async def test_a_notice_is_in_the_configured_language(store: Store, clock: ManualClock, write: Write) -> None:
     """`chat.locale` decides about the words of a refusal, too."""
-    refused = await door(store, clock, Limits(locale="zh")).accept(write("How are you today?"))
+    refused = await door(store, clock, limits_with(locale="zh")).accept(write("How are you today?"))
     assert isinstance(refused, Refused)
     assert "管理员" in refused.notice.text
 
@@ -325,7 +328,7 @@ async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualCloc
 async def test_takes_no_part_for_strangers(store: Store, clock: ManualClock, write: Write) -> None:
     """That somebody was told they may not write does not draw the bot into the conversation."""
     message = write("hello")
-    await door(store, clock, Limits()).accept(message)
+    await door(store, clock, limits_with()).accept(message)
     assert not await door(store, clock).takes_part(message.conversation)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from core.chat import ChatOptions, chatbot
+from core.chat import chatbot
 from core.clock import ManualClock
 from core.engine.deadline import ImpatientEngine
 from core.engine.protocol import Engine
@@ -23,6 +23,7 @@ from core.store import Store, history, people, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
+from tests.options import chat_with
 
 Ask = Callable[..., Awaitable[Reply]]
 
@@ -48,7 +49,7 @@ class Conversation:
         claim = await self.store.run(turns.claim_waiting, Lease(owner="me", now=now, until=now + 10), ["test/w"])
         assert claim is not None
         reply = await self.bot(Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=self.sink))
-        await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), Keeping(max_tokens=1000))
+        await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), Keeping(max_tokens=1000, shared=False))
         await self.store.run(turns.mark_delivered, claim, "me")
         return reply
 
@@ -65,7 +66,7 @@ def answers(clock: ManualClock) -> AnswerCache:
 def talk(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> Callable[[Engine], Conversation]:
-    options = ChatOptions(persona=persona, max_input_tokens=20, reply=ReplyLimits(max_tokens=50, total_timeout=120))
+    options = chat_with(persona=persona, max_input_tokens=20, reply=ReplyLimits(max_tokens=50, total_timeout=120))
 
     def begin(engine: Engine) -> Conversation:
         bot = chatbot(store, ImpatientEngine(engine, clock, 30), answers, clock, options)
@@ -338,7 +339,7 @@ async def test_admins_see_everybodys_totals(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
     """/stats has one more line for those who run the bot."""
-    options = ChatOptions(persona=persona, admins=frozenset({"test:boss"}))
+    options = chat_with(persona=persona, admins=frozenset({"test:boss"}))
     chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.fixed("ok"), answers, clock, options))
     await chat.ask("hello", who="ann")
     assert "All together: 1 answered" in (await chat.ask("/stats", who="boss")).text
@@ -349,7 +350,7 @@ async def test_shared_history_is_everybodys_in_one_conversation(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
     """Where it is asked for, the people of a chat see each other's words, and nobody elsewhere does."""
-    options = ChatOptions(persona=persona, shared_history=True)
+    options = chat_with(persona=persona, shared_history=True)
     chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.echo(), answers, clock, options))
     await chat.ask("the canary sings", who="ann", chat="room")
     assert "canary" in (await chat.ask("and what was that", who="bob", chat="room")).text

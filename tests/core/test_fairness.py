@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from core.admission import Accepted, Admission, Limits, Refused
+from core.admission import Accepted, Admission, Refused
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import Busy
 from core.messages import Message, Reply, Source, Turn
 from core.store import Store, open_store
-from core.worker import Worker, WorkerOptions, working
+from core.worker import Worker, working
 from tests.core.conftest import Write
+from tests.options import limits_with, worker_with
 
 FRONT = "test/w"
 REPLY_SECONDS = 5.0
@@ -97,8 +98,8 @@ async def town(store: Store, write: Write, clock: ManualClock, *, slots: int) ->
         return Reply(text="hi", source=Source.MODEL)
 
     shown = Shown(clock=clock)
-    worker = Worker(store, answer, {FRONT: shown}, clock, WorkerOptions(owner="me", slots=slots))
-    admission = Admission(store, clock, Limits(slots=slots, allow=frozenset({"test:*"})), worker)
+    worker = Worker(store, answer, {FRONT: shown}, clock, worker_with(owner="me", slots=slots))
+    admission = Admission(store, clock, limits_with(slots=slots, allow=frozenset({"test:*"})), worker)
     async with working(worker, grace=0):
         yield Town(admission=admission, store=store, shown=shown, clock=clock, write=write)
 

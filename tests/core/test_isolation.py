@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from core.admission import Accepted, Admission, Limits
-from core.chat import ChatOptions, chatbot
+from core.admission import Accepted, Admission
+from core.chat import chatbot
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.engine.scripted import ScriptedEngine
@@ -23,14 +23,15 @@ from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.store import Store, history, records
 from core.store.history import Keeping
-from core.worker import Worker, WorkerOptions
+from core.worker import Worker
 from tests.core.conftest import Write
+from tests.options import chat_with, limits_with, worker_with
 
 R = TypeVar("R")
 
 PEOPLE = [f"p{number}" for number in range(20)]
 TURNS = 10
-GENEROUS = Limits(per_minute=6e6, burst=10_000, max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
+GENEROUS = limits_with(per_minute=6e6, burst=10_000, max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
 LEASE = 10.0
 CANARY = re.compile(r"canary-(p\d+)-")
 
@@ -88,7 +89,7 @@ class House:
         self.seen = Seen()
         self.admission = Admission(store, clock, GENEROUS, self)
         self.worker: Worker | None = None
-        self._options = ChatOptions(persona=persona, reply=ReplyLimits(max_tokens=200, total_timeout=1e6))
+        self._options = chat_with(persona=persona, reply=ReplyLimits(max_tokens=200, total_timeout=1e6))
         self._owners = count(1)
 
     def notify(self) -> None:
@@ -102,7 +103,9 @@ class House:
     async def serve(self, until: int) -> None:
         """Run a worker until so many turns are answered, then cancel it in the middle of the others."""
         handler = chatbot(self.store, self.engine, self.answers, self.clock, self._options)
-        options = WorkerOptions(owner=f"w{next(self._owners)}", slots=8, lease=LEASE, keeping=Keeping(max_tokens=400))
+        options = worker_with(
+            owner=f"w{next(self._owners)}", slots=8, lease=LEASE, keeping=Keeping(max_tokens=400, shared=False)
+        )
         self.worker = Worker(self.store, handler, {"test/w": self.seen}, self.clock, options)
         running = asyncio.create_task(self.worker.run())
         await self.seen.until(until)

@@ -15,8 +15,9 @@ from core.pipeline import Handler
 from core.store import Store, people, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
-from core.worker import MAX_ATTEMPTS, Worker, WorkerOptions, working
+from core.worker import MAX_ATTEMPTS, Worker, working
 from tests.core.conftest import Write
+from tests.options import worker_with
 
 FRONT = "test/w"
 
@@ -78,7 +79,7 @@ async def upper(turn: Turn) -> Reply:
 def gateway(
     store: Store, clock: ManualClock, shown: Shown, answer: Handler = upper, *, owner: str = "me", slots: int = 1
 ) -> Worker:
-    return Worker(store, answer, {FRONT: shown}, clock, WorkerOptions(owner=owner, slots=slots))
+    return Worker(store, answer, {FRONT: shown}, clock, worker_with(owner=owner, slots=slots))
 
 
 async def add(store: Store, clock: ManualClock, message: Message) -> int:
@@ -207,7 +208,7 @@ async def test_saved_reply_is_shown_and_not_made_again(
     await add(store, clock, write("hello"))
     async with one_claim(store, clock, "dead") as claim:
         saved = Reply(text="saved", source=Source.MODEL, tokens=1)
-        await store.run(turns.finish, claim, "dead", saved, clock.now(), Keeping(max_tokens=100))
+        await store.run(turns.finish, claim, "dead", saved, clock.now(), Keeping(max_tokens=100, shared=False))
     clock.advance(11)
     async with working(gateway(store, clock, shown), grace=5):
         await shown.until(1)

@@ -16,8 +16,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 import structlog
 
-from core.admission import Admission, Limits
-from core.chat import ChatOptions, chatbot
+from core.admission import Admission
+from core.chat import chatbot
 from core.clock import SystemClock
 from core.delivery import Claim
 from core.engine.child import ModelChild
@@ -27,20 +27,20 @@ from core.engine.scripted import ScriptedEngine
 from core.engine.supervisor import Patience
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
-from core.stages.generate import ReplyLimits
 from core.store import Store, open_store
 from core.store.history import Keeping
 from core.store.schema import turns
 from core.store.turns import disown
-from core.worker import Worker, WorkerOptions, working
+from core.worker import Worker, working
 from tests.faults.fuse import Fuse, FusedEngine, FusedStore
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
+from tests.options import chat_with, limits_with, reply_with, worker_with
 
 R = TypeVar("R")
 
 LEASE, POLL, GRACE = 0.3, 0.05, 20.0
 MAX_BYTES = 2_000
-LIMITS = Limits(
+LIMITS = limits_with(
     per_minute=6e6,
     burst=10_000,
     max_queued=1_000,
@@ -142,11 +142,15 @@ async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
             await plain.run(disown, FRONT)
         fused = FusedStore(plain, fuse)
         store = Careless(fused, plan.without) if plan.without else fused
-        options = ChatOptions(persona=PERSONA, reply=ReplyLimits(max_tokens=plan.reply_tokens))
+        options = chat_with(persona=PERSONA, reply=reply_with(max_tokens=plan.reply_tokens))
         handler = chatbot(store, engine, AnswerCache(size=64, ttl=60, timer=clock.monotonic), clock, options)
         front = Front(link, fuse, plan.without)
-        chosen = WorkerOptions(
-            owner=uuid4().hex, slots=plan.slots, lease=LEASE, poll=POLL, keeping=Keeping(max_tokens=1_000_000)
+        chosen = worker_with(
+            owner=uuid4().hex,
+            slots=plan.slots,
+            lease=LEASE,
+            poll=POLL,
+            keeping=Keeping(max_tokens=1_000_000, shared=False),
         )
         worker = Worker(store, handler, {FRONT: front}, clock, chosen)
         async with working(worker, GRACE):

@@ -17,19 +17,20 @@ from starlette.applications import Starlette
 from bots.slack.adapter import SlackFront, open_slack
 from config.settings import SlackSettings
 from core.admission import Admission, Limits
-from core.chat import ChatOptions, chatbot
+from core.chat import chatbot
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.store import Store, open_store, turns
-from core.worker import Worker, WorkerOptions, working
+from core.worker import Worker, working
 from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+from tests.options import chat_with, limits_with, worker_with
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = Limits(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
+LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     limits: Limits = LIMITS,
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
-    options = ChatOptions(
+    options = chat_with(
         persona=PERSONA, shared_history=shared, reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000)
     )
     async with (
@@ -91,7 +92,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
         handler = chatbot(store, engine, answers, clock, options)
-        worker = Worker(store, handler, front.deliveries, clock, WorkerOptions(owner=uuid4().hex, slots=4))
+        worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex, slots=4))
         async with working(worker, grace=0):
             admission = Admission(store, clock, limits, worker)
             taking_in = asyncio.create_task(front.run(admission))

@@ -12,9 +12,10 @@ from core.admission import Admission
 from core.clock import ManualClock
 from core.errors import ConfigError
 from core.store import open_store
-from core.worker import Worker, WorkerOptions
+from core.worker import Worker
 from tests.bots.slack.conftest import LIMITS, Gateway, Open, settings
 from tests.fakes.slack.client import FakeSlack
+from tests.options import worker_with
 
 HEARD = "I heard: hello 😐"
 
@@ -70,7 +71,7 @@ async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revok
     clock = ManualClock()
     await slack.pull("rules", revoked=[revoked])
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store, open_slack(settings(slack), clock) as front:
-        worker = Worker(store, pytest.fail, front.deliveries, clock, WorkerOptions(owner="me"))
+        worker = Worker(store, pytest.fail, front.deliveries, clock, worker_with(owner="me"))
         with pytest.raises(ConfigError, match=f"{setting}: Slack says invalid_auth"):
             await front.run(Admission(store, clock, LIMITS, worker))
     assert sum((await slack.state()).calls.values()) <= 2

@@ -17,21 +17,22 @@ from bots.telegram.adapter import Telegram, open_telegram
 from bots.telegram.polling import Timeouts
 from config.settings import TelegramSettings
 from core.admission import Admission, Limits
-from core.chat import ChatOptions, chatbot
+from core.chat import chatbot
 from core.clock import Clock
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.store import Store, open_store, turns
-from core.worker import Worker, WorkerOptions, working
+from core.worker import Worker, working
 from tests.fakes.telegram.control import Account, make_account, run_telegram
 from tests.fakes.telegram.journal import Entry
+from tests.options import chat_with, limits_with, worker_with
 
 SPEED = 20.0
 """The tests' seconds are this much shorter than the bot's and Telegram's."""
 QUICK = Timeouts(poll=10, read=2.0)
-LIMITS = Limits(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
+LIMITS = limits_with(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
 
@@ -99,8 +100,8 @@ async def open_gateway(
         store = await stack.enter_async_context(open_store(database))
         await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, ChatOptions(persona=PERSONA))
-        worker = Worker(store, handler, telegram.deliveries, clock, WorkerOptions(owner=f"w{port}", slots=slots))
+        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, chat_with(persona=PERSONA))
+        worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))
         admission = Admission(store, clock, limits, worker)
         await stack.enter_async_context(working(worker, grace=100))
         await stack.enter_async_context(serving(telegram.routes(admission), port))

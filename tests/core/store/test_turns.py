@@ -41,7 +41,7 @@ async def claim_answered(store: Store, clock: ManualClock, owner: str = "me") ->
 
 async def finish(store: Store, clock: ManualClock, turn: Claim, owner: str = "me", tokens: int = 20) -> bool:
     reply = Reply(text="hi", source=Source.MODEL, tokens=tokens)
-    return await store.run(turns.finish, turn, owner, reply, clock.now(), Keeping(max_tokens=100))
+    return await store.run(turns.finish, turn, owner, reply, clock.now(), Keeping(max_tokens=100, shared=False))
 
 
 async def served(store: Store, clock: ManualClock) -> str:
@@ -173,7 +173,7 @@ async def test_written_reply_of_a_dead_process_is_delivered_as_it_was(
     turn = await claim(store, clock, "dead")
     assert turn is not None
     await store.run(turns.set_handle, turn, "dead", "message 7")
-    await store.run(turns.finish, turn, "dead", REPLY, clock.now(), Keeping(max_tokens=100))
+    await store.run(turns.finish, turn, "dead", REPLY, clock.now(), Keeping(max_tokens=100, shared=False))
     assert await claim_answered(store, clock) is None
     clock.advance(LEASE + 1)
     found = await claim_answered(store, clock)

@@ -1,0 +1,18 @@
+"""Options for tests: Parley's defaults with changes, such as `limits_with(burst=3)`.
+
+Turns run one at a time here unless `slots` says otherwise, so that their order is known.
+The environment changes nothing.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from config.options import chat_options, limits, worker_options
+from config.settings import Settings
+
+_SETTINGS = Settings.model_construct()
+
+limits_with = partial(replace, limits(_SETTINGS), slots=1)
+worker_with = partial(replace, worker_options(_SETTINGS, owner="me"), slots=1)
+chat_with = partial(replace, chat_options(_SETTINGS))
+reply_with = partial(replace, chat_options(_SETTINGS).reply)
