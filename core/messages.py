@@ -140,7 +140,6 @@ class Source(StrEnum):
 
     MODEL = "model"
     CACHE = "cache"
-    FAQ = "faq"
     COMMAND = "command"
     REFUSAL = "refusal"
 

@@ -24,7 +24,7 @@ RICH_SIZES, PLAIN_SIZES = (11_500, 3_800, 1_900), (3_800, 1_900)
 """Characters a message may have, and what to try when it is too long all the same."""
 NOTICE = 300
 """Characters of a reply that a notification shows."""
-WRITTEN = {Source.MODEL, Source.CACHE, Source.FAQ}
+WRITTEN = {Source.MODEL, Source.CACHE}
 """Replies that are Markdown and can be voted on."""
 
 

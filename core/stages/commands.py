@@ -113,7 +113,7 @@ async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
 
 def _figures(totals: records.Totals) -> dict[str, int]:
     return {
-        "answered": sum(totals.sources[source] for source in (Source.MODEL, Source.CACHE, Source.FAQ)),
+        "answered": sum(totals.sources[source] for source in (Source.MODEL, Source.CACHE)),
         "cached": totals.sources[Source.CACHE],
         "refused": totals.sources[Source.REFUSAL],
         "positive": totals.moods[Label.POSITIVE],
