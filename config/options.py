@@ -1,4 +1,4 @@
-"""Settings in the form in which the core's parts take them."""
+"""Converts the settings to the option dataclasses of the core."""
 
 from config.personas import load_persona
 from config.settings import EngineSettings, Settings
@@ -14,13 +14,13 @@ from core.worker import WorkerOptions
 
 
 def openai_server(engine: EngineSettings) -> OpenAIServer:
-    """The server at `engine.url`. The embedded model's name means nothing there: the server's first model is taken."""
+    """The server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
     model = "" if engine.model == EMBEDDED else engine.model
     return OpenAIServer(url=engine.url, model=model, api_key=engine.api_key.get_secret_value())
 
 
 def chat_options(settings: Settings) -> ChatOptions:
-    """Who the bot is and what it allows itself. Raises ConfigError for an unusable persona."""
+    """Persona and limits of the bot. Raises ConfigError if the persona is unusable."""
     chat = settings.chat
     return ChatOptions(
         persona=load_persona(chat.persona),
@@ -32,7 +32,7 @@ def chat_options(settings: Settings) -> ChatOptions:
 
 
 def model_child(settings: Settings) -> ModelChild:
-    """The model server of this machine. Where `engine.url` is set, `engine.model` is a model there and not here."""
+    """The model server of this machine. If `engine.url` is set, `engine.model` is a model there and not here."""
     engine = settings.engine
     return ModelChild(
         data_dir=settings.data_dir,
@@ -50,7 +50,7 @@ def fixed_locale(settings: Settings) -> Locale | None:
 
 
 def limits(settings: Settings) -> Limits:
-    """What one person may ask for."""
+    """Limits for each person's messages. The console is always allowed."""
     chosen = settings.limits
     return Limits(
         per_minute=chosen.per_minute,
@@ -66,6 +66,6 @@ def limits(settings: Settings) -> Limits:
 
 
 def worker_options(settings: Settings, owner: str) -> WorkerOptions:
-    """How turns are worked off: as many at once as the engine runs."""
+    """Options of the worker: as many turns at once as the engine generates."""
     keeping = Keeping(max_tokens=settings.history.max_tokens, shared=settings.history.scope == "conversation")
     return WorkerOptions(owner=owner, slots=settings.engine.max_batch, keeping=keeping)

@@ -1,4 +1,4 @@
-"""Personas: who the bot is, as TOML files of words."""
+"""Personas: the bot's name and system prompts, as TOML files."""
 
 import re
 import tomllib
@@ -18,11 +18,14 @@ SECRET = re.compile(
     r"\bsk-[\w-]{8,}|\bxox[a-z]-[\w-]{8,}|\bxapp-[\w-]{8,}|\bgh[a-z]_\w{20,}|\bhf_\w{20,}|\bAKIA[A-Z0-9]{12,}"
     r"|\b\d{6,12}:[\w-]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
-"""What keys of common services look like. A persona is public: a clever question gets it read out."""
+"""Keys of common services. A persona is public, because people can get the bot to repeat it."""
 
 
 def load_persona(name_or_path: str) -> Persona:
-    """The persona of a file in `config/personas`, or of any TOML file given by its path."""
+    """The persona of a file in `config/personas`, or of a TOML file given by its path.
+
+    Raises ConfigError if the file is missing or not a valid persona.
+    """
     try:
         written = PersonaFile.model_validate(tomllib.loads(_read(_find(name_or_path))))
     except OSError as error:
@@ -53,12 +56,12 @@ def _read(source: Traversable) -> str:
 
 def _public(text: str) -> str:
     if SECRET.search(text):
-        raise ValueError("holds what looks like a secret, and whatever it says is public")
+        raise ValueError("contains what looks like a secret, but a persona is public")
     return text.strip()
 
 
 class PersonaFile(BaseModel, frozen=True, extra="forbid"):
-    """What a persona's file says: a name, and the same system prompt in each language."""
+    """A persona file: a name, and the same system prompt in each language."""
 
     name: Annotated[str, Field(pattern=r"\S", max_length=64)]
     en: Annotated[str, Field(pattern=r"\S", max_length=4000), AfterValidator(_public)]

@@ -36,7 +36,7 @@ def _base_url(url: str) -> str:
     if parts.port == 0 or parts.query or parts.fragment:
         raise ValueError("should end in /v1")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("should hold no secret; the key has its own setting, engine.api_key")
+        raise ValueError("should contain no secret; the key has its own option, engine.api_key")
     return url.rstrip("/")
 
 
@@ -116,7 +116,7 @@ class ChatSettings(BaseModel):
     persona: Annotated[str, Field(min_length=1), COMMON] = "parley"
     """Persona of the bot: the name of a file in config/personas, or the path of a .toml file in the same form."""
     max_input_tokens: Annotated[Count, COMMON] = 512
-    """Longest message, in tokens. A longer one is refused, never cut."""
+    """Longest message, in tokens; a longer one is refused, never cut."""
     max_reply_tokens: Count = 256
     """Longest reply, in tokens. Generation ends there."""
     idle_timeout: Seconds = 30.0

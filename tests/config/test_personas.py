@@ -5,7 +5,7 @@ import pytest
 from config.personas import MAX_BYTES, load_persona
 from core.errors import ConfigError
 
-FAIR = 'name = "Ada"\nen = "You are Ada."\nzh = "你是 Ada。"\n'
+VALID = 'name = "Ada"\nen = "You are Ada."\nzh = "你是 Ada。"\n'
 
 
 def _written(folder: Path, text: str) -> str:
@@ -22,9 +22,9 @@ def test_the_shipped_persona() -> None:
     assert "你是 Parley" in persona.system["zh"]
 
 
-def test_a_persona_of_ones_own(tmp_path: Path) -> None:
-    """Any file of the same form is a persona."""
-    assert load_persona(_written(tmp_path, FAIR)).system == {"en": "You are Ada.", "zh": "你是 Ada。"}
+def test_a_persona_from_a_file(tmp_path: Path) -> None:
+    """A TOML file in the same form is a persona."""
+    assert load_persona(_written(tmp_path, VALID)).system == {"en": "You are Ada.", "zh": "你是 Ada。"}
 
 
 @pytest.mark.parametrize(
@@ -32,15 +32,15 @@ def test_a_persona_of_ones_own(tmp_path: Path) -> None:
     [
         ('name = "Ada"\nen = "You are Ada."', "zh: Field required"),
         ('name = "Ada"\nzh = "你是 Ada。"', "en: Field required"),
-        (FAIR + 'fr = "Tu es Ada."', "fr: Extra inputs"),
-        (FAIR.replace("You are Ada.", "  "), "en: "),
-        (FAIR.replace("You are Ada.", "x" * 4001), "en: "),
-        (FAIR + "#" * MAX_BYTES, "is larger than"),
+        (VALID + 'fr = "Tu es Ada."', "fr: Extra inputs"),
+        (VALID.replace("You are Ada.", "  "), "en: "),
+        (VALID.replace("You are Ada.", "x" * 4001), "en: "),
+        (VALID + "#" * MAX_BYTES, "is larger than"),
         ("name =", "Invalid value"),
     ],
 )
-def test_a_bad_persona_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    """A persona that lacks a language, says too much, or says something unknown is a configuration error."""
+def test_an_invalid_persona_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    """A persona that lacks a language, is too long or has an unknown key raises ConfigError."""
     with pytest.raises(ConfigError, match=r"^chat\.persona: ") as refused:
         load_persona(_written(tmp_path, text))
     assert reason in refused.value.reason
@@ -49,8 +49,8 @@ def test_a_bad_persona_is_refused(tmp_path: Path, text: str, reason: str) -> Non
 @pytest.mark.parametrize(
     "name", ["unheard_of", "../personas/parley", "/nowhere/ada.toml", "~nobody-at-all/ada.toml", "a b"]
 )
-def test_a_persona_that_is_not_there(name: str) -> None:
-    """A name without a file is a configuration error, and a name is never a way to another folder."""
+def test_a_missing_persona_is_refused(name: str) -> None:
+    """A name without a file raises ConfigError, and so does a name that leads to another folder."""
     with pytest.raises(ConfigError, match=r"^chat\.persona: "):
         load_persona(name)
 
@@ -69,7 +69,7 @@ def test_a_persona_that_is_not_there(name: str) -> None:
     ],
 )
 def test_a_secret_in_a_persona_is_refused(tmp_path: Path, secret: str) -> None:
-    """A persona is public, so what looks like a key is refused and not repeated."""
+    """A persona is public, so text that looks like a key raises ConfigError, which does not repeat it."""
     with pytest.raises(ConfigError, match="looks like a secret") as refused:
-        load_persona(_written(tmp_path, FAIR.replace("You are Ada.", f"You are Ada. The key is {secret}.")))
+        load_persona(_written(tmp_path, VALID.replace("You are Ada.", f"You are Ada. The key is {secret}.")))
     assert secret not in str(refused.value)

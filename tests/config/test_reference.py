@@ -27,7 +27,10 @@ def test_each_option_is_below_its_description() -> None:
 
 def test_the_table_holds_common_options_only() -> None:
     """An option appears in the README's table if it is marked as common, with its first sentence."""
-    assert "| `chat.max_input_tokens` | `512` | Longest message, in tokens |\n" in readme_table()
+    assert (
+        "| `chat.max_input_tokens` | `512` | Longest message, in tokens; a longer one is refused, never cut |\n"
+        in readme_table()
+    )
     assert "engine.dtype" not in readme_table()
 
 

@@ -23,39 +23,39 @@ def _written(text: str) -> Path:
 
 
 def test_nothing_needs_to_be_set() -> None:
-    """Without a file and a variable there are settings: the mini model, a store in the data folder."""
+    """Without a file and variables the defaults apply: the mini model, and a database in the data folder."""
     settings = load_settings()
     assert settings.engine.model == "mini"
     assert settings.store_url == f"sqlite:///{Path.home()}/.local/share/parley/parley.db"
 
 
 def test_default_toml_states_every_option() -> None:
-    """The documented example names every option, and none that does not exist."""
+    """`default.toml` names every option, and no other."""
     written = tomllib.loads(DEFAULTS.read_text("utf-8"))
     keys = [f"{name}.{key}" for name, section in written.items() if isinstance(section, dict) for key in section]
     assert sorted(keys + [name for name in written if name in {"data_dir", "log_level"}]) == sorted(setting_keys())
 
 
 def test_default_toml_states_the_defaults() -> None:
-    """Starting with the example as it is changes nothing."""
+    """Loading `default.toml` gives the same settings as loading no file."""
     assert load_settings(DEFAULTS) == load_settings()
 
 
-def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable wins over the file, option by option."""
+def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable overrides the file, option by option."""
     monkeypatch.setenv("PARLEY_ENGINE__THREADS", "3")
     settings = load_settings(_written("[engine]\nthreads = 1\nmax_batch = 4"))
     assert (settings.engine.threads, settings.engine.max_batch) == (3, 4)
 
 
 def test_parley_toml_is_read_where_parley_is_started(own_folder: Path) -> None:
-    """`parley.toml` in the working directory counts without being named."""
+    """`parley.toml` in the working directory is read without being named."""
     (own_folder / "parley.toml").write_text("[cache]\nsize = 7")
     assert load_settings().cache.size == 7
 
 
-def test_a_named_file_stands_in_for_parley_toml(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
-    """PARLEY_CONFIG names another file, and a file given by hand goes before it."""
+def test_a_named_file_replaces_parley_toml(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
+    """PARLEY_CONFIG names another file, and a file given as an argument overrides that."""
     (own_folder / "parley.toml").write_text("[cache]\nsize = 7")
     (own_folder / "other.toml").write_text("[cache]\nsize = 8")
     monkeypatch.setenv("PARLEY_CONFIG", "other.toml")
@@ -64,20 +64,20 @@ def test_a_named_file_stands_in_for_parley_toml(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PARLEY_LIMITS__EXEMPT=console,web is a list of two."""
+    """PARLEY_LIMITS__EXEMPT=console,web is a list of two entries."""
     monkeypatch.setenv("PARLEY_LIMITS__EXEMPT", "console, web")
     assert load_settings().limits.exempt == ("console", "web")
 
 
 def test_the_data_folder_is_absolute_and_not_made(own_folder: Path) -> None:
-    """A relative folder and ~ become absolute paths; reading settings makes no folder."""
+    """A relative folder and ~ become absolute paths; loading settings creates no folder."""
     assert load_settings(_written('data_dir = "kept"')).data_dir == own_folder / "kept"
     assert load_settings(_written('data_dir = "~/kept"')).data_dir == Path.home() / "kept"
     assert not (own_folder / "kept").exists()
 
 
 def test_settings_cannot_be_changed() -> None:
-    """Settings are read once and hold."""
+    """Settings are frozen."""
     with pytest.raises(ValueError, match="frozen"):
         load_settings().engine.threads = 4
 
@@ -120,8 +120,8 @@ def test_settings_cannot_be_changed() -> None:
         ("[engine", "written.toml", "is not valid TOML"),
     ],
 )
-def test_a_bad_value_is_named(text: str, key: str, reason: str) -> None:
-    """Whatever is wrong in the file is refused in one line under the name written there."""
+def test_an_invalid_option_is_named(text: str, key: str, reason: str) -> None:
+    """An invalid option in the file raises ConfigError with its name there and a reason of one line."""
     with pytest.raises(ConfigError) as refused:
         load_settings(_written(text))
     assert refused.value.key == key
@@ -139,30 +139,30 @@ def test_a_bad_value_is_named(text: str, key: str, reason: str) -> None:
         ("PARLEY_CHAT__IDLE_TIMEOUT", "", "valid number"),
     ],
 )
-def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str) -> None:
-    """A variable that is unknown or unusable is refused by its own name."""
+def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str) -> None:
+    """An unknown or invalid variable raises ConfigError with the variable's name."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=variable) as refused:
         load_settings()
     assert reason in refused.value.reason
 
 
-def test_the_other_variables_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key of the model server is in the environment for somebody else, and is let be."""
+def test_other_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PARLEY_SERVER_KEY belongs to the model server, so loading settings ignores it."""
     monkeypatch.setenv("PARLEY_SERVER_KEY", "x")
     assert load_settings()
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "."])
 def test_a_file_that_cannot_be_read_is_named(path: str) -> None:
-    """A named file must be there; only `parley.toml` may be missing."""
+    """A named file must be readable; only `parley.toml` may be missing."""
     with pytest.raises(ConfigError) as refused:
         load_settings(Path(path))
     assert refused.value.key == path
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the settings nor a complaint about them contain a key."""
+    """Neither the settings' repr nor an error about them contains a secret."""
     monkeypatch.setenv("PARLEY_ENGINE__API_KEY", "canary-key")
     assert "canary" not in repr(load_settings())
     with pytest.raises(ConfigError) as refused:
