@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -33,8 +33,18 @@ ERRORS: dict[str, type[StoreError]] = {
 }
 
 
-class Store:
-    """Runs verbs: functions of an open transaction that is committed when they return and rolled back if they raise.
+class Store(Protocol):
+    """Runs verbs: functions of an open transaction that is committed when they return and rolled back if they raise."""
+
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `verb(connection, *args, **kwargs)` and return its result after the commit. Raises StoreError."""
+
+    async def scrub(self) -> None:
+        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file."""
+
+
+class Database:
+    """A `Store` in an SQL database.
 
     Verbs run on the store's own thread. Cancelling the caller does not interrupt one, so no transaction stays open.
     """
@@ -44,8 +54,6 @@ class Store:
         self._thread = thread
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `verb(connection, *args, **kwargs)` and return its result after the commit. Raises StoreError."""
-
         def transaction() -> R:
             with self._engine.begin() as connection:
                 return verb(connection, *args, **kwargs)
@@ -53,8 +61,6 @@ class Store:
         return await self.call(transaction)
 
     async def scrub(self) -> None:
-        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file."""
-
         def truncate() -> None:
             """Read the pragma's row: an open statement would keep the next transaction from committing."""
             with closing(self._engine.raw_connection()) as connection:
@@ -71,13 +77,13 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Store]:
+async def open_store(url: str) -> AsyncIterator[Database]:
     """Open the store at an SQLAlchemy URL, check it, and migrate it to the current schema. Raises StoreError."""
     engine = sa.create_engine(url)
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
-        store = Store(engine, thread)
+        store = Database(engine, thread)
         try:
             await store.run(_check)
             await store.run(migrate)

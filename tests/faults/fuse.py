@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,6 +11,7 @@ from core.engine.protocol import Engine, Piece
 from core.prompt import Prompt
 from core.store import Store
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 CLAIMS = {"claim_waiting", "claim_answered"}
@@ -50,9 +51,8 @@ class FusedStore:
         self._store = store
         self._fuse = fuse
         self.scrub = store.scrub
-        self.call = store.call
 
-    async def run(self, verb: Callable[..., R], *args: Any, **kwargs: Any) -> R:  # noqa: ANN401  the verb's own
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         def fused(connection: sa.Connection) -> R:
             found = verb(connection, *args, **kwargs)
             self._reach(verb.__name__, found, "uncommitted")

@@ -6,11 +6,11 @@ Only the front end and the points are of the tests; store, door, worker, stages 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -36,6 +36,7 @@ from tests.faults.fuse import Fuse, FusedEngine, FusedStore
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
 from tests.options import chat_with, limits_with, reply_with, worker_with
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 LEASE, POLL, GRACE = 0.3, 0.05, 20.0
@@ -85,7 +86,7 @@ class Child:
         self.pid = 0
         self._fuse = fuse
 
-    def note(self, _logger: object, _method: str, entry: dict[str, Any]) -> dict[str, Any]:
+    def note(self, _logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if entry["event"] == "model server started":
             self.pid = entry["pid"]
             self._fuse.reach("child started")
@@ -99,19 +100,20 @@ class Child:
 class Careless:
     """A store whose turns belong to whoever writes to them, or that does not keep the ids of placeholders."""
 
-    def __init__(self, store: FusedStore, without: str) -> None:
+    def __init__(self, store: Store, without: str) -> None:
         self._store = store
         self._without = without
         self.scrub = store.scrub
-        self.call = store.call
 
-    async def run(self, verb: Callable[..., R], *args: Any, **kwargs: Any) -> R:  # noqa: ANN401  the verb's own
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        any_verb: Callable[..., R] = verb
+
         def careless(connection: sa.Connection) -> R:
             if self._without == "committed handle" and verb.__name__ == "set_handle":
                 return True  # type: ignore[return-value]
             if self._without == "fence" and len(args) > 1 and isinstance(args[0], Claim):
                 owner = connection.scalar(sa.select(turns.c.owner).where(turns.c.id == args[0].id))
-                return verb(connection, args[0], owner, *args[2:], **kwargs)
+                return any_verb(connection, args[0], owner, *args[2:], **kwargs)
             return verb(connection, *args, **kwargs)
 
         careless.__name__ = verb.__name__
