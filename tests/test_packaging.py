@@ -63,7 +63,7 @@ def test_documents_name_targets_that_exist(document: str) -> None:
 def test_the_readme_lists_every_command() -> None:
     """Each command of the program is in the README's table."""
     listed = re.findall(r"^\| `([a-z-]+)[^|]*` \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert set(typer.main.get_command(app).commands) <= set(listed)
+    assert set(typer.main.get_group(app).commands) <= set(listed)
 
 
 @pytest.mark.parametrize("script", ["setup.sh", ".ci/run"])

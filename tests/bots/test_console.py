@@ -8,10 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,8 @@ from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.messages import Label
 from tests.core.engine.fake_server import serving
+
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Ended:
     errors: str
 
     @property
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[Any]:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
@@ -42,7 +46,7 @@ class Parley:
         self.variables = {"PARLEY_ENGINE__URL": url, "PARLEY_DATA_DIR": str(folder / "data")}
 
     async def start(
-        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, **variables: str
+        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, variables: Mapping[str, str] = NO_VARIABLES
     ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -55,7 +59,7 @@ class Parley:
         )
 
     async def __call__(self, *arguments: str, lines: str | bytes = "", **variables: str) -> Ended:
-        process = await self.start(*arguments, **variables)
+        process = await self.start(*arguments, variables=variables)
         content = lines if isinstance(lines, bytes) else lines.encode()
         out, errors = await process.communicate(content)
         return Ended(code=process.returncode or 0, out=out.decode(), errors=errors.decode())
@@ -174,7 +178,7 @@ async def test_terminal_streams_and_says_goodbye(tmp_path: Path) -> None:
     """At a terminal there is a welcome, a prompt, the reply with its mood, and a goodbye at the end of input."""
     outer, inner = pty.openpty()
     async with meeting(ScriptedEngine.fixed("nice to meet you", mood=cheerful), tmp_path) as parley:
-        process = await parley.start("chat", stdin=inner, TERM="dumb", LANG="en_US.UTF-8")
+        process = await parley.start("chat", stdin=inner, variables={"TERM": "dumb", "LANG": "en_US.UTF-8"})
         os.close(inner)
         await asyncio.to_thread(read_until, outer, b"> ")
         os.write(outer, b"I am happy\n")

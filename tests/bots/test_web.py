@@ -32,7 +32,7 @@ class QuietFront:
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     state: Health = Health(connected=True, heard_at=0.0)  # noqa: RUF009  frozen
 
-    def routes(self, _admission: Admission) -> Sequence[BaseRoute]:
+    def routes(self, admission: Admission) -> Sequence[BaseRoute]:
         async def hook(_request: Request) -> PlainTextResponse:
             return PlainTextResponse("called")
 
@@ -43,6 +43,9 @@ class QuietFront:
 
     def health(self) -> Health:
         return self.state
+
+    async def who(self) -> str:
+        return "quiet"
 
 
 class Idle:

@@ -18,15 +18,22 @@ class DeafEngine:
     """Takes every call and answers none."""
 
     @asynccontextmanager
-    async def stream(self, _prompt: Prompt, **_options: int) -> AsyncIterator[AsyncIterator[Piece]]:
+    async def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_tokens: int,
+        temperature: float | None = None,
+        user: str = "",
+    ) -> AsyncIterator[AsyncIterator[Piece]]:
         await asyncio.Event().wait()
         yield  # type: ignore[misc]
 
-    async def first_token(self, _prompt: Prompt) -> dict[bytes, float]:
+    async def first_token(self, prompt: Prompt) -> dict[bytes, float]:
         await asyncio.Event().wait()
         return {}
 
-    async def count_tokens(self, _text: str) -> int:
+    async def count_tokens(self, text: str) -> int:
         await asyncio.Event().wait()
         return 0
 

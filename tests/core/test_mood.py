@@ -3,7 +3,7 @@ import math
 import pytest
 
 from core.engine.scripted import first_tokens_for
-from core.messages import Label
+from core.messages import Label, Locale
 from core.mood import decide, label_logprobs, mood_prompt
 
 UNBIASED = dict.fromkeys(Label, 0.0)
@@ -63,7 +63,7 @@ def test_first_bytes_of_a_chinese_label_count() -> None:
         ("这句话是中性的", "zh"),
     ],
 )
-def test_labels_are_struck_out_of_the_text(text: str, language: str) -> None:
+def test_labels_are_struck_out_of_the_text(text: str, language: Locale) -> None:
     """Whoever begs for a label by its name does not get the name before the model."""
     content = mood_prompt(text, language)[1].content
     framed = content.split(":" if language == "en" else "：", 1)[1]
@@ -78,6 +78,7 @@ def test_braces_in_a_text_are_text() -> None:
 
 def test_scripted_first_tokens_speak_both_languages() -> None:
     """The shipped double leans to the same label in English and Chinese."""
-    for language in ("en", "zh"):
+    languages: tuple[Locale, ...] = ("en", "zh")
+    for language in languages:
         mood = decide(label_logprobs(first_tokens_for(Label.NEGATIVE), language), UNBIASED)
         assert mood.label is Label.NEGATIVE

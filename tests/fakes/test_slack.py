@@ -8,7 +8,11 @@ from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
 
 
-async def call(slack: FakeSlack, method: str, token: str = BOT_TOKEN, **params: object) -> httpx.Response:
+async def call(slack: FakeSlack, method: str, **params: object) -> httpx.Response:
+    return await call_as(BOT_TOKEN, slack, method, **params)
+
+
+async def call_as(token: str, slack: FakeSlack, method: str, **params: object) -> httpx.Response:
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
         return await http.post(f"{slack.url}/api/{method}", json=params)
 
@@ -23,12 +27,13 @@ async def begin(slack: FakeSlack) -> str:
 
 
 async def refused(slack: FakeSlack, method: str, ts: str, **params: object) -> str | None:
-    """Slack's word for why not, if it will not."""
-    return (await call(slack, method, channel="D1", ts=ts, **params)).json().get("error")  # type: ignore[no-any-return]
+    """The error that Slack answers with, None if it accepts the call."""
+    answer = (await call(slack, method, channel="D1", ts=ts, **params)).json()
+    return None if answer["ok"] else str(answer["error"])
 
 
 async def socket(slack: FakeSlack, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
-    url = (await call(slack, "apps.connections.open", APP_TOKEN)).json()["url"]
+    url = (await call_as(APP_TOKEN, slack, "apps.connections.open")).json()["url"]
     opened = await session.ws_connect(url)
     assert (await opened.receive_json())["type"] == "hello"
     return opened
@@ -62,7 +67,7 @@ async def test_acknowledged_event_does_not_come_again(slack: FakeSlack) -> None:
 
 async def test_ticket_is_good_for_one_socket(slack: FakeSlack) -> None:
     """The second connection with a ticket is refused."""
-    url = (await call(slack, "apps.connections.open", APP_TOKEN)).json()["url"]
+    url = (await call_as(APP_TOKEN, slack, "apps.connections.open")).json()["url"]
     async with aiohttp.ClientSession() as session:
         await session.ws_connect(url)
         with pytest.raises(aiohttp.WSServerHandshakeError):
@@ -144,8 +149,8 @@ async def test_update_has_room_for_less(slack: FakeSlack) -> None:
 
 async def test_wrong_token_is_refused(slack: FakeSlack) -> None:
     """Each method wants its own kind of token."""
-    assert (await call(slack, "auth.test", "xoxb-wrong")).json()["error"] == "invalid_auth"
-    assert (await call(slack, "apps.connections.open", BOT_TOKEN)).json()["error"] == "invalid_auth"
+    assert (await call_as("xoxb-wrong", slack, "auth.test")).json()["error"] == "invalid_auth"
+    assert (await call(slack, "apps.connections.open")).json()["error"] == "invalid_auth"
 
 
 async def test_rates_are_limited(slack: FakeSlack) -> None:

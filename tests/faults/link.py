@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 from core.admission import Admission
@@ -27,7 +28,7 @@ class Link:
     """Requests and their answers on one connection, and the events that come in between."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.events: asyncio.Queue[dict[str, object] | None] = asyncio.Queue()
+        self.events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._reader = reader
         self._writer = writer
         self._numbers = count(1)
@@ -91,7 +92,7 @@ class Front:
     async def begin(self, claim: Claim) -> str:
         return "" if self._without == "edit" else await self._placeholder(claim, ())
 
-    async def preview(self, claim: Claim, piece: str) -> None:  # noqa: ARG002
+    async def preview(self, claim: Claim, piece: str) -> None:
         self._pieces[claim.id] = self._pieces.get(claim.id, 0) + 1
         if self._pieces[claim.id] in {1, THIRD}:
             self._fuse.reach("first piece" if self._pieces[claim.id] == 1 else "third piece")
@@ -128,11 +129,11 @@ class Front:
         self._fuse.reach("placeholder shown")
         return message
 
-    async def _acknowledge(self, said: dict[str, object]) -> None:
+    async def _acknowledge(self, said: dict[str, Any]) -> None:
         await self._link.tell(do="ack", event=said["event"])
         self._fuse.reach("acknowledged")
 
-    def _message(self, said: dict[str, object]) -> Message:
+    def _message(self, said: dict[str, Any]) -> Message:
         keys = (uuid4().hex,) if self._without == "event keys" else tuple(map(str, said["keys"]))
         return Message(
             event_keys=keys,

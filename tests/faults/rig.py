@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -60,7 +61,7 @@ class Rig:
     def log(self) -> Path:
         return self.folder / "gateways.log"
 
-    def plan(self, **options: object) -> Plan:
+    def plan(self, **options: Any) -> Plan:  # noqa: ANN401  the fields of Plan
         return Plan(port=self.platform.port, database=self.database, **options)
 
     async def start(self, plan: Plan) -> int:

@@ -11,6 +11,7 @@ from bots.slack.adapter import open_slack
 from core.admission import Admission
 from core.clock import ManualClock
 from core.errors import ConfigError
+from core.messages import Reply, Turn
 from core.store import open_store
 from core.worker import Worker
 from tests.bots.slack.conftest import LIMITS, Gateway, Open, settings
@@ -65,13 +66,17 @@ async def test_http_is_not_acknowledged_before_slack_says_who_we_are(open_gatewa
         assert gateway.front.health().connected
 
 
+async def unreachable(_turn: Turn) -> Reply:
+    pytest.fail("a turn was handled")
+
+
 @pytest.mark.parametrize(("revoked", "setting"), [("xoxb", "slack.bot_token"), ("xapp", "slack.app_token")])
 async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revoked: str, setting: str) -> None:
     """A token that Slack does not know ends the front end with the setting's name, and no storm of tries."""
     clock = ManualClock()
     await slack.pull("rules", revoked=[revoked])
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store, open_slack(settings(slack), clock) as front:
-        worker = Worker(store, pytest.fail, front.deliveries, clock, worker_with(owner="me"))
+        worker = Worker(store, unreachable, front.deliveries, clock, worker_with(owner="me"))
         with pytest.raises(ConfigError, match=f"{setting}: Slack says invalid_auth"):
             await front.run(Admission(store, clock, LIMITS, worker))
     assert sum((await slack.state()).calls.values()) <= 2

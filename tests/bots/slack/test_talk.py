@@ -13,7 +13,7 @@ from tests.fakes.slack.client import FakeSlack
 
 
 async def number_of_turns(gateway: Gateway) -> int:
-    return int(await gateway.store.run(lambda c: c.scalar(sa.select(sa.func.count()).select_from(turns))))
+    return await gateway.store.run(lambda c: c.execute(sa.select(sa.func.count()).select_from(turns)).scalar_one())
 
 
 @pytest.mark.parametrize("http", [False, True])

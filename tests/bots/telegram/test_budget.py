@@ -17,7 +17,7 @@ def clock() -> ManualClock:
 @pytest.mark.parametrize("chats", [[5], [-5], list(range(1, 200)), [-1, -2, 3, 4]])
 async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[int]) -> None:
     """As much as the budget lets out, for minutes on end, stays within 30/s, 1/s a chat and 20/min a group."""
-    budget, ledger = Budget(clock), Ledger(clock)
+    budget, ledger = Budget(clock), Ledger(clock.now)
     for _ in range(3000):
         for chat in chats:
             if budget.try_take(chat, leave=0):
@@ -27,7 +27,7 @@ async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[in
 
 async def test_a_slow_network_breaks_no_limit(clock: ManualClock) -> None:
     """After each pause the first calls are held up for a fifth of a second, and arrive on top of those that follow."""
-    budget, ledger = Budget(clock), Ledger(clock)
+    budget, ledger = Budget(clock), Ledger(clock.now)
     for _ in range(20):
         held: list[int] = []
         for tick in range(40):

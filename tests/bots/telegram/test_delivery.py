@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import pytest
@@ -83,6 +84,10 @@ async def in_time(clock: ManualClock, work: Coroutine[None, None, R]) -> R:
         clock.advance(0.005 * SPEED)
         await asyncio.sleep(0.005)
     return await task
+
+
+def has_shown(count: int, journal: list[Entry]) -> bool:
+    return len(shown(journal)) == count
 
 
 def texts(journal: list[Entry], chat: int = ANN) -> list[str]:
@@ -235,7 +240,7 @@ async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: 
             assert await clock.until_sleeping() == [seconds]
             await delivery.preview(claim, f"{number} ")
             clock.advance(seconds)
-            await account.until(lambda journal, count=number + 2: len(shown(journal)) == count)
+            await account.until(partial(has_shown, number + 2))
         await delivery.preview(claim, "no more")
         clock.advance(100)
         await deliver(delivery, claim)

@@ -113,8 +113,8 @@ NAMED_OTHER = [{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]
         (post(photo=[{}], caption="@ParleyBot see", caption_entities=entities("@ParleyBot see")), "see"),
         (post(photo=[{}], caption="see"), None),
         (post(sticker={}), None),
-        (post(sticker={}, **TO_THE_BOT), ""),
-        (post(new_chat_members=[ANN], **TO_THE_BOT), None),
+        (post(None, sticker={}, **TO_THE_BOT), ""),
+        (post(None, new_chat_members=[ANN], **TO_THE_BOT), None),
     ],
 )
 def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], text: str | None) -> None:

@@ -9,10 +9,11 @@ import pytest
 from core.engine.scripted import ScriptedEngine
 from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.world import Json
 
 MODES = ["polling", "webhook"]
 WORD = "w" * 49
-GROUP = {"id": -100, "type": "supergroup", "title": "g"}
+GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -53,6 +53,16 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
+def cut_shard(folder: Path) -> None:
+    shard(folder, "a", "b")
+    cut(folder / "b.safetensors", -1)
+
+
+def empty_index(folder: Path) -> None:
+    shard(folder, "a")
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
 def test_a_folder_is_itself(folder: Path, tmp_path: Path) -> None:
     """An existing folder is taken as it is."""
     assert find_model(str(folder), tmp_path) == folder
@@ -105,8 +115,8 @@ def test_every_part_must_be_there(folder: Path, name: str) -> None:
         lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"),
         lambda folder: (folder / "config.json").write_text('{"auto_map": {"AutoModel": "evil.Model"}}'),
         lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
-        lambda folder: (shard(folder, "a", "b"), cut(folder / "b.safetensors", -1)),
-        lambda folder: (shard(folder, "a"), (folder / "model.safetensors.index.json").write_text("{}")),
+        cut_shard,
+        empty_index,
     ],
 )
 def test_damage_is_found(folder: Path, damage: Edit) -> None:

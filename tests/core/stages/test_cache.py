@@ -4,7 +4,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
-from core.messages import NO_USAGE, Exchange, Finish, Message, Reply, Source, Turn, Usage
+from core.messages import NO_USAGE, Exchange, Finish, Locale, Message, Reply, Source, Turn, Usage
 from core.stages.cache import AnswerCache, cache, normalised, stands_alone
 from tests.core.conftest import Write
 
@@ -20,8 +20,9 @@ class Asked:
         self.shown: list[str] = []
         self.stage = cache(answers, ScriptedEngine(ScriptedEngine.fixed().script, name=model), revision)
 
-    async def ask(self, message: Message, **known: object) -> Reply:
-        return await self.stage(replace(Turn(id=1, message=message, sink=self.sink), **known), self.model)
+    async def ask(self, message: Message, *, history: tuple[Exchange, ...] = (), locale: Locale = "en") -> Reply:
+        turn = Turn(id=1, message=message, sink=self.sink, history=history, locale=locale)
+        return await self.stage(turn, self.model)
 
     async def model(self, turn: Turn) -> Reply:
         self.calls += 1

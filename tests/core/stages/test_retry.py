@@ -33,7 +33,7 @@ async def test_message_that_kills_the_model_takes_nobody_with_it(clock: ManualCl
     """Of three replies lost together, the two that did not kill the model are made on the second try."""
     model, stage = Model(), retry(clock)
     asked = [
-        asyncio.create_task(stage(Turn(id=number, message=write(text), sink=unseen), model.answer))
+        asyncio.ensure_future(stage(Turn(id=number, message=write(text), sink=unseen), model.answer))
         for number, text in enumerate(["one", "poison", "two"])
     ]
     await clock.until_sleeping(len(asked))
@@ -55,7 +55,7 @@ async def test_absent_model_is_no_death(clock: ManualClock, write: Write) -> Non
             raise fate
         return Reply(text=turn.message.text, source=Source.MODEL)
 
-    asked = asyncio.create_task(retry(clock)(Turn(id=1, message=write("hello"), sink=unseen), answer))
+    asked = asyncio.ensure_future(retry(clock)(Turn(id=1, message=write("hello"), sink=unseen), answer))
     for _ in range(5):
         await clock.until_sleeping()
         clock.advance(PAUSE)

@@ -103,7 +103,7 @@ class Events:
             self._keep(self._frame(self.sockets[sending.attempts % len(self.sockets)], name, sending))
 
     async def _frame(self, socket: web.WebSocketResponse, name: str, sending: Sending) -> None:
-        envelope = {"envelope_id": name, "type": sending.kind, "payload": sending.body}
+        envelope: dict[str, object] = {"envelope_id": name, "type": sending.kind, "payload": sending.body}
         envelope |= {"accepts_response_payload": sending.kind == "slash_commands"}
         if sending.attempts > 1:
             envelope |= {"retry_attempt": sending.attempts - 1, "retry_reason": "timeout"}

@@ -113,8 +113,8 @@ class Workspace:
                 raise SlackError(f"missing_{needed}")
         if params["channel"] not in CHANNELS:
             raise SlackError("channel_not_found")
-        known = {key: params[key] for key in ("channel", "thread_ts", "markdown_text") if key in params}
-        added = self._add(known)
+        names = ("channel", "thread_ts", "markdown_text")
+        added = self._add({name: params[name] for name in names if name in params})
         self.streams.begin(added["channel"], added["ts"])
         return added
 

@@ -19,8 +19,7 @@ async def serve(port: int, journal: Path | None, speed: float) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
-    assert site._server is not None  # aiohttp has no other way to learn the port
-    sys.stdout.write(f"{site._server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.write(f"{runner.addresses[0][1]}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     os._exit(0)  # calls that were met with silence would hold up an orderly end

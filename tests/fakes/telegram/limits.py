@@ -1,8 +1,7 @@
 """Telegram's flood control, as far as it is known: everything that reaches a chat counts, edits and typing too."""
 
 from collections import deque
-
-from tests.fakes.telegram.clock import FakeClock
+from collections.abc import Callable
 
 OVERALL, OVERALL_SECONDS = 30, 1.0
 GROUP, GROUP_SECONDS = 20, 60.0
@@ -15,14 +14,14 @@ class Ledger:
     through.
     """
 
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._overall: deque[float] = deque()
         self._groups: dict[int, deque[float]] = {}
         self._private: dict[int, float] = {}
 
     def charge(self, chat: int) -> float:
-        now = self._clock.now()
+        now = self._now()
         wait = max(self._wait(self._overall, OVERALL, OVERALL_SECONDS, now), self._wait_in(chat, now))
         if wait > 0:
             return wait

@@ -116,7 +116,7 @@ class FakeTelegram:
             calls=Calls(account, self._clock, self._journal),
             mail=mail,
             people=People(account, self._clock),
-            ledger=Ledger(self._clock),
+            ledger=Ledger(self._clock.now),
             delivering=asyncio.create_task(mail.deliver()),
         )
         return web.json_response({})

@@ -40,7 +40,7 @@ class Chat:
 
     @property
     def is_private(self) -> bool:
-        return self.facts["type"] == "private"
+        return bool(self.facts["type"] == "private")
 
     def add(self, message: Json) -> Json:
         message = {"message_id": self.next_id, "chat": self.facts, **message}
