@@ -6,7 +6,7 @@ CODE := bots core config tests training benchmarks
 # Where PyTorch's CPU builds are; any mirror of it does.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: chat test test-long check format reference train-mini eval-mini bench bench-alternatives clean
+.PHONY: chat test test-long lint check format reference train-mini eval-mini bench bench-alternatives clean
 
 chat: $(VENV)/.run-ready
 	@$(BIN)/parley chat $(ARGS)
@@ -17,12 +17,13 @@ test: $(VENV)/.dev-ready
 test-long: $(VENV)/.dev-ready
 	@$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)
 
-check: $(VENV)/.dev-ready
+lint: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+check: lint test
 
 format: $(VENV)/.dev-ready
 	$(BIN)/ruff check --fix $(wildcard $(CODE))

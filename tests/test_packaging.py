@@ -52,6 +52,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert re.search(r"^make test\b", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
 
 
+def test_ci_checks_everything_that_make_check_does() -> None:
+    """`make check` is `make lint` and `make test`, and CI runs both."""
+    assert re.search(r"^check: lint test$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert re.search(r"^make lint\b", (ROOT / ".ci/run").read_text("utf-8"), re.MULTILINE)
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_documents_name_targets_that_exist(document: str) -> None:
     """Each `make` command in the documents is a target of the Makefile."""
