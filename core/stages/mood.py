@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from cachetools import LRUCache
 
-from core.engine.protocol import Engine
 from core.language import language_of
 from core.messages import Label, Locale, Mood, Reply, Turn
 from core.mood import CONTENT_FREE, decide, label_logprobs, mood_prompt
 from core.pipeline import Handler, Stage
+from core.prompt import Prompt
 from core.text import digest
 
 
@@ -24,11 +25,18 @@ def mood(reader: "MoodReader") -> Stage:
     return stage
 
 
-class MoodReader:
-    """Detects moods with an engine, and caches the last `size` of them by the text's digest."""
+class FirstTokenModel(Protocol):
+    """The one method of `Engine` that mood detection needs."""
 
-    def __init__(self, engine: Engine, *, size: int = 4096) -> None:
-        self._engine = engine
+    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+        """The most likely first tokens of a reply, as bytes, with their log-probabilities."""
+
+
+class MoodReader:
+    """Detects moods with a model, and caches the last `size` of them by the text's digest."""
+
+    def __init__(self, model: FirstTokenModel, *, size: int = 4096) -> None:
+        self._model = model
         self._bias: dict[Locale, Mapping[Label, float]] = {}
         self._moods: LRUCache[bytes, Mood] = LRUCache(size)
 
@@ -46,4 +54,4 @@ class MoodReader:
         return self._bias[language]
 
     async def _logprobs(self, text: str, language: Locale) -> Mapping[Label, float]:
-        return label_logprobs(await self._engine.first_token(mood_prompt(text, language)), language)
+        return label_logprobs(await self._model.first_token(mood_prompt(text, language)), language)
