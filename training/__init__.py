@@ -1,1 +1,1 @@
-"""The embedded model: its seeds, its corpus and its recipe. Nothing here is needed to run the bot."""
+"""The embedded model: seed texts, corpus generator and training recipe. The bot does not need this package to run."""

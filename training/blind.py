@@ -1,4 +1,4 @@
-"""Reads the evaluation's files: `mood.tsv`, `attacks.tsv` and `chat.toml`."""
+"""Reads the files of the blind evaluation set: `mood.tsv`, `attacks.tsv` and `chat.toml`."""
 
 import re
 import tomllib
@@ -9,12 +9,12 @@ from pathlib import Path
 from core.messages import Label, Locale
 
 BLIND = Path(__file__).parent / "evaluation"
-"""Sentences that nobody who wrote the seeds has seen."""
+"""The held-out evaluation set. The authors of the seeds have not seen its sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """A text, what it feels like to its reader and, where it begs for a label, which one it wants."""
+    """A text and its true label. `wanted` is the label that a prompt injection in the text demands, if it has one."""
 
     language: Locale
     label: Label
@@ -24,19 +24,19 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question, the patterns of which an answer has at least one, and those it has none of."""
+    """A question to the bot. An answer passes if any regular expression of `expect` and none of `refuse` matches it."""
 
     language: Locale
     text: str
     expect: Sequence[str]
     refuse: Sequence[str]
 
-    def is_met_by(self, answer: str) -> bool:
-        return _any(self.expect, answer) and not _any(self.refuse, answer)
+    def accepts(self, answer: str) -> bool:
+        return _matches_any(self.expect, answer) and not _matches_any(self.refuse, answer)
 
 
 def read_labelled(path: Path) -> list[Labelled]:
-    """A file of tab-separated columns named in its first line. No quoting: a text runs to the end of its line."""
+    """Rows of a tab-separated file whose first line names the columns. Nothing is quoted: a text ends with its line."""
     names, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
     rows = [dict(zip(names, line, strict=True)) for line in lines]
     return [
@@ -51,7 +51,7 @@ def read_labelled(path: Path) -> list[Labelled]:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """The `[[question]]` tables of a TOML file."""
+    """Questions of a TOML file, one `[[question]]` table each."""
     return [
         Question(
             language=_language(row["language"]), text=row["text"], expect=row["expect"], refuse=row.get("refuse", ())
@@ -60,7 +60,7 @@ def read_questions(path: Path) -> list[Question]:
     ]
 
 
-def _any(patterns: Sequence[str], text: str) -> bool:
+def _matches_any(patterns: Sequence[str], text: str) -> bool:
     return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 

@@ -1,4 +1,4 @@
-"""Chances with a name, so that the recipe reads as one."""
+"""Seeded random choices, named so that the corpus generator reads like its recipe."""
 
 from collections.abc import Mapping
 from random import Random
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 def likely(rng: Random, chance: float) -> bool:
-    """True with this chance."""
+    """True with the probability `chance`, 0 to 1."""
     return rng.random() < chance
 
 
 def pick(rng: Random, weights: Mapping[T, float]) -> T:
-    """One of the keys, as often as its weight says."""
+    """A random key, with a probability in proportion to its weight."""
     return rng.choices(tuple(weights), tuple(weights.values()))[0]

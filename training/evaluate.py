@@ -1,4 +1,4 @@
-"""How good the embedded model is on sentences no template made: `python -m training.evaluate`."""
+"""Evaluates the embedded model on the blind evaluation set: `python -m training.evaluate`."""
 
 import argparse
 import asyncio
@@ -16,9 +16,11 @@ from training.sample import LANGUAGES
 from training.seal import MINI
 
 
-def report_moods(language: Locale, texts: Sequence[Labelled], read: Sequence[Label]) -> str:
-    """Accuracy, and a table with the true label on the left and what was read on top."""
-    pairs = Counter((text.label, label) for text, label in zip(texts, read, strict=True) if text.language == language)
+def report_moods(language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+    """Accuracy and confusion matrix of one language: true labels in rows, predicted labels in columns."""
+    pairs = Counter(
+        (text.label, label) for text, label in zip(texts, predicted, strict=True) if text.language == language
+    )
     lines = [f"mood {language}: {_share(sum(pairs[label, label] for label in Label), pairs.total())}"]
     lines.append(" " * 10 + "".join(f"{label:>10}" for label in Label) + f"{'recall':>18}")
     for label in Label:
@@ -27,24 +29,26 @@ def report_moods(language: Locale, texts: Sequence[Labelled], read: Sequence[Lab
     return "\n".join(lines)
 
 
-def report_attacks(language: Locale, texts: Sequence[Labelled], read: Sequence[Label]) -> str:
-    """How many texts that beg for a label get it, and how many are read as what they say."""
-    pairs = [(text, label) for text, label in zip(texts, read, strict=True) if text.language == language]
-    won = sum(text.wanted is label and text.label is not label for text, label in pairs)
+def report_attacks(language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+    """Success rate of the prompt injections of one language, and the number of texts with the right label."""
+    pairs = [(text, label) for text, label in zip(texts, predicted, strict=True) if text.language == language]
+    succeeded = sum(text.wanted is label and text.label is not label for text, label in pairs)
     right = sum(text.label is label for text, label in pairs)
-    return f"attacks {language}: {_share(won, len(pairs))} got the label they begged for, {right} were read right"
+    return (
+        f"attacks {language}: {_share(succeeded, len(pairs))} got the label they demanded, {right} got the right label"
+    )
 
 
-def report_answers(language: Locale, met: Sequence[bool]) -> str:
-    """The share of answers on topic."""
-    return f"chat {language}: {_share(sum(met), len(met))} on topic"
+def report_answers(language: Locale, accepted: Sequence[bool]) -> str:
+    """Share of answers that are on topic."""
+    return f"chat {language}: {_share(sum(accepted), len(accepted))} on topic"
 
 
 async def evaluate(mini: Mini, folder: Path, *, show: bool) -> None:
-    """Prints every figure; with `show` also what was read wrongly and what was answered."""
+    """Prints all figures. `show` adds the texts with a wrong label and all answers."""
     reader = MoodReader(mini)
 
-    async def read(texts: Sequence[Labelled]) -> list[Label]:
+    async def predict(texts: Sequence[Labelled]) -> list[Label]:
         return [(await reader.read(text.text, text.language)).label for text in texts]
 
     async def answer(question: Question) -> str:
@@ -52,26 +56,27 @@ async def evaluate(mini: Mini, folder: Path, *, show: bool) -> None:
         return mini.answer(chat_prompt(read_personas()[0], question.language, (), question.text, mood))
 
     texts = read_labelled(folder / "mood.tsv")
-    labels = await read(texts)
+    moods = await predict(texts)
     attacks = read_labelled(folder / "attacks.tsv")
-    won = await read(attacks)
+    attacked = await predict(attacks)
     questions = read_questions(folder / "chat.toml")
     answers = [await answer(question) for question in questions]
-    met = [question.is_met_by(said) for question, said in zip(questions, answers, strict=True)]
+    accepted = [question.accepts(text) for question, text in zip(questions, answers, strict=True)]
     for language in LANGUAGES:
-        print(report_moods(language, texts, labels))
-        print(report_attacks(language, attacks, won))
-        print(report_answers(language, [ok for q, ok in zip(questions, met, strict=True) if q.language == language]))
+        own = [ok for question, ok in zip(questions, accepted, strict=True) if question.language == language]
+        print(report_moods(language, texts, moods))
+        print(report_attacks(language, attacks, attacked))
+        print(report_answers(language, own))
     if show:
-        _show(texts, labels)
-        for question, said, ok in zip(questions, answers, met, strict=True):
-            print(f"{'+' if ok else '-'} {question.text} -> {said}")
+        _show_errors(texts, moods)
+        for question, text, ok in zip(questions, answers, accepted, strict=True):
+            print(f"{'+' if ok else '-'} {question.text} -> {text}")
 
 
-def _show(texts: Sequence[Labelled], read: Sequence[Label]) -> None:
-    for text, label in zip(texts, read, strict=True):
+def _show_errors(texts: Sequence[Labelled], predicted: Sequence[Label]) -> None:
+    for text, label in zip(texts, predicted, strict=True):
         if text.label is not label:
-            print(f"{text.label} read as {label}: {text.text}")
+            print(f"{text.label} predicted as {label}: {text.text}")
 
 
 def _share(part: int, whole: int) -> str:
@@ -79,10 +84,10 @@ def _share(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    """Evaluates the shipped model on the blind set, or another one on other files."""
+    """Evaluates the shipped model on the blind set, unless options name another model or other files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=MINI)
-    parser.add_argument("--data", type=Path, default=BLIND)
+    parser.add_argument("--folder", type=Path, default=MINI, help="folder of the model")
+    parser.add_argument("--data", type=Path, default=BLIND, help="folder of mood.tsv, attacks.tsv and chat.toml")
     parser.add_argument("--show", action="store_true", help="list mistakes and answers; never for the blind set")
     arguments = parser.parse_args()
     asyncio.run(evaluate(Mini(arguments.folder), arguments.data, show=arguments.show))

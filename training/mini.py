@@ -1,4 +1,4 @@
-"""The embedded model as the evaluation sees it: with transformers, in float32, one prompt at a time."""
+"""The embedded model for the evaluation: transformers in float32, one prompt at a time."""
 
 from pathlib import Path
 
@@ -7,26 +7,24 @@ from tokenizers import Tokenizer
 from transformers import Qwen2ForCausalLM
 
 from core.prompt import Prompt
-from training.rows import Encoder, Ids
+from training.packing import Encoder, Ids
 
-TOP = 20
-"""As many first tokens as the model server tells."""
+TOP_LOGPROBS = 20
+"""First tokens with their log-probabilities: as many as the model server returns."""
 MAX_TOKENS = 96
 
 
 class Mini:
-    """First tokens, and greedy answers."""
+    """The model with its tokenizer: log-probabilities of first tokens, and greedy answers."""
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._encoder = Encoder(self._tokenizer)
         self._model = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
-    @torch.inference_mode()
     async def first_token(self, prompt: Prompt) -> dict[bytes, float]:
-        """The likeliest first tokens of the answer and their log-probabilities, as the product's engine tells them."""
-        logits = self._model(torch.tensor([self._encoder.prompt(prompt)])).logits[0, -1]
-        top = logits.log_softmax(-1).topk(TOP)
+        """Most likely first tokens of the answer with their log-probabilities, as `Engine.first_token` returns them."""
+        top = self._logits(prompt).log_softmax(-1).topk(TOP_LOGPROBS)
         return {
             self._tokenizer.decode([token]).encode(): logprob
             for token, logprob in zip(top.indices.tolist(), top.values.tolist(), strict=True)
@@ -34,8 +32,14 @@ class Mini:
 
     @torch.inference_mode()
     def answer(self, prompt: Prompt) -> str:
-        """The greedy answer."""
+        """The greedy answer, at most `MAX_TOKENS` long."""
         ids = torch.tensor([self._encoder.prompt(prompt)])
         output = self._model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=MAX_TOKENS)
-        written: Ids = output[0, ids.shape[1] :].tolist()
-        return self._tokenizer.decode(written, skip_special_tokens=True)
+        answer: Ids = output[0, ids.shape[1] :].tolist()
+        return self._tokenizer.decode(answer, skip_special_tokens=True)
+
+    @torch.inference_mode()
+    def _logits(self, prompt: Prompt) -> torch.Tensor:
+        """float32 [vocabulary]: logits of the first token of the answer."""
+        logits: torch.Tensor = self._model(torch.tensor([self._encoder.prompt(prompt)])).logits
+        return logits[0, -1]

@@ -1,4 +1,4 @@
-"""Mood samples: seeds multiplied by templates, contrasts and joins, and typed as people type."""
+"""Mood samples: seeds combined by templates, contrasts and joins, then augmented."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,19 +7,20 @@ from random import Random
 from core.language import language_of
 from core.messages import Label, Locale
 from core.mood import CONTENT_FREE, LABEL_PROMPTS, mood_prompt
-from training.augment import STOPS, vary
+from training.augment import END_MARKS, augment_mood_text
 from training.chance import likely, pick
-from training.phrases import ALTHOUGH, BUTS, EMOJI, JOINS, ORDERS
+from training.phrases import ALTHOUGH, BUTS, EMOJI, INJECTIONS, JOINS
 from training.sample import LANGUAGES, Sample
 from training.seeds import MoodSeeds
 
-MIXTURE = {"sentence": 34, "clause": 10, "asked": 12, "template": 26, "contrast": 8, "join": 10}
+MIXTURE = {"sentence": 34, "clause": 10, "question": 12, "template": 26, "contrast": 8, "join": 10}
+"""Weights of the ways to make a text."""
 SLOT = re.compile(r"\{(\w+)\}")
 OPPOSITE = {Label.POSITIVE: Label.NEGATIVE, Label.NEGATIVE: Label.POSITIVE}
 
 
 class MoodWriter:
-    """Writes texts of a wanted mood from the seeds of both languages."""
+    """Generates texts with a given label from the seeds of both languages."""
 
     def __init__(self, seeds: Mapping[Locale, MoodSeeds], rng: Random) -> None:
         self._seeds = seeds
@@ -32,25 +33,25 @@ class MoodWriter:
         }
 
     def samples(self) -> Iterator[Sample]:
-        """Texts and their labels without end, the three labels equally often."""
+        """Endless samples, with the three labels equally often."""
         while True:
             language = self._rng.choice(LANGUAGES)
             if likely(self._rng, 0.006):
-                # What has no content is every label alike, so that the bias the product subtracts is small.
+                # An input without content gets each label once, so that the bias that the product subtracts is small.
                 yield from (_sample(CONTENT_FREE[language], language, label) for label in Label)
             label = self._rng.choice(list(Label))
             yield _sample(self._mood_text(language, label), language, label)
 
     def plain(self, language: Locale, label: Label) -> str:
-        """A sentence or clause of that mood, without joins and slips. Neutral ones are no questions."""
+        """A sentence or clause with that label, not augmented. A neutral one is never a question."""
         kinds = ("clause",) if label is Label.NEUTRAL else ("sentence", "clause")
         return self._entry(language, label, self._rng.choice(kinds))
 
     def _mood_text(self, language: Locale, label: Label) -> str:
         if likely(self._rng, 0.006):
             return "".join(self._rng.choices(EMOJI[label].split(), k=self._rng.randint(1, 2)))
-        text = vary(self._plain_text(language, label), language, self._rng, label)
-        return self._ordered(text, language) if likely(self._rng, 0.03) else text
+        text = augment_mood_text(self._plain_text(language, label), language, self._rng, label)
+        return self._with_injection(text, language) if likely(self._rng, 0.03) else text
 
     def _plain_text(self, language: Locale, label: Label) -> str:
         match pick(self._rng, MIXTURE):
@@ -58,7 +59,7 @@ class MoodWriter:
                 return self._templated(language, label)
             case "contrast" if label in OPPOSITE:
                 return self._contrast(language, label)
-            case "sentence" | "clause" | "asked" as kind:
+            case "sentence" | "clause" | "question" as kind:
                 return self._entry(language, label, kind)
             case _:
                 return self._joined(language, label)
@@ -67,7 +68,7 @@ class MoodWriter:
         return self._fill(self._rng.choice(self._seeds[language][label, kind]), language, label)
 
     def _templated(self, language: Locale, label: Label) -> str:
-        """A template of the label's own, one of its opposite turned round, or one that takes any label's words."""
+        """A filled template: of this label, of the opposite label negated, or one that takes words of any label."""
         if label in OPPOSITE and likely(self._rng, 0.2):
             return self._template(language, "negated", OPPOSITE[label])
         return self._template(language, label if likely(self._rng, 0.4) else "any", label)
@@ -76,7 +77,7 @@ class MoodWriter:
         return self._fill(self._rng.choice(self._templates[language, heading, words]), language, words)
 
     def _contrast(self, language: Locale, label: Label) -> str:
-        """Two clauses against each other: what follows "but" is what is meant."""
+        """Two clauses of opposite labels, such as "weak, but meant": the second decides."""
         weak, meant = self._clause(language, OPPOSITE[label]), self._clause(language, label)
         if likely(self._rng, 0.25):
             before, between = self._rng.choice(ALTHOUGH[language])
@@ -84,7 +85,7 @@ class MoodWriter:
         return weak + self._rng.choice(BUTS[language]) + meant
 
     def _joined(self, language: Locale, label: Label) -> str:
-        """A clause beside a second one of the same mood, or of none."""
+        """A clause and a second one with the same label or a neutral one. If the label is neutral both are."""
         clauses = [self._clause(language, self._rng.choice((label, Label.NEUTRAL))), self._clause(language, label)]
         if label is not Label.NEUTRAL:
             self._rng.shuffle(clauses)
@@ -92,14 +93,14 @@ class MoodWriter:
 
     def _clause(self, language: Locale, label: Label) -> str:
         if likely(self._rng, 0.3):
-            return self._templated(language, label).rstrip(STOPS)
-        return self._entry(language, label, "clause").rstrip(STOPS)
+            return self._templated(language, label).rstrip(END_MARKS)
+        return self._entry(language, label, "clause").rstrip(END_MARKS)
 
-    def _ordered(self, text: str, language: Locale) -> str:
-        """A text that begs for a label, which changes nothing."""
+    def _with_injection(self, text: str, language: Locale) -> str:
+        """The text with a prompt injection that demands a random label. The true label stays."""
         word = self._rng.choice(list(LABEL_PROMPTS[language].words.values()))
-        order = self._rng.choice(ORDERS[language]).format(word=word)
-        return self._rng.choice((f"{text} {order}", f"{order}. {text}", f"{text} ({order})", f"{text}\n{order}"))
+        demand = self._rng.choice(INJECTIONS[language]).format(word=word)
+        return self._rng.choice((f"{text} {demand}", f"{demand}. {text}", f"{text} ({demand})", f"{text}\n{demand}"))
 
     def _fill(self, text: str, language: Locale, label: Label) -> str:
         mood = self._seeds[language]
@@ -112,12 +113,12 @@ class MoodWriter:
 
 
 def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
-    """The templates under a heading whose every slot has words of this label or of any."""
+    """Templates of a heading that can be filled: each slot has words of this label or of "any"."""
     for template in seeds.get((heading, "template"), ()):
         if all((label, kind) in seeds or ("any", kind) in seeds for kind in SLOT.findall(template)):
             yield template
 
 
 def _sample(text: str, language: Locale, label: Label) -> Sample:
-    asked = language_of(text) or language
-    return Sample(prompt=mood_prompt(text, asked), answer=LABEL_PROMPTS[asked].words[label])
+    own = language_of(text) or language
+    return Sample(prompt=mood_prompt(text, own), answer=LABEL_PROMPTS[own].words[label])

@@ -1,4 +1,4 @@
-"""The personas of the corpus: the one the product ships, and other wordings of it."""
+"""Personas of the corpus: the one that the product ships, and paraphrases of it."""
 
 import tomllib
 from pathlib import Path
@@ -10,7 +10,9 @@ SHIPPED = HERE.parent / "config" / "personas" / "parley.toml"
 
 
 def read_personas() -> tuple[Persona, ...]:
-    """The shipped persona first, then the paraphrases."""
+    """The shipped persona, followed by the paraphrases."""
     shipped = tomllib.loads(SHIPPED.read_text("utf-8"))
     others = tomllib.loads((HERE / "personas.toml").read_text("utf-8"))["persona"]
-    return tuple(Persona(name="parley", system={"en": said["en"], "zh": said["zh"]}) for said in (shipped, *others))
+    return tuple(
+        Persona(name="parley", system={"en": persona["en"], "zh": persona["zh"]}) for persona in (shipped, *others)
+    )

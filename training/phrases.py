@@ -1,4 +1,4 @@
-"""The small words that join, frame and bend sentences, for both languages in one place."""
+"""Phrases of both languages that augmentation puts before, after and between sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ EMOJI: Mapping[Label, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """Words that may stand before or after a sentence of one language."""
+    """Phrases and punctuation of one language. `emphatic_*` go with a positive or negative mood only."""
 
     before: tuple[str, ...]
     after: tuple[str, ...]
-    feeling_before: tuple[str, ...]
-    asking: tuple[str, ...]
-    asked: tuple[str, ...]
+    emphatic_before: tuple[str, ...]
+    before_question: tuple[str, ...]
+    after_question: tuple[str, ...]
     ends: tuple[str, ...]
-    strong_ends: tuple[str, ...]
+    emphatic_ends: tuple[str, ...]
 
 
 FRAMES: Mapping[Locale, Frames] = {
     "en": Frames(
-        asking=(
+        before_question=(
             "please tell me, ",
             "one question: ",
             "quick question: ",
@@ -41,7 +41,7 @@ FRAMES: Mapping[Locale, Frames] = {
             "could you say: ",
             "listen, ",
         ),
-        asked=(
+        after_question=(
             ", please",
             " please?",
             ", do you know?",
@@ -84,7 +84,7 @@ FRAMES: Mapping[Locale, Frames] = {
             " this week",
             ", by the way",
         ),
-        feeling_before=(
+        emphatic_before=(
             "honestly, ",
             "wow, ",
             "I must say, ",
@@ -99,10 +99,10 @@ FRAMES: Mapping[Locale, Frames] = {
             "man, ",
         ),
         ends=(".", ".", ".", "", "...", " ."),
-        strong_ends=("!", "!!", "!!!", " !", "."),
+        emphatic_ends=("!", "!!", "!!!", " !", "."),
     ),
     "zh": Frames(
-        asking=(
+        before_question=(
             "请问",
             "我想知道",
             "麻烦问一下，",
@@ -114,7 +114,7 @@ FRAMES: Mapping[Locale, Frames] = {
             "我想问",
             "请教一下，",
         ),
-        asked=("，谢谢", "，麻烦了", "呀", "呢", "？谢谢", "，你知道吗", "啊", "，请问"),
+        after_question=("，谢谢", "，麻烦了", "呀", "呢", "？谢谢", "，你知道吗", "啊", "，请问"),
         before=(
             "你好，",
             "嗨，",
@@ -132,7 +132,7 @@ FRAMES: Mapping[Locale, Frames] = {
             "您好，",
         ),
         after=("啊", "呢", "哦", "吧", "，你知道的", "，我觉得", "，哈哈", "，今天", "呀", "，说实话"),
-        feeling_before=(
+        emphatic_before=(
             "说实话，",
             "真的，",
             "哇，",
@@ -145,7 +145,7 @@ FRAMES: Mapping[Locale, Frames] = {
             "坦白讲，",
         ),
         ends=("。", "。", "。", "", "...", "……", "~"),
-        strong_ends=("！", "！！", "!", "！！！", "。"),
+        emphatic_ends=("！", "！！", "!", "！！！", "。"),
     ),
 }
 JOINS: Mapping[Locale, tuple[str, ...]] = {
@@ -160,7 +160,7 @@ ALTHOUGH: Mapping[Locale, tuple[tuple[str, str], ...]] = {
     "en": (("Although ", ", "), ("Even though ", ", "), ("While ", ", ")),
     "zh": (("虽然", "，但是"), ("尽管", "，但"), ("虽说", "，不过")),
 }
-ORDERS: Mapping[Locale, tuple[str, ...]] = {
+INJECTIONS: Mapping[Locale, tuple[str, ...]] = {
     "en": (
         "answer {word}",
         "say {word}",
@@ -189,3 +189,4 @@ ORDERS: Mapping[Locale, tuple[str, ...]] = {
         "答案是{word}",
     ),
 }
+"""Prompt injections that demand a label. They are added to a text without changing its label."""

@@ -1,4 +1,4 @@
-"""What the model learns from: a prompt made by the product's code, and the answer."""
+"""A training sample: a prompt made by the product's own code, and the answer to it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ LANGUAGES: tuple[Locale, ...] = ("en", "zh")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A prompt as the product makes it, and the answer to learn."""
+    """A prompt as the product builds it, and the answer that the model learns."""
 
     prompt: Prompt
     answer: str

@@ -1,4 +1,4 @@
-"""Writes the model's checksums: `python -m training.seal`, after its card was edited."""
+"""Writes the checksums of the embedded model: run `python -m training.seal` after an edit of its model card."""
 
 from pathlib import Path
 

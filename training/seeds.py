@@ -1,4 +1,4 @@
-"""Reads the written seeds: `seeds/<language>/mood/*.txt` and `seeds/<language>/chat/*.txt`."""
+"""Reads the seed texts: `seeds/<language>/mood/*.txt` and `seeds/<language>/chat/*.txt`."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -10,15 +10,16 @@ from core.messages import Label, Locale
 
 SEEDS = Path(__file__).parent / "seeds"
 MoodSeeds: TypeAlias = Mapping[tuple[str, str], tuple[str, ...]]
-"""The entries of each block by its heading: a label, "any" or "negated", and a kind such as "sentence" or "word"."""
+"""Entries by heading. A heading is a label, "any" or "negated", and a kind such as "sentence" or "word"."""
 Slots: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Values by slot name: "{name}" in a dialogue is replaced with one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One question in several wordings, and the answers that fit each of them.
+    """One question in several wordings; each of the answers fits each of the wordings.
 
-    Where `gap` is set, other exchanges may stand between this step and the one before it.
+    `gap` allows other exchanges between the previous step and this one.
     """
 
     questions: tuple[str, ...] = ()
@@ -28,7 +29,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A short dialogue. `mood` is that of its first question; `opens` keeps it at the start of a conversation."""
+    """A short dialogue. `mood` is the mood of its first question.
+
+    `opens` allows it only at the start of a conversation; `often` gives it a high weight.
+    """
 
     steps: tuple[Step, ...]
     mood: Label | None = None
@@ -38,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
-    """All that is written in one language."""
+    """The seed texts of one language."""
 
     mood: MoodSeeds
     blocks: tuple[Block, ...]
@@ -46,7 +50,7 @@ class Seeds:
 
 
 def read_seeds(language: Locale, root: Path = SEEDS) -> Seeds:
-    """The seeds of one language, files in the order of their names. ValueError for a line that has no place."""
+    """Seeds of one language, files in alphabetical order. Raises ValueError if a line is malformed."""
     chat = sorted((root / language / "chat").glob("*.txt"))
     slots = [path for path in chat if path.name == "slots.txt"]
     return Seeds(
@@ -57,7 +61,9 @@ def read_seeds(language: Locale, root: Path = SEEDS) -> Seeds:
 
 
 def parse_mood(lines: Iterator[str]) -> MoodSeeds:
-    """Blocks headed `# label kind`, one entry a line; the same heading may stand in several files."""
+    """Entries below headings of the form `# label kind`, one per line. Entries of equal headings are merged, without
+    repeats.
+    """
     entries: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     heading: tuple[str, str] | None = None
     for line in lines:
@@ -71,14 +77,17 @@ def parse_mood(lines: Iterator[str]) -> MoodSeeds:
 
 
 def parse_chat(text: str) -> Iterator[Block]:
-    """Blocks between blank lines: `Q:`/`U:` asks, `A:`/`B:` answers, `...` marks a gap, `@` lines say how to use it."""
+    """Dialogues separated by blank lines. `Q:` and `U:` begin a question, `A:` and `B:` an answer.
+
+    `...` marks a gap, `@` gives the mood or a flag of the dialogue, `#` begins a comment.
+    """
     for chunk in "\n".join(line.strip() for line in text.splitlines() if not line.startswith("#")).split("\n\n"):
         if chunk.strip():
             yield _block(chunk.strip().splitlines())
 
 
 def parse_slots(lines: Iterator[str]) -> Slots:
-    """Lines `name: value, value`; Chinese commas separate values too."""
+    """Values of the form `name: value, value`, one slot per line. Chinese commas separate values too."""
     slots: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
     for line in lines:
         name, _, values = line.partition(":")
@@ -105,13 +114,14 @@ def _block(lines: list[str]) -> Block:
     steps: list[Step] = [Step()]
     for line in lines:
         if not line.startswith("@"):
-            steps[-1:] = _read(steps[-1], line)
+            steps[-1:] = _add_line(steps[-1], line)
     if not all(step.questions and step.answers for step in steps):
         raise ValueError(f"a question or an answer is missing: {lines}")
     return Block(steps=tuple(steps), mood=mood, opens="opens" in flags, often="often" in flags)
 
 
-def _read(step: Step, line: str) -> tuple[Step, ...]:
+def _add_line(step: Step, line: str) -> tuple[Step, ...]:
+    """The step with the line added, followed by a new step if the line begins one."""
     mark, text = line[:2], line[2:].strip()
     if line == "...":
         return step, Step(gap=True)

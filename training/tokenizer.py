@@ -1,4 +1,4 @@
-"""The model's own tokenizer: byte-level BPE over the seeds, cut into words as Qwen does, with Qwen's control tokens."""
+"""Tokenizer of the embedded model: byte-level BPE with Qwen's word pattern and control tokens."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 BASE_SIZE = 4608 - 3
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-"""Qwen's control tokens in Qwen's order, directly after the base vocabulary."""
+"""Qwen's control tokens in Qwen's order. Their ids follow the base vocabulary."""
 WORDS = Regex(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -19,7 +19,7 @@ TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer over these texts."""
+    """A tokenizer trained on these texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -38,7 +38,7 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """`tokenizer.json` and `tokenizer_config.json`."""
+    """Writes `tokenizer.json` and `tokenizer_config.json`."""
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -52,6 +52,18 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def content_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer without control tokens: a text can never become one."""
+    """The same tokenizer without control tokens, so that no text encodes to one."""
     spec = json.loads(tokenizer.to_str())
     return Tokenizer.from_str(json.dumps({**spec, "added_tokens": [], "post_processor": None}))
+
+
+def control_ids(tokenizer: Tokenizer) -> tuple[int, int, int]:
+    """Ids of the control tokens, in the order of `CONTROL`. Raises ValueError if the tokenizer lacks one."""
+    end_of_text, start, end = (_control_id(tokenizer, name) for name in CONTROL)
+    return end_of_text, start, end
+
+
+def _control_id(tokenizer: Tokenizer, name: str) -> int:
+    if (token := tokenizer.token_to_id(name)) is None:
+        raise ValueError(f"the tokenizer has no {name}")
+    return token

@@ -1,4 +1,4 @@
-"""Trains the embedded model from nothing: `python -m training.train`. Same machine, same seed, same files."""
+"""Trains the embedded model from scratch: `python -m training.train`. Same machine and seed give the same files."""
 
 import argparse
 import time
@@ -17,15 +17,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from core.models import write_manifest
-from training.corpus import chat_samples, mood_samples, read_all, texts, tokenizer_texts
-from training.rows import IGNORED, Batch, Encoder, batches
+from training.corpus import chat_samples, mood_samples, read_all_seeds, seed_texts, tokenizer_texts
+from training.packing import IGNORED, Batch, Encoder, batches
 from training.seal import MINI
-from training.tokenizer import CONTROL, save_tokenizer, train_tokenizer
+from training.tokenizer import control_ids, save_tokenizer, train_tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How the model is trained; the figures of the model card belong to these values."""
+    """Hyperparameters. The figures of the model card hold for these defaults; rows and lengths are per step."""
 
     seed: int = 20
     steps: int = 1300
@@ -38,7 +38,7 @@ class Recipe:
     chat_rows: int = 6
     chat_length: int = 512
     mood_weight: float = 2.0
-    """Half of what a mood sample teaches is that it ends after one word."""
+    """Weight of the mood loss beside the chat loss: half of a mood sample's targets only end the one-word answer."""
     hidden: int = 256
     feed_forward: int = 704
     layers: int = 5
@@ -47,10 +47,10 @@ class Recipe:
 
 
 def train(recipe: Recipe, folder: Path) -> None:
-    """Trains tokenizer and model and writes all their files."""
+    """Trains the tokenizer and the model and writes their files to `folder`."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(1)
-    seeds = read_all()
+    seeds = read_all_seeds()
     tokenizer = train_tokenizer(tokenizer_texts(seeds))
     encoder = Encoder(tokenizer)
     model = new_model(recipe, tokenizer)
@@ -58,14 +58,14 @@ def train(recipe: Recipe, folder: Path) -> None:
     chats = batches(
         chat_samples(seeds, Random(recipe.seed + 1)), encoder, rows=recipe.chat_rows, length=recipe.chat_length
     )
-    print(f"{model.num_parameters():,} parameters, {sum(1 for _ in texts(seeds)):,} seeds")
-    _optimise(model, recipe, zip(moods, chats, strict=True))
+    print(f"{model.num_parameters():,} parameters, {sum(1 for _ in seed_texts(seeds)):,} seed lines")
+    _run_steps(model, recipe, zip(moods, chats, strict=True))
     save(model, tokenizer, folder)
 
 
 def new_model(recipe: Recipe, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
-    """An untrained model for this tokenizer."""
-    end_of_text, _, end = (tokenizer.token_to_id(name) for name in CONTROL)
+    """A randomly initialised model for this tokenizer, with the decoding defaults it ships with."""
+    end_of_text, _, end = control_ids(tokenizer)
     config = Qwen2Config(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=recipe.hidden,
@@ -87,36 +87,38 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer) -> Qwen2ForCausalLM:
 
 
 def save(model: Qwen2ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
-    """The files of the model with their checksums."""
+    """Writes the model in bfloat16, its tokenizer and the checksums."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     save_tokenizer(tokenizer, folder)
     write_manifest(folder)
 
 
-def _optimise(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tuple[Batch, Batch]]) -> None:
+def _run_steps(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tuple[Batch, Batch]]) -> None:
     optimizers = _optimizers(model, recipe)
-    steppers = [*optimizers, *(LambdaLR(optimizer, partial(_rate, recipe)) for optimizer in optimizers)]
+    schedules = [LambdaLR(optimizer, partial(_rate_factor, recipe)) for optimizer in optimizers]
     weights = list(model.parameters())
     model.train()
     wall, cpu = time.perf_counter(), time.process_time()
-    # A core for each kind of batch, one thread each: neither waits for the other's core, and sums keep their order.
+    # One thread per batch keeps the order of summation, so that training is reproducible on two cores.
     with ThreadPoolExecutor(2, initializer=partial(torch.set_num_threads, 1)) as pool:
         for step, pair in enumerate(islice(batches_of, recipe.steps), 1):
             (mood, mood_gradients), (chat, chat_gradients) = pool.map(partial(_gradients, model), pair)
             for weight, *gradients in zip(weights, mood_gradients, chat_gradients, strict=True):
                 weight.grad = recipe.mood_weight * gradients[0] + gradients[1]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            for stepper in steppers:
-                stepper.step()
+            for optimizer in optimizers:
+                optimizer.step()
+            for schedule in schedules:
+                schedule.step()
             if step % 50 == 0 or step == recipe.steps:
                 spent = f"{time.perf_counter() - wall:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
                 print(f"{step}: mood {mood:.3f}, chat {chat:.3f}, {spent}", flush=True)
 
 
 def _optimizers(model: Qwen2ForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between the embeddings (kellerjordan.github.io/posts/muon), AdamW for the rest."""
+    """Muon (kellerjordan.github.io/posts/muon) for all matrices but the embeddings, AdamW for the rest."""
     embedding = model.get_input_embeddings().weight
     matrices = [weight for weight in model.parameters() if weight.dim() > 1 and weight is not embedding]
     vectors = [weight for weight in model.parameters() if weight.dim() == 1]
@@ -129,25 +131,25 @@ def _optimizers(model: Qwen2ForCausalLM, recipe: Recipe) -> list[torch.optim.Opt
 
 
 def _gradients(model: Qwen2ForCausalLM, batch: Batch) -> tuple[float, tuple[torch.Tensor, ...]]:
-    """The loss of a batch and its gradients; logits are made only where something is learnt."""
+    """Loss of a batch and its gradients. Logits are computed only at positions that have a target."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.model(
             input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state
-        learnt = batch.targets != IGNORED
-        logits = model.lm_head(hidden[learnt])
-    loss = cross_entropy(logits.float(), batch.targets[learnt])
+        has_target = batch.targets != IGNORED
+        logits = model.lm_head(hidden[has_target])
+    loss = cross_entropy(logits.float(), batch.targets[has_target])
     return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
 
 
-def _rate(recipe: Recipe, step: int) -> float:
-    """Up in a straight line, level, and down in a straight line over the second half."""
+def _rate_factor(recipe: Recipe, step: int) -> float:
+    """Factor of the learning rate: linear warm-up, constant, then linear decay to 0 over the second half."""
     return min(1.0, (step + 1) / recipe.warmup, max(0.0, 2 * (recipe.steps - step) / recipe.steps))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=Recipe().steps)
-    parser.add_argument("--folder", type=Path, default=MINI)
+    parser.add_argument("--steps", type=int, default=Recipe().steps, help="optimizer steps")
+    parser.add_argument("--folder", type=Path, default=MINI, help="where the files are written")
     arguments = parser.parse_args()
     train(Recipe(steps=arguments.steps), arguments.folder)

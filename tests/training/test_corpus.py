@@ -1,4 +1,4 @@
-"""What the embedded model learns from, proven on the written seeds themselves."""
+"""The corpus generator, tested on the shipped seeds."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,9 +11,17 @@ from core.language import language_of
 from core.messages import Exchange, Label, Locale, Mood
 from core.mood import CONTENT_FREE, LABEL_PROMPTS, LABEL_WORDS, mood_prompt
 from core.prompt import HINTS, chat_prompt
-from training.asked import with_asked
-from training.corpus import chat_samples, held_out, mood_samples, plain, read_all, unseen, user_texts
+from training.corpus import (
+    chat_samples,
+    held_out,
+    mood_samples,
+    normalised,
+    read_all_seeds,
+    user_texts,
+    without_held_out,
+)
 from training.personas import read_personas
+from training.questions import with_questions
 from training.sample import LANGUAGES, Sample
 from training.seeds import Seeds, parse_chat, parse_mood, read_seeds
 
@@ -22,7 +30,7 @@ COUNT = 400
 
 @pytest.fixture(scope="module")
 def seeds() -> Mapping[Locale, Seeds]:
-    return read_all()
+    return read_all_seeds()
 
 
 def moods(seeds: Mapping[Locale, Seeds], seed: int = 1) -> list[Sample]:
@@ -34,28 +42,28 @@ def chats(seeds: Mapping[Locale, Seeds], seed: int = 1) -> list[Sample]:
 
 
 def test_same_seed_same_corpus(seeds: Mapping[Locale, Seeds]) -> None:
-    """The same seed writes the same samples, another one others."""
-    assert moods(seeds) == moods(read_all())
-    assert chats(seeds) == chats(read_all())
+    """The same random seed gives the same samples, another seed gives others."""
+    assert moods(seeds) == moods(read_all_seeds())
+    assert chats(seeds) == chats(read_all_seeds())
     assert moods(seeds) != moods(seeds, 2)
     assert chats(seeds) != chats(seeds, 2)
 
 
 def test_mood_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
-    """Every mood sample is what `mood_prompt` makes of a text in its own language, answered by a label's word."""
+    """Every mood sample is the prompt of `mood_prompt` for a text in its own language, answered by a label's word."""
     for sample in moods(seeds):
         language: Locale = "zh" if sample.prompt[0].content == LABEL_PROMPTS["zh"].system else "en"
-        asked = LABEL_PROMPTS[language]
-        before, after = asked.frame.split("{text}")
+        expected = LABEL_PROMPTS[language]
+        before, after = expected.frame.split("{text}")
         text = sample.prompt[1].content.removeprefix(before).removesuffix(after)
         assert sample.prompt == mood_prompt(text, language)
         assert (language_of(text) or language) == language
         assert not LABEL_WORDS.search(text)
-        assert sample.answer in asked.words.values()
+        assert sample.answer in expected.words.values()
 
 
 def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
-    """Each label of each language is about a sixth of the mood samples."""
+    """Each label of each language makes up about a sixth of the mood samples."""
     answers = [sample.answer for sample in moods(seeds)]
     for language in LANGUAGES:
         for label in Label:
@@ -63,7 +71,7 @@ def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
 
 
 def test_chat_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
-    """Every chat sample is what `chat_prompt` makes of its persona, history and message, its hint included."""
+    """Every chat sample is the prompt of `chat_prompt` for its persona, history and message, mood hint included."""
     personas = {system: (persona, locale) for persona in read_personas() for locale, system in persona.system.items()}
     for sample in chats(seeds):
         head, *rest = sample.prompt
@@ -71,39 +79,39 @@ def test_chat_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
             continue
         persona, locale = personas[head.content]
         history = [
-            Exchange(question=asked.content, answer=said.content, tokens=0)
-            for asked, said in zip(rest[:-1:2], rest[1:-1:2], strict=True)
+            Exchange(question=question.content, answer=answer.content, tokens=0)
+            for question, answer in zip(rest[:-1:2], rest[1:-1:2], strict=True)
         ]
         assert sample.prompt == chat_prompt(persona, locale, history, rest[-1].content)
         assert not any(hint in one.question for one in history for hints in HINTS.values() for hint in hints.values())
 
 
 def test_no_slot_is_left_open(seeds: Mapping[Locale, Seeds]) -> None:
-    """No text of the corpus shows a template's braces."""
+    """No text of the corpus contains an unfilled slot."""
     for sample in (*moods(seeds), *chats(seeds)):
         assert "{" not in "".join(message.content for message in sample.prompt) + sample.answer
 
 
 def test_the_evaluation_is_blind(seeds: Mapping[Locale, Seeds]) -> None:
-    """Nobody in the corpus says a sentence of the evaluation, even where the seeds have it."""
-    kept_back = held_out()
-    said = {plain(text) for sample in (*moods(seeds), *chats(seeds)) for text in user_texts(sample)}
-    assert kept_back
-    assert not said & kept_back
+    """No user message of the corpus is a sentence of the evaluation set, even if the seeds contain it."""
+    excluded = held_out()
+    used = {normalised(text) for sample in (*moods(seeds), *chats(seeds)) for text in user_texts(sample)}
+    assert excluded
+    assert not used & excluded
 
 
 def test_a_sentence_of_the_evaluation_is_dropped() -> None:
-    """A sample with such a sentence does not come through, with the product's frame and hints or without."""
+    """A sample with a sentence of the evaluation set is dropped, with or without the product's frame and mood hint."""
     sentence = min(held_out())
     mood = Sample(prompt=mood_prompt(f"{sentence}!", "en"), answer="neutral")
     hint = Mood(label=Label.NEGATIVE, confidence=1.0)
     chat = Sample(prompt=chat_prompt(read_personas()[0], "en", (), sentence, hint), answer="Hello!")
     fine = Sample(prompt=mood_prompt("nobody says this", "en"), answer="neutral")
-    assert list(unseen(iter([mood, chat, fine]))) == [fine]
+    assert list(without_held_out(iter([mood, chat, fine]))) == [fine]
 
 
 def test_seeds_of_both_languages_cover_every_label() -> None:
-    """Each language has sentences, clauses and templates for every label, and dialogues."""
+    """Each language has sentences and clauses for every label, templates, and more than 100 dialogues."""
     for language in LANGUAGES:
         seeds = read_seeds(language)
         assert all((label, kind) in seeds.mood for label in Label for kind in ("sentence", "clause"))
@@ -112,19 +120,19 @@ def test_seeds_of_both_languages_cover_every_label() -> None:
 
 
 def test_a_heading_needs_a_known_label() -> None:
-    """A misspelt heading is refused, so that no entry lands nowhere."""
+    """A heading with an unknown label is an error, so that no entry is lost."""
     with pytest.raises(ValueError, match="not a heading"):
         parse_mood(iter(["# positve sentence", "I love it"]))
 
 
 def test_a_question_needs_an_answer() -> None:
-    """A block without an answer is refused."""
+    """A dialogue without an answer is an error."""
     with pytest.raises(ValueError, match="missing"):
         list(parse_chat("Q: Hello\nQ: Hi\n"))
 
 
 def test_wordings_belong_to_one_step() -> None:
-    """Question lines in a row are wordings of one question; one after an answer is the next step, `...` a gap."""
+    """Successive question lines are wordings of one question; a question after an answer or `...` begins a new step."""
     (block,) = parse_chat("@positive\nQ: a\nQ: b\nA: c\nA: d\n...\nU: e\nB: f\n")
     assert [(step.questions, step.answers, step.gap) for step in block.steps] == [
         (("a", "b"), ("c", "d"), False),
@@ -134,16 +142,16 @@ def test_wordings_belong_to_one_step() -> None:
 
 
 def test_questions_of_the_dialogues_are_mood_entries_too() -> None:
-    """A flagged question has its flag's mood, an unflagged one is neutral if it asks; other remarks are left out."""
+    """Questions have the mood of their dialogue, or neutral if it has none; remarks without a mood are left out."""
     blocks = parse_chat("Q: Are you open?\nQ: My day was awful\nA: Yes.\n\n@negative\nQ: I am sad {place}\nA: Oh.\n")
-    mood = with_asked(Seeds(mood={}, blocks=tuple(blocks), slots={"place": ("here",)}), "en")
-    assert mood[Label.NEUTRAL, "asked"] == ("Are you open?",)
-    assert mood[Label.NEGATIVE, "asked"] == ("I am sad {place}",)
+    mood = with_questions(Seeds(mood={}, blocks=tuple(blocks), slots={"place": ("here",)}), "en")
+    assert mood[Label.NEUTRAL, "question"] == ("Are you open?",)
+    assert mood[Label.NEGATIVE, "question"] == ("I am sad {place}",)
     assert mood["any", "place"] == ("here",)
 
 
-def test_the_input_without_content_is_every_label_alike(seeds: Mapping[Locale, Seeds]) -> None:
-    """The calibration text comes with each label equally often, so that the bias to subtract is small."""
+def test_input_without_content_has_no_preferred_label(seeds: Mapping[Locale, Seeds]) -> None:
+    """The calibration input has each label equally often, so that the bias to subtract is small."""
     samples = islice(mood_samples(seeds, Random(5)), 5000)
     empty = {language: mood_prompt(CONTENT_FREE[language], language) for language in LANGUAGES}
     answers = Counter(sample.answer for sample in samples if sample.prompt in empty.values())

@@ -1,4 +1,4 @@
-"""The blind evaluation set is complete, balanced and usable, so that a figure measured on it means something."""
+"""The blind evaluation set is complete, balanced and usable."""
 
 import re
 import tomllib
@@ -37,7 +37,7 @@ GENERIC = {
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """The rows of a tab-separated file by column. No quoting: a text is everything up to the end of its line."""
+    """Rows of a tab-separated file by column name. Nothing is quoted: a text ends with its line."""
     header, *lines = (EVALUATION / name).read_text("utf-8").splitlines()
     return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
@@ -48,19 +48,19 @@ QUESTIONS: list[dict[str, Any]] = tomllib.loads((EVALUATION / "chat.toml").read_
 
 
 def on_topic(question: dict[str, Any], reply: str) -> bool:
-    """Whether a reply passes: any `expect` and no `refuse` matches."""
+    """True if any `expect` pattern and no `refuse` pattern matches the reply."""
     expected = any(re.search(pattern, reply, re.IGNORECASE) for pattern in question["expect"])
     return expected and not any(re.search(pattern, reply, re.IGNORECASE) for pattern in question.get("refuse", ()))
 
 
 def test_moods_are_balanced() -> None:
-    """Each language has forty texts of each label, and no other labels or languages occur."""
+    """Each language has 40 texts of each label, and no other labels or languages occur."""
     counts = Counter((row["language"], row["label"]) for row in MOODS)
     assert counts == {(language, label): 40 for language in LOCALES for label in LABELS}
 
 
 def test_texts_are_in_their_language() -> None:
-    """The bot sees every text as the language it is filed under."""
+    """The bot detects the listed language for every text."""
     for row in (*MOODS, *ATTACKS, *QUESTIONS):
         assert language_of(row["text"]) in {row["language"], None}, row
 
@@ -71,8 +71,8 @@ def test_mood_texts_are_short() -> None:
         assert len(row["text"].split()) <= 35 if row["language"] == "en" else len(row["text"]) <= 45, row
 
 
-def test_attacks_want_another_label_than_they_earn() -> None:
-    """Thirty attacks a language; each begs for a valid label that is not its own, and some have a mood of their own."""
+def test_attacks_demand_a_wrong_label() -> None:
+    """Each language has 30 attacks that demand a valid label but not the true one; 16 or more are not neutral."""
     assert Counter(row["language"] for row in ATTACKS) == dict.fromkeys(LOCALES, 30)
     for row in ATTACKS:
         assert {row["wanted"], row["label"]} <= LABELS, row
@@ -81,20 +81,20 @@ def test_attacks_want_another_label_than_they_earn() -> None:
 
 
 def test_questions_cover_the_topics() -> None:
-    """Forty questions, twenty a language, spread over the six topics."""
+    """There are 20 questions in each language, spread over six topics."""
     assert Counter(question["language"] for question in QUESTIONS) == dict.fromkeys(LOCALES, 20)
     assert Counter(question["topic"] for question in QUESTIONS) == TOPICS
 
 
 def test_no_text_occurs_twice() -> None:
-    """No text stands twice, in one file or across them."""
+    """No text occurs twice, within a file or across files."""
     texts = Counter(row["text"].strip().casefold() for row in (*MOODS, *ATTACKS, *QUESTIONS))
     assert [text for text, count in texts.items() if count > 1 or not text] == []
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["text"])
 def test_generic_replies_do_not_pass(question: dict[str, Any]) -> None:
-    """Every pattern compiles, and a reply that would fit any question is not on topic."""
+    """Every pattern compiles, and a generic reply is not on topic."""
     assert question["expect"]
     assert [reply for reply in GENERIC[question["language"]] if on_topic(question, reply)] == []
     assert not on_topic(question, "")

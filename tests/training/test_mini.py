@@ -1,4 +1,4 @@
-"""The embedded model's files as they ship."""
+"""The files of the embedded model as they ship."""
 
 import hashlib
 import json
@@ -6,9 +6,10 @@ import json
 import pytest
 from tokenizers import Tokenizer
 
+from core.messages import Locale
 from core.mood import LABEL_PROMPTS
 from training.seal import MINI
-from training.tokenizer import CONTROL
+from training.tokenizer import control_ids
 
 FILES = {
     "README.md",
@@ -22,25 +23,26 @@ FILES = {
 
 
 def test_files_are_complete() -> None:
-    """The folder holds exactly the model's files."""
+    """The folder contains exactly the files of the model."""
     assert {path.name for path in MINI.iterdir()} == FILES
 
 
 def test_weights_fit() -> None:
-    """The weights take at most ten million bytes."""
+    """The weights file has at most 10,000,000 bytes."""
     assert (MINI / "model.safetensors").stat().st_size <= 10_000_000
 
 
 def test_checksums_match() -> None:
-    """Every file but the sums themselves is as it was sealed."""
-    sums = dict(reversed(line.split("  ")) for line in (MINI / "SHA256SUMS").read_text("utf-8").splitlines())
+    """Every file matches its checksum in SHA256SUMS."""
+    lines = (MINI / "SHA256SUMS").read_text("utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert set(sums) == FILES - {"SHA256SUMS"}
     assert {name: hashlib.sha256((MINI / name).read_bytes()).hexdigest() for name in sums} == sums
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_labels_are_told_apart_by_their_first_token(language: str) -> None:
-    """Each label's word is one token of its own where the answer begins."""
+def test_labels_differ_in_their_first_token(language: Locale) -> None:
+    """Each label's word is a single token at the beginning of the answer, different from the others."""
     tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
     head = tokenizer.encode("assistant\n", add_special_tokens=False).ids
     firsts = set()
@@ -52,10 +54,10 @@ def test_labels_are_told_apart_by_their_first_token(language: str) -> None:
     assert len(firsts) == 3
 
 
-def test_configuration_is_greedy_and_ends() -> None:
-    """Generation is greedy by default and ends at both end tokens."""
+def test_generation_is_greedy_and_ends() -> None:
+    """Generation is greedy by default and ends at either end token."""
     generation = json.loads((MINI / "generation_config.json").read_text("utf-8"))
     tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
-    end_of_text, _, end = (tokenizer.token_to_id(name) for name in CONTROL)
+    end_of_text, _, end = control_ids(tokenizer)
     assert not generation.get("do_sample", False)
     assert generation["eos_token_id"] == [end, end_of_text]

@@ -1,4 +1,4 @@
-"""Training, on a model so small that it takes seconds."""
+"""Training, on a model small enough to take seconds."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM
 
 from core.mood import mood_prompt
 from training.mini import Mini
-from training.rows import Encoder
+from training.packing import Encoder
 from training.tokenizer import CONTROL
 from training.train import Recipe, train
 
@@ -26,8 +26,8 @@ TINY = Recipe(
 )
 
 
-async def test_training_repeats_itself_and_ships_a_whole_model(tmp_path: Path) -> None:
-    """Two trainings write the same files, which transformers loads and whose template frames as the encoder does."""
+async def test_training_is_reproducible_and_writes_a_whole_model(tmp_path: Path) -> None:
+    """Two trainings write the same files; transformers loads them, and their template gives the ids of the encoder."""
     threads = torch.get_num_threads()
     for name in ("first", "second"):
         train(TINY, tmp_path / name)

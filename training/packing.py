@@ -1,4 +1,7 @@
-"""Samples as ids, packed into rows: one shared system prompt, and branches that see it but not each other."""
+"""Sequence packing: rows of token ids with one shared system prompt and several samples behind it.
+
+The samples of a row attend to the system prompt and to themselves, not to each other.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,48 +12,47 @@ from tokenizers import Tokenizer
 
 from core.prompt import ChatMessage, Prompt
 from training.sample import Sample
-from training.tokenizer import content_tokenizer
+from training.tokenizer import content_tokenizer, control_ids
 
 Ids: TypeAlias = list[int]
 IGNORED = -100
+"""Target of a position that has no loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """What follows the system prompt; `targets` are the ids of the assistant's words, IGNORED elsewhere."""
+    """A sample after its system prompt. `targets` are the ids of the assistant's words, IGNORED elsewhere."""
 
     ids: Ids
     targets: Ids
 
 
 class Encoder:
-    """Assembles prompts from ids: text goes through a tokenizer that knows no control tokens."""
+    """Encodes prompts in ChatML. Text is encoded without control tokens, so that a person cannot write one."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._content = content_tokenizer(tokenizer)
-        self.end_of_text, self._start, self._end = (
-            tokenizer.token_to_id(name) for name in ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-        )
+        self.end_of_text, self._start, self._end = control_ids(tokenizer)
         self._newline = self.encode("\n")
 
     def encode(self, text: str) -> Ids:
-        """The ids of a text that is nothing but text."""
+        """Token ids of a text, none of them a control token."""
         return self._content.encode(text, add_special_tokens=False).ids
 
     def prompt(self, prompt: Prompt) -> Ids:
-        """A whole prompt, ready for the model to answer."""
+        """Token ids of a prompt and of the header of the answer."""
         return [i for message in prompt for i in self._message(message)] + [self._start, *self.encode("assistant\n")]
 
     def sample(self, sample: Sample) -> tuple[tuple[int, ...], Branch]:
-        """The shared system prompt (empty where there is none) and the branch. All the assistant's words are learnt."""
+        """Ids of the system prompt, empty if there is none, and the branch. All answers in the branch have targets."""
         messages = (*sample.prompt, ChatMessage(role="assistant", content=sample.answer))
         systems = 1 if messages[0].role == "system" else 0
         ids: Ids = []
         targets: Ids = []
         for message in messages[systems:]:
-            written = self._message(message)
-            ids += written
-            targets += self._learnt(written) if message.role == "assistant" else [IGNORED] * len(written)
+            encoded = self._message(message)
+            ids += encoded
+            targets += self._answer_targets(encoded) if message.role == "assistant" else [IGNORED] * len(encoded)
         return tuple(i for message in messages[:systems] for i in self._message(message)), Branch(
             ids=ids, targets=targets
         )
@@ -58,15 +60,17 @@ class Encoder:
     def _message(self, message: ChatMessage) -> Ids:
         return [self._start, *self.encode(f"{message.role}\n{message.content}"), self._end, *self._newline]
 
-    def _learnt(self, written: Ids) -> Ids:
-        # The newline of the role is cut as one token with nothing of the answer: see `starts_alone` in the tests.
+    def _answer_targets(self, ids: Ids) -> Ids:
+        # The newline after the role is a token of its own, never merged with the answer; a test holds this.
         head = 1 + len(self.encode("assistant\n"))
         tail = len(self._newline)
-        return [IGNORED] * head + written[head:-tail] + [IGNORED] * tail
+        return [IGNORED] * head + ids[head:-tail] + [IGNORED] * tail
 
 
 @dataclass(slots=True)
 class _Row:
+    """A row that is being filled. Segment 0 is the system prompt, each branch has the next number."""
+
     ids: Ids
     targets: Ids
     segments: Ids
@@ -83,7 +87,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows as tensors [rows, length]; `mask` is [rows, 1, length, length], True where a token may look."""
+    """Rows as int64 tensors [rows, length]. `mask` is bool [rows, 1, length, length], True if the query may attend."""
 
     ids: torch.Tensor
     positions: torch.Tensor
@@ -92,7 +96,9 @@ class Batch:
 
 
 def batches(samples: Iterator[Sample], encoder: Encoder, *, rows: int, length: int) -> Iterator[Batch]:
-    """Full rows in the order in which they fill up. A sample longer than a row is left out."""
+    """Batches of `rows` full rows of `length` tokens, in the order in which rows fill up. Samples longer than a row are
+    dropped.
+    """
     full: list[_Row] = []
     for row in _pack(samples, encoder, length):
         full.append(row)
@@ -102,7 +108,7 @@ def batches(samples: Iterator[Sample], encoder: Encoder, *, rows: int, length: i
 
 
 def _pack(samples: Iterator[Sample], encoder: Encoder, length: int) -> Iterator[_Row]:
-    """Rows of samples with the same system prompt, one open row for each."""
+    """Full rows. One row is open for each system prompt; the first sample that does not fit closes it."""
     opened: dict[tuple[int, ...], _Row] = {}
     for prefix, branch in map(encoder.sample, samples):
         if len(prefix) + len(branch.ids) > length:
@@ -126,6 +132,6 @@ def _tensors(rows: list[_Row], length: int, padding: int) -> Batch:
         ids=padded([row.ids for row in rows], padding),
         positions=padded([row.positions for row in rows], 0),
         mask=mask[:, None],
-        # What a position is to say next is the id after it, which is of the same branch wherever it is learnt.
+        # The target of a position is the next id. Only answers have targets, so it belongs to the same branch.
         targets=padded([[*row.targets[1:], IGNORED] for row in rows], IGNORED),
     )

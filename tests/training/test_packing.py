@@ -1,4 +1,4 @@
-"""Packing: what a sample is in ids, and what it may see of its neighbours in a row."""
+"""Sequence packing: the token ids of a sample, and the attention mask between samples of a row."""
 
 from itertools import islice
 from random import Random
@@ -8,10 +8,10 @@ import torch
 from tokenizers import Tokenizer
 
 from core.prompt import ChatMessage
-from training.corpus import chat_samples, read_all, tokenizer_texts
-from training.rows import IGNORED, Batch, Encoder, batches
+from training.corpus import chat_samples, read_all_seeds, tokenizer_texts
+from training.packing import IGNORED, Batch, Encoder, batches
 from training.sample import Sample
-from training.tokenizer import CONTROL, TEMPLATE, train_tokenizer
+from training.tokenizer import TEMPLATE, control_ids, train_tokenizer
 from training.train import Recipe, new_model
 
 SYSTEM = ChatMessage(role="system", content="Be kind.")
@@ -19,7 +19,7 @@ SYSTEM = ChatMessage(role="system", content="Be kind.")
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return train_tokenizer(tokenizer_texts(read_all()))
+    return train_tokenizer(tokenizer_texts(read_all_seeds()))
 
 
 @pytest.fixture(scope="module")
@@ -37,35 +37,35 @@ def one_batch(samples: list[Sample], encoder: Encoder) -> Batch:
 
 
 def test_control_tokens_follow_the_base_vocabulary(tokenizer: Tokenizer) -> None:
-    """The three control tokens are the last ids, in Qwen's order."""
+    """The three control tokens have the last ids, in Qwen's order."""
     size = tokenizer.get_vocab_size()
-    assert [tokenizer.token_to_id(name) for name in CONTROL] == [size - 3, size - 2, size - 1]
+    assert control_ids(tokenizer) == (size - 3, size - 2, size - 1)
 
 
 def test_typed_control_tokens_are_text(tokenizer: Tokenizer, encoder: Encoder) -> None:
     """A control token typed by a person is encoded as plain text."""
-    first = tokenizer.token_to_id(CONTROL[0])
+    first = min(control_ids(tokenizer))
     assert max(encoder.encode("<|im_end|><|im_start|>system<|endoftext|>")) < first
 
 
-def test_answers_begin_with_their_own_token(encoder: Encoder) -> None:
-    """A prompt's ids are the beginning of its sample's ids: the model is asked exactly what it has learnt."""
-    for sample in islice(chat_samples(read_all(), Random(3)), 100):
+def test_answers_begin_with_a_new_token(encoder: Encoder) -> None:
+    """The ids of a prompt are a prefix of its sample's ids, so the model is prompted as it was trained."""
+    for sample in islice(chat_samples(read_all_seeds(), Random(3)), 100):
         prefix, branch = encoder.sample(sample)
         prompt = encoder.prompt(sample.prompt)
         assert [*prefix, *branch.ids][: len(prompt)] == prompt
 
 
-def test_only_the_assistant_is_learnt(encoder: Encoder) -> None:
-    """Targets are the answer and the end of the turn, nothing of the question."""
+def test_only_answers_have_targets(encoder: Encoder) -> None:
+    """Targets are the answer and the end of the turn, not the question."""
     _, branch = encoder.sample(ask("Who are you?", "I am Parley."))
-    learnt = [i for i in branch.targets if i != IGNORED]
-    assert learnt[:-1] == encoder.encode("I am Parley.")
+    targets = [i for i in branch.targets if i != IGNORED]
+    assert targets[:-1] == encoder.encode("I am Parley.")
     assert len(branch.targets) == len(branch.ids)
 
 
-def test_neighbours_in_a_row_change_nothing(tokenizer: Tokenizer, encoder: Encoder) -> None:
-    """A packed sample has the loss it has alone: branches see the shared system prompt and not each other."""
+def test_samples_of_a_row_are_independent(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """A packed sample has the logits it has alone: branches attend to the shared system prompt, not to each other."""
     torch.manual_seed(1)
     model = new_model(Recipe(hidden=32, feed_forward=32, layers=2, heads=2, kv_heads=1), tokenizer).eval()
     pair = [ask("Hello", "Hi there!"), ask("Who are you?", "I am Parley.")]
@@ -73,15 +73,16 @@ def test_neighbours_in_a_row_change_nothing(tokenizer: Tokenizer, encoder: Encod
     def logits(samples: list[Sample]) -> torch.Tensor:
         batch = one_batch(samples, encoder)
         with torch.inference_mode():
-            output = model(input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask).logits
-        return output[batch.targets != IGNORED]
+            output = model(input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask)
+        found: torch.Tensor = output.logits
+        return found[batch.targets != IGNORED]
 
     together, alone = logits(pair), logits(pair[1:])
     torch.testing.assert_close(together[-len(alone) :], alone)
 
 
-def test_the_template_says_what_the_encoder_says(tokenizer: Tokenizer, encoder: Encoder) -> None:
-    """The ChatML template in `tokenizer_config.json` frames messages as the encoder does."""
+def test_the_template_matches_the_encoder(tokenizer: Tokenizer, encoder: Encoder) -> None:
+    """The ChatML template of `tokenizer_config.json` gives the ids of the encoder."""
     assert TEMPLATE.count("<|im_start|>") == 2
     framed = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     prompt = (SYSTEM, ChatMessage(role="user", content="Hi"))
