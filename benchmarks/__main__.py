@@ -1,4 +1,4 @@
-"""`make bench`: Parley beside its alternatives. `python -m benchmarks [PART ...]`: all parts unless some are named."""
+"""`make bench` compares Parley with its alternatives. `python -m benchmarks [PART ...]` runs all parts by default."""
 
 import os
 import subprocess
@@ -11,23 +11,24 @@ from typing import Annotated, NoReturn
 import typer
 
 from benchmarks import conversations, message, speed
+from benchmarks.chatbots import WrongAnswer
 from benchmarks.figures import Figure
 from benchmarks.machine import PROC, describe_machine
-from benchmarks.questions import COUNTED
+from benchmarks.processes import CACHE, ROOT, clean_environment
+from benchmarks.questions import MEASURED
 from benchmarks.report import table
 from benchmarks.results import Results, write_results
-from benchmarks.rig import ALTERNATIVES, CACHE, Rig
-from benchmarks.sides import ROOT, WrongAnswer
+from benchmarks.rig import ALTERNATIVES, Rig
 from core.errors import ModelError, ModelMissing
 from core.models import EMBEDDED, find_model, verify_model
 
-SHAPE = CACHE / "qwen2.5-0.5b-words"
+RANDOM_MODEL = CACHE / "qwen2.5-0.5b-words"
 TOKENIZER = ROOT.parent / "shared" / "qwen2.5-tokenizer"
 TITLES = {True: "One message with Qwen2.5-0.5B's shape, random weights in bf16", False: "One message with mini"}
 
 
 class Part(StrEnum):
-    """What can be measured on its own."""
+    """A part of the benchmark that can run alone."""
 
     SPEED = "speed"
     PEOPLE = "people"
@@ -46,29 +47,37 @@ FIGURES: Mapping[Part, Callable[[Rig], list[Figure]]] = {
 
 
 def main(  # noqa: PLR0913  one argument for each option of the command line
-    parts: Annotated[list[Part] | None, typer.Argument(help="What to measure; everything unless named.")] = None,
+    parts: Annotated[list[Part] | None, typer.Argument(help="Parts to measure; all by default.")] = None,
     *,
-    tokenizer: Annotated[Path, typer.Option(help="The folder of Qwen2.5's tokenizer, for the shape.")] = TOKENIZER,
-    alternatives: Annotated[Path, typer.Option(help="What `make bench-alternatives` has made.")] = ALTERNATIVES,
-    rounds: Annotated[int, typer.Option(min=1, max=len(COUNTED), help="How often each side is measured.")] = 5,
-    tokens: Annotated[int, typer.Option(min=1, help="The longest reply of a single message.")] = 48,
-    threads: Annotated[int, typer.Option(min=1, help="Threads for every side.")] = 2,
-    dtype: Annotated[str, typer.Option(help="How Parley holds the weights: engine.dtype.")] = "auto",
-    write: Annotated[bool, typer.Option("--write", help="Write benchmarks/RESULTS.md and its plot.")] = False,
+    tokenizer: Annotated[
+        Path, typer.Option(help="Folder of Qwen2.5's tokenizer, for the model with random weights.")
+    ] = TOKENIZER,
+    alternatives: Annotated[
+        Path, typer.Option(help="Folder that `make bench-alternatives` has filled.")
+    ] = ALTERNATIVES,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=len(MEASURED), help="Rounds; each engine is measured once in each.")
+    ] = 5,
+    tokens: Annotated[int, typer.Option(min=1, help="Maximum tokens of a reply in the part `message`.")] = 48,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every engine.")] = 2,
+    dtype: Annotated[str, typer.Option(help="Precision of Parley's weights: engine.dtype.")] = "auto",
+    write: Annotated[bool, typer.Option("--write", help="Write benchmarks/RESULTS.md and its chart.")] = False,
 ) -> None:
-    """Measures Parley beside its alternatives."""
+    """Measures Parley and its alternatives."""
     if not (PROC / "self" / "smaps_rollup").exists():
-        _give_up("memory is read from /proc, which this system does not have")
-    before = f"{os.getloadavg()[0]:.1f} of load before"
+        _give_up("needs Linux: memory is read from /proc")
+    load = f"load average before the run {os.getloadavg()[0]:.1f}"
     results = Results()
     try:
-        rig = Rig(model=_shape(tokenizer), threads=threads, rounds=rounds, dtype=dtype, alternatives=alternatives)
+        rig = Rig(
+            model=_random_model(tokenizer), threads=threads, rounds=rounds, dtype=dtype, alternatives=alternatives
+        )
         for part in parts or Part:
             print(f"measuring: {part}", file=sys.stderr)
             _measure(part, rig, tokens, results)
     except (ModelError, WrongAnswer) as error:
         _give_up(str(error))
-    machine = f"{describe_machine()}; threads for every side: {threads}; {before}"
+    machine = f"{describe_machine()}; {threads} threads per engine; {load}"
     print(f"\n\n{results.show()}\n\n{machine}")
     if write:
         write_results(results, machine)
@@ -87,25 +96,30 @@ def _messages(rig: Rig, tokens: int, results: Results) -> None:
     for model in (rig.model, find_model(EMBEDDED, ROOT).absolute()):
         verify_model(model)
         title = TITLES[model == rig.model]
-        compared = message.compare(title, model, runs=rig.rounds, tokens=tokens, threads=rig.threads)
-        results.messages.append(table(compared))
+        comparison = message.compare(title, model, runs=rig.rounds, tokens=tokens, threads=rig.threads)
+        results.messages.append(table(comparison))
         if model == rig.model:
-            results.figures += message.figures(compared)
+            results.figures += message.figures(comparison)
 
 
 def _quality(rig: Rig, model: str) -> str:
     command = [sys.executable, "-m", "benchmarks.quality", model, rig.dtype, str(rig.threads)]
-    ran = subprocess.run(command, cwd=ROOT, env=rig.ours, check=True, stdout=subprocess.PIPE, encoding="utf-8")
-    return ran.stdout.strip()
+    process = subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    return process.stdout.strip()
 
 
-def _shape(tokenizer: Path) -> Path:
-    """The folder of the model of noise. It is made when it is first asked for, by a process that is gone then."""
-    if not SHAPE.exists():
+def _random_model(tokenizer: Path) -> Path:
+    """Folder of the model with random weights. A child process writes it on first use, so that its memory is freed.
+
+    Raises ModelMissing if there is no tokenizer.
+    """
+    if not RANDOM_MODEL.exists():
         if not tokenizer.exists():
-            raise ModelMissing(str(tokenizer), "name the folder of Qwen2.5's tokenizer with --tokenizer")
-        subprocess.run([sys.executable, "-m", "benchmarks.shape", SHAPE, tokenizer], cwd=ROOT, check=True)
-    return SHAPE
+            raise ModelMissing(str(tokenizer), "give the folder of Qwen2.5's tokenizer with --tokenizer")
+        subprocess.run([sys.executable, "-m", "benchmarks.random_model", RANDOM_MODEL, tokenizer], cwd=ROOT, check=True)
+    return RANDOM_MODEL
 
 
 def _give_up(reason: str) -> NoReturn:

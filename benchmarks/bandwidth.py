@@ -1,6 +1,6 @@
-"""How fast this machine reads memory: what bounds decoding, which reads every weight for every token.
+"""Read bandwidth of this machine's memory. It bounds decoding, which reads every weight for each token.
 
-A loop of C, for no operator of torch or numpy reads as fast as the memory gives.
+The loop is in C because no operator of torch or numpy saturates the memory.
 """
 
 import ctypes
@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figures import Absent
+from benchmarks.figures import Unavailable
 
 SOURCE = Path(__file__).with_name("bandwidth.c")
-SIZE = 1 << 30  # bytes; a server's last cache may hold a tenth of that
+SIZE = 1 << 30  # bytes, about ten times the last-level cache of a server
 PASSES = 5
 OPTIONS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 
 
 def read_bandwidth(folder: Path, threads: int) -> float:
-    """Bytes a second, the best of some passes: what disturbs only slows it down. `folder` keeps the compiled loop."""
-    loop = ctypes.CDLL(str(_compiled(folder))).read_all
+    """Bytes per second, the best of `PASSES` because noise only slows a pass down. Keeps the compiled loop in `folder`.
+
+    Raises Unavailable if there is no C compiler.
+    """
+    loop = ctypes.CDLL(str(_compiled(folder))).sum_words
     loop.restype = ctypes.c_uint64
     words = np.ones(SIZE // 8, np.uint64)
     address, count = ctypes.c_void_p(words.ctypes.data), ctypes.c_size_t(len(words))
@@ -33,13 +36,13 @@ def _pass(loop: Callable[..., int], address: ctypes.c_void_p, count: ctypes.c_si
     begun = time.perf_counter()
     total = loop(address, count, threads)
     seconds = time.perf_counter() - begun
-    assert total == count.value, "every word is a one"
+    assert total == count.value, "the sum of as many ones"
     return SIZE / seconds
 
 
 def _compiled(folder: Path) -> Path:
     if not (compiler := shutil.which("cc")):
-        raise Absent("absent: a C compiler")
+        raise Unavailable("no C compiler")
     folder.mkdir(parents=True, exist_ok=True)
     library = folder / "bandwidth.so"
     subprocess.run([compiler, *OPTIONS, SOURCE, "-o", library], check=True)

@@ -1,55 +1,59 @@
-"""What is measured: a figure beside its alternative's, shown with ratios first; above 1 Parley is better."""
+"""Figures of the main table: what Parley and a baseline achieved, and their ratio. Above 1 Parley is better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.report import Spread, spread
+from benchmarks.spread import Spread, spread
 
 
-class Absent(Exception):
-    """What a measurement needs is not on this machine."""
+class Unavailable(Exception):
+    """A measurement cannot run on this machine: something is not installed, or failed to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line: what both sides took or managed, in the order of the rounds. `aim` is the ratio to reach.
+    """One row of the table. `ours` and `theirs` hold one value per round; `target` is the ratio to reach.
 
-    `theirs` may be empty: `absent` then says why.
+    `theirs` is empty if the baseline is unavailable; `unavailable` then gives the reason.
     """
 
-    work: str
-    against: str
+    workload: str
+    baseline: str
     unit: str
     ours: Sequence[float]
     theirs: Sequence[float] = ()
-    aim: float | None = None
+    target: float | None = None
     more_is_better: bool = False
     digits: int = 2
-    absent: str = ""
+    unavailable: str = ""
 
     @property
     def ratio(self) -> Spread | None:
-        """Taken round by round."""
+        """Spread of the ratios of each round, None without a baseline."""
         pairs = list(zip(self.ours, self.theirs, strict=False))
         if not pairs:
             return None
         return spread([our / their if self.more_is_better else their / our for our, their in pairs])
 
     @property
-    def reached(self) -> bool:
-        return bool(self.ratio and self.aim and self.ratio.middle >= self.aim)
+    def is_reached(self) -> bool:
+        """True if the median ratio is at least the target."""
+        return bool(self.ratio and self.target and self.ratio.median >= self.target)
 
 
-HEAD = ["| work | against | ratio | aim | Parley | the other |", "|---|---|---|---|---|---|"]
+HEAD = [
+    "| workload, unit | baseline | ratio | target | Parley's value | baseline's value |",
+    "|---|---|---|---|---|---|",
+]
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Markdown, a row for each figure; a tick where the aim is reached."""
+    """Markdown table with a row per figure and a tick at each target that is reached."""
     return "\n".join([*HEAD, *map(_row, figures)])
 
 
 def _row(figure: Figure) -> str:
-    ratio = f"**{figure.ratio.show(2)}**" if figure.ratio else figure.absent
-    aim = f"{figure.aim:g}{' ✓' if figure.reached else ''}" if figure.aim else ""
-    sides = [spread(side).show(figure.digits) if side else "" for side in (figure.ours, figure.theirs)]
-    return f"| {figure.work}, {figure.unit} | {figure.against} | {ratio} | {aim} | {sides[0]} | {sides[1]} |"
+    ratio = f"**{figure.ratio.show(2)}**" if figure.ratio else figure.unavailable
+    target = f"{figure.target:g}{' ✓' if figure.is_reached else ''}" if figure.target else ""
+    ours, theirs = (spread(values).show(figure.digits) if values else "" for values in (figure.ours, figure.theirs))
+    return f"| {figure.workload}, {figure.unit} | {figure.baseline} | {ratio} | {target} | {ours} | {theirs} |"

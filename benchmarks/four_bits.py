@@ -1,7 +1,7 @@
-"""What int4 weights would cost: `python -m benchmarks.four_bits` prints a row as `benchmarks.quality` does for int8.
+"""Quality of int4 weights: `python -m benchmarks.four_bits` prints a row of the table of `benchmarks.quality`.
 
-Parley has no int4. The weights are rounded to what it would hold, in groups of 32 with a scale of their own as in
-llama.cpp's Q4_0, embeddings left as they are, and run in fp32.
+Parley has no int4 kernels. The benchmark rounds the weights to int4 values with one scale per group of 32, as Q4_0 of
+llama.cpp does, and runs them in fp32. The embeddings are not rounded.
 """
 
 import shutil
@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.parley_rows import open_model
-from benchmarks.quality import compared, prompts
-from benchmarks.sides import ROOT
+from benchmarks.parley_worker import open_model
+from benchmarks.processes import ROOT
+from benchmarks.quality import comparison_row, encoded_prompts
 from core.models import EMBEDDED, WEIGHTS, find_model
 
 GROUP = 32
@@ -26,11 +26,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         write_rounded(find_model(EMBEDDED, ROOT), Path(folder))
         exact, rounded = (open_model(name, "fp32", THREADS) for name in (EMBEDDED, folder))
-        print(compared(exact, rounded, list(prompts(exact, EMBEDDED)), "int4"))
+        print(comparison_row(exact, rounded, list(encoded_prompts(exact, EMBEDDED)), "int4"))
 
 
 def write_rounded(model: Path, folder: Path) -> None:
-    """A model's files with its matrices rounded, but for the embeddings."""
+    """Copies a model with its matrices rounded, except for the embeddings."""
     for path in model.glob("*.json"):
         shutil.copy(path, folder)
     weights = load_file(model / WEIGHTS)
@@ -40,8 +40,8 @@ def write_rounded(model: Path, folder: Path) -> None:
 
 
 def round_off(weight: Tensor) -> Tensor:
-    """A matrix [rows, columns] in four bits a weight: the largest of each group, whatever its sign, is held exactly."""
-    groups = weight.float().unflatten(1, (-1, GROUP))
+    """A matrix [rows, columns] rounded to int4 values, as float32. The largest weight of each group stays exact."""
+    groups = weight.float().reshape(len(weight), -1, GROUP)
     largest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True))
     scale = torch.where(largest == 0, 1.0, largest / LOWEST)
     return ((groups / scale).round().clamp(LOWEST, HIGHEST) * scale).flatten(1)

@@ -1,4 +1,4 @@
-"""What the benchmark ran on, and what its processes held of the memory. Linux: it is all read from /proc."""
+"""Description of the machine, and memory of processes. Linux only: everything is read from /proc."""
 
 import os
 import platform
@@ -16,8 +16,10 @@ KIB_PER_MIB = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What a process held, in MiB: the most it ever had resident, and its share now, in which a page that several
-    processes map counts as a fraction for each.
+    """Memory of a process in MiB.
+
+    `peak` is its largest resident set (VmHWM). `share` is its proportional set (PSS) now: a page that n processes map
+    counts 1/n for each.
     """
 
     peak: float
@@ -28,7 +30,7 @@ class Memory:
 
 
 def memory_of(pid: int) -> Memory:
-    """The memory of one running process."""
+    """Memory of a running process."""
     return Memory(
         peak=_kib(PROC / str(pid) / "status", "VmHWM") / KIB_PER_MIB,
         share=_kib(PROC / str(pid) / "smaps_rollup", "Pss") / KIB_PER_MIB,
@@ -36,14 +38,14 @@ def memory_of(pid: int) -> Memory:
 
 
 def children_of(pid: int) -> Iterator[int]:
-    """The processes that a process has started and that run now."""
+    """Running child processes of a process."""
     for listed in (PROC / str(pid) / "task").glob("*/children"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
             yield from map(int, listed.read_text("ascii").split())
 
 
 def describe_machine() -> str:
-    """One line: the CPU and its cores, the memory, and the versions that matter."""
+    """One line with the CPU, cores, memory, operating system and versions of the main libraries."""
     total = _kib(PROC / "meminfo", "MemTotal") / KIB_PER_MIB / 1024
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     return (

@@ -1,16 +1,20 @@
-"""The naive bot to compare with: transformers in fp32 in one process, a `generate` for the mood and one for the reply,
-nothing reused. `python -m benchmarks.naive MODEL THREADS` answers each line on standard input, a JSON object, with one.
+"""The naive baseline: transformers in fp32 in one process, one `generate` call for the mood and one for the reply.
+
+It reuses nothing between them. `python -m benchmarks.naive MODEL THREADS` answers each line on standard input, a JSON
+object, with another.
 """
 
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, BatchEncoding, PreTrainedTokenizerBase
 
 from benchmarks.questions import LOCALE
 from config.personas import load_persona
@@ -21,8 +25,9 @@ from core.prompt import Persona, Prompt, chat_prompt
 
 
 class Question(BaseModel, frozen=True, extra="forbid"):
-    """What to answer, and how: `tokens` long, and with the hint for `mood`, so that the prompt and the length are the
-    other side's. This bot reads the mood all the same.
+    """A message to answer with exactly `tokens` tokens and with the prompt's hint for `mood`.
+
+    Both are Parley's, so that prompts and lengths are equal. The naive bot still spends the time to read the mood.
     """
 
     text: str
@@ -32,7 +37,7 @@ class Question(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(slots=True, kw_only=True)
 class Stopwatch:
-    """A streamer, as `generate` takes one, that remembers when the first token came. The prompt is streamed first."""
+    """A streamer for `generate` that records when tokens arrive. The prompt is streamed first, as one item."""
 
     begun: float
     seen: list[float] = field(default_factory=list)
@@ -48,46 +53,64 @@ class Stopwatch:
         pass
 
 
+class GenerativeModel(Protocol):
+    """The one method of a causal language model of transformers that the bot calls."""
+
+    @property
+    def generate(self) -> Callable[..., object]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NaiveBot:
-    """A model, its tokenizer and who it pretends to be."""
+    """A model, its tokenizer and a persona."""
 
-    model: PreTrainedModel
+    model: GenerativeModel
     tokenizer: PreTrainedTokenizerBase
     persona: Persona
 
     def answer(self, asked: Question) -> dict[str, object]:
-        """The reply with the fields of `parley chat --json`."""
+        """The reply, in the fields of `parley chat --json`."""
         watch = Stopwatch(begun=time.perf_counter())
         label = self.read_mood(asked.text)
         mood = Mood(label=asked.mood, confidence=1.0)
         prompt = self.ids(chat_prompt(self.persona, LOCALE, (), asked.text, mood))
         reply = self.generate(prompt, watch, min_new_tokens=asked.tokens, max_new_tokens=asked.tokens)
         return {
-            "reply": self.tokenizer.decode(reply, skip_special_tokens=True),
+            "reply": self.text(reply),
             "mood": {"label": label},
             "usage": {"prompt_tokens": prompt.shape[1], "completion_tokens": len(reply)},
             "seconds": {"first_token": watch.first_token, "total": time.perf_counter() - watch.begun},
         }
 
     def read_mood(self, text: str) -> Label:
-        """The first label in what the model says; it may say as many tokens as the longest label has, and end."""
+        """The first label in the generated text, neutral if it has none. It may be one token longer than any label."""
         language = language_of(text) or LOCALE
         words = LABEL_PROMPTS[language].words
         longest = max(len(self.tokenizer.encode(word, add_special_tokens=False)) for word in words.values())
-        said = self.generate(self.ids(mood_prompt(text, language)), do_sample=False, max_new_tokens=longest + 1)
-        answer = self.tokenizer.decode(said, skip_special_tokens=True).lower()
+        ids = self.generate(self.ids(mood_prompt(text, language)), do_sample=False, max_new_tokens=longest + 1)
+        answer = self.text(ids).lower()
         return next((label for label, word in words.items() if word in answer), Label.NEUTRAL)
 
     def ids(self, prompt: Prompt) -> Tensor:
-        """A prompt through the model's own template, [1, length]."""
+        """Token ids of a prompt by the model's own chat template, [1, length]."""
         messages = [asdict(message) for message in prompt]
-        return self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt").input_ids
+        encoded = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
+        assert isinstance(encoded, BatchEncoding)
+        ids: Tensor = encoded["input_ids"]
+        return ids
+
+    def text(self, ids: list[int]) -> str:
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        assert isinstance(text, str), "one list of ids is one text"
+        return text
 
     def generate(self, prompt: Tensor, streamer: Stopwatch | None = None, **options: object) -> list[int]:
+        """Token ids that the model adds to a prompt [1, length]."""
         mask = torch.ones_like(prompt)
         output = self.model.generate(prompt, attention_mask=mask, streamer=streamer, **options)
-        return output[0, prompt.shape[1] :].tolist()
+        assert isinstance(output, Tensor), "plain token ids unless options ask for more"
+        added: list[int] = output[0, prompt.shape[1] :].tolist()
+        return added
 
 
 def main(model: str, threads: int) -> None:

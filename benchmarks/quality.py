@@ -1,6 +1,6 @@
-"""What a precision costs: `python -m benchmarks.quality MODEL DTYPE THREADS` prints a row of Markdown.
+"""Quality of a precision: `python -m benchmarks.quality MODEL DTYPE THREADS` prints a row of a Markdown table.
 
-Logits and greedy texts of a model at one precision beside the same weights in fp32, through the server's own code.
+It compares logits and greedy replies with those of the same weights in fp32, computed by the model server's own code.
 """
 
 import random
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.parley_rows import open_model, step
+from benchmarks.parley_worker import open_model, step
 from benchmarks.questions import LOCALE, WORDS
 from config.personas import load_persona
 from core.inference.batching.detokenise import TextStream
@@ -26,53 +26,57 @@ from core.models import EMBEDDED
 from training.blind import BLIND, read_labelled
 
 PROMPTS, TOKENS = 200, 32
-NOISE_PROMPTS, NOISE_WORDS = 20, 48
+RANDOM_PROMPTS, RANDOM_WORDS = 20, 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """At each place of some prompts: whether the likeliest token is the same, and the Kullback-Leibler divergence of
-    the next token's distribution from that in fp32, in nats.
+    """Agreement of two models at each position of some prompts, as tensors [positions].
+
+    `same_top` is True if the most likely next token is the same. `divergence` is the Kullback-Leibler divergence of the
+    distribution from that in fp32, in nats.
     """
 
-    same: Tensor
+    same_top: Tensor
     divergence: Tensor
 
 
 def main(name: str, dtype: str, threads: int) -> None:
     exact, other = (open_model(name, kind, threads) for kind in ("fp32", dtype))
-    print(compared(exact, other, list(prompts(exact, name)), other.facts["dtype"]))
+    print(comparison_row(exact, other, list(encoded_prompts(exact, name)), other.facts["dtype"]))
 
 
-def compared(exact: LoadedModel, other: LoadedModel, asked: Sequence[Sequence[int]], precision: str) -> str:
-    """Two models beside each other over some prompts, as a row of Markdown."""
-    found = agreement(exact, other, asked)
-    kept = sum(map(tuple.__eq__, greedy(exact, asked), greedy(other, asked)))
+def comparison_row(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Sequence[int]], precision: str) -> str:
+    """Row of the Markdown table: agreement of two models over some prompts."""
+    found = agreement(exact, other, prompts)
+    unchanged = sum(map(tuple.__eq__, greedy(exact, prompts), greedy(other, prompts)))
     return (
-        f"| {exact.name} | {precision} | {found.same.float().mean():.2%} of {len(found.same)} "
-        f"| {found.divergence.mean():.2g} ({found.divergence.max():.2g}) | {kept} of {len(asked)} |"
+        f"| {exact.name} | {precision} | {found.same_top.float().mean():.2%} of {len(found.same_top)} "
+        f"| {found.divergence.mean():.2g} ({found.divergence.max():.2g}) | {unchanged} of {len(prompts)} |"
     )
 
 
-def prompts(model: LoadedModel, name: str) -> Iterator[list[int]]:
-    """Sentences that nobody trained on for a model that can read, words at random for one that cannot."""
+def encoded_prompts(model: LoadedModel, name: str) -> Iterator[list[int]]:
+    """Token ids of prompts: held-out sentences for the embedded model, random words for a model with random weights."""
     system = Said(role=Role.SYSTEM, text=load_persona("parley").system[LOCALE])
-    for text in sentences() if name == EMBEDDED else noise():
+    for text in held_out_texts() if name == EMBEDDED else random_texts():
         yield model.template.build([system, Said(role=Role.USER, text=text)])
 
 
-def sentences() -> list[str]:
+def held_out_texts() -> list[str]:
+    """Sentences of the blind evaluation set, evenly spaced."""
     found = read_labelled(BLIND / "mood.tsv")
     return [found[number * len(found) // PROMPTS].text for number in range(PROMPTS)]
 
 
-def noise() -> list[str]:
-    choice = random.Random(0)
-    return [" ".join(choice.choices(WORDS, k=NOISE_WORDS)) for _ in range(NOISE_PROMPTS)]
+def random_texts() -> list[str]:
+    """Texts of random words, the same in each run."""
+    rng = random.Random(0)
+    return [" ".join(rng.choices(WORDS, k=RANDOM_WORDS)) for _ in range(RANDOM_PROMPTS)]
 
 
 def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
-    """float32 [length, vocabulary]: what the model thinks comes after each of the ids."""
+    """Logits of the next token after each of the ids, float32 [length, vocabulary]."""
     scheduler = Scheduler(Limits(prefill_tokens=1), PrefixCache(model.network.blocks, reuse=False))
     row = Row(job=_job(0, ids), text=TextStream())
     scheduler.add(row)
@@ -87,27 +91,27 @@ def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
     return torch.cat(found)
 
 
-def agreement(exact: LoadedModel, other: LoadedModel, asked: Sequence[Sequence[int]]) -> Agreement:
-    """The two precisions beside each other at every place of every prompt."""
-    same, divergence = [], []
-    for ids in asked:
-        wanted, got = logits(exact, ids), logits(other, ids)
-        same.append(wanted.argmax(-1) == got.argmax(-1))
-        wanted, got = wanted.log_softmax(-1), got.log_softmax(-1)
-        divergence.append((wanted.exp() * (wanted - got)).sum(-1))
-    return Agreement(same=torch.cat(same), divergence=torch.cat(divergence))
+def agreement(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Sequence[int]]) -> Agreement:
+    """Agreement of two models at every position of every prompt."""
+    same_top, divergence = [], []
+    for ids in prompts:
+        expected, actual = logits(exact, ids), logits(other, ids)
+        same_top.append(expected.argmax(-1) == actual.argmax(-1))
+        expected, actual = expected.log_softmax(-1), actual.log_softmax(-1)
+        divergence.append((expected.exp() * (expected - actual)).sum(-1))
+    return Agreement(same_top=torch.cat(same_top), divergence=torch.cat(divergence))
 
 
-def greedy(model: LoadedModel, asked: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-    """The ids of each greedy reply, several at once, as the server writes them."""
+def greedy(model: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Token ids of the greedy reply to each prompt, decoded in batches as the server does."""
     cache = PrefixCache(model.network.blocks, reuse=False)
-    runner, scheduler = Runner(model.network, model.allowed), Scheduler(Limits(max_queue=len(asked)), cache)
+    runner, scheduler = Runner(model.network, model.allowed), Scheduler(Limits(max_queue=len(prompts)), cache)
 
     def take(row: Row, sampled: Sampled) -> None:
         if row.append(sampled, None if sampled.id in model.ends else b"").finish:
             scheduler.remove(row)
 
-    rows = [Row(job=_job(number, ids), text=TextStream()) for number, ids in enumerate(asked)]
+    rows = [Row(job=_job(number, ids), text=TextStream()) for number, ids in enumerate(prompts)]
     for row in rows:
         scheduler.add(row)
     while scheduler.has_work:

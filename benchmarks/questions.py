@@ -1,15 +1,15 @@
-"""What both bots are asked: short everyday messages, English and Chinese in turn, no two alike."""
+"""Messages of the benchmarks: short and everyday, English and Chinese in turn, all different."""
 
 from core.messages import Locale
 
 LOCALE: Locale = "en"
-"""The language of the person, and with it of the persona. The mood is asked for in each message's own."""
+"""Language of the person and the persona. The mood prompt is in the language of each message."""
 
 WARM_UP = (
     "Good morning! What can you help me with today?",
     "早上好！今天你能帮我做些什么？",
 )
-COUNTED = (
+MEASURED = (
     "What should I cook tonight with two eggs, rice and some spinach?",
     "我的快递已经晚了三天，客服一直不回复，真让人生气。",
     "I finally passed my driving test this morning, on the third try!",
@@ -47,4 +47,4 @@ WORDS = [
     "water",
     "year",
 ]
-"""Each is one token of Qwen2.5 behind a space."""
+"""Each is one token of Qwen2.5 after a space."""

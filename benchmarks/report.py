@@ -1,17 +1,18 @@
-"""The figures of a comparison as a table: ratios first, then what they are made of."""
+"""Markdown table of the comparison of one message: ratios, then the values of both bots."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
+from benchmarks.chatbots import Answer, total_memory
 from benchmarks.machine import Memory
-from benchmarks.sides import Answer, total_memory
+from benchmarks.spread import spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The counted runs of one model, in pairs, and the memory of both bots after the last. Parley's is its gateway's
-    and its model server's.
+    """Measured runs with one model, in pairs, and the memory of each process of both bots after the last run.
+
+    Parley's processes are the gateway and the model server.
     """
 
     model: str
@@ -21,51 +22,32 @@ class Comparison:
     naive_memory: Sequence[Memory]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """The median of some figures, and their ends."""
-
-    middle: float
-    low: float
-    high: float
-
-    def show(self, digits: int) -> str:
-        return f"{self.middle:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
-
-
-def spread(figures: Sequence[float]) -> Spread:
-    return Spread(middle=median(figures), low=min(figures), high=max(figures))
-
-
-def table(compared: Comparison) -> str:
-    """Markdown: a row for each figure, and under it what the runs had in common."""
+def table(comparison: Comparison) -> str:
+    """Markdown section with a row per metric and, below the table, the token counts of the runs."""
     rows = [
-        _times(compared, "to the first token, s", lambda answer: answer.first_token, 2),
-        _times(compared, "to the whole reply, s", lambda answer: answer.total, 2),
-        _times(compared, "each token after the first, ms", lambda answer: 1000 * answer.per_token, 1),
-        _held(compared, "peak memory, MiB", lambda memory: memory.peak),
-        _held(compared, "memory after the last reply, MiB", lambda memory: memory.share),
+        _times(comparison, "time to first token, s", lambda answer: answer.first_token, 2),
+        _times(comparison, "time to whole reply, s", lambda answer: answer.total, 2),
+        _times(comparison, "time per token after the first, ms", lambda answer: 1000 * answer.per_token, 1),
+        _memory(comparison, "peak memory (VmHWM), MiB", lambda memory: memory.peak),
+        _memory(comparison, "memory (PSS) after the last reply, MiB", lambda memory: memory.share),
     ]
-    head = ["| | naive : Parley | Parley | naive |", "|---|---|---|---|"]
-    return "\n".join([f"## {compared.model}", "", *head, *rows, "", _common(compared)])
+    head = ["| | ratio, naive / Parley | Parley | naive |", "|---|---|---|---|"]
+    return "\n".join([f"## {comparison.model}", "", *head, *rows, "", _token_counts(comparison)])
 
 
-def _times(compared: Comparison, name: str, figure: Callable[[Answer], float], digits: int) -> str:
-    ours, theirs = [figure(answer) for answer in compared.parley], [figure(answer) for answer in compared.naive]
+def _times(comparison: Comparison, name: str, value: Callable[[Answer], float], digits: int) -> str:
+    ours, theirs = [value(answer) for answer in comparison.parley], [value(answer) for answer in comparison.naive]
     ratios = spread([their / our for our, their in zip(ours, theirs, strict=True)])
     return f"| {name} | **{ratios.show(2)}** | {spread(ours).show(digits)} | {spread(theirs).show(digits)} |"
 
 
-def _held(compared: Comparison, name: str, figure: Callable[[Memory], float]) -> str:
-    ours, theirs = figure(total_memory(compared.parley_memory)), figure(total_memory(compared.naive_memory))
-    parts = " + ".join(f"{figure(memory):.0f}" for memory in compared.parley_memory)
+def _memory(comparison: Comparison, name: str, value: Callable[[Memory], float]) -> str:
+    ours, theirs = value(total_memory(comparison.parley_memory)), value(total_memory(comparison.naive_memory))
+    parts = " + ".join(f"{value(memory):.0f}" for memory in comparison.parley_memory)
     return f"| {name} | **{theirs / ours:.2f}** | {ours:.0f} ({parts}) | {theirs:.0f} |"
 
 
-def _common(compared: Comparison) -> str:
-    read = spread([answer.prompt_tokens for answer in compared.parley])
-    written = spread([answer.reply_tokens for answer in compared.parley])
-    return (
-        f"{len(compared.parley)} counted runs. Tokens of the reply's prompt: {read.show(0)}; "
-        f"of the reply: {written.show(0)}."
-    )
+def _token_counts(comparison: Comparison) -> str:
+    prompt = spread([answer.prompt_tokens for answer in comparison.parley])
+    reply = spread([answer.reply_tokens for answer in comparison.parley])
+    return f"{len(comparison.parley)} measured runs. Prompt tokens: {prompt.show(0)}; reply tokens: {reply.show(0)}."

@@ -1,4 +1,4 @@
-"""`benchmarks/RESULTS.md` and its plot, written by the program that measured."""
+"""Writes `benchmarks/RESULTS.md` and its chart."""
 
 import shlex
 import sys
@@ -10,70 +10,70 @@ from benchmarks.figures import Figure, table
 from benchmarks.plot import plot
 
 PAGE = Path(__file__).with_name("RESULTS.md")
-PLOT = Path(__file__).with_name("results.svg")
+CHART = Path(__file__).with_name("results.svg")
 QUALITY_HEAD = (
-    "| model | precision | same likeliest token | KL from fp32, mean (worst) | greedy texts unchanged |\n"
+    "| model | precision | same top token | KL divergence in nats, mean (max) | same greedy reply |\n"
     "|---|---|---|---|---|"
 )
 METHOD = """\
-All figures are of one run on one machine. Where nothing else is said the model has Qwen2.5-0.5B's exact shape and
-random weights in bf16, out of which each side makes its own form. Each contender has the machine to itself: they
-are loaded one after the other, never two at once, in every round another one first. Figures are medians over the
-rounds, with the smallest and the largest in brackets. Ratios are taken round by round; above 1 Parley is better,
-whether more or less of the unit is; ✓ marks an aim that is reached.
+All figures come from one run on one machine. Unless stated otherwise, the model has the exact shape of Qwen2.5-0.5B
+with random weights in bf16, and each engine converts it to its own format. Only one engine is loaded at a time, except
+in "One message". Each round measures every engine, and the engines take turns to be first. A figure is the median over
+the rounds, with minimum and maximum in brackets. Ratios are computed per round; above 1 Parley is better, for times as
+for speeds. ✓ marks a target that the median reaches.
 
-- **Decode and prefill** run in process: Parley's scheduler and runner ([parley_rows.py](parley_rows.py)),
-  llama.cpp's batched decoding ([llama_rows.py](alternatives/llama_rows.py)), CTranslate2's generator
-  ([ctranslate2_rows.py](alternatives/ctranslate2_rows.py)). Decoding starts behind 32 tokens; one row writes 64
-  tokens, eight rows 32 each. The prompts are new every time.
-- **Read bandwidth** is the best of five passes of a loop in C over 1 GiB with as many threads
-  ([bandwidth.c](bandwidth.c)). A token reads every weight once, the head included; keys and values at this length
-  are a hundredth of that.
-- **People** talk over HTTP, all at once, each through turns of their own behind one system prompt, against
-  llama.cpp's own server with a slot for each.
-- **Turn 6 against turn 1** is the same conversation; the system prompt was read before.
-- **Memory** of the servers is the most that was ever resident (VmHWM), mapped files included, after eight rows have
+- **Decode and prefill** run in process: Parley's scheduler and runner ([parley_worker.py](parley_worker.py)),
+  llama.cpp's batched decoding ([llama_worker.py](alternatives/llama_worker.py)), CTranslate2's generator
+  ([ctranslate2_worker.py](alternatives/ctranslate2_worker.py)). Decoding follows a prompt of 32 tokens; one sequence
+  decodes 64 tokens, eight sequences decode 32 each. Every prompt is new.
+- **Memory read bandwidth** is the best of five passes of a loop in C over 1 GiB with the same number of threads
+  ([bandwidth.c](bandwidth.c)). Decoding reads every weight once per token, the head included. Keys and values are not
+  counted: at this length they are a hundredth of the weights.
+- **8 people** converse concurrently over HTTP, each with turns of their own and all with one system prompt. The
+  baseline is llama.cpp's server with one slot per person.
+- **Turn 6** is compared with turn 1 of the same conversation. The system prompt is in the cache before turn 1.
+- **Peak memory of the server** is the peak resident set (VmHWM), mapped files included, after eight sequences have
   filled 2,048 tokens each.
-- **One message** goes through the whole of Parley, driven as `parley chat --json` with its default settings
-  (admission with fsync, store, mood, reply, delivery), and then through a naive bot ([naive.py](naive.py)):
-  transformers in fp32 in one process, one `generate` that writes the mood as text and one for the reply, nothing
-  reused. Both read the same prompts without history and write the same number of tokens. Memory is Parley's gateway
-  plus its model server: the most that was ever resident, and the share (PSS) after the last reply, where what both
-  bots map counts half for each. These two are loaded together and take turns.
-- **Quality** compares logits at every place of the prompts, and greedy replies of 32 tokens, with the same weights
-  in fp32.
+- **One message** passes through the whole of Parley: `parley chat --json` with default settings (admission with fsync,
+  store, mood, reply, delivery). The baseline is a naive bot ([naive.py](naive.py)): transformers in fp32 in one
+  process, one `generate` call that writes the mood as text and one for the reply, nothing reused. Both bots get the
+  same prompts without history and generate the same number of tokens. Both are loaded at once and take turns. Parley's
+  memory is that of the gateway plus that of the model server. Memory after the last reply is the proportional set
+  (PSS), in which a page that both bots map counts half for each.
+- **Quality** compares each precision with the same weights in fp32: the top token and the distribution at every
+  position of the prompts, and greedy replies of 32 tokens.
 
-In the model of random weights only words have a logit: noise does not end a reply by chance, and a reply that comes
-back as history is the tokens that were written, as with a real model. In process its choices are replaced by noise,
-so that no contender can guess ahead."""
+The model with random weights gives a logit other than zero only to words. So no reply ends by chance, and a reply that
+comes back as history encodes to the tokens that were generated, as with a real model. The in-process benchmark replaces
+Parley's sampled tokens with random ones, so that speculative decoding gains nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """What a run has found so far: the figures, rows of Markdown on quality, and tables on single messages."""
+    """Results of a run so far: figures, rows of the quality table, and sections on single messages."""
 
     figures: list[Figure] = field(default_factory=list)
     quality: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
     def show(self) -> str:
-        """The tables that have something in them."""
+        """Markdown of the tables that are not empty."""
         parts = [table(self.figures)] if self.figures else []
         parts += ["\n".join(["## Quality", "", QUALITY_HEAD, *self.quality])] if self.quality else []
         return "\n\n".join([*parts, *self.messages])
 
 
 def write_results(results: Results, machine: str) -> None:
-    """Writes the page and, where there are ratios, the plot."""
-    PLOT.write_text(plot(results.figures), "utf-8")
+    """Writes the page and the chart."""
+    CHART.write_text(plot(results.figures), "utf-8")
     PAGE.write_text(_page(results, machine), "utf-8")
 
 
 def _page(results: Results, machine: str) -> str:
     command = f"make bench ARGS={shlex.quote(shlex.join(sys.argv[1:]))}"
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    picture = f"![The ratios]({PLOT.name})"
+    chart = f"![Bar chart of the ratios]({CHART.name})"
     return (
-        "\n\n".join(["# Results", f"{when}: `{command}` on {machine}.", picture, results.show(), "## How", METHOD])
+        "\n\n".join(["# Results", f"{when}: `{command}` on {machine}.", chart, results.show(), "## Method", METHOD])
         + "\n"
     )

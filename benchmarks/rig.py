@@ -1,4 +1,4 @@
-"""What every measurement is given: the model in each side's form, how many threads, how often."""
+"""Configuration of a benchmark run: the model in the format of each engine, threads, rounds."""
 
 import os
 import subprocess
@@ -6,17 +6,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Absent
-from benchmarks.sides import ROOT
+from benchmarks.figures import Unavailable
+from benchmarks.processes import CACHE, ROOT
 
-CACHE = ROOT / ".cache" / "benchmarks"
 ALTERNATIVES = CACHE / "alternatives"
-"""Where `benchmarks/alternatives/setup.sh` puts its environment and what it has built."""
+"""Default folder of what `benchmarks/alternatives/setup.sh` installs and builds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """`model` is the folder that Parley serves; the alternatives' own forms of it are made when first asked for."""
+    """`model` is the folder that Parley serves. The alternatives' formats are converted from it on first use.
+
+    Properties of the alternatives raise Unavailable if these are not installed.
+    """
 
     model: Path
     threads: int
@@ -26,12 +28,12 @@ class Rig:
 
     @property
     def python(self) -> Path:
-        """The interpreter of the alternatives' environment."""
-        return self._present(self.alternatives / "venv" / "bin" / "python")
+        """Interpreter of the alternatives' virtual environment."""
+        return self._installed(self.alternatives / "venv" / "bin" / "python")
 
     @property
     def llama_server(self) -> Path:
-        return self._present(self.alternatives / "llama.cpp" / "bin" / "llama-server")
+        return self._installed(self.alternatives / "llama.cpp" / "bin" / "llama-server")
 
     @property
     def gguf(self) -> Path:
@@ -43,23 +45,17 @@ class Rig:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For programs of the alternatives: llama-cpp-python takes the library that was compiled here."""
+        """Environment of the alternatives' programs: llama-cpp-python loads the library that was compiled here."""
         library = str(self.alternatives / "llama.cpp" / "bin")
         return os.environ | {"PYTHONPATH": str(ROOT), "LLAMA_CPP_LIB_PATH": library, "LD_LIBRARY_PATH": library}
 
-    @property
-    def ours(self) -> dict[str, str]:
-        """For programs of ours: no setting but those that are given."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-        return own | {"PYTHONPATH": str(ROOT)}
-
     def _converted(self) -> Path:
         folder = self.model.with_name(f"{self.model.name}-alternatives")
-        command = [self.python, "-m", "benchmarks.alternatives.convert", self.model, folder]
+        command = [str(self.python), "-m", "benchmarks.alternatives.convert", str(self.model), str(folder)]
         subprocess.run(command, env=self.environment, check=True, stdout=sys.stderr)
         return folder
 
-    def _present(self, path: Path) -> Path:
+    def _installed(self, path: Path) -> Path:
         if not path.exists():
-            raise Absent("absent: `make bench-alternatives`")
+            raise Unavailable("not installed: run `make bench-alternatives`")
         return path

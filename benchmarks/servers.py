@@ -1,4 +1,4 @@
-"""Servers of chat completions with the same model: ours, and llama.cpp's own."""
+"""Servers with OpenAI's chat completions API on the same model: Parley's model server and llama.cpp's server."""
 
 import socket
 import subprocess
@@ -11,14 +11,15 @@ from http import HTTPStatus
 
 import httpx
 
-from benchmarks.figures import Absent
-from benchmarks.rig import CACHE, Rig
-from benchmarks.sides import ROOT
+from benchmarks.figures import Unavailable
+from benchmarks.processes import CACHE, ROOT, clean_environment, wait_or_kill
+from benchmarks.rig import Rig
 
 HOST = "127.0.0.1"
-ROWS = 8
+SEQUENCES = 8
+"""Sequences that a server decodes at once."""
 CONTEXT = 2048
-"""Tokens of prompt and reply for each row."""
+"""Tokens of prompt and reply for each sequence."""
 
 START_SECONDS = 120
 LOG = CACHE / "server.log"
@@ -36,40 +37,38 @@ class Server:
 def parley_server(rig: Rig) -> Iterator[Server]:
     """`python -m core.inference`."""
     port = _free_port()
-    options = ["--model", rig.model, "--threads", rig.threads, "--max-batch", ROWS, "--dtype", rig.dtype]
+    options = ["--model", rig.model, "--threads", rig.threads, "--max-batch", SEQUENCES, "--dtype", rig.dtype]
     command = [sys.executable, "-m", "core.inference", *options, "--max-context", CONTEXT, "--port", port]
-    with _running(command, rig.ours, port) as server:
+    with _running(command, clean_environment(), port) as server:
         yield server
 
 
 @contextmanager
 def llama_server(rig: Rig) -> Iterator[Server]:
-    """llama.cpp's server: continuous batching, a slot with its prompt cache for each row."""
+    """llama.cpp's server: continuous batching, and a slot with a prompt cache for each sequence."""
     port = _free_port()
     threads = ["--threads", rig.threads, "--threads-batch", rig.threads]
-    rows = ["--parallel", ROWS, "--ctx-size", ROWS * CONTEXT]
-    command = [rig.llama_server, "--model", rig.gguf, *threads, *rows, "--host", HOST, "--port", port]
+    slots = ["--parallel", SEQUENCES, "--ctx-size", SEQUENCES * CONTEXT]
+    command = [rig.llama_server, "--model", rig.gguf, *threads, *slots, "--host", HOST, "--port", port]
     with _running(command, rig.environment, port) as server:
         yield server
 
 
 @contextmanager
 def _running(command: Sequence[object], environment: Mapping[str, str], port: int) -> Iterator[Server]:
+    """A server that answers health checks. Raises Unavailable if it does not start."""
     with LOG.open("w") as log:
         process = subprocess.Popen([*map(str, command)], cwd=ROOT, env=environment, stdout=log, stderr=log)
     with process:
         try:
-            _wait(process, port)
+            _wait_until_healthy(process, port)
             yield Server(url=f"http://{HOST}:{port}", pid=process.pid)
         finally:
             process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            wait_or_kill(process)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -78,7 +77,7 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise Absent(f"did not start, see {LOG.relative_to(ROOT)}")
+    raise Unavailable(f"did not start, see {LOG.relative_to(ROOT)}")
 
 
 def _free_port() -> int:

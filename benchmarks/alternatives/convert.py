@@ -1,13 +1,14 @@
-"""A model's folder as the alternatives want it: `python -m benchmarks.alternatives.convert FOLDER INTO`.
+"""Converts a model for the alternatives: `python -m benchmarks.alternatives.convert FOLDER INTO`.
 
-Writes GGUF files for llama.cpp and a folder in int8 for CTranslate2. Runs in the alternatives' environment. What is
-already there is left alone.
+Writes GGUF files for llama.cpp and an int8 folder for CTranslate2, and skips those that exist. Runs in the
+alternatives' environment.
 """
 
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 import gguf
 import torch
@@ -24,6 +25,27 @@ TYPES = {
 }
 
 
+class Rope(TypedDict):
+    """The `rope_parameters` of a `config.json`."""
+
+    rope_theta: float
+
+
+class QwenConfig(TypedDict):
+    """The fields of a `config.json` that the conversion reads."""
+
+    vocab_size: int
+    max_position_embeddings: int
+    hidden_size: int
+    num_hidden_layers: int
+    intermediate_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    rope_parameters: Rope
+    rms_norm_eps: float
+    tie_word_embeddings: bool
+
+
 def main(folder: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for name in TYPES:
@@ -34,12 +56,13 @@ def main(folder: Path, into: Path) -> None:
 
 
 def write_gguf(folder: Path, path: Path, name: str) -> None:
-    """A model of the Qwen2 family with tied embeddings. Its rotary embedding turns halves, which llama.cpp does as well
-    for this family: so nothing is permuted.
+    """Writes a model of the Qwen2 family with tied embeddings as GGUF.
+
+    No weight is permuted: llama.cpp rotates the halves of each head for this family, as transformers does.
     """
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config: QwenConfig = json.loads((folder / "config.json").read_text("utf-8"))
     weights = load_file(folder / "model.safetensors")
-    assert config["tie_word_embeddings"], "llama.cpp takes the embeddings for the head where there is no other"
+    assert config["tie_word_embeddings"], "llama.cpp uses the embeddings as the head if there is no other"
     part = path.with_suffix(".part")
     writer = GGUFWriter(part, "qwen2")
     _write_settings(writer, config, TYPES[name][1])
@@ -52,7 +75,7 @@ def write_gguf(folder: Path, path: Path, name: str) -> None:
     part.rename(path)
 
 
-def _write_settings(writer: GGUFWriter, config: Mapping[str, int], kind: LlamaFileType) -> None:
+def _write_settings(writer: GGUFWriter, config: QwenConfig, kind: LlamaFileType) -> None:
     writer.add_file_type(kind)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
@@ -65,7 +88,7 @@ def _write_settings(writer: GGUFWriter, config: Mapping[str, int], kind: LlamaFi
 
 
 def _write_tokenizer(writer: GGUFWriter, folder: Path, size: int) -> None:
-    """Byte-level BPE with Qwen2's way of splitting; the rows of padding get names that nobody writes."""
+    """Writes the byte-level BPE with Qwen2's word pattern. Padding rows of the vocabulary get unused names."""
     spec = json.loads((folder / "tokenizer.json").read_text("utf-8"))
     names = [f"[PAD{token}]" for token in range(size)]
     types = [TokenType.UNUSED] * size
@@ -88,11 +111,11 @@ def _write_tokenizer(writer: GGUFWriter, folder: Path, size: int) -> None:
 
 
 def _write_weights(writer: GGUFWriter, weights: Mapping[str, Tensor], layers: int, kind: Type) -> None:
-    """Matrices in the kind asked for, norms and biases as they are."""
+    """Writes matrices in the given type, norms and biases in fp32."""
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, layers)
     for name, tensor in weights.items():
         written = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        assert written, f"{name} has no place in this family"
+        assert written, f"{name} is not a weight of this family"
         own = kind if tensor.dim() > 1 else Type.F32
         writer.add_tensor(written, gguf.quantize(tensor.to(torch.float32).numpy(), own), raw_dtype=own)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes what Parley is measured against, in the folder $1: `make bench-alternatives`. Compiling takes 10 to 20 minutes.
-# llama.cpp is compiled once, for this very processor, from the sources that come with llama-cpp-python: its library for
-# the Python bindings, and its own server, which the bindings leave out.
+# Installs the alternatives that Parley is compared with into the folder $1: `make bench-alternatives`. It compiles for
+# 10 to 20 minutes. llama.cpp is built once, for this processor, from the sources in llama-cpp-python's package: the
+# library for the Python bindings, and the server, which the bindings lack.
 set -eu
 into=$1
 here=benchmarks/alternatives
@@ -19,8 +19,8 @@ rm -rf "$into/sources"
 pip download --no-deps --no-binary llama-cpp-python --no-build-isolation --dest "$into/sources" "$binding"
 tar -xzf "$into"/sources/*.tar.gz -C "$into/sources" --strip-components 1
 
-# Before version 13 GCC takes _tile_loadconfig to read 8 of its 64 bytes and leaves the rest unwritten: on a processor with
-# AMX the first token is a crash. The empty statement says what is read.
+# GCC before version 13 assumes that _tile_loadconfig reads 8 of its 64 bytes, and drops the writes to the rest: llama.cpp
+# then crashes at the first token on a processor with AMX. The empty asm statement declares the whole struct as read.
 sed -i 's/^    _tile_loadconfig(&tc);/    __asm__ volatile("" : : "m"(tc));\n&/' \
     "$into/sources/vendor/llama.cpp/ggml/src/ggml-cpu/amx/mmq.cpp"
 cmake -S "$into/sources/vendor/llama.cpp" -B "$into/llama.cpp" -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON \

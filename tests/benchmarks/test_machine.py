@@ -9,19 +9,19 @@ from benchmarks.machine import PROC, Memory, children_of, describe_machine, memo
 pytestmark = pytest.mark.skipif(not PROC.exists(), reason="memory is read from /proc")
 
 
-def test_peak_memory_holds_what_was_freed() -> None:
-    """A process that had 64 MiB for a moment shows them in its peak, and no longer in its share."""
+def test_peak_memory_includes_freed_memory() -> None:
+    """Memory that a process has freed, here 64 MiB, counts in its peak but not in its share."""
     program = "a = bytearray(b'x') * (64 << 20); del a; print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
-        held = memory_of(process.pid)
+        memory = memory_of(process.pid)
         process.kill()
-    assert held.peak > 64 > held.share > 0
+    assert memory.peak > 64 > memory.share > 0
 
 
 def test_finds_running_children() -> None:
-    """A child is among its parent's children while it runs."""
+    """A child process is listed while it runs, and not after it."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert process.pid in children_of(os.getpid())
         process.kill()
@@ -29,13 +29,13 @@ def test_finds_running_children() -> None:
 
 
 def test_memory_adds_up() -> None:
-    """The memory of two processes is the sum of both, peak and share."""
+    """Adding the memory of two processes adds both peaks and both shares."""
     first, second = Memory(peak=3, share=1), Memory(peak=5, share=2)
     assert first + second == Memory(peak=8, share=3)
 
 
-def test_names_what_it_ran_on() -> None:
-    """The machine's line has its cores and the version of PyTorch."""
+def test_describes_the_machine() -> None:
+    """The description has the number of cores and the version of PyTorch."""
     line = describe_machine()
     assert f"{len(os.sched_getaffinity(0))} cores" in line
     assert "torch 2" in line

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.chatbots import naive
 from benchmarks.machine import PROC
 from benchmarks.message import compare
 from benchmarks.report import table
-from benchmarks.sides import naive
 from tests.core.inference.tiny import write_tiny_model
 
 TOKENS = 6
@@ -18,17 +18,17 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_both_bots_do_the_same_work(model: Path) -> None:
-    """Two messages reach both, through processes of their own, with equal prompts and equally long replies."""
-    compared = compare("tiny", model, runs=2, tokens=TOKENS, threads=1)
-    for ours, theirs in zip(compared.parley, compared.naive, strict=True):
+    """Both bots answer two messages with equally long prompts and replies, each in its own processes."""
+    comparison = compare("tiny", model, runs=2, tokens=TOKENS, threads=1)
+    for ours, theirs in zip(comparison.parley, comparison.naive, strict=True):
         assert (ours.prompt_tokens, ours.reply_tokens) == (theirs.prompt_tokens, theirs.reply_tokens)
         assert 0 < ours.first_token < ours.total
         assert 0 < theirs.first_token < theirs.total
-    assert [len(compared.parley_memory), len(compared.naive_memory)] == [2, 1]
-    assert "2 counted runs" in table(compared)
+    assert [len(comparison.parley_memory), len(comparison.naive_memory)] == [2, 1]
+    assert "2 measured runs" in table(comparison)
 
 
-def test_the_naive_bot_writes_as_much_as_it_is_told(model: Path) -> None:
-    """A reply has the asked number of tokens, though the model would go on or end before."""
+def test_the_naive_bot_replies_at_the_given_length(model: Path) -> None:
+    """A reply has exactly the requested number of tokens, whatever the model would choose."""
     with naive(str(model), threads=1) as bot:
         assert bot.ask('{"text": "hello", "mood": "positive", "tokens": 3}').reply_tokens == 3

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quality import PROMPTS, agreement, greedy, sentences
+from benchmarks.quality import PROMPTS, agreement, greedy, held_out_texts
 from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.weights.precision import Precision
 from tests.core.inference.tiny import write_tiny_model
 
-ASKED = [list(range(4, 4 + length)) for length in (3, 9, 20)]
+IDS = [list(range(4, 4 + length)) for length in (3, 9, 20)]
 
 
 @pytest.fixture
@@ -20,21 +20,21 @@ def load(folder: Path, precision: Precision) -> LoadedModel:
 
 
 def test_a_model_agrees_with_itself(folder: Path) -> None:
-    """The same precision twice: the same likeliest token at each place of each prompt, no divergence, the same text."""
+    """Two loads of the same weights agree in every top token, in the distributions and in the replies."""
     first, second = (load(folder, Precision.FP32) for _ in range(2))
-    found = agreement(first, second, ASKED)
-    assert len(found.same) == sum(map(len, ASKED))
-    assert found.same.all()
+    found = agreement(first, second, IDS)
+    assert len(found.same_top) == sum(map(len, IDS))
+    assert found.same_top.all()
     assert found.divergence.abs().max() < 1e-6
-    assert greedy(first, ASKED) == greedy(second, ASKED)
+    assert greedy(first, IDS) == greedy(second, IDS)
 
 
 def test_a_coarser_precision_diverges(folder: Path) -> None:
-    """bf16 is not fp32, and the divergence shows it: above zero, and small."""
-    found = agreement(load(folder, Precision.FP32), load(folder, Precision.BF16), ASKED)
+    """The divergence of bf16 from fp32 is above zero and small."""
+    found = agreement(load(folder, Precision.FP32), load(folder, Precision.BF16), IDS)
     assert 0 < found.divergence.mean() < 1
 
 
-def test_asks_what_nobody_trained_on() -> None:
-    """As many sentences as it says, all different."""
-    assert len(set(sentences())) == PROMPTS
+def test_prompts_are_distinct() -> None:
+    """The prompts are `PROMPTS` different sentences."""
+    assert len(set(held_out_texts())) == PROMPTS

@@ -1,6 +1,6 @@
-"""Parley's rows: the scheduler and the runner of the model server, without the HTTP in front of them.
+"""Benchmark worker of Parley: the model server's scheduler and runner without HTTP.
 
-`python -m benchmarks.parley_rows MODEL THREADS DTYPE`, see `benchmarks/rows.py`.
+`python -m benchmarks.parley_worker MODEL THREADS DTYPE`, see `benchmarks/worker.py`.
 """
 
 import random
@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 
-from benchmarks.rows import Contender, Ready, Times, Work, serve
+from benchmarks.processes import CACHE
+from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
 from core.inference.batching.detokenise import TextStream
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
@@ -23,53 +23,54 @@ from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.weights.precision import Precision
 
 MAX_CONTEXT = 4096
-CACHE = Path(".cache/benchmarks")
 
 
 def main(folder: str, threads: int, dtype: str) -> None:
     model = open_model(folder, dtype, threads)
     facts = f"{model.facts['dtype']}, {model.facts['path']}"
-    serve(Ready(version=f"{version('parley')} ({facts})", weight_bytes=model.network.weight_bytes), contender(model))
+    serve(Ready(version=f"{version('parley')} ({facts})", weight_bytes=model.network.weight_bytes), batch_runner(model))
 
 
 def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:
+    """Loads a model as the server does, with logs on standard error."""
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
     return load_model(folder, CACHE, LoadOptions(precision=Precision(dtype), max_context=MAX_CONTEXT, threads=threads))
 
 
-def contender(model: LoadedModel) -> Contender:
-    """Batches as the server makes them. The tokens that are written are noise of our own instead of the model's choice:
-    nobody can guess ahead, and every row stays as long as it is told.
+def batch_runner(model: LoadedModel) -> RunBatch:
+    """Runs batches as the server does, but with random tokens in place of the sampled ones.
+
+    So speculative tokens are never accepted, and no sequence ends early.
     """
     runner = Runner(model.network, model.allowed)
-    noise = random.Random(0)
-    plain = len(model.vocabulary.tokens)
+    rng = random.Random(0)
+    vocabulary = len(model.vocabulary.tokens)
 
     def take(row: Row, _: Sampled) -> None:
-        row.append(Sampled(id=noise.randrange(plain)), b"")
+        row.append(Sampled(id=rng.randrange(vocabulary)), b"")
 
-    def run(work: Work) -> Times:
+    def run(batch: Batch) -> Times:
         cache = PrefixCache(model.network.blocks, reuse=False)
-        scheduler, rows = Scheduler(Limits(max_batch=len(work.prompts)), cache), list(_rows(work.prompts))
+        scheduler, rows = Scheduler(Limits(max_batch=len(batch.prompts)), cache), list(_rows(batch.prompts))
         for row in rows:
             scheduler.add(row)
         begun = time.perf_counter()
         while not all(row.completion_tokens for row in rows):
             step(scheduler, runner, take)
-        read = time.perf_counter()
-        for _ in range(work.steps):
+        prefilled = time.perf_counter()
+        for _ in range(batch.steps):
             step(scheduler, runner, take)
-        written = time.perf_counter()
+        decoded = time.perf_counter()
         for row in rows:
             scheduler.remove(row)
         step(scheduler, runner, take)
-        return Times(reading=read - begun, writing=written - read)
+        return Times(prefill=prefilled - begun, decode=decoded - prefilled)
 
     return run
 
 
 def step(scheduler: Scheduler, runner: Runner, take: Callable[[Row, Sampled], None]) -> None:
-    """One step as the server's loop makes it; `take` gets each row's next token."""
+    """One step of the server's loop; calls `take` with the next token of each sequence."""
     planned = scheduler.schedule()
     for chunk, tokens in zip(planned.chunks, runner.run(planned), strict=True):
         scheduler.computed(chunk)

@@ -1,4 +1,7 @@
-"""CTranslate2's rows: `python -m benchmarks.alternatives.ctranslate2_rows FOLDER THREADS`, see `benchmarks/rows.py`."""
+"""Benchmark worker of CTranslate2.
+
+`python -m benchmarks.alternatives.ctranslate2_worker FOLDER THREADS`, see `benchmarks/worker.py`.
+"""
 
 import json
 import sys
@@ -7,20 +10,20 @@ from pathlib import Path
 
 import ctranslate2
 
-from benchmarks.rows import Contender, Ready, Times, Work, serve
+from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
 
 
 def main(folder: str, threads: int) -> None:
     generator = ctranslate2.Generator(folder, device="cpu", compute_type="int8", inter_threads=1, intra_threads=threads)
     names = json.loads((Path(folder) / "vocabulary.json").read_text("utf-8"))
     size = (Path(folder) / "model.bin").stat().st_size
-    serve(Ready(version=ctranslate2.__version__, weight_bytes=size), contender(generator, names))
+    serve(Ready(version=ctranslate2.__version__, weight_bytes=size), batch_runner(generator, names))
 
 
-def contender(generator: ctranslate2.Generator, names: list[str]) -> Contender:
-    """Greedy. It takes tokens by their names, and says when it has made one through a callback."""
+def batch_runner(generator: ctranslate2.Generator, names: list[str]) -> RunBatch:
+    """Greedy decoding. CTranslate2 takes tokens as strings and reports each generated token to a callback."""
 
-    def run(work: Work) -> Times:
+    def run(batch: Batch) -> Times:
         firsts: list[float] = []
 
         def note(result: ctranslate2.GenerationStepResult) -> bool:
@@ -28,8 +31,8 @@ def contender(generator: ctranslate2.Generator, names: list[str]) -> Contender:
                 firsts.append(time.perf_counter())
             return False
 
-        prompts = [[names[token] for token in prompt] for prompt in work.prompts]
-        length = work.steps + 1
+        prompts = [[names[token] for token in prompt] for prompt in batch.prompts]
+        length = batch.steps + 1
         begun = time.perf_counter()
         generator.generate_batch(
             prompts,
@@ -40,8 +43,8 @@ def contender(generator: ctranslate2.Generator, names: list[str]) -> Contender:
             callback=note,
         )
         ended = time.perf_counter()
-        assert len(firsts) == len(prompts), "each row has one first token"
-        return Times(reading=firsts[-1] - begun, writing=ended - firsts[-1])
+        assert len(firsts) == len(prompts), "one first token per sequence"
+        return Times(prefill=firsts[-1] - begun, decode=ended - firsts[-1])
 
     return run
 
