@@ -1,9 +1,9 @@
-# `make chat` to talk, `make test` to run the tests, `make check` before a commit. The first run sets up .venv.
+# `make chat` starts a chat, `make test` runs the tests, `make check` checks a commit. The first run sets up .venv.
 
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := bots core config tests training benchmarks
-# Where PyTorch's CPU builds are; any mirror of it does.
+# Index of PyTorch's CPU builds, or a mirror of it.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: chat test test-long lint check format reference train-mini eval-mini bench bench-alternatives clean
@@ -29,29 +29,29 @@ format: $(VENV)/.dev-ready
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 	$(BIN)/ruff format $(wildcard $(CODE))
 
-# config/default.toml and the README's option table, generated from config/settings.py.
+# Generate config/default.toml and the README's option table from config/settings.py.
 reference: $(VENV)/.dev-ready
 	$(BIN)/python -m config.reference
 
-# The model that comes with Parley: from nothing to core/models/mini, and how good it is.
+# Train the embedded model into core/models/mini, and evaluate it.
 train-mini: $(VENV)/.run-ready
 	@$(BIN)/python -m training.train $(ARGS)
 
 eval-mini: $(VENV)/.run-ready
 	@$(BIN)/python -m training.evaluate $(ARGS)
 
-# Parley beside its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` keeps the result.
+# Compare Parley with its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` saves it.
 bench: $(VENV)/.run-ready
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-# llama.cpp and CTranslate2 in an environment of their own; without it their part of the figures stays empty.
+# Install llama.cpp and CTranslate2 in their own environment; without it their figures stay empty.
 bench-alternatives:
 	@TORCH_INDEX="$(TORCH_INDEX)" benchmarks/alternatives/setup.sh .cache/benchmarks/alternatives
 
 clean:
 	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache/benchmarks
 
-# Set-up reads nothing and speaks on stderr, so that `make chat < questions > answers` holds only the chat.
+# Set-up reads no input and writes to stderr, so that the output of `make chat < questions > answers` is the chat only.
 $(VENV)/.run-ready: setup.sh pyproject.toml constraints.txt
 	@TORCH_INDEX="$(TORCH_INDEX)" ./setup.sh $(VENV) . </dev/null >&2
 	@touch $@

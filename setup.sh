@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the virtual environment $1 and installs $2 ("." or ".[dev]") into it, with PyTorch's CPU build.
-# TORCH_INDEX is asked for that build first. Without it pip looks where it always does, and constraints.txt lets no
-# CUDA build in: it would bring gigabytes that a machine without a GPU has no use for.
+# Creates the virtual environment $1 and installs $2 ("." or ".[dev]") into it, with PyTorch's CPU build.
+# The build comes from TORCH_INDEX if that is reachable, and else from pip's usual indexes. constraints.txt excludes
+# CUDA builds, which would add gigabytes for a GPU that Parley does not use.
 set -eu
 venv=$1
 what=$2
@@ -22,7 +22,7 @@ has_torch() {
 sys.exit("torch==" + version("torch").partition("+")[0] != sys.argv[1])' "$1" 2>/dev/null
 }
 
-answers() {
+is_reachable() {
     "$venv/bin/python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=3)' "$1" 2>/dev/null
 }
 
@@ -36,13 +36,13 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear "$venv"
 fi
 torch=$(grep '^torch==' constraints.txt)
-if ! has_torch "$torch" && answers "$TORCH_INDEX/torch/"; then
+if ! has_torch "$torch" && is_reachable "$TORCH_INDEX/torch/"; then
     echo "Installing $torch (CPU, about 200 MB) ..."
     pip install --no-deps --index-url "$TORCH_INDEX" "$torch"
 fi
-echo "Installing Parley and what it needs ..."
+echo "Installing Parley and its dependencies ..."
 pip install --constraint constraints.txt --editable "$what" || {
-    echo "The set-up failed; pip says why above. If versions conflict, only the CUDA build of torch was found:" >&2
-    echo "make $TORCH_INDEX reachable, or name a mirror of it with TORCH_INDEX=URL." >&2
+    echo "The set-up failed; pip gives the reason above. If versions conflict, only the CUDA build of torch was found:" >&2
+    echo "make $TORCH_INDEX reachable, or set TORCH_INDEX=URL to a mirror of it." >&2
     exit 1
 }
