@@ -59,7 +59,7 @@ def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncConte
     if settings.telegram.token.get_secret_value():
         fronts.append(open_telegram(settings.telegram, clock))
     if settings.slack.bot_token.get_secret_value():
-        shared = settings.history.scope == "conversation"
+        shared = settings.history.is_shared
         fronts.append(open_slack(settings.slack, clock, shared_history=shared))
     return fronts
 

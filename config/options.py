@@ -25,7 +25,7 @@ def chat_options(settings: Settings) -> ChatOptions:
     return ChatOptions(
         persona=load_persona(chat.persona),
         max_input_tokens=chat.max_input_tokens,
-        shared_history=settings.history.scope == "conversation",
+        shared_history=settings.history.is_shared,
         admins=frozenset(settings.access.admins),
         reply=ReplyLimits(max_tokens=chat.max_reply_tokens, total_timeout=chat.total_timeout),
     )
@@ -67,5 +67,5 @@ def limits(settings: Settings) -> Limits:
 
 def worker_options(settings: Settings, owner: str) -> WorkerOptions:
     """Options of the worker: as many turns at once as the engine generates."""
-    keeping = Keeping(max_tokens=settings.history.max_tokens, shared=settings.history.scope == "conversation")
+    keeping = Keeping(max_tokens=settings.history.max_tokens, shared=settings.history.is_shared)
     return WorkerOptions(owner=owner, slots=settings.engine.max_batch, keeping=keeping)

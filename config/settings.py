@@ -164,6 +164,11 @@ class HistorySettings(BaseModel):
     scope: Annotated[Literal["person", "conversation"], COMMON] = "person"
     """Words that the model reads again in a group: "person" for the person's own, "conversation" for everybody's."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the people of a conversation share one history."""
+        return self.scope == "conversation"
+
 
 class TelegramSettings(BaseModel):
     """The bot on Telegram. It is off without a token."""

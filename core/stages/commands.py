@@ -33,8 +33,8 @@ class Desk:
 
     store: Store
     answers: AnswerCache
-    admins: frozenset[str] = frozenset()
-    shared_history: bool = False
+    admins: frozenset[str]
+    shared_history: bool
 
 
 Run: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
