@@ -6,12 +6,13 @@ from functools import partial
 from random import Random
 
 from core.messages import Exchange, Label, Locale, Mood
-from core.prompt import Persona, chat_prompt
+from core.prompt import ChatMessage, Persona, chat_prompt
 from training.augment import augment_question
 from training.chance import likely
 from training.moods import SLOT, MoodWriter
 from training.questions import MOOD_SLOTS
 from training.sample import LANGUAGES, Sample
+from training.script import language_by_script
 from training.seeds import Block, Seeds
 
 EXCHANGES = (1, 1, 1, 2, 2, 3, 4, 6, 10)
@@ -53,9 +54,12 @@ class ChatWriter:
             mood = block.mood if len(block.steps) == 1 else None
         *history, last = exchanges
         persona = rng.choice(self._personas) if likely(rng, 0.6) else self._personas[0]
-        prompt = chat_prompt(persona, locale, history, last.question, self._mood_hint(mood))
+        own = language_by_script(last.question) or locale
+        # The persona may be in another language than the message and its mood hint; the answer follows the message.
+        _, *messages = chat_prompt(persona, own, history, last.question, self._mood_hint(mood))
         # Some prompts have no system message, as requests of other clients of the model server may not.
-        return Sample(prompt=prompt[1:] if likely(rng, 0.06) else prompt, answer=last.answer)
+        system = () if likely(rng, 0.06) else (ChatMessage(role="system", content=persona.system[locale]),)
+        return Sample(prompt=(*system, *messages), answer=last.answer)
 
     def _mood_hint(self, mood: Label | None) -> Mood | None:
         """The given mood, often replaced by a random one or none, so that the answer depends on the message."""

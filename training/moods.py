@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from random import Random
 
-from core.language import language_of
 from core.messages import Label, Locale
 from core.mood import CONTENT_FREE, LABEL_PROMPTS, mood_prompt
 from training.augment import END_MARKS, augment_mood_text
 from training.chance import likely, pick
 from training.phrases import ALTHOUGH, BUTS, EMOJI, INJECTIONS, JOINS
 from training.sample import LANGUAGES, Sample
+from training.script import language_by_script
 from training.seeds import MoodSeeds
 
 MIXTURE = {"sentence": 34, "clause": 10, "question": 12, "template": 26, "contrast": 8, "join": 10}
@@ -120,5 +120,5 @@ def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
 
 
 def _sample(text: str, language: Locale, label: Label) -> Sample:
-    own = language_of(text) or language
+    own = language_by_script(text) or language
     return Sample(prompt=mood_prompt(text, own), answer=LABEL_PROMPTS[own].words[label])

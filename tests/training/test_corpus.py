@@ -1,5 +1,6 @@
 """The corpus generator, tested on the shipped seeds."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
@@ -24,8 +25,11 @@ from training.personas import read_personas
 from training.questions import with_questions
 from training.sample import LANGUAGES, Sample
 from training.seeds import Seeds, parse_chat, parse_mood, read_seeds
+from training.train import Recipe
 
 COUNT = 400
+SHIPPED = "9e6eadcfa9078cf74c776aebd432fb984a2eb868b79b85311dad5edf23d531e9"
+"""SHA-256 of the first samples of the corpus that the shipped model was trained on."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,16 @@ def test_same_seed_same_corpus(seeds: Mapping[Locale, Seeds]) -> None:
     assert chats(seeds) == chats(read_all_seeds())
     assert moods(seeds) != moods(seeds, 2)
     assert chats(seeds) != chats(seeds, 2)
+
+
+def test_the_corpus_is_that_of_the_shipped_model(seeds: Mapping[Locale, Seeds]) -> None:
+    """The recipe's random seeds give the samples that the shipped model was trained on, or it cannot be reproduced."""
+    recipe = Recipe()
+    digest = hashlib.sha256()
+    for samples in (mood_samples(seeds, Random(recipe.seed)), chat_samples(seeds, Random(recipe.seed + 1))):
+        for sample in islice(samples, 5000):
+            digest.update("\0".join((*(message.content for message in sample.prompt), sample.answer)).encode())
+    assert digest.hexdigest() == SHIPPED
 
 
 def test_mood_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:

@@ -60,7 +60,7 @@ def test_moods_are_balanced() -> None:
 
 
 def test_texts_are_in_their_language() -> None:
-    """The bot detects the listed language for every text."""
+    """The bot never detects a language other than the listed one."""
     for row in (*MOODS, *ATTACKS, *QUESTIONS):
         assert language_of(row["text"]) in {row["language"], None}, row
 
