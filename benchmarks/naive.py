@@ -73,7 +73,8 @@ class NaiveBot:
         watch = Stopwatch(begun=time.perf_counter())
         label = self.read_mood(asked.text)
         mood = Mood(label=asked.mood, confidence=1.0)
-        prompt = self.ids(chat_prompt(self.persona, LOCALE, (), asked.text, mood))
+        language = language_of(asked.text) or LOCALE
+        prompt = self.ids(chat_prompt(self.persona, language, (), asked.text, mood))
         reply = self.generate(prompt, watch, min_new_tokens=asked.tokens, max_new_tokens=asked.tokens)
         return {
             "reply": self.text(reply),

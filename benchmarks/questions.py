@@ -3,7 +3,7 @@
 from core.messages import Locale
 
 LOCALE: Locale = "en"
-"""Language of the person and the persona. The mood prompt is in the language of each message."""
+"""Locale of the person. It is the language of a prompt only if that of the message is unclear."""
 
 WARM_UP = (
     "Good morning! What can you help me with today?",
