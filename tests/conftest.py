@@ -1,5 +1,5 @@
-"""What holds for every test: no network beyond this machine, no settings from outside, the same examples each time;
-and the one fake Slack that they share.
+"""Rules for every test: loopback network only, no settings from the environment, reproducible examples. Also the fake
+Slack that all tests share.
 """
 
 import os
@@ -45,7 +45,7 @@ sys.addaudithook(_guard)
 
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No PARLEY_ variable of whoever runs the tests, and a home of the test's own, so that no test finds real data."""
+    """Remove PARLEY_ variables and use a temporary home, so that no test finds real settings or data."""
     for name in list(os.environ):
         if name.startswith("PARLEY_"):
             monkeypatch.delenv(name)
@@ -60,6 +60,6 @@ def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture
 async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
-    """A fresh workspace."""
+    """A new workspace."""
     async with fake_slack(slack_port) as fresh:
         yield fresh

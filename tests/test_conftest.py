@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.com"])
 def test_no_test_reaches_another_machine(host: str) -> None:
-    """A connection that would leave this machine is refused before anything is sent."""
+    """A connection to another machine is refused before anything is sent."""
     with pytest.raises(Exception, match=host) as refused:
         socket.create_connection((host, 80), timeout=1)
     assert refused.typename == "ForeignAddress"

@@ -31,14 +31,14 @@ def _requirements() -> list[Requirement]:
 
 
 @pytest.mark.parametrize("requirement", _requirements(), ids=lambda requirement: requirement.name)
-def test_the_tested_version_is_an_allowed_one(requirement: Requirement) -> None:
-    """Each dependency has a tested version, and it is within the range that is asked for."""
+def test_the_pinned_version_is_in_the_required_range(requirement: Requirement) -> None:
+    """Each dependency is pinned to a version within its required range."""
     assert requirement.specifier.contains(_constraints()[canonicalize_name(requirement.name)])
 
 
 @pytest.mark.parametrize("package", ["bots", "config", "core"])
-def test_every_file_of_words_is_packaged(package: str) -> None:
-    """Files that are not code are part of the installed package."""
+def test_every_data_file_is_packaged(package: str) -> None:
+    """Files that are not Python code are part of the installed package."""
     patterns = PYPROJECT["tool"]["setuptools"]["package-data"].get(package, [])
     files = [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     paths = [path for path in files if path.suffix != ".py"]
@@ -80,7 +80,7 @@ def test_scripts_can_be_run(script: str) -> None:
 
 
 def test_set_up_says_which_python_is_needed(tmp_path: Path) -> None:
-    """Without a Python that will do, set-up ends at once and says what to install."""
+    """Without Python 3.11 or newer, set-up ends at once with a message that says so."""
     for tool in ("sh", "grep"):
         (tmp_path / tool).symlink_to(shutil.which(tool) or "")
     done = subprocess.run(
@@ -98,7 +98,7 @@ def test_set_up_says_which_python_is_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("requires", "installable"), [("triton==3.7.0", False), ("jinja2", True)])
 def test_no_cuda_build_is_installed(tmp_path: Path, requires: str, *, installable: bool) -> None:
-    """A torch that asks for triton, as CUDA builds do, is refused; one that does not is installed."""
+    """A torch that requires triton, as CUDA builds do, is refused; one that does not is installed."""
     version = _constraints()["torch"]
     _write_wheel(tmp_path, "torch", version, f"Requires-Dist: {requires}\n")
     _write_wheel(tmp_path, "triton", "3.7.0")

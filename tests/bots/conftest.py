@@ -1,13 +1,13 @@
-"""What the tests of every front end share: one nursery for their gateways."""
+"""One fork server starts the gateways of all front ends' tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.nursery import Nursery, open_nursery
+from tests.faults.fork_server import ForkServer, open_fork_server
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    with open_nursery("tests.bots.lives") as opened:
+def fork_server() -> Iterator[ForkServer]:
+    with open_fork_server("tests.bots.gateway") as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The fake Slack is as unhelpful as the real one."""
+"""The fake Slack has the limits and weak guarantees of the real one."""
 
 import aiohttp
 import httpx
@@ -39,8 +39,8 @@ async def socket(slack: FakeSlack, session: aiohttp.ClientSession) -> aiohttp.Cl
     return opened
 
 
-async def test_event_comes_until_it_is_acknowledged(slack: FakeSlack) -> None:
-    """After three seconds, a minute and five minutes, with the number of the try; then it is lost."""
+async def test_event_is_retried_until_it_is_acknowledged(slack: FakeSlack) -> None:
+    """An unacknowledged event is retried after three seconds, a minute and five minutes, and then lost."""
     async with aiohttp.ClientSession() as session:
         link = await socket(slack, session)
         await slack.say("hello")
@@ -55,7 +55,7 @@ async def test_event_comes_until_it_is_acknowledged(slack: FakeSlack) -> None:
 
 
 async def test_acknowledged_event_does_not_come_again(slack: FakeSlack) -> None:
-    """An envelope's id sent back ends it."""
+    """Returning an envelope's id acknowledges the event and ends its retries."""
     async with aiohttp.ClientSession() as session:
         link = await socket(slack, session)
         await slack.say("hello")
@@ -74,8 +74,8 @@ async def test_ticket_is_good_for_one_socket(slack: FakeSlack) -> None:
             await session.ws_connect(url)
 
 
-async def test_mention_is_told_twice(slack: FakeSlack) -> None:
-    """Two events with different ids and one ts; in a direct message there is one."""
+async def test_mention_emits_two_events(slack: FakeSlack) -> None:
+    """A mention in a channel emits app_mention and message; in a direct message it emits one event."""
     await slack.mention("hello")
     await slack.say("<@UBOT> hello")
     told = [(sending["body"]["event"]["type"], sending["body"]["event"]["channel"]) for sending in
@@ -84,7 +84,7 @@ async def test_mention_is_told_twice(slack: FakeSlack) -> None:
 
 
 async def test_bot_hears_itself(slack: FakeSlack) -> None:
-    """Its posts come back as messages with a bot_id, its edits as hidden changes."""
+    """The bot receives its own posts as messages with a bot_id and its edits as hidden changes."""
     ts = await post(slack, text="hello")
     await call(slack, "chat.update", channel="C1", ts=ts, text="hello you")
     events = [sending["body"]["event"] for sending in (await slack.state()).sendings.values()]
@@ -94,8 +94,8 @@ async def test_bot_hears_itself(slack: FakeSlack) -> None:
     ]
 
 
-async def test_post_may_be_repeated_unnoticed(slack: FakeSlack) -> None:
-    """A post whose answer was lost was made all the same, and the same again is another message."""
+async def test_posts_are_not_idempotent(slack: FakeSlack) -> None:
+    """A post whose answer is lost has taken effect, and repeating it makes a second message."""
     await slack.pull("fault", method="chat.postMessage", kind="lost")
     with pytest.raises(httpx.RemoteProtocolError):
         await post(slack, text="hello")
@@ -103,8 +103,8 @@ async def test_post_may_be_repeated_unnoticed(slack: FakeSlack) -> None:
     assert [bubble["text"] for bubble in (await slack.state()).bubbles()] == ["hello", "hello"]
 
 
-async def test_cut_call_was_never_made(slack: FakeSlack) -> None:
-    """The other way for a connection to end."""
+async def test_cut_call_has_no_effect(slack: FakeSlack) -> None:
+    """A call that is cut off takes no effect."""
     await slack.pull("fault", method="chat.postMessage", kind="cut")
     with pytest.raises(httpx.RemoteProtocolError):
         await post(slack, text="hello")
@@ -112,7 +112,7 @@ async def test_cut_call_was_never_made(slack: FakeSlack) -> None:
 
 
 async def test_edit_without_blocks_keeps_them(slack: FakeSlack) -> None:
-    """Only an empty list of blocks takes them away."""
+    """An edit removes the blocks only if it has an empty list of them."""
     block = {"type": "markdown", "text": "block"}
     ts = await post(slack, text="notice", blocks=[block])
     await call(slack, "chat.update", channel="C1", ts=ts, text="words")
@@ -136,25 +136,25 @@ async def test_edit_without_blocks_keeps_them(slack: FakeSlack) -> None:
         ("chat.unfurl", {"channel": "C1"}, "unknown_method"),
     ],
 )
-async def test_what_slack_says_no_to(slack: FakeSlack, method: str, params: dict[str, str], error: str) -> None:
-    """The errors that its documentation and users name."""
+async def test_bad_calls_are_refused(slack: FakeSlack, method: str, params: dict[str, str], error: str) -> None:
+    """Bad calls get the errors that Slack's documentation and its users name."""
     assert (await call(slack, method, **params)).json() == {"ok": False, "error": error}
 
 
-async def test_update_has_room_for_less(slack: FakeSlack) -> None:
+async def test_edit_has_a_lower_limit_than_a_post(slack: FakeSlack) -> None:
     """A text that can be posted may be too long for an edit."""
     ts = await post(slack, text="x" * 4_001)
     assert (await call(slack, "chat.update", channel="C1", ts=ts, text="x" * 4_001)).json()["error"] == "msg_too_long"
 
 
 async def test_wrong_token_is_refused(slack: FakeSlack) -> None:
-    """Each method wants its own kind of token."""
+    """Each method accepts only its own kind of token."""
     assert (await call_as("xoxb-wrong", slack, "auth.test")).json()["error"] == "invalid_auth"
     assert (await call(slack, "apps.connections.open")).json()["error"] == "invalid_auth"
 
 
 async def test_rates_are_limited(slack: FakeSlack) -> None:
-    """The fifty-first edit in a minute is 429 with the seconds to wait."""
+    """The fifty-first edit in a minute gets 429 with the seconds to wait."""
     await slack.pull("rules", limited=True)
     ts = await post(slack, text="hello")
     for _ in range(50):
@@ -166,7 +166,7 @@ async def test_rates_are_limited(slack: FakeSlack) -> None:
 
 
 async def test_response_url_wears_out(slack: FakeSlack) -> None:
-    """Five uses within half an hour."""
+    """A response URL works five times within half an hour."""
     first, second = [await slack.pull("command", channel="C1", user="U1", command="/parley", text="") for _ in range(2)]
     async with httpx.AsyncClient() as http:
         codes = [(await http.post(f"{slack.url}/respond/{first}", json={"text": "x"})).status_code for _ in range(6)]
@@ -176,7 +176,7 @@ async def test_response_url_wears_out(slack: FakeSlack) -> None:
 
 
 async def test_thread_is_read_with_its_metadata(slack: FakeSlack) -> None:
-    """Whoever asks for it sees the metadata of messages; only this thread is told, from the time asked for."""
+    """conversations.replies returns one thread from the given time on, with metadata if asked for."""
     root = await slack.say("root", channel="C1")
     await slack.say("elsewhere", channel="C1")
     metadata = {"event_type": "t", "event_payload": {"tag": "x"}}
@@ -187,7 +187,7 @@ async def test_thread_is_read_with_its_metadata(slack: FakeSlack) -> None:
 
 
 async def test_stream_grows_until_it_is_stopped(slack: FakeSlack) -> None:
-    """While it is open it can be neither edited nor deleted; then it can, and grows no more."""
+    """An open stream can be neither edited nor deleted; a stopped one can, but it cannot be appended to."""
     ts = await begin(slack)
     for text in ("one ", "two"):
         assert await refused(slack, "chat.appendStream", ts, markdown_text=text) is None
@@ -209,7 +209,7 @@ async def test_stream_grows_until_it_is_stopped(slack: FakeSlack) -> None:
 
 @pytest.mark.parametrize(("pause", "appends"), [(29, 10), (31, 0)])
 async def test_stream_ends_by_itself(slack: FakeSlack, pause: int, appends: int) -> None:
-    """After five minutes however it is fed, and after half a minute without anything."""
+    """A stream ends after five minutes in all, or after half a minute without an append."""
     ts = await begin(slack)
     taken = -1
     error = None
@@ -223,7 +223,7 @@ async def test_stream_ends_by_itself(slack: FakeSlack, pause: int, appends: int)
 
 
 async def test_stream_shows_previews_of_its_links(slack: FakeSlack) -> None:
-    """Nothing can be said against it, not when it begins nor when it is edited; a post can be told not to."""
+    """Link previews cannot be turned off for a stream; for a post they can."""
     ts = await begin(slack)
     await call(slack, "chat.appendStream", channel="D1", ts=ts, markdown_text="https://evil.example")
     quiet = {"unfurl_links": False, "unfurl_media": False}

@@ -1,4 +1,4 @@
-"""The fake Telegram keeps the rules it is there for."""
+"""The fake Telegram enforces the rules that the bot depends on."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def account(address: str) -> AsyncIterator[Account]:
 
 
 async def call(account: Account, method: str, **given: object) -> dict[str, Any]:
-    """The body of an answer, whatever its status."""
+    """Call a method and return the answer's body, also for errors."""
     async with httpx.AsyncClient(base_url=account.base_url, trust_env=False, timeout=20) as http:
         sent = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
         return dict((await http.post(f"/bot{account.token}/{method}", data=sent)).json())
@@ -43,7 +43,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
 
 async def test_updates_come_until_their_offset_is_passed(account: Account) -> None:
-    """Asked again without an offset they come again; with one beyond the last they are gone."""
+    """GetUpdates repeats updates until an offset above their ids confirms them."""
     await account.say("one")
     await account.say("two")
     first = (await call(account, "getUpdates"))["result"]
@@ -55,7 +55,7 @@ async def test_updates_come_until_their_offset_is_passed(account: Account) -> No
 
 
 async def test_updates_are_kept_for_a_day(account: Account, address: str) -> None:
-    """Who comes after 23 hours finds them, who comes after 25 does not."""
+    """Updates are still there after 23 hours and gone after 25."""
     await account.say("one")
     await advance(address, 23 * 3600)
     assert len((await call(account, "getUpdates"))["result"]) == 1
@@ -78,7 +78,7 @@ async def test_one_at_a_time_may_ask(account: Account) -> None:
 
 
 async def test_kinds_that_were_not_asked_for_do_not_come(account: Account) -> None:
-    """The last list given stays until another is given."""
+    """allowed_updates stays in force until another list is given."""
     await call(account, "getUpdates", allowed_updates=["callback_query"])
     await account.say("one")
     assert (await call(account, "getUpdates", allowed_updates=["message"]))["result"] == []
@@ -87,7 +87,7 @@ async def test_kinds_that_were_not_asked_for_do_not_come(account: Account) -> No
 
 
 async def test_privacy_keeps_a_groups_talk_from_the_bot(account: Account) -> None:
-    """Mentions, commands and replies to it come; the rest does not."""
+    """In privacy mode the bot receives only mentions, commands and replies to it."""
     for text in ("hello", f"@{account.username} hi", "/help"):
         await account.say(text, chat=ROOM)
     found = (await call(account, "getUpdates"))["result"]
@@ -95,7 +95,7 @@ async def test_privacy_keeps_a_groups_talk_from_the_bot(account: Account) -> Non
 
 
 async def test_an_edit_is_an_edit(account: Account) -> None:
-    """The same again is refused as not modified, an unknown message is not found, a keyboard not sent is gone."""
+    """An edit without a change is refused, an unknown message is not found, and an omitted keyboard is removed."""
     await account.say("hi", person=5)
     keyboard = {"inline_keyboard": [[{"text": "x", "callback_data": "y"}]]}
     sent = (await call(account, "sendMessage", chat_id=5, text="a", reply_markup=keyboard))["result"]
@@ -119,14 +119,14 @@ async def test_an_edit_is_an_edit(account: Account) -> None:
     ],
 )
 async def test_a_bad_message_is_refused(account: Account, given: dict[str, object], complaint: str) -> None:
-    """With a 400 that says why."""
+    """Bad calls get 400 with the reason."""
     await account.say("hi", person=5)
     answer = await call(account, "sendMessage", **{"chat_id": 5, **given})
     assert (answer["error_code"], complaint in answer["description"]) == (400, True)
 
 
 async def test_an_unknown_token_is_refused(account: Account) -> None:
-    """With a 401."""
+    """An unknown token gets 401."""
     account.token = "1:unknown"
     assert (await call(account, "getMe"))["error_code"] == 401
 
@@ -143,14 +143,14 @@ async def test_whoever_floods_is_told_when_to_come_back(account: Account, addres
 
 
 async def test_an_upgraded_group_says_where_it_went(account: Account) -> None:
-    """Whoever writes to the old one gets its new id with the 400."""
+    """A call to an upgraded group gets 400 with the id of the supergroup."""
     await account.say("/help", chat=ROOM)
     await account.migrate(-100, -1001)
     assert (await call(account, "sendMessage", chat_id=-100, text="a"))["parameters"] == {"migrate_to_chat_id": -1001}
 
 
 async def test_the_journal_is_on_disk(account: Account, journal_file: Path) -> None:
-    """What a person was shown is there before the bot is told."""
+    """A message is in the journal on disk before the bot gets its answer."""
     await account.say("hi", person=5)
     await call(account, "sendMessage", chat_id=5, text="shown")
     sends = [line for line in lines_of(journal_file) if line["bot"] == account.id and line["do"] == "send"]

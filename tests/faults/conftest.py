@@ -1,13 +1,13 @@
-"""One nursery for all gateways, and a rig for each test."""
+"""One fork server starts the gateways of all tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.nursery import Nursery, open_nursery
+from tests.faults.fork_server import ForkServer, open_fork_server
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    with open_nursery("tests.faults.gateway") as opened:
+def fork_server() -> Iterator[ForkServer]:
+    with open_fork_server("tests.faults.gateway") as opened:
         yield opened

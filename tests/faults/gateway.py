@@ -1,6 +1,6 @@
-"""A real gateway in front of the fake platform, which may die at any point of a message's way.
+"""A gateway of the product that serves the fake platform and can crash at any point of a message's way.
 
-Only the front end and the points are of the tests; store, door, worker, stages and engines are the product's.
+Only the front end and the crash points belong to the tests.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from core.store.history import Keeping
 from core.store.schema import turns
 from core.store.turns import disown
 from core.worker import Worker, working
-from tests.faults.fuse import Fuse, FusedEngine, FusedStore
+from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
 from tests.options import chat_with, limits_with, reply_with, worker_with
 
@@ -54,17 +54,17 @@ PATIENCE = Patience(first_pause=0.05, longest_pause=0.1, look_starting=0.02, loo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One life of a gateway. At the given passings of `point` it sends itself, or its model child, a signal.
+    """How one gateway process runs. At the given hits of `point` it sends `signal` to itself or to its model child.
 
-    Unless it `disowns` the turns of those before it, it waits until their leases have run out.
-
-    `engine` is "scripted", "echo", or "child", which runs `command` for `model`. `without` names a guard to do without.
+    If `disowns` is set, it takes over the open turns of earlier processes at once; if not, it waits for their leases to
+    expire. `engine` is "scripted", "echo", or "child", which runs `command` for `model`. `without` names the guard that
+    is switched off.
     """
 
     port: int
     database: str
     point: str = ""
-    passings: tuple[int, ...] = (1,)
+    hits: tuple[int, ...] = (1,)
     signal: int = signal.SIGKILL
     victim: str = "gateway"
     slots: int = 1
@@ -80,16 +80,16 @@ class Plan:
 
 
 class Child:
-    """The model child, known from the log of its supervisor."""
+    """The model child. Its process id comes from the log of its supervisor."""
 
-    def __init__(self, fuse: Fuse) -> None:
+    def __init__(self, crash_point: CrashPoint) -> None:
         self.pid = 0
-        self._fuse = fuse
+        self._crash_point = crash_point
 
     def note(self, _logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         if entry["event"] == "model server started":
             self.pid = entry["pid"]
-            self._fuse.reach("child started")
+            self._crash_point.reach("child started")
         return entry
 
     def hold(self) -> None:
@@ -97,8 +97,8 @@ class Child:
             os.kill(self.pid, signal.SIGSTOP)
 
 
-class Careless:
-    """A store whose turns belong to whoever writes to them, or that does not keep the ids of placeholders."""
+class UnguardedStore:
+    """A store with a guard switched off: the fence on a turn's owner ("fence") or saving placeholder ids."""
 
     def __init__(self, store: Store, without: str) -> None:
         self._store = store
@@ -108,7 +108,7 @@ class Careless:
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         any_verb: Callable[..., R] = verb
 
-        def careless(connection: sa.Connection) -> R:
+        def unguarded(connection: sa.Connection) -> R:
             if self._without == "committed handle" and verb.__name__ == "set_handle":
                 return True  # type: ignore[return-value]
             if self._without == "fence" and len(args) > 1 and isinstance(args[0], Claim):
@@ -116,37 +116,37 @@ class Careless:
                 return any_verb(connection, args[0], owner, *args[2:], **kwargs)
             return verb(connection, *args, **kwargs)
 
-        careless.__name__ = verb.__name__
-        return await self._store.run(careless)
+        unguarded.__name__ = verb.__name__
+        return await self._store.run(unguarded)
 
 
 @asynccontextmanager
 async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
-    """The composition, as in bots/app.py. Leaving it drains."""
+    """Compose a gateway as bots/app.py does. Leaving the context drains it."""
     clock = SystemClock()
 
-    def blow() -> None:
+    def crash() -> None:
         victim = child.pid if plan.victim == "child" else os.getpid()
         if plan.signal == signal.SIGSTOP and plan.victim == "gateway":
-            plain._thread.submit(os.kill, victim, plan.signal).result()  # in no transaction
+            plain._thread.submit(os.kill, victim, plan.signal).result()  # between transactions
         else:
             os.kill(victim, plan.signal)
 
-    fuse = Fuse(plan.point, plan.passings, blow)
-    child = Child(fuse)
+    crash_point = CrashPoint(plan.point, plan.hits, crash)
+    child = Child(crash_point)
     structlog.configure(processors=[structlog.processors.add_log_level, child.note, structlog.dev.ConsoleRenderer()])
     async with (
         open_link(plan.port) as link,
         open_store(plan.database) as plain,
-        _open_engine(plan, fuse, child) as engine,
+        _open_engine(plan, crash_point, child) as engine,
     ):
         if plan.disowns:
             await plain.run(disown, FRONT)
-        fused = FusedStore(plain, fuse)
-        store = Careless(fused, plan.without) if plan.without else fused
+        crashing = CrashingStore(plain, crash_point)
+        store = UnguardedStore(crashing, plan.without) if plan.without else crashing
         options = chat_with(persona=PERSONA, reply=reply_with(max_tokens=plan.reply_tokens))
         handler = chatbot(store, engine, AnswerCache(size=64, ttl=60, timer=clock.monotonic), clock, options)
-        front = Front(link, fuse, plan.without)
+        front = Front(link, crash_point, plan.without)
         chosen = worker_with(
             owner=uuid4().hex,
             slots=plan.slots,
@@ -166,29 +166,31 @@ async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
                 await asyncio.wait([serving])
 
 
-async def live(plan: Plan, told: asyncio.Event) -> None:
-    """Run until told to end."""
+async def run(plan: Plan, stop: asyncio.Event) -> None:
+    """Run until `stop` is set."""
     async with open_gateway(plan):
-        await told.wait()
+        await stop.wait()
 
 
 @asynccontextmanager
-async def _open_engine(plan: Plan, fuse: Fuse, child: Child) -> AsyncIterator[Engine]:
+async def _open_engine(plan: Plan, crash_point: CrashPoint, child: Child) -> AsyncIterator[Engine]:
     if plan.engine == "child":
         options = ModelChild(data_dir=Path(plan.data_dir), model=plan.model, threads=1)
         if plan.command:
             options = ModelChild(data_dir=Path(plan.data_dir), model=plan.model, command=plan.command)
         async with open_local(options, SystemClock(), idle_seconds=plan.idle_seconds, patience=PATIENCE) as engine:
-            yield FusedEngine(engine, fuse, child.hold)
+            yield CrashingEngine(engine, crash_point, child.hold)
     elif plan.engine == "echo":
         yield ScriptedEngine.echo()
     else:
-        yield FusedEngine(ScriptedEngine.replying(lambda prompt: _answer(prompt, fuse)), fuse, child.hold)
+        yield CrashingEngine(
+            ScriptedEngine.replying(lambda prompt: _answer(prompt, crash_point)), crash_point, child.hold
+        )
 
 
-def _answer(prompt: Prompt, fuse: Fuse) -> str:
+def _answer(prompt: Prompt, crash_point: CrashPoint) -> str:
     text = prompt[-1].content
     if "poison" in text:
-        fuse.reach("poison")
+        crash_point.reach("poison")
     words = f"This is what I say to {text.split()[0]} after some thought."
     return NEXT_PART.join([words] * (3 if "long" in text else 1))

@@ -1,4 +1,4 @@
-"""The gateway's end of the wire to the fake platform: what an adapter is to a real one."""
+"""The gateway's adapter for the fake platform, and its connection to it."""
 
 import asyncio
 import json
@@ -14,18 +14,18 @@ from core.admission import Admission
 from core.delivery import Claim
 from core.errors import StoreError
 from core.messages import ConversationKey, Message, Person, Reply
-from tests.faults.fuse import Fuse
+from tests.faults.crash_points import CrashPoint
 from tests.faults.platform import part_of
 
 PLATFORM, WORKSPACE = "fake", "w"
 FRONT = f"{PLATFORM}/{WORKSPACE}"
 THIRD = 3
 NEXT_PART = "\n---\n"
-"""Between the parts of an answer, each of which is a message of its own."""
+"""Separates the parts of an answer. Each part is posted as a message of its own."""
 
 
 class Link:
-    """Requests and their answers on one connection, and the events that come in between."""
+    """One connection that carries requests, their answers, and events."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
@@ -48,7 +48,7 @@ class Link:
         await self._writer.drain()
 
     async def ask(self, **values: object) -> asyncio.Future[str]:
-        """The message id that the platform will answer with; the request is on its way."""
+        """Send a request. The future resolves to the message id in the platform's answer."""
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self.tell(request=number, **values)
@@ -68,18 +68,18 @@ async def open_link(port: int) -> AsyncIterator[Link]:
 
 
 class Front:
-    """Commits before it acknowledges, posts once and edits freely. `without` switches one of its guards off."""
+    """Commits before it acknowledges, posts once and repeats only edits. `without` switches one of these guards off."""
 
-    def __init__(self, link: Link, fuse: Fuse, without: str) -> None:
+    def __init__(self, link: Link, crash_point: CrashPoint, without: str) -> None:
         self._link = link
-        self._fuse = fuse
+        self._crash_point = crash_point
         self._without = without
         self._pieces: dict[int, int] = {}
 
     async def serve(self, admission: Admission) -> None:
-        """Take events in until the platform hangs up."""
+        """Accept events until the platform closes the connection."""
         while said := await self._link.events.get():
-            self._fuse.reach("received")
+            self._crash_point.reach("received")
             if self._without == "commit before ack":
                 await self._acknowledge(said)
             try:
@@ -95,43 +95,43 @@ class Front:
     async def preview(self, claim: Claim, piece: str) -> None:
         self._pieces[claim.id] = self._pieces.get(claim.id, 0) + 1
         if self._pieces[claim.id] in {1, THIRD}:
-            self._fuse.reach("first piece" if self._pieces[claim.id] == 1 else "third piece")
+            self._crash_point.reach("first piece" if self._pieces[claim.id] == 1 else "third piece")
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
         known, parts = tuple(filter(None, claim.handle.split(","))), reply.text.split(NEXT_PART)
         if self._without == "edit":
             for number, part in enumerate(parts):
                 await self._post(claim, number, part, of=len(parts))
-            self._fuse.reach("edited")
+            self._crash_point.reach("edited")
             return claim.handle
         if len(known) < len(parts):
             handle = await self._placeholder(claim, known)
             return handle if self._without != "parts kept" else await self.finish(replace(claim, handle=handle), reply)
         for message, part in zip(known, parts, strict=True):
             done = await self._link.ask(do="edit", message=message, text=part, of=len(parts))
-            self._fuse.reach("edit sent")
+            self._crash_point.reach("edit sent")
             await done
-            self._fuse.reach("edited")
+            self._crash_point.reach("edited")
         return ",".join(known)
 
     async def drop(self, claim: Claim) -> None:
-        """Its preview is not shown."""
+        """Do nothing: previews are not shown."""
 
     async def _placeholder(self, claim: Claim, known: tuple[str, ...]) -> str:
-        self._fuse.reach("before placeholder")
+        self._crash_point.reach("before placeholder")
         return ",".join([*known, await self._post(claim, len(known), "")])
 
     async def _post(self, claim: Claim, number: int, text: str, *, of: int = 1) -> str:
         about = part_of(_about(claim), number)
         done = await self._link.ask(do="post", about=about, chat=claim.message.conversation.chat, text=text, of=of)
-        self._fuse.reach("placeholder sent")
+        self._crash_point.reach("placeholder sent")
         message = await done
-        self._fuse.reach("placeholder shown")
+        self._crash_point.reach("placeholder shown")
         return message
 
     async def _acknowledge(self, said: dict[str, Any]) -> None:
         await self._link.tell(do="ack", event=said["event"])
-        self._fuse.reach("acknowledged")
+        self._crash_point.reach("acknowledged")
 
     def _message(self, said: dict[str, Any]) -> Message:
         keys = (uuid4().hex,) if self._without == "event keys" else tuple(map(str, said["keys"]))
@@ -145,8 +145,8 @@ class Front:
 
 
 def _about(claim: Claim) -> str:
-    """The event that a turn belongs to: its chat, where that has only one; its text's first word; or the size of a
-    text refused for it.
+    """The id of the turn's event: the chat's name if it starts with "only", else the first word of the text. A text
+    that was refused for its size is not stored; then the id is that size, taken from the notice.
     """
     if claim.message.conversation.chat.startswith("only "):
         return claim.message.conversation.chat

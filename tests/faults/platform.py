@@ -1,7 +1,7 @@
-"""A chat platform on a loopback socket, and its journal: the one witness of what people were shown.
+"""A fake chat platform on a loopback socket, and the journal of the messages that people saw.
 
-It is as unhelpful as the real ones: events come again until they are acknowledged, a post cannot be taken back or
-recognised when it is repeated, and only an edit may be repeated freely. One JSON object a line.
+Its guarantees are as weak as those of the real ones: events are repeated until they are acknowledged, a post is not
+idempotent and cannot be undone, and only edits are idempotent. The protocol is one JSON object per line.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Somebody wrote something. `again` are the keys under which the same gesture comes a second time, if it does."""
+    """A message of a person. If `again` is not empty, the event is delivered a second time under these keys."""
 
     id: str
     keys: tuple[str, ...]
@@ -26,8 +26,8 @@ class Event:
 
 @dataclass(slots=True, kw_only=True)
 class Shown:
-    """A message of the bot: the event, or part of its answer, that it is about, the final texts put into it, and of
-    how many parts the answer is.
+    """A message of the bot. `about` names the event, and the part of its answer if there are several; `finals` are the
+    final texts it was given, in order; `of` is the number of parts.
     """
 
     about: str
@@ -38,23 +38,23 @@ class Shown:
 
 @dataclass(slots=True, kw_only=True)
 class Journal:
-    """All that happened, by event and by message."""
+    """Acknowledgements by event, and the bot's messages by id."""
 
     acknowledged: Counter[str] = field(default_factory=Counter)
     declined: Counter[str] = field(default_factory=Counter)
     messages: dict[str, Shown] = field(default_factory=dict)
 
     def answers(self, event_id: str) -> list[str]:
-        """The last text of each message that carries a final answer to an event, or its first part."""
+        """The current text of each message that holds the final answer to an event or to a part of it."""
         return [shown.finals[-1] for shown in self._finals(event_id)]
 
     def parts(self, event_id: str) -> list[list[str]]:
-        """The same for each part of the answer, as far as its parts are known."""
+        """The answers for each part; one part if their number is not known yet."""
         count = max((shown.of for shown in self._finals(event_id)), default=1)
         return [self.answers(part_of(event_id, number)) for number in range(count)]
 
     def orphans(self) -> set[str]:
-        """The messages that nothing final was ever put into."""
+        """Placeholders that never received a final text."""
         return {name for name, shown in self.messages.items() if not shown.finals}
 
     def _finals(self, about: str) -> list[Shown]:
@@ -62,7 +62,7 @@ class Journal:
 
 
 class Platform:
-    """Offers events in order, `ahead` of them before the first is answered, to whoever is connected."""
+    """Sends events in order to every connected gateway, at most `ahead` of them unanswered."""
 
     def __init__(self, events: Sequence[Event], ahead: int) -> None:
         self.journal = Journal()
@@ -72,38 +72,38 @@ class Platform:
         self._ahead = ahead
         self._offered: list[Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
-        self._news = asyncio.Event()
+        self._activity = asyncio.Event()
 
     def add(self, event: Event) -> None:
         self._events.append(event)
         self._offer_more()
 
     def offer_again(self) -> None:
-        """Send what is not acknowledged once more."""
+        """Send the unacknowledged events again."""
         for event in self._offered:
             if not self.journal.acknowledged[event.id]:
                 self._offer(event)
 
     async def until_answered(self, connections: int = 0, *, lost: str = "") -> None:
-        """Until there were so many connections, and every event is acknowledged and, but for `lost`, answered."""
-        while self.connections < connections or not self._is_settled(lost):
-            await self.until_news()
+        """Wait for `connections` and until each event is acknowledged and, except for `lost`, answered."""
+        while self.connections < connections or not self._is_answered(lost):
+            await self.until_activity()
 
-    async def until_left_by_all_but(self, gateways: int) -> None:
-        """Until all that those who left have said is in the journal."""
+    async def until_connected(self, gateways: int) -> None:
+        """Wait until at most this number of gateways is connected: all requests of the others are in the journal."""
         while len(self._writers) > gateways:
-            await self.until_news()
+            await self.until_activity()
 
-    async def until_news(self) -> None:
-        """Wait until the bot does something."""
-        self._news.clear()
-        await self._news.wait()
+    async def until_activity(self) -> None:
+        """Wait for the next request, connection or disconnection of a gateway."""
+        self._activity.clear()
+        await self._activity.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One gateway, until it is gone."""
+        """Serve one gateway until it disconnects."""
         self._writers.add(writer)
         self.connections += 1
-        self._news.set()
+        self._activity.set()
         self.offer_again()
         self._offer_more()
         try:
@@ -111,15 +111,15 @@ class Platform:
                 said = json.loads(line)
                 getattr(self, f"_{said.pop('do')}")(writer, **said)
                 self._offer_more()
-                self._news.set()
+                self._activity.set()
         except ConnectionError:
             pass
         finally:
             self._writers.discard(writer)
-            self._news.set()
+            self._activity.set()
             writer.close()
 
-    def _is_settled(self, lost: str) -> bool:
+    def _is_answered(self, lost: str) -> bool:
         acknowledged, parts = self.journal.acknowledged, self.journal.parts
         return all(acknowledged[one.id] and (all(parts(one.id)) or one.id == lost) for one in self._events)
 
@@ -127,7 +127,7 @@ class Platform:
         self.journal.acknowledged[event] += 1
 
     def _decline(self, _writer: asyncio.StreamWriter, event: str) -> None:
-        """The gateway cannot keep it now. It will come again when somebody says so."""
+        """The gateway could not store the event. `offer_again` repeats it."""
         self.journal.declined[event] += 1
 
     def _post(self, writer: asyncio.StreamWriter, request: int, about: str, chat: str, text: str, of: int) -> None:
@@ -165,7 +165,7 @@ async def open_platform(events: Sequence[Event] = (), *, ahead: int = 1_000) -> 
 
 
 def part_of(event: str, number: int) -> str:
-    """What a part of the answer to an event is called; the first has its name."""
+    """The name of a part of the answer to an event; the first part has the event's own."""
     return f"{event}, part {number + 1}" if number else event
 
 

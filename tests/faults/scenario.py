@@ -1,4 +1,4 @@
-"""Who writes what, and where the gateways that serve them die: by point and seed, the same each time."""
+"""Random scenarios, derived from crash point and seed: who writes what, and where the gateways crash."""
 
 import random
 from dataclasses import dataclass, replace
@@ -34,20 +34,22 @@ POINTS = (
     "claim_answered committed",
 )
 INTAKE = {"received", "accept uncommitted", "accept committed", "acknowledged"}
-"""Where messages are taken in, while a turn may be anywhere."""
+"""Points of admission. Meanwhile a turn may be at any other point."""
 WINDOW = {"placeholder sent", "placeholder shown", "set_handle uncommitted"}
-"""Between a placeholder's being sent and its id's being kept: where a crash may leave it behind."""
+"""Points between posting a placeholder and committing its id: a crash there may orphan it."""
 PHRASES = ("how is the tea today", "今天的茶怎么样", "tell me a long story", "I lost my keys", "谢谢你", "what now")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What people write, and how the gateways that serve them die. `ahead` messages are written before an answer."""
+    """The events, the number of them sent before the first answer (`ahead`), the worker's slots, and the crashes as
+    (point, hit), one for each gateway process.
+    """
 
     events: tuple[Event, ...]
     ahead: int
     slots: int
-    deaths: tuple[tuple[str, int], ...]
+    crashes: tuple[tuple[str, int], ...]
 
     @property
     def notices(self) -> int:
@@ -55,8 +57,8 @@ class Scenario:
 
 
 def scenario(point: str, seed: int) -> Scenario:
-    """Seeds differ in people, messages, order and repeats. With the fourth the bot dies twice, with the fifth it
-    answers several at once.
+    """The scenario of a point and a seed. Seeds vary people, messages, order and repeats; with seed 3 the bot crashes
+    twice, with seed 4 it answers three turns at once.
     """
     chance = random.Random(f"{point} {seed}")
     notices = chance.randint(1, 2) if point.startswith("claim_answered") or seed >= 3 else 0
@@ -64,11 +66,11 @@ def scenario(point: str, seed: int) -> Scenario:
     events = [_event(chance, number, people) for number in range(plain)]
     events += [_too_long(chance, number, people) for number in range(notices)]
     chance.shuffle(events)
-    deaths = [(point, chance.randint(1, notices if point.startswith("claim_answered") else plain))]
+    crashes = [(point, chance.randint(1, notices if point.startswith("claim_answered") else plain))]
     if seed == 3:
-        deaths.append((chance.choice(POINTS), chance.randint(1, 2)))
+        crashes.append((chance.choice(POINTS), chance.randint(1, 2)))
     slots, ahead = (3 if seed == 4 else 1), chance.choice((1, 3, 99))
-    return Scenario(events=tuple(events), ahead=ahead, slots=slots, deaths=tuple(deaths))
+    return Scenario(events=tuple(events), ahead=ahead, slots=slots, crashes=tuple(crashes))
 
 
 def event(name: str, person: str, text: str, *, chat: str = "") -> Event:

@@ -1,4 +1,4 @@
-"""What should not come in, and what should not be missing, through the whole path: each gets one clear answer."""
+"""Hostile input and broken surroundings, through a whole gateway: each message gets one clear answer."""
 
 import asyncio
 import os
@@ -12,10 +12,10 @@ import structlog
 from core.i18n import say
 from core.store import Store, open_store
 from tests.core.inference.tiny import write_tiny_model
+from tests.faults.fork_server import ROOT, ForkServer
 from tests.faults.gateway import Plan, open_gateway
-from tests.faults.nursery import ROOT, Nursery
+from tests.faults.harness import FAKE_MODEL_SERVER, open_harness
 from tests.faults.platform import Event, open_platform
-from tests.faults.rig import STAND_IN, open_rig
 from tests.faults.scenario import event
 
 TOO_LONG = "That message is too long for me: {} bytes"
@@ -54,18 +54,18 @@ def only(name: str, text: str) -> Event:
     return event(f"only {name}", name, text, chat=f"only {name}")
 
 
-async def test_each_gets_one_clear_answer(nursery: Nursery, tmp_path: Path) -> None:
-    """Whatever is written is answered once, as the plain text it is or with a sentence, and disturbs nobody beside it.
+async def test_each_gets_one_clear_answer(fork_server: ForkServer, tmp_path: Path) -> None:
+    """Each input is answered once, either as plain text or with a notice, and other people's answers are not affected.
 
-    The engine says its whole prompt: what it says is what a model would have read.
+    The engine repeats its whole prompt, so the answer is what a model would have read.
     """
     ordinary = [only(f"ordinary {number}", f"hello from {number}") for number in range(len(BAD))]
     bad = [only(name, text) for name, (text, _) in BAD.items()]
     events = [one for pair in zip(ordinary, bad, strict=True) for one in pair]
-    async with open_rig(nursery, tmp_path, events) as rig:
-        await rig.until_settled(rig.plan(engine="echo", slots=4, reply_tokens=2_000, max_bytes=16_384))
-        answers = {one.person: rig.platform.journal.answers(one.id) for one in events}
-        assert not rig.platform.journal.orphans()
+    async with open_harness(fork_server, tmp_path, events) as harness:
+        await harness.run_until_answered(harness.plan(engine="echo", slots=4, reply_tokens=2_000, max_bytes=16_384))
+        answers = {one.person: harness.platform.journal.answers(one.id) for one in events}
+        assert not harness.platform.journal.orphans()
     assert {name: len(texts) for name, texts in answers.items() if len(texts) != 1} == {}
     for name, (_, expected) in BAD.items():
         assert expected in answers[name][0], name
@@ -75,7 +75,7 @@ async def test_each_gets_one_clear_answer(nursery: Nursery, tmp_path: Path) -> N
 
 
 async def parley(folder: Path) -> tuple[int, list[str]]:
-    """`parley chat` with this data folder and nothing to say: its exit code, and its lines on standard error."""
+    """Run `parley chat` with this data folder and empty input. Returns its exit code and its lines on stderr."""
     chat = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bots", "chat", "--user", "ann"),
         cwd=ROOT,
@@ -91,7 +91,7 @@ async def parley(folder: Path) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("harm", ["noise", "half"])
 async def test_damaged_database_is_refused_and_left_alone(tmp_path: Path, harm: str) -> None:
-    """A database that is not sound ends the start with one line, and is not written to."""
+    """A damaged database ends the start with one line on stderr and is not written to."""
     path = tmp_path / "parley.db"
     async with open_store(f"sqlite:///{path}"):
         pass
@@ -107,65 +107,65 @@ async def test_damaged_database_is_refused_and_left_alone(tmp_path: Path, harm: 
 
 @pytest.fixture
 def own_logs() -> Iterator[None]:
-    """A gateway in this process sets up logs of its own."""
+    """Restore the logging configuration: a gateway in this process changes it."""
     before = structlog.get_config()
     yield
     structlog.configure(**before)
 
 
-async def pages(store: Store, most: int) -> None:
+async def limit_pages(store: Store, most: int) -> None:
     await store.run(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {most}").scalar_one())
 
 
 @pytest.mark.usefixtures("own_logs")
-async def test_full_disk_keeps_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    """What cannot be kept is not acknowledged; when there is room again it is taken and answered, once."""
+async def test_full_disk_loses_no_message(tmp_path: Path) -> None:
+    """A message that cannot be stored is not acknowledged; once there is room again it is answered exactly once."""
     message = only("large", "large " + "w" * 10_000)
     async with open_platform() as platform:
         plan = Plan(port=platform.port, database=f"sqlite:///{tmp_path}/p.db", max_bytes=16_384)
         async with open_gateway(plan) as store:
-            await pages(store, 1)  # SQLite takes it as: no page more than there are
+            await limit_pages(store, 1)  # less than the current size: SQLite takes the current size as the limit
             platform.add(message)
             while not platform.journal.declined[message.id]:
-                await platform.until_news()
+                await platform.until_activity()
             assert not platform.journal.acknowledged[message.id]
             assert not platform.journal.messages
-            await pages(store, 100_000)
+            await limit_pages(store, 100_000)
             platform.offer_again()
             await platform.until_answered()
     assert len(platform.journal.answers(message.id)) == 1
 
 
-async def answer_of(nursery: Nursery, folder: Path, **engine: object) -> str:
-    """The one answer to a message that is put to a model child."""
+async def answer_of(fork_server: ForkServer, folder: Path, **engine: object) -> str:
+    """The answer to one message from a gateway with a model child."""
     message = only("one", "one hello")
-    async with open_rig(nursery, folder, [message]) as rig:
-        await rig.until_settled(rig.plan(engine="child", data_dir=str(folder), **engine))
-        (answer,) = rig.platform.journal.answers(message.id)
+    async with open_harness(fork_server, folder, [message]) as harness:
+        await harness.run_until_answered(harness.plan(engine="child", data_dir=str(folder), **engine))
+        (answer,) = harness.platform.journal.answers(message.id)
         return answer
 
 
-async def test_server_without_a_model_ends_in_an_apology(nursery: Nursery, tmp_path: Path) -> None:
-    """A model server that says that it has no model is not waited for."""
-    answer = await answer_of(nursery, tmp_path, command=STAND_IN, model="missing")
+async def test_server_without_a_model_ends_in_an_apology(fork_server: ForkServer, tmp_path: Path) -> None:
+    """If the model server exits because it has no model, the turn gets an apology without waiting."""
+    answer = await answer_of(fork_server, tmp_path, command=FAKE_MODEL_SERVER, model="missing")
     assert answer == say("en", "apology.engine_unavailable")
 
 
-async def test_server_that_hangs_in_mid_reply_is_given_up(nursery: Nursery, tmp_path: Path) -> None:
-    """What there is of the reply is shown, with a note, once the idle deadline has passed."""
-    answer = await answer_of(nursery, tmp_path, command=STAND_IN, model="hangs", idle_seconds=0.5)
+async def test_reply_that_hangs_is_cut_at_the_idle_deadline(fork_server: ForkServer, tmp_path: Path) -> None:
+    """After the idle deadline the partial reply is shown with a note."""
+    answer = await answer_of(fork_server, tmp_path, command=FAKE_MODEL_SERVER, model="hangs", idle_seconds=0.5)
     assert answer == say("en", "apology.engine_stalled_partial", text="To one I say")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("harm", ["missing", "truncated", "not json"])
-async def test_unusable_model_ends_in_an_apology(nursery: Nursery, tmp_path: Path, harm: str) -> None:
-    """The real server with a model that is missing or damaged: the person is told, and the message is not lost."""
+async def test_unusable_model_ends_in_an_apology(fork_server: ForkServer, tmp_path: Path, harm: str) -> None:
+    """With a missing or damaged model the real server exits, and the message is answered with an apology."""
     folder = tmp_path / "model"
     if harm != "missing":
         folder.mkdir()
         write_tiny_model(folder)
         damaged = folder / ("model.safetensors" if harm == "truncated" else "config.json")
         damaged.write_bytes(damaged.read_bytes()[:100])
-    answer = await answer_of(nursery, tmp_path, model=str(folder))
+    answer = await answer_of(fork_server, tmp_path, model=str(folder))
     assert answer == say("en", "apology.engine_unavailable")

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from bots.slack.posts import CLOCK_SKEW
 from core.clock import ManualClock
 from core.store import open_store
-from tests.bots.lives import LINKED, Note, Plan, free_port, whole_answer
+from tests.bots.gateway import LINKED, Note, Plan, free_port, whole_answer
 from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
-from tests.faults.nursery import Nursery
+from tests.faults.fork_server import ForkServer
 
 STEPS = (
     *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
@@ -68,7 +68,14 @@ def is_settled(state: State, words: list[str]) -> bool:
 
 @pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
 async def test_every_message_is_answered_once(
-    slack: FakeSlack, nursery: Nursery, tmp_path: Path, record_property: Note, *, point: str, mode: str, seed: int
+    slack: FakeSlack,
+    fork_server: ForkServer,
+    tmp_path: Path,
+    record_property: Note,
+    *,
+    point: str,
+    mode: str,
+    seed: int,
 ) -> None:
     """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
@@ -82,19 +89,19 @@ async def test_every_message_is_answered_once(
         await ask(slack, word, chance, alone=number == 0 or chance.random() < 0.5)
     first = replace(plan, late=LATE)
     if point in STEPS:
-        pid = await nursery.start(replace(first, point=point, passing=chance.randint(1, len(words))), log)
+        pid = await fork_server.start(replace(first, point=point, hit=chance.randint(1, len(words))), log)
     else:
         method, kind = point.rsplit(maxsplit=1)
         which = {"method": "*", "skip": int(method.split()[1]) - 1} if point in CALLS else {"method": method}
         await slack.pull("fault", **which, kind=kind)
-        pid = await nursery.start(first, log)
+        pid = await fork_server.start(first, log)
         await slack.until(lambda state: state.entries("unanswered") != [])
         os.kill(pid, signal.SIGKILL)
-    assert await nursery.wait(pid) == -signal.SIGKILL, log.read_text()
-    pid = await nursery.start(plan, log)
+    assert await fork_server.wait(pid) == -signal.SIGKILL, log.read_text()
+    pid = await fork_server.start(plan, log)
     await slack.until(lambda state: is_settled(state, words))
     os.kill(pid, signal.SIGTERM)
-    assert await nursery.wait(pid) == 0, log.read_text()
+    assert await fork_server.wait(pid) == 0, log.read_text()
     state = await slack.state()
     assert ["\n".join(answer(state, word).values()) for word in words] == [whole_answer(word) for word in words]
     finals = set().union(*(answer(state, word) for word in words))

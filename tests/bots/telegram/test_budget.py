@@ -6,7 +6,7 @@ import pytest
 
 from bots.telegram.budget import MANY_CHATS, Budget, Flooded
 from core.clock import ManualClock
-from tests.fakes.telegram.limits import Ledger
+from tests.fakes.telegram.limits import FloodControl
 
 
 @pytest.fixture
@@ -17,24 +17,24 @@ def clock() -> ManualClock:
 @pytest.mark.parametrize("chats", [[5], [-5], list(range(1, 200)), [-1, -2, 3, 4]])
 async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[int]) -> None:
     """As much as the budget lets out, for minutes on end, stays within 30/s, 1/s a chat and 20/min a group."""
-    budget, ledger = Budget(clock), Ledger(clock.now)
+    budget, flood_control = Budget(clock), FloodControl(clock.now)
     for _ in range(3000):
         for chat in chats:
             if budget.try_take(chat, leave=0):
-                assert ledger.charge(chat) == 0
+                assert flood_control.charge(chat) == 0
         clock.advance(0.05)
 
 
 async def test_a_slow_network_breaks_no_limit(clock: ManualClock) -> None:
     """After each pause the first calls are held up for a fifth of a second, and arrive on top of those that follow."""
-    budget, ledger = Budget(clock), Ledger(clock.now)
+    budget, flood_control = Budget(clock), FloodControl(clock.now)
     for _ in range(20):
         held: list[int] = []
         for tick in range(40):
             sent = [chat for chat in range(-3, 60) if budget.try_take(chat, leave=0)]
             held += sent
             if tick >= 4:
-                assert [ledger.charge(chat) for chat in held] == [0] * len(held)
+                assert [flood_control.charge(chat) for chat in held] == [0] * len(held)
                 held = []
             clock.advance(0.05)
         clock.advance(2)

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person
 from core.store import history, open_store
-from tests.bots.lives import Note, Plan, free_port, whole_answer
+from tests.bots.gateway import Note, Plan, free_port, whole_answer
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
-from tests.faults.nursery import Nursery
+from tests.faults.fork_server import ForkServer
 
 STEPS = (
     *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
@@ -53,7 +53,14 @@ def is_settled(journal: list[Entry], words: list[str]) -> bool:
 
 @pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
 async def test_every_message_is_answered_once(
-    account: Account, nursery: Nursery, tmp_path: Path, record_property: Note, *, point: str, mode: str, seed: int
+    account: Account,
+    fork_server: ForkServer,
+    tmp_path: Path,
+    record_property: Note,
+    *,
+    point: str,
+    mode: str,
+    seed: int,
 ) -> None:
     """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
@@ -68,19 +75,19 @@ async def test_every_message_is_answered_once(
         await ask(account, word, chat)
     method, _, kind = point.partition(" ")
     if point in STEPS:
-        pid = await nursery.start(replace(plan, point=point, passing=died_of), log)
+        pid = await fork_server.start(replace(plan, point=point, hit=died_of), log)
     else:
         skip = 0 if point in PREVIEWS else died_of - 1
         await account.faults({"method": method, "kind": kind, "skip": skip, "times": 1000})
-        pid = await nursery.start(plan, log)
+        pid = await fork_server.start(plan, log)
         await account.until(lambda journal: [entry for entry in journal if entry.get("fault") == kind])
         os.kill(pid, signal.SIGKILL)
-    assert await nursery.wait(pid) == -signal.SIGKILL, log.read_text()
+    assert await fork_server.wait(pid) == -signal.SIGKILL, log.read_text()
     await account.faults()
-    pid = await nursery.start(plan, log)
+    pid = await fork_server.start(plan, log)
     journal = await account.until(lambda journal: is_settled(journal, words))
     os.kill(pid, signal.SIGTERM)
-    assert await nursery.wait(pid) == 0, log.read_text()
+    assert await fork_server.wait(pid) == 0, log.read_text()
     journal = await account.journal()
     assert ["\n".join(answer(journal, word).values()) for word in words] == [whole_answer(word) for word in words]
     finals = set().union(*(answer(journal, word) for word in words))

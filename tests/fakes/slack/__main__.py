@@ -1,4 +1,4 @@
-"""Serve until the process is ended: `python -m tests.fakes.slack --port 0 --journal FILE`. Prints its port."""
+"""Serve until the process is killed: `python -m tests.fakes.slack --port 0 --journal FILE`. Prints its port."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""The test's end of the fake Slack: its process, its strings, and what it has shown."""
+"""The client that tests use for the fake Slack: its process, its control API and its journal."""
 
 import subprocess
 import sys
@@ -13,13 +13,13 @@ import httpx
 from tests.fakes.slack.workspace import BOT_USER
 
 PATIENCE = 20.0
-"""Real seconds without anything happening after which a test has failed."""
+"""Real seconds without progress after which a test fails."""
 ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The fake at one moment."""
+    """A snapshot of the fake."""
 
     version: int
     journal: list[dict[str, Any]]
@@ -30,7 +30,7 @@ class State:
     sendings: dict[str, dict[str, Any]]
 
     def bubbles(self, channel: str = "") -> list[dict[str, Any]]:
-        """The bot's messages as they stand now, oldest first."""
+        """The bot's current messages, oldest first."""
         now: dict[str, dict[str, Any]] = {}
         for entry in self.journal:
             if entry["what"] in {"posted", "appended", "edited"} and channel in ("", entry["channel"]):
@@ -47,7 +47,7 @@ class State:
 
 
 class FakeSlack:
-    """Speaks to the fake's process."""
+    """Controls the fake's process."""
 
     def __init__(self, port: int, http: httpx.AsyncClient) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -58,7 +58,7 @@ class FakeSlack:
         return response.raise_for_status().json()
 
     async def say(self, text: str, *, channel: str = "D1", user: str = "U1", **extra: Any) -> str:  # noqa: ANN401
-        """Somebody writes; the message's ts."""
+        """Write a message as `user`. Returns its ts."""
         return str((await self.pull("say", channel=channel, user=user, text=text, **extra))["ts"])
 
     async def mention(self, text: str, *, channel: str = "C1", user: str = "U1", **extra: Any) -> str:  # noqa: ANN401
@@ -69,20 +69,20 @@ class FakeSlack:
         return State(**response.raise_for_status().json())
 
     async def until(self, holds: Callable[[State], bool]) -> State:
-        """The first state in which something holds."""
+        """Wait for a state for which `holds` is true, and return it."""
         state = await self.state()
         while not holds(state):
             state = await self.state(state.version)
         return state
 
     async def until_shown(self, *texts: str, channel: str = "") -> State:
-        """Wait until the bot's messages are these, in any order."""
+        """Wait until the bot's messages have these texts, in any order."""
         return await self.until(lambda state: sorted(b["text"] for b in state.bubbles(channel)) == sorted(texts))
 
 
 @contextmanager
 def fake_slack_process(journal: Path) -> Iterator[int]:
-    """A fake Slack in its own process; its port."""
+    """Run a fake Slack in a process of its own. Yields its port."""
     command = [sys.executable, "-m", "tests.fakes.slack", "--journal", str(journal)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -92,7 +92,7 @@ def fake_slack_process(journal: Path) -> Iterator[int]:
 
 @asynccontextmanager
 async def fake_slack(port: int) -> AsyncIterator[FakeSlack]:
-    """A fresh workspace in the fake's process."""
+    """Start a new workspace in the fake's process."""
     async with httpx.AsyncClient(timeout=PATIENCE) as http:
         slack = FakeSlack(port, http)
         await slack.pull("reset")

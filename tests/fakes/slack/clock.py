@@ -1,4 +1,4 @@
-"""The fake's time: it begins where the tests' own clock does, and is moved on by hand."""
+"""The fake's clock. It starts at the same time as ManualClock and is advanced by hand."""
 
 from itertools import count
 
@@ -11,5 +11,5 @@ class Clock:
         self._numbers = count(1)
 
     def stamp(self) -> str:
-        """A message's name: seconds and a number, never the same twice."""
+        """A unique message ts: seconds and a number."""
         return f"{int(self.now)}.{next(self._numbers):06d}"

@@ -1,5 +1,5 @@
-"""What the API says instead of "ok"."""
+"""The error answers of the Web API."""
 
 
 class SlackError(Exception):
-    """Its text is Slack's word for it."""
+    """Its text is Slack's error code."""

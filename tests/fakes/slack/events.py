@@ -1,4 +1,4 @@
-"""Events on their way to the app: over a socket or by HTTP, again and again until they are acknowledged."""
+"""Delivers events to the app by Socket Mode or HTTP, and retries until they are acknowledged."""
 
 import asyncio
 import hashlib
@@ -18,12 +18,12 @@ from tests.fakes.slack.journal import Journal
 from tests.fakes.slack.workspace import APP, SIGNING_SECRET, TEAM
 
 TIMEOUT, RETRIES = 3.0, (3.0, 63.0, 303.0)
-"""Seconds to acknowledge in, and when after its first try an event comes again."""
+"""The time limit for an acknowledgement, and the times of the retries after the first attempt; in seconds."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Sending:
-    """One event or gesture. `due` are the times at which it is tried again; gestures are tried once.
+    """One event or gesture. `due` are the times of its retries; gestures are not retried.
 
     `waited` is the real seconds until it was acknowledged, from when it began.
     """
@@ -38,7 +38,7 @@ class Sending:
 
 
 class Events:
-    """Sends to one of the sockets, or to `http` where that is set."""
+    """Sends to one of the sockets, or to the URL `http` if it is set."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.journal = journal
@@ -52,7 +52,7 @@ class Events:
         self._insisting: asyncio.Task[None] | None = None
 
     def emit(self, event: dict[str, Any]) -> None:
-        """Send an event, unless the app is not subscribed to its type."""
+        """Send an event if the app is subscribed to its type."""
         if event["type"] in self.muted:
             return
         event_id = f"Ev{next(self._ids)}"
@@ -65,14 +65,14 @@ class Events:
         self._begin(f"Gs{next(self._ids)}", Sending(kind=kind, body=body))
 
     def advance(self) -> None:
-        """Try again what is due by now."""
+        """Make the retries that are due."""
         for name, sending in self.sendings.items():
             while not sending.acknowledged and sending.due and sending.due[0] <= self.clock.now:
                 sending.due.pop(0)
                 self._send(name, sending)
 
     def insist(self, seconds: float) -> None:
-        """From now on try everything again so often, for a bot whose time is not moved by hand; with 0 no more."""
+        """Retry all events every `seconds` of real time, for a bot with a real clock; 0 ends it."""
         if self._insisting:
             self._insisting.cancel()
         self._insisting = asyncio.create_task(self._insist(seconds)) if seconds else None
@@ -130,7 +130,7 @@ class Events:
 
 
 def signed(raw: bytes, timestamp: int, secret: str = SIGNING_SECRET) -> dict[str, str]:
-    """The headers by which a request is known to be Slack's."""
+    """The signature headers of a request from Slack."""
     digest = hmac.new(secret.encode(), b"v0:%d:%s" % (timestamp, raw), hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": f"v0={digest}"}
 

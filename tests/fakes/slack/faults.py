@@ -1,4 +1,4 @@
-"""What goes wrong on demand, and the limits that are always there."""
+"""Fault injection and rate limits."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -14,16 +14,17 @@ PER_MINUTE = {
     "apps.connections.open": 1,
     "reactions.add": 50,
 }
-"""Calls a minute, by method; tiers of the documentation."""
+"""Rate limit in calls per minute, by method; from the tiers in Slack's documentation."""
 POSTS_PER_CHANNEL = 60
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """The next `times` calls of `method` ("*" for all) fail as `kind`, after `skip` of them were let through.
+    """The next `times` calls of `method` ("*" for all) fail as `kind`, after `skip` calls have succeeded.
 
-    "ratelimited" (429 with `retry_after`), "unavailable" (503 without JSON), "error" (`error`), "cut" (no answer, and
-    nothing happened), "lost" (no answer, but it did happen), "silence" and "mute" (the same two, without hanging up).
+    "ratelimited" (429 with `retry_after`), "unavailable" (503 without JSON), "error" (`error`), "cut" (the connection
+    closes without an answer or an effect), "lost" (the same, with the effect), "silence" and "mute" (as "cut" and
+    "lost", but the connection stays open).
     """
 
     method: str
@@ -50,7 +51,7 @@ class Faults:
     _calls: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def next(self, method: str, params: dict[str, Any], now: float) -> Fault | None:
-        """What this call runs into."""
+        """The fault of this call, if any."""
         for fault in self.planned:
             if fault.meets(method):
                 return fault

@@ -1,4 +1,4 @@
-"""What a person sees, as it happens: one JSON object a line, on disk before the bot is answered."""
+"""The journal of what people see: one JSON object per line, written to disk before the bot gets its answer."""
 
 import asyncio
 import html
@@ -14,7 +14,7 @@ CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 
 
 class Journal:
-    """Entries in order; whoever waits for news is woken by each."""
+    """Entries in order. Each one wakes the waiting readers."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
@@ -34,14 +34,14 @@ class Journal:
         self._news.set()
 
     async def after(self, version: int) -> None:
-        """Wait until something is newer than `version`."""
+        """Wait until the version is above `version`."""
         while self.version <= version:
             self._news.clear()
             await self._news.wait()
 
 
 def seen(fields: dict[str, Any]) -> dict[str, Any]:
-    """How a message's fields look to people: its words, whom it pings, and what can be pressed."""
+    """A message as people see it: its text, its pings and its buttons."""
     raw = _words(fields)
     markdown = any(block["type"] == "markdown" for block in fields.get("blocks") or []) or "markdown_text" in fields
     text = _unescaped(raw, code_is_literal=markdown)

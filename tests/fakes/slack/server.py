@@ -1,4 +1,4 @@
-"""The fake's HTTP and WebSocket side, and the strings by which a test pulls it."""
+"""The fake's HTTP and WebSocket server, and the control API for tests."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ AFTERWARDS, UNANSWERED = {"lost", "mute"}, {"silence", "mute"}
 
 
 class Slack:
-    """All of it; `reset` begins anew."""
+    """The whole fake. `reset` starts a new workspace."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -79,7 +79,7 @@ class Slack:
         return self.workspace.call(method, params)
 
     async def link(self, request: web.Request) -> web.StreamResponse:
-        """A socket for a ticket that was not used before."""
+        """Open a socket for an unused ticket."""
         ticket = request.query.get("ticket", "")
         usable = self.tickets.get(ticket, False)
         self.tickets[ticket] = False
@@ -105,7 +105,7 @@ class Slack:
         return web.Response(text="ok") if used else web.Response(status=404, text="used_url")
 
     async def state(self, request: web.Request) -> web.Response:
-        """Everything there is to know, once it is newer than the version asked with."""
+        """The whole state, as soon as it is newer than the version in the request."""
         await self.journal.after(int(request.query.get("after", -1)))
         return web.json_response(
             {
@@ -159,7 +159,7 @@ class Slack:
         self.events.gesture(kind, body)
 
     async def do_forge(self, url: str, text: str) -> int:
-        """Somebody who does not know the secret sends what looks like an event."""
+        """Send an event with a wrong signature."""
         raw = json.dumps({"type": "event_callback", "event_id": "Ev0", "event": {"text": text}}).encode()
         async with ClientSession() as session:
             response = await session.post(url, data=raw, headers=signed(raw, int(self.clock.now), "a guess"))
@@ -169,7 +169,7 @@ class Slack:
         self.faults.planned.append(Fault(**fault))
 
     async def do_mend(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         self.faults.planned.clear()
 
     async def do_rules(
@@ -183,7 +183,7 @@ class Slack:
         spent_responses: bool = False,
         revoked: tuple[str, ...] = (),
     ) -> None:
-        """How it behaves from now on."""
+        """Set the fake's behaviour; what is left out is reset."""
         self.faults.limited, self.events.http = limited, http
         self.workspace.rejected_blocks, self.events.muted = set(rejected_blocks), set(muted)
         self.refused_sockets, self.spent_responses = refused_sockets, spent_responses
@@ -193,7 +193,7 @@ class Slack:
         self.events.insist(seconds)
 
     async def do_shorten(self, longest: int, error: str) -> None:
-        """Allow less in a message's blocks than is written down anywhere."""
+        """Set an undocumented limit for the text in a message's blocks, and the error beyond it."""
         self.workspace.longest, self.workspace.too_long = longest, error
 
     async def do_advance(self, seconds: float) -> None:
@@ -201,7 +201,7 @@ class Slack:
         self.events.advance()
 
     async def do_drop(self, how: str) -> None:
-        """End the sockets: "refresh" asks for it, "close" does it in order, "cut" does it without a word."""
+        """End the sockets: "refresh" asks the app to reconnect, "close" closes them, "cut" aborts the connections."""
         for socket in list(self.events.sockets):
             if how == "refresh":
                 await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})

@@ -1,7 +1,7 @@
-"""Messages in the making, and when Slack takes them for made.
+"""Streamed messages, and when Slack ends a stream by itself.
 
-The times are not documented: five minutes in all is what many have measured (slackapi/python-slack-sdk#1859), half a
-minute of silence what some report.
+The times are not documented. Many users measured five minutes in all (slackapi/python-slack-sdk#1859); some report half
+a minute without an append.
 """
 
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ class Workspace:
         return self.methods[method](params)
 
     def say(self, channel: str, user: str, text: str, **extra: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Somebody writes. A mention is told twice, under two event ids."""
+        """Write a message as a user. A mention emits two events with different ids."""
         ts = self.clock.stamp()
         event = {"channel": channel, "user": user, "text": text, "ts": ts, "event_ts": ts, "client_msg_id": f"m-{ts}"}
         event |= {"team": TEAM} | extra
@@ -64,7 +64,7 @@ class Workspace:
         return event
 
     def respond(self, name: str, fields: dict[str, Any]) -> bool:
-        """Something comes in at a response URL, which works five times and for half an hour."""
+        """Use a response URL. It works five times and for half an hour."""
         until, left = self.responses.get(name, (0.0, 0))
         if not left or self.clock.now > until:
             return False
@@ -107,7 +107,7 @@ class Workspace:
         return {"channel": channel, "ts": ts}
 
     def _start_stream(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A message without words is one here. It cannot be told to show no previews, nor be marked."""
+        """A stream may start with an empty text. It accepts neither unfurl options nor metadata."""
         for needed in ("recipient_team_id", "recipient_user_id"):
             if not params.get(needed):
                 raise SlackError(f"missing_{needed}")
@@ -146,7 +146,7 @@ class Workspace:
         self.emit({"type": "message", "hidden": True, "channel": channel, "ts": stamp, "event_ts": stamp} | what)
 
     def _show(self, what: str, channel: str, ts: str) -> None:
-        """A message that is updated without blocks keeps those it has. Links in it are shown as it was posted."""
+        """Write the message to the journal, with the unfurl options of its post."""
         message = self.messages[channel, ts]
         about = (message.get("metadata") or {}).get("event_payload")
         place = {"channel": channel, "ts": ts, "thread_ts": message.get("thread_ts", "")}

@@ -22,7 +22,7 @@ async def serve(port: int, journal: Path | None, speed: float) -> None:
     sys.stdout.write(f"{runner.addresses[0][1]}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
-    os._exit(0)  # calls that were met with silence would hold up an orderly end
+    os._exit(0)  # unanswered calls would delay an orderly shutdown
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The methods of the Bot API that a chatbot calls, and what they do to the world."""
+"""The methods of the Bot API that a chatbot calls, and their effects on the world."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 
 class Calls:
-    """One bot's calls. Each method answers with the result, or raises Refused."""
+    """One bot's calls. Each method returns the result or raises Refused."""
 
     def __init__(self, account: Account, clock: FakeClock, journal: Journal) -> None:
         self._account = account
@@ -99,7 +99,7 @@ class Calls:
         return edited
 
     def _place(self, chat: Chat, given: Json) -> Json:
-        """Topic and reply, where they exist."""
+        """The fields of the topic and the replied-to message, if they exist."""
         place: Json = {}
         if thread := int(given.get("message_thread_id", 0)):
             if thread not in chat.topics:
@@ -117,7 +117,7 @@ class Calls:
 
 
 def _content(given: Json) -> Json:
-    """Text, entities and keyboard as they will stand in the message."""
+    """The fields of the message: text, entities and keyboard. Raises Refused if they are not valid."""
     text = given.get("text", "").strip()
     if not text:
         raise Refused(400, "Bad Request: message text is empty")
@@ -137,7 +137,7 @@ def _content(given: Json) -> Json:
 
 
 def _shown(given: Mapping[str, Any], message: Json) -> Json:
-    """What a test may want to know of a message that was shown."""
+    """The journal's fields of a message."""
     buttons = [b["callback_data"] for row in message.get("reply_markup", {}).get("inline_keyboard", []) for b in row]
     return {
         "text": message["text"],

@@ -1,4 +1,4 @@
-"""The fake's own time: the machine's, faster, or moved by hand."""
+"""The fake's clock: real time, accelerated time, or advanced by hand."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ EPOCH = 1_750_000_000.0
 
 
 class FakeClock:
-    """`speed` virtual seconds pass in a real one; none at all with a speed of 0, until somebody advances."""
+    """`speed` virtual seconds pass per real second. With speed 0 only `advance` moves the clock."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed

@@ -1,4 +1,4 @@
-"""A test's hands on the fake: start it, make bots, act as people, read the journal."""
+"""The client that tests use for the fake Telegram: start it, create bots, act as people, read the journal."""
 
 import asyncio
 import subprocess
@@ -20,7 +20,7 @@ PATIENCE = 30.0
 
 @contextmanager
 def run_telegram(journal: Path | None = None, *, speed: float = 1.0) -> Iterator[str]:
-    """The address of a fake in a process of its own."""
+    """Run a fake in a process of its own. Yields its address."""
     command = [sys.executable, "-m", "tests.fakes.telegram", "--speed", str(speed)]
     command += ["--journal", str(journal)] if journal else []
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -34,7 +34,7 @@ def run_telegram(journal: Path | None = None, *, speed: float = 1.0) -> Iterator
 
 
 class Account:
-    """One bot on the fake, from the side of the people who talk to it."""
+    """One bot's account, with the actions of the people who talk to it."""
 
     def __init__(self, http: httpx.AsyncClient, number: int) -> None:
         self.id = 7_000 + number
@@ -77,17 +77,17 @@ class Account:
         return dict((await self._http.get(f"/control/{self.id}/state")).json())
 
     async def calls(self) -> tuple[int, int]:
-        """How many calls the bot has made, polls aside, and how many were answered."""
+        """The numbers of calls that the bot has made and that were answered, without getUpdates."""
         counted = (await self._http.get(f"/control/{self.id}/calls")).json()
         return counted["begun"], counted["ended"]
 
     async def journal(self, after: int = 0) -> list[Entry]:
-        """Everything up to now, but for the first `after` entries."""
+        """The entries so far, without the first `after`."""
         asked = {"now": 1, "after": after}
         return list((await self._http.get(f"/control/{self.id}/journal", params=asked)).json())
 
     async def until(self, is_done: Callable[[list[Entry]], object]) -> list[Entry]:
-        """The journal, once it is as it should be."""
+        """Wait until `is_done` is true for the journal, and return it."""
         seen: list[Entry] = []
         try:
             async with asyncio.timeout(PATIENCE):
@@ -105,7 +105,7 @@ class Account:
 
 @asynccontextmanager
 async def make_account(address: str, **facts: object) -> AsyncIterator[Account]:
-    """A bot that nobody has talked to."""
+    """Create a new bot."""
     async with httpx.AsyncClient(base_url=address, timeout=40, trust_env=False) as http:
         account = Account(http, next(NUMBERS))
         made = {"id": account.id, "token": account.token, "username": account.username, **facts}
@@ -119,5 +119,5 @@ async def advance(address: str, seconds: float) -> None:
 
 
 def shown(journal: list[Entry], chat: int | None = None) -> list[Entry]:
-    """The sends and edits, in a chat or everywhere."""
+    """The sends and edits in one chat, or in all."""
     return [entry for entry in journal if entry["do"] in {"send", "edit"} and chat in {None, entry["chat"]}]

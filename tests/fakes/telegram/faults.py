@@ -1,4 +1,4 @@
-"""What goes wrong on demand: each fault meets the next calls of a method."""
+"""Fault injection: each fault applies to the next calls of a method."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """Meets `times` calls of `method` ("*" for all), after letting `skip` of them through; in `chat`, if any."""
+    """Applies to `times` calls of `method` ("*" for all) after `skip` calls; only in `chat` if it is set."""
 
     method: str
     kind: Kind = Kind.ERROR

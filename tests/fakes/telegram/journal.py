@@ -1,4 +1,4 @@
-"""What a person would have seen, one JSON object a line, on disk before anybody is told."""
+"""The journal of what people see: one JSON object per line, written to disk before the bot gets its answer."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ Entry: TypeAlias = dict[str, Any]
 
 
 class Journal:
-    """Append-only. Whoever waits for news is told."""
+    """Append-only. Each entry wakes the waiting readers."""
 
     def __init__(self, path: Path | None, clock: FakeClock) -> None:
         self.entries: list[Entry] = []
@@ -34,7 +34,7 @@ class Journal:
         return [entry for entry in self.entries if entry["bot"] == bot]
 
     async def after(self, bot: int, known: int) -> list[Entry]:
-        """The entries of a bot that come after the first `known`, as soon as there are any."""
+        """Wait for entries of a bot after the first `known`, and return them."""
         while len(found := self.of(bot)) <= known:
             await self._news.wait()
         return found[known:]

@@ -1,4 +1,4 @@
-"""Telegram's flood control, as far as it is known: everything that reaches a chat counts, edits and typing too."""
+"""Telegram's flood control, as far as it is known. Every call that reaches a chat counts, edits and typing too."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,13 +6,11 @@ from collections.abc import Callable
 OVERALL, OVERALL_SECONDS = 30, 1.0
 GROUP, GROUP_SECONDS = 20, 60.0
 BURST = 6
-"""What a private chat takes at once. Telegram says "short bursts"; then it is one a second."""
+"""Calls that a private chat accepts at once; then one per second. Telegram's documentation says "short bursts"."""
 
 
-class Ledger:
-    """The seconds a bot has to wait before its next call reaches a chat; 0 for a call that is counted and goes
-    through.
-    """
+class FloodControl:
+    """One bot's flood control. `charge` returns the seconds to wait, or 0 if the call is counted and accepted."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

@@ -1,4 +1,4 @@
-"""The other side of the fake: what people do, put before the bot as updates."""
+"""Actions of people, offered to the bot as updates."""
 
 from tests.fakes.telegram.clock import FakeClock
 from tests.fakes.telegram.world import Account, Chat, Json, entities
@@ -12,7 +12,7 @@ class People:
         self._clock = clock
 
     def say(self, given: Json) -> Json:
-        """A message: `person` in `chat` (their own with the bot, if none is given), with `extra` facts."""
+        """Write a message as `person` in `chat`, by default their private one, with the fields `extra`."""
         person = _person(given["person"])
         chat = self._chat(given.get("chat") or {"id": person["id"], "type": "private", "first_name": "x"})
         message: Json = {"from": person, "date": int(given.get("date", self._clock.now()))}
@@ -38,7 +38,7 @@ class People:
         return message
 
     def press(self, given: Json) -> Json:
-        """A button under one of the bot's messages."""
+        """Press a button under one of the bot's messages."""
         query = {
             "id": f"q{self._account.next_update}",
             "from": _person(given["person"]),
@@ -66,7 +66,7 @@ class People:
         return self._account.chats[given["chat"]].messages.pop(given["message"])
 
     def migrate(self, given: Json) -> Json:
-        """A group becomes a supergroup: a new id, new message ids, and a service message on either side."""
+        """Upgrade a group to a supergroup: a new id, new message ids, and a service message in both."""
         old = self._account.chats[given["chat"]]
         new = self._chat({**old.facts, "id": given["to"], "type": "supergroup"})
         admin = {"id": 1, "is_bot": False, "first_name": "x"}
@@ -78,7 +78,7 @@ class People:
         return {}
 
     def raw(self, given: Json) -> Json:
-        """An update as it is, whatever it is; without an id it gets the next one."""
+        """Queue an update unchanged, valid or not; it gets the next id if it has none."""
         update = {"update_id": self._account.next_update, **given["update"]}
         self._account.next_update = max(self._account.next_update, update["update_id"] + 1)
         self._account.pending.append(update)

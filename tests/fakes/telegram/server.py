@@ -1,4 +1,4 @@
-"""The fake's two doors: the Bot API for bots, and /control for tests."""
+"""The fake's HTTP server: the Bot API for bots, and /control for tests."""
 
 import asyncio
 import json
@@ -13,26 +13,26 @@ from tests.fakes.telegram.calls import Calls
 from tests.fakes.telegram.clock import FakeClock
 from tests.fakes.telegram.faults import Fault, Kind
 from tests.fakes.telegram.journal import Journal
-from tests.fakes.telegram.limits import Ledger
-from tests.fakes.telegram.mail import Mail
+from tests.fakes.telegram.limits import FloodControl
 from tests.fakes.telegram.people import People
+from tests.fakes.telegram.updates import UpdateQueue
 from tests.fakes.telegram.world import Account, Json, Refused
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CAMEL = re.compile(r"(?<!^)([A-Z])")
 TELLING = {"sendMessage", "editMessageText", "sendMessageDraft", "sendChatAction"}
-"""Calls that reach a chat: they are counted, and they may be met by a fault of that chat."""
+"""Calls that reach a chat and count for its flood control."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Bot:
-    """An account and everything that serves it."""
+    """An account with its queue, limits and faults."""
 
     account: Account
     calls: Calls
-    mail: Mail
+    updates: UpdateQueue
     people: People
-    ledger: Ledger
+    flood_control: FloodControl
     delivering: asyncio.Task[None]
     begun: int = 0
     ended: int = 0
@@ -40,7 +40,7 @@ class Bot:
 
 
 class FakeTelegram:
-    """Any number of bots that do not know of each other. A token that was not made here is not known."""
+    """Any number of independent bots. A token that was not created by /control/bots is refused."""
 
     def __init__(self, clock: FakeClock, journal: Journal) -> None:
         self._clock = clock
@@ -94,11 +94,11 @@ class FakeTelegram:
 
     async def _result(self, bot: Bot, method: str, chat: int, given: Json) -> object:
         if method == "getUpdates":
-            return await bot.mail.get_updates(given)
+            return await bot.updates.get_updates(given)
         call = getattr(bot.calls, CAMEL.sub(r"_\1", method).lower(), None)
         if call is None:
             raise Refused(404, "Not Found")
-        if method in TELLING and (wait := bot.ledger.charge(chat)) > 0:
+        if method in TELLING and (wait := bot.flood_control.charge(chat)) > 0:
             seconds = int(wait) + 1
             self._journal.write(bot.account.id, "flood", chat=chat, method=method, retry_after=seconds)
             raise Refused(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds)
@@ -110,14 +110,14 @@ class FakeTelegram:
 
     async def make_bot(self, request: web.Request) -> web.Response:
         account = Account(**await request.json())
-        mail = Mail(account, self._clock, self._journal)
+        updates = UpdateQueue(account, self._clock, self._journal)
         self._bots[account.token] = Bot(
             account=account,
             calls=Calls(account, self._clock, self._journal),
-            mail=mail,
+            updates=updates,
             people=People(account, self._clock),
-            ledger=Ledger(self._clock.now),
-            delivering=asyncio.create_task(mail.deliver()),
+            flood_control=FloodControl(self._clock.now),
+            delivering=asyncio.create_task(updates.deliver()),
         )
         return web.json_response({})
 
@@ -134,7 +134,7 @@ class FakeTelegram:
         return web.json_response(deed(await request.json()))
 
     async def show_journal(self, request: web.Request) -> web.Response:
-        """The entries after the first `after`, as soon as there are any; with `now` those that there are."""
+        """Wait for entries after the first `after`; with `now` return those so far at once."""
         bot, after = int(request.match_info["bot"]), int(request.query.get("after", 0))
         if "now" in request.query:
             return web.json_response(self._journal.of(bot)[after:])
@@ -156,7 +156,7 @@ class FakeTelegram:
         )
 
     async def show_calls(self, request: web.Request) -> web.Response:
-        """How many calls there were, and how many of them are over. A poll for updates is not counted: it waits."""
+        """The numbers of calls begun and ended, without getUpdates, which waits."""
         bot = self._bot(request)
         return web.json_response({"begun": bot.begun, "ended": bot.ended})
 
@@ -165,7 +165,7 @@ class FakeTelegram:
 
 
 async def _given(request: web.Request) -> Json:
-    """Parameters from wherever the Bot API takes them: structured ones are JSON in a string."""
+    """The parameters of a call, from query, form or JSON; structured ones are JSON in a string."""
     if request.content_type == "application/json":
         return dict(await request.json())
     given = {**request.query, **await request.post()}
@@ -197,7 +197,7 @@ def _refusal(refused: Refused) -> web.Response:
 
 
 async def _unheard(request: web.Request, fault: Fault) -> web.StreamResponse:
-    """No answer: the connection goes down, or stays as it is."""
+    """Give no answer: close the connection, or leave it open."""
     if fault.kind in {Kind.SILENCE, Kind.MUTE}:
         await asyncio.Event().wait()
     assert request.transport is not None

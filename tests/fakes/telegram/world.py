@@ -1,4 +1,4 @@
-"""What there is on the fake Telegram: bots, chats and the messages in them."""
+"""The state of the fake Telegram: bots, chats and their messages."""
 
 import re
 from collections import deque
@@ -10,11 +10,11 @@ Json: TypeAlias = dict[str, Any]
 MARKED = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w)@\w+)")
 DAY = 86_400.0
 USUAL = {"message", "edited_message", "callback_query", "my_chat_member", "channel_post"}
-"""The kinds of updates a bot gets that never asked for any (those the fake knows)."""
+"""Kinds of updates that a bot gets by default, of those that the fake knows."""
 
 
 class Refused(Exception):
-    """An answer that is not ok."""
+    """An error answer of the Bot API."""
 
     def __init__(self, status: int, description: str, **parameters: int) -> None:
         super().__init__(description)
@@ -25,7 +25,7 @@ class Refused(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Chat:
-    """A place and its messages by id, each as Telegram's JSON. `migrated_to` says that it is a group no more."""
+    """A chat and its messages by id, each as Telegram's JSON. `migrated_to` is the id of the supergroup it became."""
 
     facts: Json
     messages: dict[int, Json] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Webhook:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """A bot's account: what waits for it, and what it was set to."""
+    """A bot's account: its pending updates and its settings."""
 
     id: int
     token: str
@@ -82,7 +82,7 @@ class Account:
         return {**self.user, **can, "supports_inline_queries": False}
 
     def chat(self, chat_id: int) -> Chat:
-        """The chat as the bot may reach it."""
+        """The chat with this id. Raises Refused if the bot cannot write there."""
         chat = self.chats.get(chat_id)
         if chat is None:
             raise Refused(400, "Bad Request: chat not found")
@@ -103,7 +103,7 @@ class Account:
 
 
 def units(text: str) -> int:
-    """The length of a text as Telegram counts it."""
+    """The length of a text in UTF-16 code units, as Telegram counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

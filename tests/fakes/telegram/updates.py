@@ -1,4 +1,4 @@
-"""How updates reach a bot: asked for, or delivered to its webhook. Until they are confirmed they come again."""
+"""Delivers updates by getUpdates or to the webhook, and repeats them until they are confirmed."""
 
 import asyncio
 
@@ -9,15 +9,15 @@ from tests.fakes.telegram.journal import Journal
 from tests.fakes.telegram.world import DAY, Account, Json, Refused, Webhook
 
 TICK = 0.02
-"""Real seconds between two looks into the queue."""
+"""Real seconds between two checks of the queue."""
 REDELIVERY = 1.0
-"""Virtual seconds until a webhook that did not say 200 is asked again."""
+"""Virtual seconds between attempts if a webhook does not answer 200."""
 OTHER = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 HOOKED = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 
 
-class Mail:
-    """One bot's updates on their way."""
+class UpdateQueue:
+    """The queue of one bot's updates."""
 
     def __init__(self, account: Account, clock: FakeClock, journal: Journal) -> None:
         self._account = account
@@ -25,7 +25,7 @@ class Mail:
         self._journal = journal
 
     async def get_updates(self, given: Json) -> list[Json]:
-        """Confirm what is below the offset, then wait for what is not. A later poll ends this one."""
+        """Confirm the updates below the offset and wait for the others. A later poll ends this one."""
         if self._account.webhook:
             raise Refused(409, HOOKED)
         self._account.polls += 1
@@ -44,7 +44,7 @@ class Mail:
         return found
 
     async def deliver(self) -> None:
-        """Bring updates to the webhook for ever, in order, one at a time."""
+        """Deliver updates to the webhook in order, one at a time, until cancelled."""
         async with ClientSession(timeout=ClientTimeout(total=5)) as session:
             while True:
                 webhook = self._account.webhook
@@ -72,7 +72,7 @@ class Mail:
             self._journal.write(self._account.id, "confirmed", update=update["update_id"], waited=round(waited, 3))
 
     def _ready(self, limit: int, offset: int = 0) -> list[Json]:
-        """What waits, from the offset on, as it will be sent; Telegram keeps it for a day."""
+        """The pending updates from the offset on, as JSON; Telegram keeps them for a day."""
         pending = self._account.pending
         while pending and pending[0].get("_at", self._clock.now()) < self._clock.now() - DAY:
             self._journal.write(self._account.id, "expired", update=pending.popleft()["update_id"])

@@ -1,4 +1,4 @@
-"""The lives and deaths of gateways, and the verdict over what was shown and kept."""
+"""Runs and crashes gateways, and judges what people were shown and what the store holds."""
 
 import asyncio
 import os
@@ -16,20 +16,30 @@ from core.i18n import LOCALES, say
 from core.messages import ConversationKey, Person
 from core.store import history, open_store
 from core.store.schema import turns
+from tests.faults.fork_server import ForkServer
 from tests.faults.gateway import MAX_BYTES, Plan
 from tests.faults.link import PLATFORM, WORKSPACE
-from tests.faults.nursery import Nursery
 from tests.faults.platform import Event, Platform, open_platform
 
-SORRY = ("died_twice", "engine_lost", "engine_unavailable", "engine_stalled", "empty_reply", "unexpected", "store")
-APOLOGIES = {say(locale, f"apology.{name}") for locale in LOCALES for name in SORRY}
-STAND_IN = (sys.executable, "-I", str(Path(__file__).with_name("stand_in.py")))
-"""A model server that is ready in milliseconds."""
+APOLOGY_NAMES = (
+    "died_twice",
+    "engine_lost",
+    "engine_unavailable",
+    "engine_stalled",
+    "empty_reply",
+    "unexpected",
+    "store",
+)
+APOLOGIES = {say(locale, f"apology.{name}") for locale in LOCALES for name in APOLOGY_NAMES}
+FAKE_MODEL_SERVER = (sys.executable, "-I", str(Path(__file__).with_name("fake_model_server.py")))
+"""The command of a model server that is ready in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What went wrong, by event; the placeholders left behind; and what was met with an apology."""
+    """The events or conversations with each kind of fault, the orphaned placeholders, and the events answered with an
+    apology.
+    """
 
     lost: list[str]
     doubled: list[str]
@@ -44,14 +54,16 @@ class Verdict:
 
 
 @dataclass(slots=True, kw_only=True)
-class Rig:
-    """One platform, one database, and gateways one after the other, or two at once."""
+class Harness:
+    """One platform, one database, and the gateways that run on them. `unsaved` are the messages whose ids were not in
+    the database when a gateway ended.
+    """
 
     platform: Platform
-    nursery: Nursery
+    fork_server: ForkServer
     folder: Path
     pids: list[int] = field(default_factory=list)
-    unkept: set[str] = field(default_factory=set)
+    unsaved: set[str] = field(default_factory=set)
 
     @property
     def database(self) -> str:
@@ -65,23 +77,23 @@ class Rig:
         return Plan(port=self.platform.port, database=self.database, **options)
 
     async def start(self, plan: Plan) -> int:
-        self.pids.append(await self.nursery.start(plan, self.log))
+        self.pids.append(await self.fork_server.start(plan, self.log))
         return self.pids[-1]
 
     async def wait(self, pid: int) -> int:
-        code = await self.nursery.wait(pid)
+        code = await self.fork_server.wait(pid)
         if code != -signal.SIGSTOP:
             self.pids.remove(pid)
         return code
 
-    async def until_end(self, plan: Plan, code: int = -signal.SIGKILL) -> None:
-        """Run a gateway until it ends by itself."""
+    async def run_until_exit(self, plan: Plan, code: int = -signal.SIGKILL) -> None:
+        """Run a gateway until it exits by itself with `code`."""
         found = await self.wait(await self.start(plan))
         assert found == code, self.log.read_text()
-        await self._take_stock()
+        await self._note_unsaved()
 
-    async def until_settled(self, plan: Plan, *, lost: str = "") -> None:
-        """Run a gateway until every event is answered, and end it in order; or until it dies of itself."""
+    async def run_until_answered(self, plan: Plan, *, lost: str = "") -> None:
+        """Run a gateway until every event is answered and then shut it down, or until it crashes at its point."""
         connections = self.platform.connections + 1
         pid = await self.start(plan)
         dead = asyncio.create_task(self.wait(pid))
@@ -92,13 +104,13 @@ class Rig:
         answered.cancel()
         code = await dead
         assert code == 0 or (plan.point and code == plan.signal * -1), self.log.read_text()
-        await self._take_stock()
+        await self._note_unsaved()
 
-    async def _take_stock(self) -> None:
-        """Note the messages whose ids did not reach the database."""
-        await self.platform.until_left_by_all_but(len(self.pids))
+    async def _note_unsaved(self) -> None:
+        """Add the messages whose ids are not in the database to `unsaved`."""
+        await self.platform.until_connected(len(self.pids))
         handles = await self._handles()
-        self.unkept |= set(self.platform.journal.messages) - handles
+        self.unsaved |= set(self.platform.journal.messages) - handles
 
     async def verdict(self, events: Sequence[Event]) -> Verdict:
         journal = self.platform.journal
@@ -114,7 +126,7 @@ class Rig:
         )
 
     async def _misremembered(self, events: Sequence[Event], apologies: Sequence[str]) -> list[str]:
-        """The conversations whose history is not each answered message once, in the order they were written."""
+        """Conversations whose history does not hold each answered message exactly once and in order."""
         said: dict[tuple[str, str], list[str]] = {}
         for one in events:
             if len(one.text) <= MAX_BYTES and one.id not in apologies:
@@ -136,14 +148,14 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(
-    nursery: Nursery, folder: Path, events: Sequence[Event] = (), *, ahead: int = 1_000
-) -> AsyncIterator[Rig]:
+async def open_harness(
+    fork_server: ForkServer, folder: Path, events: Sequence[Event] = (), *, ahead: int = 1_000
+) -> AsyncIterator[Harness]:
     async with open_platform(events, ahead=ahead) as platform:
-        rig = Rig(platform=platform, nursery=nursery, folder=folder)
+        harness = Harness(platform=platform, fork_server=fork_server, folder=folder)
         try:
-            yield rig
+            yield harness
         finally:
-            for pid in tuple(rig.pids):
+            for pid in tuple(harness.pids):
                 os.kill(pid, signal.SIGKILL)
-                await nursery.wait(pid)
+                await fork_server.wait(pid)

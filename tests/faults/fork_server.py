@@ -1,6 +1,6 @@
-"""Brings up gateways as processes of their own in milliseconds: everything is imported once, then forked.
+"""A fork server: starts gateway processes in milliseconds, because all modules are imported once, before the fork.
 
-Reads one command a line, `start PLAN LOG` or `wait PID`, and answers each with one line.
+Reads one command per line as JSON, `["start", PLAN, LOG]` or `["wait", PID]`, and answers each with one line.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-class Nursery:
-    """The test's end."""
+class ForkServer:
+    """The client that the tests use."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._turn = threading.Lock()
 
-    async def start(self, plan: Any, log: Path) -> int:  # noqa: ANN401  the life's own
-        """The id of a new process, which lives by this plan."""
+    async def start(self, plan: Any, log: Path) -> int:  # noqa: ANN401  the gateway module's own
+        """Start a process with this plan and return its id."""
         return int(await self._ask("start", asdict(plan), str(log)))
 
     async def wait(self, pid: int) -> int:
-        """Until the process ended or was stopped: its exit code, or the signal, negative."""
+        """Wait until the process exits or is suspended. Returns its exit code, or the negative number of the signal."""
         return int(await self._ask("wait", pid))
 
     async def _ask(self, *command: object) -> str:
@@ -49,22 +49,22 @@ class Nursery:
 
 
 @contextmanager
-def open_nursery(life: str) -> Iterator[Nursery]:
-    """Gateways of one kind: a module with a `Plan` and a `live`."""
-    command = (sys.executable, "-m", "tests.faults.nursery", life)
+def open_fork_server(gateway: str) -> Iterator[ForkServer]:
+    """Run a fork server for the gateways of one module, which has a `Plan` and a `run`."""
+    command = (sys.executable, "-m", "tests.faults.fork_server", gateway)
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Nursery(process)
+        yield ForkServer(process)
 
 
-def main(life: ModuleType) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a life may be told to end before it can listen
+def main(gateway: ModuleType) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # SIGTERM may arrive before the handler is set
     for line in sys.stdin:
         command, *arguments = json.loads(line)
-        sys.stdout.write(f"{_start(life, *arguments) if command == 'start' else _wait(*arguments)}\n")
+        sys.stdout.write(f"{_start(gateway, *arguments) if command == 'start' else _wait(*arguments)}\n")
         sys.stdout.flush()
 
 
-def _start(life: ModuleType, plan: dict[str, object], log: str) -> int:
+def _start(gateway: ModuleType, plan: dict[str, object], log: str) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -74,7 +74,7 @@ def _start(life: ModuleType, plan: dict[str, object], log: str) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        asyncio.run(_live(life, plan))
+        asyncio.run(_run(gateway, plan))
         code = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())
@@ -84,17 +84,17 @@ def _start(life: ModuleType, plan: dict[str, object], log: str) -> int:
         os._exit(code)
 
 
-async def _live(life: ModuleType, plan: dict[str, object]) -> None:
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+async def _run(gateway: ModuleType, plan: dict[str, object]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    await life.live(life.Plan(**plan), told)
+    await gateway.run(gateway.Plan(**plan), stop)
 
 
 def _wait(pid: int) -> int:
     try:
         _, status = os.waitpid(pid, os.WUNTRACED)
-    except ChildProcessError:  # waited for before, by a test that was given up
+    except ChildProcessError:  # a test that timed out has waited for it before
         return 0
     return -os.WSTOPSIG(status) if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
 

@@ -1,4 +1,4 @@
-"""Where a process dies: the n-th passing of a named point, and what passes points without knowing it."""
+"""Crash points: named steps at which a process kills itself, and wrappers that add such steps to a store or engine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -15,67 +15,68 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CLAIMS = {"claim_waiting", "claim_answered"}
-TURNS_OF_THE_LOOP = 200
-"""In so many turns a request to a process that does not listen has reached its socket."""
-PAIR = "two replies under way"
+LOOP_ITERATIONS = 200
+"""Iterations of the event loop after which a request to a suspended process has reached its socket."""
+TWO_REPLIES = "two replies in progress"
 
 
-class Fuse:
-    """Blows at the given passings of one point."""
+class CrashPoint:
+    """Calls `crash` at the given hits of one point: (1, 3) is the first and the third time it is reached."""
 
-    def __init__(self, point: str, passings: tuple[int, ...], blow: Callable[[], None]) -> None:
+    def __init__(self, point: str, hits: tuple[int, ...], crash: Callable[[], None]) -> None:
         self.point = point
-        self.blow = blow
-        self._passings = passings
-        self._passed = 0
+        self.crash = crash
+        self._hits = hits
+        self._reached = 0
 
     def reach(self, point: str) -> None:
         if self.is_due(point):
-            self.blow()
+            self.crash()
 
     def is_due(self, point: str) -> bool:
-        """Count a passing; whether it is one to blow at."""
+        """Count a hit of `point`. True if it is one to crash at."""
         if point != self.point:
             return False
-        self._passed += 1
-        return self._passed in self._passings
+        self._reached += 1
+        return self._reached in self._hits
 
 
-class FusedStore:
-    """The store, with two points in each verb: its work is done but not committed, and it is committed.
+class CrashingStore:
+    """A store with two crash points in each verb: before its commit and after it.
 
-    A verb that found nothing to claim passes neither.
+    A claim that finds no turn reaches neither.
     """
 
-    def __init__(self, store: Store, fuse: Fuse) -> None:
+    def __init__(self, store: Store, crash_point: CrashPoint) -> None:
         self._store = store
-        self._fuse = fuse
+        self._crash_point = crash_point
         self.scrub = store.scrub
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        def fused(connection: sa.Connection) -> R:
+        def observed(connection: sa.Connection) -> R:
             found = verb(connection, *args, **kwargs)
             self._reach(verb.__name__, found, "uncommitted")
             return found
 
-        found = await self._store.run(fused)
+        found = await self._store.run(observed)
         self._reach(verb.__name__, found, "committed")
         return found
 
     def _reach(self, verb: str, found: object, moment: str) -> None:
         if found is not None or verb not in CLAIMS:
-            self._fuse.reach(f"{verb} {moment}")
+            self._crash_point.reach(f"{verb} {moment}")
 
 
-class FusedEngine:
-    """An engine with a point in each call: the request is on its way, and nothing has come back.
+class CrashingEngine:
+    """An engine with a crash point in each call: the request is sent and no answer has arrived.
 
-    `hold` keeps who serves the engine from answering meanwhile. At the point PAIR the first reply waits for a second.
+    `hold` suspends the model server, so that it cannot answer before the crash. With TWO_REPLIES the first reply waits
+    for a second one, so that both are in progress.
     """
 
-    def __init__(self, engine: Engine, fuse: Fuse, hold: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, crash_point: CrashPoint, hold: Callable[[], None]) -> None:
         self._engine = engine
-        self._fuse = fuse
+        self._crash_point = crash_point
         self._hold = hold
         self._open = 0
         self._second = asyncio.Event()
@@ -90,7 +91,7 @@ class FusedEngine:
                 self._engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, user=user)
             )
             pieces = await self._pass("reply asked", opening)
-            await self._pair()
+            await self._wait_for_second_reply()
             yield pieces
 
     async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
@@ -100,20 +101,20 @@ class FusedEngine:
         return await self._pass("tokens asked", self._engine.count_tokens(text))
 
     async def _pass(self, point: str, call: Coroutine[Any, Any, R]) -> R:
-        if not self._fuse.is_due(point):
+        if not self._crash_point.is_due(point):
             return await call
         self._hold()
         under_way = asyncio.create_task(call)
-        for _ in range(TURNS_OF_THE_LOOP):
+        for _ in range(LOOP_ITERATIONS):
             await asyncio.sleep(0)
-        self._fuse.blow()
+        self._crash_point.crash()
         return await under_way
 
-    async def _pair(self) -> None:
-        if self._fuse.point != PAIR:
+    async def _wait_for_second_reply(self) -> None:
+        if self._crash_point.point != TWO_REPLIES:
             return
         self._open += 1
         if self._open > 1:
             self._second.set()
-            self._fuse.reach(PAIR)
+            self._crash_point.reach(TWO_REPLIES)
         await self._second.wait()

@@ -1,4 +1,4 @@
-"""A gateway on Telegram or Slack that may die: a life for `tests.faults.nursery`."""
+"""A gateway on Telegram or Slack that can crash, run by `tests.faults.fork_server`."""
 
 import asyncio
 import os
@@ -27,11 +27,11 @@ from core.stages.cache import AnswerCache
 from core.store import open_store, turns
 from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
-from tests.faults.fuse import Fuse, FusedStore
+from tests.faults.crash_points import CrashingStore, CrashPoint
 from tests.options import chat_with, limits_with, worker_with
 
 Note: TypeAlias = Callable[[str, object], None]
-"""Notes a figure of one test, to be read from `--junitxml`."""
+"""Records a figure of a test for `--junitxml`."""
 LINKED = 2
 WORD = re.compile(r"w\d+x\d+")
 ANYBODY = frozenset({"telegram:*", "slack:*"})
@@ -41,9 +41,9 @@ PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One life, with a platform's `settings`. At the given passing of `point` it kills itself.
+    """How one gateway process runs, with a platform's `settings`. It kills itself at the given hit of `point`.
 
-    Its clock is `late` by so many seconds, on Slack: what is written then comes long after its birth.
+    On Slack its clock is `late` seconds behind, so messages seem to come that long after its start.
     """
 
     platform: str
@@ -51,13 +51,13 @@ class Plan:
     port: int
     database: str
     point: str = ""
-    passing: int = 1
+    hit: int = 1
     late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateClock(SystemClock):
-    """The machine's time, behind everybody else's."""
+    """The machine's time, `seconds` behind."""
 
     seconds: float
 
@@ -66,24 +66,24 @@ class LateClock(SystemClock):
 
 
 def said_to(word: str) -> str:
-    """What the model says to a word: "w2x9" is the second one, and gets nine thousand letters; two have a link."""
+    """The model's reply to a word: "w2x9" gets nine lines of 990 letters; a reply of LINKED lines has links."""
     lines = int(word.partition("x")[2])
     link = " a.example" if lines == LINKED else ""
     return "\n".join(f"you said {word} {number} {'w' * 990}{link}" for number in range(lines))
 
 
 def whole_answer(word: str) -> str:
-    """The same with the mood, which the double reads in everything."""
+    """The reply and the mood that the scripted engine always reads."""
     return said_to(word) + " 😐"
 
 
-async def live(plan: Plan, told: asyncio.Event) -> None:
-    """The composition, as in bots/app.py and bots/run.py, until told to end."""
+async def run(plan: Plan, stop: asyncio.Event) -> None:
+    """Compose a gateway as bots/app.py and bots/run.py do, and run it until `stop` is set."""
     clock: Clock = FastClock() if plan.platform == "telegram" else LateClock(seconds=plan.late)
-    fuse = Fuse(plan.point, (plan.passing,), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    crash_point = CrashPoint(plan.point, (plan.hit,), lambda: os.kill(os.getpid(), signal.SIGKILL))
     async with _front(plan, clock) as front, open_store(plan.database) as plain:
         await plain.run(turns.disown, plan.platform)
-        store = FusedStore(plain, fuse)
+        store = CrashingStore(plain, crash_point)
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, chat_with(persona=PERSONA))
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
@@ -91,7 +91,7 @@ async def live(plan: Plan, told: asyncio.Event) -> None:
         app = Starlette(routes=list(front.routes(admission)))
         async with working(worker, grace=100), serving(app, WebSettings(port=plan.port)):
             running = asyncio.create_task(front.run(admission))
-            await told.wait()
+            await stop.wait()
             running.cancel()
             await asyncio.wait([running])
 
@@ -109,5 +109,5 @@ def _front(plan: Plan, clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
 
 
 def _answer(prompt: Prompt) -> str:
-    """To the last word that was said: others may be quoted before it."""
+    """Reply to the last word of the message: quoted ones may stand before it."""
     return said_to(WORD.findall(prompt[-1].content)[-1])

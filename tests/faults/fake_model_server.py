@@ -1,8 +1,8 @@
-"""Stands in for `python -m core.inference`: HTTP on a Unix socket, ready in milliseconds.
+"""A fake of `python -m core.inference`: HTTP on a Unix socket, ready in milliseconds.
 
-What is asked for as the model says how it behaves: "steady"; "pauses", whose first life falls silent after three
-pieces of a reply; "hangs", which always does; "missing", which ends as the real one does without a model. A prompt with
-poison in its last message kills it.
+The model's name chooses its behaviour: "steady" replies; "hangs" stops after three pieces of a reply; "pauses" does so
+in its first process only; "missing" exits as the real server does without a model. A prompt whose last message contains
+"poison" kills it.
 """
 
 import argparse
@@ -22,11 +22,11 @@ parser.add_argument("--model", required=True)
 options, _ = parser.parse_known_args()
 if options.model == "missing":
     sys.exit(78)
-with (options.data_dir / "lives").open("a+") as lives:
-    lives.write("one more\n")
-    lives.seek(0)
-    first = len(lives.readlines()) == 1
-falls_silent = options.model == "hangs" or (options.model == "pauses" and first)
+with (options.data_dir / "starts").open("a+") as starts:
+    starts.write("started\n")
+    starts.seek(0)
+    first = len(starts.readlines()) == 1
+hangs = options.model == "hangs" or (options.model == "pauses" and first)
 
 
 class Server(ThreadingMixIn, UnixStreamServer):
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         for number, word in enumerate(("To ", name, " I say ", "this.")):
-            if number == 3 and falls_silent:
+            if number == 3 and hangs:
                 threading.Event().wait()
             self.event({"choices": [{"delta": {"content": word}}]})
         self.event({"choices": [{"finish_reason": "stop"}], "usage": {"completion_tokens": 4}})
