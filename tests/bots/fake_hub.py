@@ -1,4 +1,4 @@
-"""A model hub on this machine: one model, as Hugging Face would serve it."""
+"""A fake of the Hugging Face hub that serves one model."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubModel:
-    """A model on the hub: `files` as the listing promises them, `served` and `sizes` where the truth differs.
+    """A model on the hub. `files` are those in the listing; `served` overrides their contents and `sizes` their sizes.
 
-    With a `complaint` no file is given out.
+    If `complaint` is set, downloads fail with this error code.
     """
 
     id: str
@@ -39,7 +39,7 @@ class HubModel:
 
 @contextmanager
 def fake_hub(model: HubModel) -> Iterator[str]:
-    """The address of a hub with this one model."""
+    """Run a hub with this model. Yields its address."""
     with _Server(("127.0.0.1", 0), _Hub) as server:
         server.model = model
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -57,7 +57,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Hub(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         model = cast("_Server", self.server).model

@@ -1,4 +1,4 @@
-"""The whole bot as it is put together, on a clock moved by hand."""
+"""The composed bot on a manual clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ def clock() -> ManualClock:
 
 @asynccontextmanager
 async def opened(folder: Path, clock: ManualClock) -> AsyncIterator[Bot]:
-    """A bot whose model is elsewhere and never asked."""
+    """A bot with an engine URL that is never called."""
     settings = Settings.model_validate({"data_dir": folder, "engine": {"url": "http://127.0.0.1:9/v1"}})
     async with open_bot(settings, clock, {}, []) as bot:
         yield bot
@@ -33,13 +33,13 @@ async def known(store: Store) -> int:
 
 
 async def until_looked(clock: ManualClock) -> None:
-    """Until the bot has nothing to do for a day."""
+    """Wait until the bot sleeps for a day."""
     while DAY not in await clock.until_sleeping():
         await asyncio.sleep(0)
 
 
 async def test_old_events_are_dropped_once_a_day(tmp_path: Path, clock: ManualClock) -> None:
-    """A bot that runs for months does not keep the keys of all it ever took; those that may come again stay."""
+    """Event keys that no platform can deliver again are deleted once a day; younger ones are kept."""
     async with opened(tmp_path, clock) as bot:
         await until_looked(clock)
         await bot.store.run(events.remember, ["old"], clock.now() - REDELIVERY - 1)
@@ -49,8 +49,8 @@ async def test_old_events_are_dropped_once_a_day(tmp_path: Path, clock: ManualCl
         assert await known(bot.store) == 1
 
 
-async def test_a_store_in_trouble_puts_the_purge_off(tmp_path: Path, clock: ManualClock) -> None:
-    """What cannot be dropped today is dropped tomorrow; the bot goes on."""
+async def test_a_store_error_postpones_the_purge(tmp_path: Path, clock: ManualClock) -> None:
+    """If the store fails, the purge is retried a day later and the bot keeps running."""
     async with opened(tmp_path, clock) as bot:
         await until_looked(clock)
         await bot.store.run(events.remember, ["old"], clock.now() - REDELIVERY - 1)

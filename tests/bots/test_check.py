@@ -16,7 +16,7 @@ from tests.core.engine.fake_server import FakeServer, chat_server
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, str]:
-    """The variables of a bot that is set up well."""
+    """The settings of a working bot."""
     return {
         "PARLEY_ENGINE__MODEL": str(write_tiny_model(tmp_path / "model")),
         "PARLEY_DATA_DIR": str(tmp_path / "data"),
@@ -34,8 +34,8 @@ def _found(settings: Settings) -> dict[str, str]:
     return {finding.key: finding.text for finding in check_all(settings)}
 
 
-def test_says_what_is_what(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """A bot that is set up well gets a line about its persona, language, folder, store and model."""
+def test_reports_a_working_bot(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """`check` reports persona, language, folder, store and model of a working bot."""
     found = _found(_settings(monkeypatch, options))
     assert found["chat.persona"] == "Parley"
     assert found["chat.locale"] == "each person's own language"
@@ -44,8 +44,8 @@ def test_says_what_is_what(monkeypatch: pytest.MonkeyPatch, options: dict[str, s
     assert "dtype auto, 3 threads" in found["engine.model"]
 
 
-def test_says_what_will_compute_the_model(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """The kernels that this processor runs; without a compiler the slow way, and why; an unknown architecture."""
+def test_names_the_kernels(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """`check` names the kernels of this processor, the fallback without a compiler, or an unknown architecture."""
     assert "(no lean decoder" in _found(_settings(monkeypatch, options))["engine.model"]
     settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL="mini")
     assert " kernels, dtype auto" in _found(settings)["engine.model"]
@@ -55,8 +55,8 @@ def test_says_what_will_compute_the_model(monkeypatch: pytest.MonkeyPatch, optio
     assert "no-such-compiler" in found
 
 
-def test_a_check_makes_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """Checking leaves no folder and no database behind."""
+def test_a_check_creates_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """`check` creates neither a folder nor a database."""
     settings = _settings(monkeypatch, options)
     _found(settings)
     assert not settings.data_dir.exists()
@@ -65,7 +65,7 @@ def test_a_check_makes_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[st
 async def test_a_store_that_exists_is_opened(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path
 ) -> None:
-    """A sound database passes."""
+    """An intact database passes the check."""
     settings = _settings(monkeypatch, options, PARLEY_STORE__URL=f"sqlite:///{tmp_path}/kept.db")
     async with open_store(settings.store_url):
         pass
@@ -74,7 +74,7 @@ async def test_a_store_that_exists_is_opened(
 
 
 def test_a_damaged_store_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path) -> None:
-    """A file that is no database is named, and left as it is."""
+    """A file that is not a database is reported and not changed."""
     (tmp_path / "kept.db").write_bytes(b"no database" * 1000)
     settings = _settings(monkeypatch, options, PARLEY_STORE__URL=f"sqlite:///{tmp_path}/kept.db")
     with pytest.raises(ConfigError, match=r"^store\.url: .*not a database"):
@@ -91,16 +91,16 @@ def test_a_damaged_store_is_named(monkeypatch: pytest.MonkeyPatch, options: dict
         ("PARLEY_DATA_DIR", "/dev/null/data", r"^data_dir: /dev/null is not a folder"),
     ],
 )
-def test_the_first_thing_wrong_is_named(
+def test_the_first_fault_is_named(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, str], variable: str, value: str, line: str
 ) -> None:
-    """What cannot be used is named under its setting."""
+    """An unusable value is reported with the name of its setting."""
     with pytest.raises(ConfigError, match=line):
         _found(_settings(monkeypatch, {**options, variable: value}))
 
 
 def test_a_truncated_model_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """Weights that were cut short are found before anybody waits for an answer."""
+    """Truncated weights fail the check."""
     weights = Path(options["PARLEY_ENGINE__MODEL"]) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(ConfigError, match=r"^engine\.model: .*model\.safetensors"):
@@ -108,7 +108,7 @@ def test_a_truncated_model_is_named(monkeypatch: pytest.MonkeyPatch, options: di
 
 
 async def test_another_server_is_asked(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """With engine.url the model there says one token, with the configured key."""
+    """With engine.url the check requests one token from that server, with the configured key."""
     fake = FakeServer(socket_path=Path("unused"), answers=chat_server(ScriptedEngine.fixed("Hi there")))
     async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -127,8 +127,8 @@ async def test_another_server_is_asked(monkeypatch: pytest.MonkeyPatch, options:
     assert asked.json()["max_tokens"] == 1
 
 
-def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
-    """An engine.url where nobody answers fails the check, and the key is not in the complaint."""
+def test_an_unreachable_server_is_named(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """An unreachable engine.url fails the check, and the message does not contain the key."""
     settings = _settings(
         monkeypatch, options, PARLEY_ENGINE__URL="http://127.0.0.1:9/v1", PARLEY_ENGINE__API_KEY="canary"
     )

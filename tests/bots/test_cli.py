@@ -13,7 +13,7 @@ Parley = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def parley(tmp_path: Path) -> Parley:
-    """Runs the command in a folder of its own."""
+    """Runs the command in a temporary folder."""
 
     def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -30,7 +30,7 @@ def parley(tmp_path: Path) -> Parley:
 
 
 def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
-    """`parley check` prints a line for each thing and ends well."""
+    """`parley check` prints one line per item and exits with 0."""
     (tmp_path / "parley.toml").write_text(f'[engine]\nmodel = "{write_tiny_model(tmp_path / "model")}"')
     done = parley("check")
     assert done.returncode == 0, done.stderr
@@ -55,30 +55,30 @@ def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_setting_ends_with_one_line(parley: Parley, tmp_path: Path, text: str, line: str) -> None:
-    """Whatever is wrong with the settings is one line on standard error and exit status 78, without a traceback."""
+    """A configuration error is one line on stderr and exit status 78, without a traceback."""
     (tmp_path / "other.toml").write_text(text)
     done = parley("check", "--config", "other.toml")
     assert (done.returncode, done.stdout, done.stderr) == (78, "", line)
 
 
 @pytest.mark.parametrize("command", ["chat", "mood", "serve-model", "check"])
-def test_a_model_that_is_not_there_ends_with_one_line(parley: Parley, tmp_path: Path, command: str) -> None:
-    """A misspelt model is said at the start, with how to get it, and not in every answer."""
+def test_a_missing_model_ends_with_one_line(parley: Parley, tmp_path: Path, command: str) -> None:
+    """A missing model ends the start with one line that says how to get it."""
     done = parley(command, PARLEY_ENGINE__MODEL="nobody/there", PARLEY_DATA_DIR=str(tmp_path / "data"))
     assert (done.returncode, done.stdout) == (78, "")
     [line] = done.stderr.splitlines()
     assert "run `parley model pull nobody/there`" in line
 
 
-def test_the_server_speaks_for_itself(parley: Parley) -> None:
-    """`parley serve-model` hands its options on to the model server, whose own help this is."""
+def test_serve_model_has_the_servers_help(parley: Parley) -> None:
+    """`parley serve-model --help` prints the model server's own help."""
     done = parley("serve-model", "--help")
     assert done.returncode == 0
     assert "--uds" in done.stdout
 
 
 def test_a_pull_that_fails_is_one_line(parley: Parley, tmp_path: Path) -> None:
-    """`parley model pull` of what is no id says so in one line, also beside a folder with a name like ours."""
+    """`parley model pull` refuses an invalid id in one line, even beside a foreign folder named `bots`."""
     (tmp_path / "bots").mkdir()
     (tmp_path / "bots" / "__init__.py").write_text("raise SystemExit('not Parley')")
     done = parley("model", "pull", "tiny")
@@ -88,7 +88,7 @@ def test_a_pull_that_fails_is_one_line(parley: Parley, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["bots.cli", "bots.check"])
 def test_the_gateway_is_light(module: str) -> None:
-    """The gateway's process carries neither torch nor transformers nor the hub's client."""
+    """The gateway imports neither torch nor transformers nor the hub's client."""
     heavy = "{'torch', 'transformers', 'huggingface_hub'}"
     script = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The console as its users meet it: a process with pipes or a terminal, and a model served over real sockets."""
+"""`parley chat` and `parley mood` as processes with pipes or a terminal, and a model server on real sockets."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """What a process left behind."""
+    """The result of a process."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Ended:
 
 
 class Parley:
-    """Runs `parley` in a folder of its own against one model."""
+    """Runs `parley` in one folder against one model."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class Parley:
 
 
 @asynccontextmanager
-async def meeting(engine: Engine, folder: Path) -> AsyncIterator[Parley]:
+async def parley_with(engine: Engine, folder: Path) -> AsyncIterator[Parley]:
     async with serving(engine) as url:
         yield Parley(folder, url)
 
@@ -76,8 +76,8 @@ def cheerful(text: str) -> Label:
 
 
 async def test_a_line_in_is_a_line_out(tmp_path: Path) -> None:
-    """Through a pipe each message gets one line, whatever is in the reply, and the end of input is a good end."""
-    async with meeting(ScriptedEngine.fixed("two\nlines", mood=cheerful), tmp_path) as parley:
+    """With piped input each message gets one line, also if its reply has several, and end of input exits with 0."""
+    async with parley_with(ScriptedEngine.fixed("two\nlines", mood=cheerful), tmp_path) as parley:
         ended = await parley("chat", lines="I am happy\n/help\n\n/nonsense\nmore\n")
     assert ended.code == 0, ended.errors
     lines = ended.out.splitlines()
@@ -88,8 +88,8 @@ async def test_a_line_in_is_a_line_out(tmp_path: Path) -> None:
 
 
 async def test_json_has_one_object_a_line(tmp_path: Path) -> None:
-    """--json tells the reply, its mood, its source, what it cost and how long it took."""
-    async with meeting(ScriptedEngine.fixed("fine", mood=cheerful), tmp_path) as parley:
+    """--json prints the reply with its mood, source, token counts and times."""
+    async with parley_with(ScriptedEngine.fixed("fine", mood=cheerful), tmp_path) as parley:
         ended = await parley("chat", "--json", lines="I am happy\n/help\n")
     reply, command = ended.rows
     assert reply["reply"] == "fine"
@@ -101,9 +101,9 @@ async def test_json_has_one_object_a_line(tmp_path: Path) -> None:
     assert (command["source"], command["mood"], command["seconds"]["first_token"]) == ("command", None, None)
 
 
-async def test_history_survives_leaving(tmp_path: Path) -> None:
-    """Who comes back is remembered; who has another name is somebody else."""
-    async with meeting(ScriptedEngine.echo(), tmp_path) as parley:
+async def test_history_survives_a_restart(tmp_path: Path) -> None:
+    """The history of a user is kept between runs and is not shown to another user."""
+    async with parley_with(ScriptedEngine.echo(), tmp_path) as parley:
         await parley("chat", "--user", "ann", lines="the canary sings\n")
         again = await parley("chat", "--user", "ann", lines="what was that then\n")
         other = await parley("chat", "--user", "bob", lines="what was that then\n")
@@ -111,27 +111,27 @@ async def test_history_survives_leaving(tmp_path: Path) -> None:
     assert "canary" not in other.out
 
 
-async def test_bytes_that_are_no_text_are_answered(tmp_path: Path) -> None:
-    """Broken UTF-8, NUL and a megabyte each get their line."""
+async def test_invalid_text_is_answered(tmp_path: Path) -> None:
+    """Invalid UTF-8, NUL and a megabyte of text are each answered with one line."""
     content = b"caf\xe9 \xff\xfe\n" + b"\x00\n" + b"x" * 1_000_000 + b"\nfine\n"
-    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+    async with parley_with(ScriptedEngine.fixed("ok"), tmp_path) as parley:
         ended = await parley("chat", "--json", lines=content)
     assert ended.code == 0, ended.errors
     assert [row["error"] for row in ended.rows] == [None, "empty_text", "too_long", None]
 
 
-async def test_model_that_is_not_there_is_an_apology(tmp_path: Path) -> None:
-    """With nobody at engine.url each line gets a sentence, and the console goes on."""
+async def test_unreachable_model_is_an_apology(tmp_path: Path) -> None:
+    """If engine.url is unreachable, each line gets an apology and the console keeps running."""
     parley = Parley(tmp_path, "http://127.0.0.1:9/v1")
     ended = await parley("chat", "--json", lines="hello\n/help\n")
     assert ended.code == 0, ended.errors
     assert [row["error"] for row in ended.rows] == ["engine_unavailable", None]
 
 
-async def test_limits_hold_at_the_console_where_they_are_asked_for(tmp_path: Path) -> None:
+async def test_limits_can_be_applied_to_the_console(tmp_path: Path) -> None:
     """The console is exempt from the rate limit by default; without the exemption every line still gets its reply."""
     lines = "one?\ntwo?\nthree?\nfour?\n"
-    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+    async with parley_with(ScriptedEngine.fixed("ok"), tmp_path) as parley:
         free = await parley("chat", "--json", lines=lines, PARLEY_LIMITS__BURST="2")
         limited = await parley("chat", "--json", lines=lines, PARLEY_LIMITS__BURST="2", PARLEY_LIMITS__EXEMPT="")
     assert [row["error"] for row in free.rows] == [None] * 4
@@ -139,8 +139,8 @@ async def test_limits_hold_at_the_console_where_they_are_asked_for(tmp_path: Pat
 
 
 async def test_second_console_of_one_person_is_refused(tmp_path: Path) -> None:
-    """Two consoles of one person would take each other's replies: the second says so and ends."""
-    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+    """A second console of the same user exits with a message, because the two would take each other's replies."""
+    async with parley_with(ScriptedEngine.fixed("ok"), tmp_path) as parley:
         first = await parley.start("chat", "--user", "ann")
         assert first.stdin is not None
         assert first.stdout is not None
@@ -156,8 +156,8 @@ async def test_second_console_of_one_person_is_refused(tmp_path: Path) -> None:
 
 
 async def test_message_cut_off_by_a_kill_is_answered_at_the_next_start(tmp_path: Path) -> None:
-    """A console killed in mid-reply answers when it is started again, apart from the new messages."""
-    async with meeting(ScriptedEngine.hanging(after=1), tmp_path) as parley:
+    """A message whose console was killed is answered on stderr at the next start."""
+    async with parley_with(ScriptedEngine.hanging(after=1), tmp_path) as parley:
         process = await parley.start("chat", "--json", "--user", "ann")
         assert process.stdin is not None
         process.stdin.write(b"the lost question\n")
@@ -166,7 +166,7 @@ async def test_message_cut_off_by_a_kill_is_answered_at_the_next_start(tmp_path:
             pass
         process.send_signal(signal.SIGKILL)
         await process.communicate(b"")
-    async with meeting(ScriptedEngine.echo(), tmp_path) as parley:
+    async with parley_with(ScriptedEngine.echo(), tmp_path) as parley:
         ended = await parley("chat", "--json", "--user", "ann", lines="the new question\n")
     assert len(ended.rows) == 1
     assert "the new question" in ended.out
@@ -175,9 +175,9 @@ async def test_message_cut_off_by_a_kill_is_answered_at_the_next_start(tmp_path:
 
 
 async def test_terminal_streams_and_says_goodbye(tmp_path: Path) -> None:
-    """At a terminal there is a welcome, a prompt, the reply with its mood, and a goodbye at the end of input."""
+    """A terminal shows a welcome, a prompt, the reply with its mood, and a goodbye at end of input."""
     outer, inner = pty.openpty()
-    async with meeting(ScriptedEngine.fixed("nice to meet you", mood=cheerful), tmp_path) as parley:
+    async with parley_with(ScriptedEngine.fixed("nice to meet you", mood=cheerful), tmp_path) as parley:
         process = await parley.start("chat", stdin=inner, variables={"TERM": "dumb", "LANG": "en_US.UTF-8"})
         os.close(inner)
         await asyncio.to_thread(read_until, outer, b"> ")
@@ -193,8 +193,8 @@ async def test_terminal_streams_and_says_goodbye(tmp_path: Path) -> None:
 
 
 async def test_moods_of_lines(tmp_path: Path) -> None:
-    """`parley mood` says one mood a line, as words or as JSON."""
-    async with meeting(ScriptedEngine.fixed("", mood=cheerful), tmp_path) as parley:
+    """`parley mood` prints one mood per line, as text or as JSON."""
+    async with parley_with(ScriptedEngine.fixed("", mood=cheerful), tmp_path) as parley:
         words = await parley("mood", lines="I am happy\nso it is\n")
         rows = await parley("mood", "--json", lines="I am happy\n" + "long " * 600 + "\n")
     assert [line.split()[:2] for line in words.out.splitlines()] == [["😊", "positive"], ["😐", "neutral"]]
@@ -203,10 +203,10 @@ async def test_moods_of_lines(tmp_path: Path) -> None:
 
 
 async def test_damaged_store_is_one_line(tmp_path: Path) -> None:
-    """A database that is none ends the program with one line, and is left as it is."""
+    """A file that is not a database ends the program with one line and is not changed."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "parley.db").write_bytes(b"not a database at all " * 100)
-    async with meeting(ScriptedEngine.fixed("ok"), tmp_path) as parley:
+    async with parley_with(ScriptedEngine.fixed("ok"), tmp_path) as parley:
         ended = await parley("chat", lines="hello\n")
     assert ended.code != 0
     assert len(ended.errors.splitlines()) == 1, ended.errors
@@ -232,7 +232,7 @@ def read_until(terminal: int, end: bytes) -> bytes:
 
 @pytest.mark.parametrize("module", ["bots.app", "bots.console", "bots.moods"])
 def test_the_gateway_never_imports_torch(module: str) -> None:
-    """What answers people carries neither torch nor transformers."""
+    """The gateway's modules import neither torch nor transformers."""
     script = f"import sys, {module}; print({{'torch', 'transformers', 'tokenizers'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -19,7 +19,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def test_a_log_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """An event is one JSON object on standard error, in any language; standard output stays the chat's."""
+    """An event is one JSON object on stderr, in any language; stdout stays free for the chat."""
     configure_logs("info")
     structlog.get_logger().info("turn answered", tokens=7, word="你好")
     written = capsys.readouterr()
@@ -30,7 +30,7 @@ def test_a_log_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_events_below_the_level_are_dropped(capsys: pytest.CaptureFixture[str]) -> None:
-    """At "warning" an info is not written, whoever logs it."""
+    """At level "warning" no logger writes an info."""
     configure_logs("warning")
     structlog.get_logger().info("quiet")
     logging.getLogger("library").info("quiet")
@@ -45,7 +45,7 @@ def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_urls_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """HTTP clients log every URL at INFO, and URLs hold tokens: they are kept quiet even at debug."""
+    """The HTTP clients' INFO lines are dropped even at debug, because their URLs contain tokens."""
     configure_logs("debug")
     logging.getLogger("httpx").info("GET https://api.example/bot123:canary/getMe")
     logging.getLogger("httpcore.connection").debug("connect canary")
@@ -53,7 +53,7 @@ def test_urls_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_exception_is_one_line_without_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    """A traceback goes into the JSON line, and what the failing code had in hand does not."""
+    """A traceback is part of the JSON line, without the values of local variables."""
     configure_logs("info")
     words = "canary " * 2
     try:

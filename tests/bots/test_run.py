@@ -1,4 +1,4 @@
-"""`parley run` as an operator meets it: one process, both platforms, a model served over real sockets."""
+"""`parley run` as a process: both platforms and a model server on real sockets."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 class Operator:
-    """Starts programs with one set of variables."""
+    """Runs `parley` with one set of environment variables."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ def on_slack(slack: FakeSlack) -> dict[str, str]:
 
 
 async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
-    """A message on Telegram and one on Slack are answered; it says what is on, is ready, and drains on SIGTERM."""
+    """One process answers on Telegram and Slack, lists its platforms, reports ready, and drains on SIGTERM."""
     async with serving(ScriptedEngine.fixed("at your service")) as url:
         operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
         process = await operator.start("run")
@@ -103,14 +103,14 @@ async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Acco
 
 
 async def test_nothing_to_run_is_one_line(tmp_path: Path) -> None:
-    """Without a token there is nobody to talk to, and the program says which setting is missing."""
+    """Without any token the program exits with one line that names the missing setting."""
     code, _, errors = await Operator(tmp_path).run("run")
     assert (code, len(errors.splitlines())) == (78, 1)
     assert "telegram.token" in errors
 
 
 async def test_check_asks_the_platforms_who_we_are(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
-    """`parley check` names the bot on each platform, or the setting at fault."""
+    """`parley check` prints the bot's name on each platform, or the setting at fault."""
     async with serving(ScriptedEngine.fixed("ok")) as url:
         operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
         code, out, errors = await operator.run("check")
@@ -124,7 +124,7 @@ async def test_check_asks_the_platforms_who_we_are(tmp_path: Path, account: Acco
 
 
 async def test_export_is_a_line_for_each_answer(tmp_path: Path, account: Account) -> None:
-    """What was said on a platform, and how it was liked, can be taken out as JSON lines."""
+    """`parley export` prints each answered message as one JSON line."""
     async with serving(ScriptedEngine.fixed("at your service")) as url:
         operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account))
         process = await operator.start("run")

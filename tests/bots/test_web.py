@@ -26,7 +26,7 @@ from tests.options import limits_with
 
 @dataclass(slots=True, kw_only=True)
 class QuietFront:
-    """A front end that is called at one address and is as healthy as it is told to be."""
+    """A front end with one route and a health that the test sets."""
 
     platform: str = "quiet"
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A running server, what stands behind it, and somebody who asks."""
+    """A running server, its dependencies, and a client."""
 
     front: QuietFront
     engine: ScriptedEngine
@@ -80,12 +80,12 @@ async def store() -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def site(store: Store) -> AsyncIterator[Site]:
-    async with at_work(store, ScriptedEngine.fixed("ok")) as running:
+    async with open_site(store, ScriptedEngine.fixed("ok")) as running:
         yield running
 
 
 @asynccontextmanager
-async def at_work(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]:
+async def open_site(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]:
     clock, front = ManualClock(), QuietFront()
     bot = Bot(admission=Admission(store, clock, limits_with(), Idle()), store=store, engine=engine)
     settings = WebSettings(port=free_port())
@@ -96,8 +96,8 @@ async def at_work(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]:
         yield Site(front=front, engine=engine, clock=clock, client=client)
 
 
-async def test_ready_tells_of_everything(site: Site) -> None:
-    """With store, model and platform well, /ready says so, and how long ago the platform was heard."""
+async def test_ready_reports_all_parts(site: Site) -> None:
+    """/ready reports store, model and platform, and the seconds since the platform last answered."""
     site.clock.advance(3)
     answer = await site.client.get("/ready")
     assert answer.status_code == 200
@@ -110,7 +110,7 @@ async def test_ready_tells_of_everything(site: Site) -> None:
 
 
 async def test_alive_is_not_ready(site: Site) -> None:
-    """A model that is down makes the bot unready and leaves it alive: starting it again would not help."""
+    """If the model is down, the bot is not ready but alive, because a restart would not help."""
     site.engine.available = False
     ready = await site.client.get("/ready")
     assert (ready.status_code, ready.json()["model"]) == (503, False)
@@ -118,21 +118,21 @@ async def test_alive_is_not_ready(site: Site) -> None:
 
 
 async def test_platform_out_of_reach_is_not_ready(site: Site) -> None:
-    """A bot that its platform cannot be heard by is not ready."""
+    """If its platform is unreachable, the bot is not ready."""
     site.front.state = Health(connected=False, heard_at=None)
     ready = await site.client.get("/ready")
     assert ready.status_code == 503
     assert ready.json()["platforms"] == {"quiet": {"connected": False, "seconds_since_heard": None}}
 
 
-async def test_platforms_call_at_their_own_addresses(site: Site) -> None:
-    """A front end's route is served beside health; what is not there is not found."""
+async def test_front_ends_have_routes_of_their_own(site: Site) -> None:
+    """A front end's route is served beside the health routes; other paths get 404."""
     assert (await site.client.post("/hook")).text == "called"
     assert (await site.client.get("/nothing")).status_code == 404
 
 
 async def test_taken_port_is_a_setting_to_change(store: Store) -> None:
-    """A port somebody else listens on ends with the setting's name."""
+    """A port in use ends the start with the name of the setting."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -1,4 +1,4 @@
-"""The smallest folder that is a model, as far as anyone can tell who does not think with it."""
+"""The smallest folder that passes as a model as long as it is not loaded."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a model is looked for, and what makes it whole. Nothing here needs torch."""
+"""Finding and verifying a model's files, without torch."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ Edit = Callable[[Path], object]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model that is whole, as far as can be told without loading it."""
+    """A model whose files pass verification; it cannot be loaded."""
     made = tmp_path / "model"
     made.mkdir()
     (made / "config.json").write_text('{"model_type": "qwen2"}')
@@ -35,7 +35,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def shard(folder: Path, *names: str) -> None:
-    """Splits the weights into shards with an index."""
+    """Split the weights into shards with an index."""
     (folder / "model.safetensors").unlink()
     for name in names:
         save_file({name: np.zeros(3)}, folder / f"{name}.safetensors")
@@ -63,13 +63,13 @@ def empty_index(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text("{}")
 
 
-def test_a_folder_is_itself(folder: Path, tmp_path: Path) -> None:
-    """An existing folder is taken as it is."""
+def test_a_folder_is_returned_unchanged(folder: Path, tmp_path: Path) -> None:
+    """The path of an existing folder is returned unchanged."""
     assert find_model(str(folder), tmp_path) == folder
 
 
-def test_a_hub_id_is_where_it_was_pulled_to(tmp_path: Path) -> None:
-    """A model of a hub lies in the data folder under its id; one that does not is missing, with the way to get it."""
+def test_a_hub_id_names_a_pulled_folder(tmp_path: Path) -> None:
+    """A hub id names a folder in the data folder; if it is missing, the error says how to pull it."""
     with pytest.raises(ModelMissing, match=r"parley model pull Qwen/Qwen2\.5-0\.5B"):
         find_model("Qwen/Qwen2.5-0.5B", tmp_path)
     place = tmp_path / "models" / "Qwen--Qwen2.5-0.5B"
@@ -79,13 +79,13 @@ def test_a_hub_id_is_where_it_was_pulled_to(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "nothing", "", "../up", "a/b/c", "-x/y", "org/.."])
 def test_other_names_are_missing(tmp_path: Path, name: str) -> None:
-    """A name that is no folder and cannot be an id is missing, and never a path outside the data folder."""
+    """A name that is neither a folder nor an id is missing, and never becomes a path outside the data folder."""
     with pytest.raises(ModelMissing, match="no such folder"):
         find_model(name, tmp_path)
 
 
-def test_a_whole_model_passes(folder: Path) -> None:
-    """Whole files pass, with and without a manifest, in one file or in shards."""
+def test_an_intact_model_passes(folder: Path) -> None:
+    """Intact files pass with and without a manifest, in one file or in shards."""
     verify_model(folder)
     write_manifest(folder)
     verify_model(folder)
@@ -95,8 +95,8 @@ def test_a_whole_model_passes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_every_part_must_be_there(folder: Path, name: str) -> None:
-    """A folder without one of the parts is no model."""
+def test_every_required_file_must_exist(folder: Path, name: str) -> None:
+    """A folder without one of the required files is incomplete."""
     (folder / name).unlink()
     with pytest.raises(ModelMissing, match=name):
         verify_model(folder)
@@ -120,14 +120,14 @@ def test_every_part_must_be_there(folder: Path, name: str) -> None:
     ],
 )
 def test_damage_is_found(folder: Path, damage: Edit) -> None:
-    """Truncation, other formats, planted code and half an index are all found before anything is loaded."""
+    """Truncation, other formats, planted code and an incomplete index are found before loading."""
     damage(folder)
     with pytest.raises(ModelDamaged):
         verify_model(folder)
 
 
 def test_a_missing_shard_is_missing(folder: Path) -> None:
-    """Every file that the index names must be there."""
+    """Every shard in the index must exist."""
     shard(folder, "a", "b")
     (folder / "b.safetensors").unlink()
     with pytest.raises(ModelMissing, match=r"b\.safetensors"):
@@ -136,21 +136,21 @@ def test_a_missing_shard_is_missing(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_the_manifest_finds_a_single_bit(folder: Path, name: str) -> None:
-    """One flipped bit, which the weights' own format does not notice, is found in any listed file."""
+    """The manifest finds one flipped bit in any listed file."""
     write_manifest(folder)
     flip_a_bit(folder / name)
     with pytest.raises(ModelDamaged, match=MANIFEST):
         verify_model(folder)
 
 
-def test_only_the_manifest_finds_it_in_the_weights(folder: Path) -> None:
-    """Guard off: without a manifest a flipped bit in the weights goes unnoticed."""
+def test_without_a_manifest_a_flipped_bit_is_not_found(folder: Path) -> None:
+    """Without a manifest a flipped bit in the weights is not found."""
     flip_a_bit(folder / "model.safetensors")
     verify_model(folder)
 
 
-def test_a_manifest_leaves_nothing_out(folder: Path) -> None:
-    """A file that would be loaded and is not listed was added by somebody else; a listed one must be there."""
+def test_a_manifest_lists_all_files(folder: Path) -> None:
+    """A loadable file that is not listed is refused, and so is a missing listed one."""
     write_manifest(folder)
     (folder / "chat_template.jinja").write_text("{{ evil }}")
     with pytest.raises(ModelDamaged, match="not listed"):
@@ -161,8 +161,8 @@ def test_a_manifest_leaves_nothing_out(folder: Path) -> None:
         verify_model(folder)
 
 
-def test_binary_and_relative_lines_are_understood(folder: Path) -> None:
-    """Manifests as `sha256sum --binary ./*` writes them are read as well."""
+def test_sha256sum_formats_are_accepted(folder: Path) -> None:
+    """Manifests in the format of `sha256sum --binary ./*` are accepted."""
     write_manifest(folder)
     path = folder / MANIFEST
     path.write_text(path.read_text().replace("  ", " *./") + "\n")
@@ -170,13 +170,13 @@ def test_binary_and_relative_lines_are_understood(folder: Path) -> None:
 
 
 def test_torch_is_not_needed() -> None:
-    """Looking for and checking a model does not load torch: the gateway does both."""
+    """Finding and verifying a model does not import torch, because the gateway does both."""
     script = "import sys, core.models; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_the_embedded_model_is_whole(tmp_path: Path) -> None:
-    """The model that ships inside the package is found by its name and has not been altered."""
+def test_the_embedded_model_is_intact(tmp_path: Path) -> None:
+    """The embedded model is found by its name and matches its manifest."""
     try:
         folder = find_model(EMBEDDED, tmp_path)
         verify_model(folder)
