@@ -1,4 +1,4 @@
-"""What the core's tests build on: a store in memory, a clock that stands still, people who write."""
+"""Fixtures of the core's tests: a store in memory, a manual clock, and messages."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -31,7 +31,7 @@ def persona() -> Persona:
 
 @pytest.fixture
 def write(clock: ManualClock) -> Write:
-    """`write("hello", who="ann", chat="c1")`: a message nobody has seen before."""
+    """`write("hello", who="ann", chat="c1")` makes a new message."""
     numbers = count(1)
 
     def message(text: str, *, who: str = "ann", chat: str = "", key: str = "") -> Message:

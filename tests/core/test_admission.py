@@ -18,7 +18,7 @@ GENEROUS = limits_with(per_minute=6000, burst=1000, max_queued=1000, allow=EVERY
 
 
 class Idle:
-    """A workforce that does nothing but note what it is told."""
+    """A workforce that records its notifications."""
 
     def __init__(self) -> None:
         self.interrupted: list[int] = []
@@ -36,7 +36,7 @@ def door(store: Store, clock: ManualClock, limits: Limits = GENEROUS, workforce:
 
 
 async def notice_of(admission: Admission, message: Message) -> int | None:
-    """The turn of the notice that a refused message gets."""
+    """The id of the turn that delivers the notice to a refused message, None if there is none."""
     outcome = await admission.accept(message)
     assert not isinstance(outcome, Duplicate)
     return outcome.turn_id
@@ -47,7 +47,7 @@ async def count_turns(store: Store) -> int:
 
 
 async def test_same_event_is_taken_once(store: Store, clock: ManualClock, write: Write) -> None:
-    """A message delivered twice under the same key is one turn."""
+    """A message delivered twice under the same event key is one turn."""
     admission = door(store, clock)
     assert isinstance(await admission.accept(write("hello", key="k")), Accepted)
     assert isinstance(await admission.accept(write("hello", key="k")), Duplicate)
@@ -55,7 +55,7 @@ async def test_same_event_is_taken_once(store: Store, clock: ManualClock, write:
 
 
 async def test_any_name_of_an_event_makes_it_a_duplicate(store: Store, clock: ManualClock, write: Write) -> None:
-    """One gesture that arrives under two names, of which one was seen, is a duplicate."""
+    """A message is a duplicate if any of its event keys was seen before."""
     admission = door(store, clock)
     message = write("hello")
     await admission.accept(message)
@@ -70,7 +70,7 @@ async def test_any_name_of_an_event_makes_it_a_duplicate(store: Store, clock: Ma
 
 
 async def test_duplicates_are_known_after_a_restart(tmp_path: Path, clock: ManualClock, write: Write) -> None:
-    """What was seen before the process ended is not taken again by the next."""
+    """Event keys survive a restart of the process."""
     url = f"sqlite:///{tmp_path}/p.db"
     async with open_store(url) as store:
         await door(store, clock).accept(write("hello", key="k"))
@@ -79,7 +79,7 @@ async def test_duplicates_are_known_after_a_restart(tmp_path: Path, clock: Manua
 
 
 async def test_what_a_message_points_at_is_bounded_and_clean(store: Store, clock: ManualClock, write: Write) -> None:
-    """Its last lines within a thousand bytes are kept, without what a store cannot take; a notice has none."""
+    """The quoted context keeps its last lines within a thousand bytes, cleaned; a refused message keeps none."""
     admission = door(store, clock, replace(GENEROUS, max_bytes=100))
     context = "x" * 910 + "\n" + "y" * 90 + "\na\ud800\x00b"
     for text in ("hello", "/stop", "z" * 101):
@@ -89,7 +89,7 @@ async def test_what_a_message_points_at_is_bounded_and_clean(store: Store, clock
 
 
 async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Write) -> None:
-    """The fourth message in a burst of three is refused with the time to wait, and is welcome after it."""
+    """The fourth message in a burst of three is refused with the time to wait and accepted after it."""
     admission = door(store, clock, limits_with(per_minute=6, burst=3, max_queued=100, allow=EVERYBODY))
     for _ in range(3):
         assert isinstance(await admission.accept(write("hello")), Accepted)
@@ -102,7 +102,7 @@ async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Writ
 
 
 async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: ManualClock, write: Write) -> None:
-    """Changing the chat does not help, and nobody else is affected."""
+    """The rate limit counts a person's messages in all chats and does not affect others."""
     admission = door(store, clock, limits_with(per_minute=6, burst=1, max_queued=100, allow=EVERYBODY))
     assert isinstance(await admission.accept(write("hello", chat="one")), Accepted)
     assert isinstance(await admission.accept(write("hello", chat="two")), Refused)
@@ -110,7 +110,7 @@ async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: M
 
 
 async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, write: Write) -> None:
-    """Of many refused messages only the first in a minute is answered."""
+    """Only the first refused message in a minute gets a notice."""
     admission = door(store, clock, limits_with(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY))
     await admission.accept(write("hello"))
     notices = [await notice_of(admission, write("hello")) for _ in range(5)]
@@ -123,7 +123,7 @@ async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, 
 
 
 async def test_a_flood_wakes_nobody(store: Store, clock: ManualClock, write: Write) -> None:
-    """The workforce is told of what there is to do: a message, and a notice; not of what nobody will answer."""
+    """The workforce is notified of messages and notices, not of refused messages without a notice."""
     workforce = Idle()
     admission = door(store, clock, limits_with(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY), workforce)
     first = write("hello")
@@ -135,7 +135,7 @@ async def test_a_flood_wakes_nobody(store: Store, clock: ManualClock, write: Wri
 async def test_refusal_is_a_turn_with_its_notice_and_without_the_text(
     store: Store, clock: ManualClock, write: Write
 ) -> None:
-    """A refused message is answered through the same path as any other, and its text is not kept."""
+    """A refused message becomes a turn with a notice, and its text is not stored."""
     await door(store, clock, limits_with(max_bytes=10, allow=EVERYBODY)).accept(write("x" * 11))
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
     claim = await store.run(turns.claim_answered, lease, ["test/w"])
@@ -147,7 +147,7 @@ async def test_refusal_is_a_turn_with_its_notice_and_without_the_text(
 
 
 async def test_size_is_checked_in_bytes_first(store: Store, clock: ManualClock, write: Write) -> None:
-    """A megabyte, or forty thousand combining marks, is refused by its size alone."""
+    """A megabyte, or forty thousand combining marks, is refused by its size in bytes."""
     admission = door(store, clock)
     for text in ("a" * 1_000_000, "e" + "\u0301" * 40_000):
         refused = await admission.accept(write(text))
@@ -156,12 +156,12 @@ async def test_size_is_checked_in_bytes_first(store: Store, clock: ManualClock, 
 
 
 async def test_strange_text_is_stored(store: Store, clock: ManualClock, write: Write) -> None:
-    """Lone surrogates and NUL do not keep a message out."""
+    """A message with lone surrogates and NUL is accepted."""
     assert isinstance(await door(store, clock).accept(write("a\ud800\x00b")), Accepted)
 
 
 async def test_own_queue_is_bounded(store: Store, clock: ManualClock, write: Write) -> None:
-    """Two waiting messages are enough for one person; another person still gets in."""
+    """A third waiting message of one person is refused, and another person's is accepted."""
     admission = door(store, clock, limits_with(per_minute=6000, burst=1000, max_queued=2, allow=EVERYBODY))
     assert isinstance(await admission.accept(write("one")), Accepted)
     assert isinstance(await admission.accept(write("two")), Accepted)
@@ -172,7 +172,7 @@ async def test_own_queue_is_bounded(store: Store, clock: ManualClock, write: Wri
 
 
 async def test_busy_when_the_wait_would_be_too_long(store: Store, clock: ManualClock, write: Write) -> None:
-    """With nothing measured a turn counts five seconds: the fifth person at a 20 s limit is told to try later."""
+    """Without measurements a turn counts five seconds, so with a limit of 20 s the fifth person gets a busy notice."""
     admission = door(store, clock, limits_with(per_minute=6000, burst=1000, max_wait=20, slots=1, allow=EVERYBODY))
     for number in range(5):
         assert isinstance(await admission.accept(write("hello", who=f"p{number}")), Accepted)
@@ -183,7 +183,7 @@ async def test_busy_when_the_wait_would_be_too_long(store: Store, clock: ManualC
 
 
 async def test_flooder_does_not_lengthen_the_wait_of_others(store: Store, clock: ManualClock, write: Write) -> None:
-    """Turns are served in rounds, so that a hundred messages of one person count as one for a newcomer."""
+    """Turns are served round-robin, so that a hundred messages of one person count as one for another."""
     admission = door(
         store, clock, limits_with(per_minute=6000, burst=1000, max_queued=1000, max_wait=10, allow=EVERYBODY)
     )
@@ -194,7 +194,7 @@ async def test_flooder_does_not_lengthen_the_wait_of_others(store: Store, clock:
 
 
 async def test_exempt_platform_is_not_limited(store: Store, clock: ManualClock, write: Write) -> None:
-    """Whoever sits at the console owns the machine."""
+    """A person on an exempt platform is not rate limited."""
     admission = door(
         store, clock, limits_with(per_minute=1, burst=1, max_queued=1, exempt=frozenset({"test"}), allow=EVERYBODY)
     )
@@ -203,7 +203,7 @@ async def test_exempt_platform_is_not_limited(store: Store, clock: ManualClock, 
 
 
 async def test_nothing_is_accepted_that_is_not_stored(tmp_path: Path, clock: ManualClock, write: Write) -> None:
-    """With a full disk `accept` raises, and the same message is taken once there is room."""
+    """With a full disk `accept` raises, and the same message is accepted once there is room."""
     async with open_store(f"sqlite:///{tmp_path}/p.db") as store:
         pages = await store.run(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
         await store.run(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
@@ -215,7 +215,7 @@ async def test_nothing_is_accepted_that_is_not_stored(tmp_path: Path, clock: Man
 
 
 async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, write: Write) -> None:
-    """Nobody may write who is not on the list; who tries learns what to put there."""
+    """A person who is not on the list is refused with the entry to put there."""
     admission = door(store, clock, limits_with(allow=frozenset({"test:ann", "other:*"})))
     assert isinstance(await admission.accept(write("hello", who="ann")), Accepted)
     refused = await admission.accept(write("hello", who="bob"))
@@ -229,14 +229,14 @@ async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, wri
 
 
 async def test_nobody_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
-    """A bot without a list talks to nobody, and does not stop for them either."""
+    """Without a list every person is refused, also with /stop."""
     admission = door(store, clock, limits_with())
     assert isinstance(await admission.accept(write("hello")), Refused)
     assert isinstance(await admission.accept(write("/stop")), Refused)
 
 
 async def test_stop_interrupts_what_runs_and_ends_what_waits(store: Store, clock: ManualClock, write: Write) -> None:
-    """/stop does not queue behind what it is to stop, and reaches one's own turns in this conversation only."""
+    """/stop skips the queue and reaches only the sender's turns in this conversation."""
     workforce = Idle()
     admission = door(store, clock, workforce=workforce)
     for text, who, chat in (("one", "ann", "c"), ("two", "ann", "c"), ("three", "bob", "c"), ("four", "ann", "d")):
@@ -254,7 +254,7 @@ async def test_stop_interrupts_what_runs_and_ends_what_waits(store: Store, clock
 
 
 async def test_stop_without_anything_to_stop(store: Store, clock: ManualClock, write: Write) -> None:
-    """A needless /stop is answered too, and says so."""
+    """/stop without a turn to stop gets an answer that says so."""
     await door(store, clock).accept(write("/stop"))
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
     claim = await store.run(turns.claim_answered, lease, ["test/w"])
@@ -298,7 +298,7 @@ async def test_thanks_for_a_vote_are_in_the_persons_language(store: Store, clock
 
 
 async def test_votes_are_kept_once_a_person(store: Store, clock: ManualClock, write: Write) -> None:
-    """A second vote replaces the first; a vote on what is not there is refused."""
+    """A second vote replaces the first; a vote on an unknown turn is refused."""
     admission = door(store, clock)
     outcome = await admission.accept(write("hello"))
     assert isinstance(outcome, Accepted)
@@ -311,7 +311,7 @@ async def test_votes_are_kept_once_a_person(store: Store, clock: ManualClock, wr
 
 
 async def test_only_who_may_talk_may_vote(store: Store, clock: ManualClock, write: Write) -> None:
-    """Whoever is not on the list cannot judge an answer either, and leaves no trace in trying."""
+    """The vote of a person who is not on the list is not stored."""
     admission = door(store, clock, replace(GENEROUS, allow=frozenset({"test:ann"})))
     outcome = await admission.accept(write("hello", who="ann"))
     assert isinstance(outcome, Accepted)
@@ -323,7 +323,7 @@ async def test_only_who_may_talk_may_vote(store: Store, clock: ManualClock, writ
 
 
 async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualClock, write: Write) -> None:
-    """A conversation that holds a turn, delivered or not, is one the bot takes part in; another is not."""
+    """The bot takes part in a conversation if it holds a turn, delivered or not."""
     admission = door(store, clock)
     message = write("hello", chat="here")
     assert not await admission.takes_part(message.conversation)
@@ -333,14 +333,14 @@ async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualCloc
 
 
 async def test_takes_no_part_for_strangers(store: Store, clock: ManualClock, write: Write) -> None:
-    """That somebody was told they may not write does not draw the bot into the conversation."""
+    """A notice to a person who is not on the list does not make the bot take part in the conversation."""
     message = write("hello")
     await door(store, clock, limits_with()).accept(message)
     assert not await door(store, clock).takes_part(message.conversation)
 
 
 async def test_old_events_are_dropped(store: Store, clock: ManualClock, write: Write) -> None:
-    """What no platform will deliver again need not be remembered; younger events are."""
+    """Event keys older than any redelivery are deleted; younger ones are kept."""
     admission = door(store, clock)
     await admission.accept(write("old", key="old"))
     clock.advance(100)

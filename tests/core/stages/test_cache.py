@@ -12,7 +12,7 @@ EARLIER = (Exchange(question="I am Ann", answer="Hello Ann", tokens=9),)
 
 
 class Asked:
-    """The cache stage before a model that counts how often it is asked."""
+    """The cache stage in front of a model that counts its calls."""
 
     def __init__(self, answers: AnswerCache, *, model: str = "m", revision: str = "r") -> None:
         self.calls = 0
@@ -44,7 +44,7 @@ def answers(clock: ManualClock) -> AnswerCache:
 
 
 async def test_same_question_of_another_person_is_answered_from_memory(answers: AnswerCache, write: Write) -> None:
-    """A question asked before, in other case and punctuation, costs no model and says so."""
+    """A repeated question, in other case and punctuation, is answered from the cache without the model."""
     asked = Asked(answers)
     first = await asked.ask(write("When do you open?", who="ann"))
     second = await asked.ask(write("  when do you OPEN ", who="bob"))
@@ -55,7 +55,7 @@ async def test_same_question_of_another_person_is_answered_from_memory(answers: 
 
 
 async def test_answer_made_with_a_history_is_never_shared(answers: AnswerCache, write: Write) -> None:
-    """What was said before may be in the answer: it is not kept."""
+    """An answer made with a history is not cached, because it may contain what was said before."""
     asked = Asked(answers)
     await asked.ask(write("When do you open today?", who="ann"), history=EARLIER)
     await asked.ask(write("When do you open today?", who="bob"))
@@ -63,7 +63,7 @@ async def test_answer_made_with_a_history_is_never_shared(answers: AnswerCache, 
 
 
 async def test_question_that_stands_alone_is_found_in_mid_conversation(answers: AnswerCache, write: Write) -> None:
-    """Somebody who has talked before gets the shared answer to a question that needs no history."""
+    """A person with a history gets the cached answer to a question that needs no history."""
     asked = Asked(answers)
     await asked.ask(write("When do you open today?"))
     reply = await asked.ask(write("When do you open today?"), history=EARLIER)
@@ -71,7 +71,7 @@ async def test_question_that_stands_alone_is_found_in_mid_conversation(answers: 
 
 
 async def test_follow_up_is_not_answered_from_memory(answers: AnswerCache, write: Write) -> None:
-    """A question like "and the other one?" means something else after something else was said."""
+    """A follow-up such as "and the other one?" is never answered from the cache."""
     asked = Asked(answers)
     await asked.ask(write("and the other one?"))
     reply = await asked.ask(write("and the other one?"), history=EARLIER)
@@ -82,7 +82,7 @@ async def test_follow_up_is_not_answered_from_memory(answers: AnswerCache, write
 async def test_another_model_or_persona_finds_nothing(
     answers: AnswerCache, write: Write, change: dict[str, str]
 ) -> None:
-    """Answers of one model or persona are not those of another."""
+    """A cached answer is not used for another model or persona."""
     await Asked(answers).ask(write("When do you open?"))
     other = Asked(answers, **change)
     await other.ask(write("When do you open?"))
@@ -90,7 +90,7 @@ async def test_another_model_or_persona_finds_nothing(
 
 
 async def test_languages_do_not_mix(answers: AnswerCache, write: Write) -> None:
-    """The same words asked by somebody of another language are answered anew."""
+    """The same question in another locale is answered by the model."""
     asked = Asked(answers)
     await asked.ask(write("WiFi?"), locale="en")
     await asked.ask(write("WiFi?"), locale="zh")
@@ -99,7 +99,7 @@ async def test_languages_do_not_mix(answers: AnswerCache, write: Write) -> None:
 
 @pytest.mark.parametrize("finish", [Finish.LENGTH, Finish.TIMEOUT, Finish.ERROR])
 async def test_unfinished_answer_is_not_kept(answers: AnswerCache, write: Write, finish: Finish) -> None:
-    """An answer that was cut off is no answer for others."""
+    """An incomplete answer is not cached."""
     asked = Asked(answers)
     asked.finish = finish
     await asked.ask(write("When do you open?"))
@@ -108,7 +108,7 @@ async def test_unfinished_answer_is_not_kept(answers: AnswerCache, write: Write,
 
 
 async def test_answers_expire(answers: AnswerCache, write: Write, clock: ManualClock) -> None:
-    """After its time to live an answer is made anew."""
+    """After its time to live a cached answer is made again."""
     asked = Asked(answers)
     await asked.ask(write("When do you open?"))
     clock.advance(61)
@@ -117,7 +117,7 @@ async def test_answers_expire(answers: AnswerCache, write: Write, clock: ManualC
 
 
 async def test_least_recently_used_goes_first(answers: AnswerCache, write: Write) -> None:
-    """With room for two, a third question drops the one that was not asked for longest."""
+    """In a cache of two, a third question evicts the least recently used one."""
     asked = Asked(answers)
     for text in ("one?", "two?", "one?", "three?", "one?"):
         await asked.ask(write(text))
@@ -138,7 +138,7 @@ async def test_least_recently_used_goes_first(answers: AnswerCache, write: Write
     ],
 )
 def test_complete_question_stands_alone(question: str) -> None:
-    """A question with everything in it can be shared."""
+    """A self-contained question can be shared."""
     assert stands_alone(question)
 
 
@@ -163,10 +163,10 @@ def test_complete_question_stands_alone(question: str) -> None:
     ],
 )
 def test_follow_up_does_not_stand_alone(question: str) -> None:
-    """A question that points at what was said, or at who asks, cannot be shared."""
+    """A question that refers to the conversation or to the asker cannot be shared."""
     assert not stands_alone(question)
 
 
 def test_normalised_question() -> None:
-    """Width, case, spaces and closing marks do not make another question."""
+    """Normalisation ignores width, case, spaces and closing marks."""
     assert normalised("ＷｉＦｉ  密码是多少？？") == normalised("wifi 密码是多少")

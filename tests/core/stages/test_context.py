@@ -17,7 +17,7 @@ from tests.core.conftest import Write
     ],
 )
 async def test_oldest_lines_give_way_to_the_message(write: Write, text: str, read: str) -> None:
-    """What is quoted has the room that the message leaves, line by line from the end; the message is left as it is."""
+    """The quote keeps as many of its last lines as fit beside the message, which is never cut."""
     seen: list[Turn] = []
 
     async def rest(turn: Turn) -> Reply:

@@ -4,7 +4,7 @@ from core.stages.mood import MoodReader
 
 
 async def test_same_text_is_read_once() -> None:
-    """A mood is remembered by its text, and the bias by its language."""
+    """The mood is cached by text, and the bias by language."""
     engine = ScriptedEngine.fixed(mood=lambda text: Label.POSITIVE if "day" in text else None)
     reader = MoodReader(engine)
     first = await reader.read("a lovely day", "en")
@@ -13,7 +13,7 @@ async def test_same_text_is_read_once() -> None:
 
 
 async def test_text_is_asked_about_in_its_own_language() -> None:
-    """A Chinese text is framed in Chinese whoever wrote it; a text of neither goes by the person's language."""
+    """The mood prompt is in the language of the text, or in the person's if the text has none."""
     engine = ScriptedEngine.fixed()
     reader = MoodReader(engine)
     await reader.read("今天真好", "en")

@@ -9,7 +9,7 @@ from tests.core.conftest import Write
 
 
 class Model:
-    """Answers in ten turns of the loop, all it was asked at once; five turns after it has read poison it dies."""
+    """A model that answers turns in ten loop iterations and crashes five iterations after it reads "poison"."""
 
     def __init__(self) -> None:
         self.deaths = 0
@@ -29,8 +29,8 @@ async def unseen(_piece: str) -> None:
     pass
 
 
-async def test_message_that_kills_the_model_takes_nobody_with_it(clock: ManualClock, write: Write) -> None:
-    """Of three replies lost together, the two that did not kill the model are made on the second try."""
+async def test_message_that_kills_the_model_fails_alone(clock: ManualClock, write: Write) -> None:
+    """Of three replies lost in one crash, only the one that caused it fails again on the retry."""
     model, stage = Model(), retry(clock)
     asked = [
         asyncio.ensure_future(stage(Turn(id=number, message=write(text), sink=unseen), model.answer))
@@ -45,8 +45,8 @@ async def test_message_that_kills_the_model_takes_nobody_with_it(clock: ManualCl
     assert model.deaths == 2
 
 
-async def test_absent_model_is_no_death(clock: ManualClock, write: Write) -> None:
-    """A turn that found nobody, because another had just killed the model twice, still has both its tries."""
+async def test_unavailable_model_costs_no_attempt(clock: ManualClock, write: Write) -> None:
+    """An attempt that found the model unavailable does not count as one of a turn's two attempts."""
     absent = EngineUnavailable()
     fates: Iterator[ParleyError | None] = iter([absent, absent, EngineLost(), absent, absent, None])
 

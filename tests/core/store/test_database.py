@@ -23,8 +23,8 @@ def url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-async def test_migrations_give_the_schema(store: Store) -> None:
-    """A migrated database differs in nothing from what schema.py describes."""
+async def test_migrations_produce_the_schema(store: Store) -> None:
+    """A migrated database has exactly the schema of schema.py."""
 
     def differences(connection: sa.Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
@@ -50,7 +50,7 @@ async def test_a_scrub_leaves_no_statement_open(store: Store) -> None:
 
 
 async def test_commits_survive_a_power_cut(tmp_path: Path) -> None:
-    """A file store writes ahead and waits for the disk at every commit."""
+    """A file store uses a write-ahead log and syncs it at every commit."""
 
     def pragmas(connection: sa.Connection) -> tuple[str, int]:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
@@ -61,7 +61,7 @@ async def test_commits_survive_a_power_cut(tmp_path: Path) -> None:
 
 
 async def test_failed_verb_changes_nothing(store: Store) -> None:
-    """A verb that raises leaves no trace of what it did before."""
+    """A verb that raises is rolled back."""
 
     def half(connection: sa.Connection) -> None:
         people.find_or_add(connection, ANN)
@@ -73,7 +73,7 @@ async def test_failed_verb_changes_nothing(store: Store) -> None:
 
 
 async def test_cancelled_caller_does_not_interrupt_a_verb(store: Store) -> None:
-    """A verb whose caller is cancelled in the middle is committed as a whole, and the next one runs."""
+    """A verb whose caller is cancelled still commits, and the next one runs."""
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(connection: sa.Connection) -> None:
@@ -90,8 +90,8 @@ async def test_cancelled_caller_does_not_interrupt_a_verb(store: Store) -> None:
     assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
 
 
-async def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
-    """A file of something else is refused and left as it is."""
+async def test_refuses_a_file_that_is_not_a_database(tmp_path: Path) -> None:
+    """A file that is not a database is refused and not changed."""
     path = tmp_path / "p.db"
     path.write_bytes(b"these are not the bytes of a database " * 100)
     before = path.read_bytes()
@@ -102,7 +102,7 @@ async def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 async def test_refuses_a_damaged_database(tmp_path: Path) -> None:
-    """A database with a page of noise is found out at the start and not written to."""
+    """A database with a damaged page is refused at the start and not written to."""
     path = tmp_path / "p.db"
     async with open_store(url(path)) as store:
         for number in range(200):
@@ -116,8 +116,8 @@ async def test_refuses_a_damaged_database(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(content)
 
 
-async def test_full_disk_is_said_and_passes(tmp_path: Path) -> None:
-    """A write without room raises StoreFull; once there is room again the same store goes on."""
+async def test_full_disk_raises_and_recovers(tmp_path: Path) -> None:
+    """A write to a full disk raises StoreFull, and the store works again once there is room."""
     async with open_store(url(tmp_path / "p.db")) as store:
         pages = await store.run(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
         await store.run(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one())
@@ -133,8 +133,8 @@ async def add_all(store: Store, crowd: list[Person]) -> None:
         await store.run(people.find_or_add, person)
 
 
-def test_database_errors_have_their_place_in_the_tree() -> None:
-    """A locked database is told from a full one and from one that cannot be opened, by the driver's own names."""
+def test_database_errors_are_translated() -> None:
+    """The driver's error names distinguish a locked, a full and a damaged database."""
 
     def translated(name: str) -> type[StoreError]:
         cause = sqlite3.OperationalError("text")
@@ -148,7 +148,7 @@ def test_database_errors_have_their_place_in_the_tree() -> None:
 
 
 async def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
-    """A database written to by somebody else is waited for, not given up at once."""
+    """A write waits for another process's transaction."""
     path = tmp_path / "p.db"
     async with open_store(url(path)) as store:
         other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -45,7 +45,7 @@ async def finish(store: Store, clock: ManualClock, turn: Claim, owner: str = "me
 
 
 async def served(store: Store, clock: ManualClock) -> str:
-    """The text of the next turn, which is then answered and delivered."""
+    """Claim the next turn, answer and deliver it, and return its text."""
     turn = await claim(store, clock)
     assert turn is not None
     await finish(store, clock, turn)
@@ -53,8 +53,8 @@ async def served(store: Store, clock: ManualClock) -> str:
     return turn.message.text
 
 
-async def test_people_are_served_in_rounds(store: Store, clock: ManualClock, write: Write) -> None:
-    """Somebody who wrote three messages first waits for one of each other person between them."""
+async def test_people_are_served_round_robin(store: Store, clock: ManualClock, write: Write) -> None:
+    """Turns are claimed round-robin: one message of each other person comes between two of the same person."""
     for text in ("a1", "a2", "a3"):
         await add(store, clock, write(text, who="ann"))
     await add(store, clock, write("b1", who="bob"))
@@ -63,7 +63,7 @@ async def test_people_are_served_in_rounds(store: Store, clock: ManualClock, wri
 
 
 async def test_one_turn_of_a_conversation_at_a_time(store: Store, clock: ManualClock, write: Write) -> None:
-    """The second message of a conversation is not taken before the first is delivered, whoever wrote it."""
+    """A conversation's second turn is not claimed before its first is delivered, also if their authors differ."""
     await add(store, clock, write("first", who="ann", chat="shared"))
     await add(store, clock, write("second", who="bob", chat="shared"))
     first = await claim(store, clock)
@@ -78,14 +78,14 @@ async def test_one_turn_of_a_conversation_at_a_time(store: Store, clock: ManualC
 
 
 async def test_only_turns_of_the_given_front_ends_are_claimed(store: Store, clock: ManualClock, write: Write) -> None:
-    """A gateway does not take what it cannot deliver."""
+    """A gateway claims only turns of the front ends that it serves."""
     await add(store, clock, write("hello"))
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + LEASE)
     assert await store.run(turns.claim_waiting, lease, ["other/w"]) is None
 
 
-async def test_turn_of_a_dead_process_is_claimed_again(store: Store, clock: ManualClock, write: Write) -> None:
-    """When a lease runs out another gateway takes the turn, and knows that it is the second attempt."""
+async def test_turn_with_an_expired_lease_is_claimed_again(store: Store, clock: ManualClock, write: Write) -> None:
+    """When a lease expires, another gateway claims the turn as its second attempt."""
     await add(store, clock, write("hello"))
     assert await claim(store, clock, "dead") is not None
     clock.advance(LEASE)
@@ -96,8 +96,8 @@ async def test_turn_of_a_dead_process_is_claimed_again(store: Store, clock: Manu
     assert again.attempt == 2
 
 
-async def test_turn_that_was_cut_off_by_a_death_runs_alone(store: Store, clock: ManualClock, write: Write) -> None:
-    """It may be what the process died of: it goes first, with nobody beside it who would be suspected next."""
+async def test_turn_of_a_crashed_process_runs_alone(store: Store, clock: ManualClock, write: Write) -> None:
+    """A turn whose process crashed is claimed first and alone, because it may be the cause."""
     for who in ("ann", "bob", "cid"):
         await add(store, clock, write(who, who=who))
     await claim(store, clock, "dead")
@@ -117,8 +117,10 @@ async def test_turn_that_was_cut_off_by_a_death_runs_alone(store: Store, clock: 
     assert (third.message.text, third.attempt) == ("cid", 1)
 
 
-async def test_turn_that_was_cut_off_waits_for_those_that_run(store: Store, clock: ManualClock, write: Write) -> None:
-    """A suspect is not begun beside turns that are under way, and nothing new is begun before it."""
+async def test_turn_of_a_crashed_process_waits_for_running_turns(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A turn whose process crashed waits for running turns to end, and new turns wait for it."""
     await add(store, clock, write("suspect", who="ann"))
     await claim(store, clock, "dead")
     await add(store, clock, write("running", who="bob"))
@@ -134,7 +136,7 @@ async def test_turn_that_was_cut_off_waits_for_those_that_run(store: Store, cloc
 
 
 async def test_renewed_lease_is_respected(store: Store, clock: ManualClock, write: Write) -> None:
-    """A gateway that renews its lease keeps its turns."""
+    """A renewed lease keeps the turn from being claimed by another gateway."""
     await add(store, clock, write("hello"))
     await claim(store, clock, "alive")
     clock.advance(LEASE - 1)
@@ -146,15 +148,15 @@ async def test_renewed_lease_is_respected(store: Store, clock: ManualClock, writ
 async def test_owner_whose_lease_ran_out_does_not_take_its_own_turn_twice(
     store: Store, clock: ManualClock, write: Write
 ) -> None:
-    """A gateway that could not renew for a while goes on with what it has instead of beginning it again."""
+    """A gateway with an expired lease does not claim its own running turn a second time."""
     await add(store, clock, write("hello"))
     await claim(store, clock)
     clock.advance(LEASE * 3)
     assert await claim(store, clock) is None
 
 
-async def test_presumed_dead_gateway_cannot_answer(store: Store, clock: ManualClock, write: Write) -> None:
-    """Once another gateway owns a turn, the first one's reply is not taken."""
+async def test_gateway_that_lost_its_lease_cannot_answer(store: Store, clock: ManualClock, write: Write) -> None:
+    """After another gateway has claimed a turn, the first owner's reply is rejected."""
     await add(store, clock, write("hello"))
     lost = await claim(store, clock, "slow")
     clock.advance(LEASE + 1)
@@ -165,10 +167,10 @@ async def test_presumed_dead_gateway_cannot_answer(store: Store, clock: ManualCl
     assert await finish(store, clock, taken, "heir")
 
 
-async def test_written_reply_of_a_dead_process_is_delivered_as_it_was(
+async def test_saved_reply_of_a_crashed_process_is_delivered_unchanged(
     store: Store, clock: ManualClock, write: Write
 ) -> None:
-    """A reply that was saved and not shown is found again, whole, with its placeholder's handle."""
+    """A saved but undelivered reply is claimed again, complete, with its placeholder's handle."""
     await add(store, clock, write("hello"))
     turn = await claim(store, clock, "dead")
     assert turn is not None
@@ -183,7 +185,7 @@ async def test_written_reply_of_a_dead_process_is_delivered_as_it_was(
 
 
 async def test_released_turn_counts_no_attempt(store: Store, clock: ManualClock, write: Write) -> None:
-    """A turn given back at a clean shutdown is not one that took its process down."""
+    """A turn released at shutdown does not count as an attempt."""
     await add(store, clock, write("hello"))
     turn = await claim(store, clock, "first")
     assert turn is not None
@@ -193,8 +195,8 @@ async def test_released_turn_counts_no_attempt(store: Store, clock: ManualClock,
     assert again.attempt == 1
 
 
-async def test_released_reply_waits_its_time(store: Store, clock: ManualClock, write: Write) -> None:
-    """A reply the platform does not take now stays written and is offered again later."""
+async def test_postponed_reply_waits_for_its_delay(store: Store, clock: ManualClock, write: Write) -> None:
+    """A reply that the platform postpones stays saved and is claimed again after the delay."""
     await add(store, clock, write("hello"))
     turn = await claim(store, clock)
     assert turn is not None
@@ -208,7 +210,7 @@ async def test_released_reply_waits_its_time(store: Store, clock: ManualClock, w
 
 
 async def test_history_drops_its_older_half_when_it_is_full(store: Store, clock: ManualClock, write: Write) -> None:
-    """Six exchanges of 20 tokens are over a budget of 100: the older three go, the rest stays in order."""
+    """If six exchanges of 20 tokens exceed a budget of 100, the older three are dropped; the rest stay in order."""
     for number in range(6):
         await add(store, clock, write(f"m{number}"))
         turn = await claim(store, clock)
@@ -221,7 +223,7 @@ async def test_history_drops_its_older_half_when_it_is_full(store: Store, clock:
 
 
 async def test_reply_without_tokens_is_not_remembered(store: Store, clock: ManualClock, write: Write) -> None:
-    """Commands and apologies are no part of the conversation."""
+    """A reply without tokens, such as a command's or an apology, is not part of the history."""
     message = write("/help")
     await add(store, clock, message)
     turn = await claim(store, clock)
@@ -230,8 +232,8 @@ async def test_reply_without_tokens_is_not_remembered(store: Store, clock: Manua
     assert await store.run(history.load, message.conversation, message.sender) == ()
 
 
-async def test_disowned_turns_are_taken_at_once(store: Store, clock: ManualClock, write: Write) -> None:
-    """A gateway that knows the former one to be dead does not wait for its leases, and still counts its attempt."""
+async def test_disowned_turns_are_claimed_at_once(store: Store, clock: ManualClock, write: Write) -> None:
+    """Disowned turns are claimed before their leases expire, and the former attempt counts."""
     await add(store, clock, write("running", who="ann"))
     await claim(store, clock, "dead")
     await add(store, clock, write("answered", who="bob"))
@@ -248,7 +250,7 @@ async def test_disowned_turns_are_taken_at_once(store: Store, clock: ManualClock
 
 
 async def test_a_conversation_moves_with_all_that_was_said(store: Store, clock: ManualClock, write: Write) -> None:
-    """Under its new key it has the same history, and what waits is answered there; others stay where they are."""
+    """A moved conversation keeps its history and its waiting turns under the new key; others are not moved."""
     done, waiting, foreign = (write(text, chat=chat) for text, chat in (("one", "old"), ("two", "old"), ("x", "other")))
     for message in (done, foreign):
         await add(store, clock, message)
@@ -266,8 +268,8 @@ async def test_a_conversation_moves_with_all_that_was_said(store: Store, clock: 
     assert (claimed.message.conversation, claimed.message.reference) == (there, "")
 
 
-async def test_finished_turns_are_not_read_again(store: Store) -> None:
-    """What runs with every message or every second reads the open turns by their index, however many were closed."""
+async def test_closed_turns_are_not_scanned(store: Store) -> None:
+    """Queries that run per message or per poll read open turns by index, regardless of the number of closed ones."""
     lease = Lease(owner="me", now=1.0, until=2.0)
     asked: list[tuple[str, tuple[object, ...]]] = []
 
@@ -287,5 +289,5 @@ async def test_finished_turns_are_not_read_again(store: Store) -> None:
 
     steps = await store.run(ask)
     assert [step for step in steps if "turns_open" in step]
-    newest_first = "SCAN turns"  # the mean of the latest few, which stops early
+    newest_first = "SCAN turns"  # the mean duration of the latest turns, which stops early
     assert [step for step in steps if step.startswith("SCAN turns") and "turns_open" not in step] == [newest_first]
