@@ -68,14 +68,14 @@ class NaiveBot:
     tokenizer: PreTrainedTokenizerBase
     persona: Persona
 
-    def answer(self, asked: Question) -> dict[str, object]:
+    def answer(self, question: Question) -> dict[str, object]:
         """The reply, in the fields of `parley chat --json`."""
         watch = Stopwatch(begun=time.perf_counter())
-        label = self.read_mood(asked.text)
-        mood = Mood(label=asked.mood, confidence=1.0)
-        language = language_of(asked.text) or LOCALE
-        prompt = self.ids(chat_prompt(self.persona, language, (), asked.text, mood))
-        reply = self.generate(prompt, watch, min_new_tokens=asked.tokens, max_new_tokens=asked.tokens)
+        label = self.read_mood(question.text)
+        mood = Mood(label=question.mood, confidence=1.0)
+        language = language_of(question.text) or LOCALE
+        prompt = self.ids(chat_prompt(self.persona, language, (), question.text, mood))
+        reply = self.generate(prompt, watch, min_new_tokens=question.tokens, max_new_tokens=question.tokens)
         return {
             "reply": self.text(reply),
             "mood": {"label": label},
@@ -109,7 +109,7 @@ class NaiveBot:
         """Token ids that the model adds to a prompt [1, length]."""
         mask = torch.ones_like(prompt)
         output = self.model.generate(prompt, attention_mask=mask, streamer=streamer, **options)
-        assert isinstance(output, Tensor), "plain token ids unless options ask for more"
+        assert isinstance(output, Tensor), "token ids, as no option asks for more"
         added: list[int] = output[0, prompt.shape[1] :].tolist()
         return added
 

@@ -84,7 +84,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    """Evaluates the shipped model on the blind set, unless options name another model or other files."""
+    """Evaluates the shipped model on the blind set by default."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=MINI, help="folder of the model")
     parser.add_argument("--data", type=Path, default=BLIND, help="folder of mood.tsv, attacks.tsv and chat.toml")
