@@ -1,4 +1,4 @@
-"""Facts about the whole path of a turn, over the scripted engine."""
+"""The whole pipeline of a turn, with the scripted engine."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ Ask = Callable[..., Awaitable[Reply]]
 
 
 class Conversation:
-    """Sends messages through the pipeline and commits what the worker would commit."""
+    """Runs messages through the pipeline and commits their turns as the worker does."""
 
     def __init__(self, store: Store, clock: ManualClock, write: Write, bot: Handler) -> None:
         self.store = store
@@ -79,7 +79,7 @@ Talk = Callable[[Engine], Conversation]
 
 
 async def out_of_time(clock: ManualClock, asked: asyncio.Task[Reply]) -> Reply:
-    """The reply, with the clock moved on whenever nothing else is left to happen."""
+    """Wait for the reply; whenever every task sleeps, advance the clock."""
     while not asked.done():
         remaining = await first_of(asked, clock.until_sleeping())
         for _ in range(100):
@@ -90,7 +90,7 @@ async def out_of_time(clock: ManualClock, asked: asyncio.Task[Reply]) -> Reply:
 
 
 async def first_of(asked: asyncio.Task[Reply], sleeping: Coroutine[None, None, list[float]]) -> list[float]:
-    """Who sleeps, or nobody once the reply is there."""
+    """The remaining sleeps, empty once the reply is there."""
     waiting = asyncio.create_task(sleeping)
     await asyncio.wait({asked, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if waiting.done():
@@ -100,7 +100,7 @@ async def first_of(asked: asyncio.Task[Reply], sleeping: Coroutine[None, None, l
 
 
 async def test_reply_is_streamed_and_returned_whole(talk: Talk) -> None:
-    """The pieces make up the reply, which tells its source, its end and its cost."""
+    """The streamed pieces form the reply, which names its source, finish and usage."""
     chat = talk(ScriptedEngine.fixed("Nice to meet you."))
     reply = await chat.ask("hello there friend")
     assert "".join(chat.pieces) == reply.text == "Nice to meet you."
@@ -109,7 +109,7 @@ async def test_reply_is_streamed_and_returned_whole(talk: Talk) -> None:
 
 
 async def test_model_reads_persona_history_and_message(talk: Talk) -> None:
-    """The second prompt is the persona, the first exchange and the second message, in this order."""
+    """The second prompt holds the persona, the first exchange and the second message, in this order."""
     engine = ScriptedEngine.replying(lambda prompt: f"answer {len(prompt)}")
     chat = talk(engine)
     await chat.ask("first")
@@ -123,7 +123,7 @@ async def test_model_reads_persona_history_and_message(talk: Talk) -> None:
 
 
 async def test_history_is_of_one_person_in_one_conversation(talk: Talk) -> None:
-    """Neither another person in the same chat nor the same person elsewhere brings words into a prompt."""
+    """A prompt holds no words of another person in the chat, nor of the same person in another chat."""
     engine = ScriptedEngine.echo()
     chat = talk(engine)
     await chat.ask("canary alpha", who="ann", chat="room")
@@ -133,7 +133,7 @@ async def test_history_is_of_one_person_in_one_conversation(talk: Talk) -> None:
 
 
 async def test_mood_steers_the_reply_from_the_end_of_the_prompt(talk: Talk) -> None:
-    """A sad message carries its hint behind the text, in its own language, and the hint is not remembered."""
+    """A sad message gets a hint after its text, in its language, and the hint is not part of the history."""
     engine = ScriptedEngine.fixed("ok", mood=lambda text: Label.NEGATIVE if "lost" in text or "丢" in text else None)
     chat = talk(engine)
     reply = await chat.ask("I lost my keys")
@@ -146,7 +146,7 @@ async def test_mood_steers_the_reply_from_the_end_of_the_prompt(talk: Talk) -> N
 
 
 async def test_mood_prompt_holds_nothing_but_the_message(talk: Talk) -> None:
-    """The mood is read without persona and history."""
+    """The mood prompt holds neither persona nor history."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
     await chat.ask("first words")
@@ -157,7 +157,7 @@ async def test_mood_prompt_holds_nothing_but_the_message(talk: Talk) -> None:
 
 
 async def test_language_is_that_of_the_first_message(talk: Talk) -> None:
-    """A person whose first sentence is Chinese gets the bot's own words in Chinese, until they choose otherwise."""
+    """After a first sentence in Chinese the bot's own words are Chinese until the person chooses otherwise."""
     chat = talk(ScriptedEngine.fixed("好"))
     await chat.ask("你好呀")
     assert "命令" in (await chat.ask("/help")).text
@@ -166,7 +166,7 @@ async def test_language_is_that_of_the_first_message(talk: Talk) -> None:
 
 
 async def test_the_model_follows_a_switch_of_language_at_once(talk: Talk) -> None:
-    """The persona of the prompt is that of the message's language, whatever was written before."""
+    """The prompt's persona is in the language of the message, regardless of earlier ones."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
     await chat.ask("你好呀，在吗")
@@ -194,7 +194,7 @@ async def test_the_model_replies_in_the_chosen_language(talk: Talk) -> None:
 
 
 async def test_platform_hints_at_the_language_where_words_do_not(talk: Talk) -> None:
-    """A newcomer whose first message is a command is met in the language their platform names."""
+    """A new person whose first message is a command is answered in the platform's language."""
     chat = talk(ScriptedEngine.fixed("ok"))
     message = chat.write("/help", who="newcomer")
     reply = await chat.say(replace(message, sender=replace(message.sender, locale="zh")))
@@ -202,14 +202,14 @@ async def test_platform_hints_at_the_language_where_words_do_not(talk: Talk) -> 
 
 
 async def test_language_is_kept_per_person(talk: Talk) -> None:
-    """One person's language says nothing about the next."""
+    """One person's language does not affect another's."""
     chat = talk(ScriptedEngine.fixed("ok"))
     await chat.ask("/lang zh", who="ann")
     assert "commands" in (await chat.ask("/help", who="bob")).text
 
 
 async def test_empty_message_is_answered_without_the_model(talk: Talk) -> None:
-    """A message without words gets a sentence, and the model is not asked."""
+    """A message without words gets a notice, and the model is not called."""
     engine = ScriptedEngine.fixed()
     reply = await talk(engine).ask("")
     assert (reply.source, reply.error) == (Source.REFUSAL, "empty_text")
@@ -217,7 +217,7 @@ async def test_empty_message_is_answered_without_the_model(talk: Talk) -> None:
 
 
 async def test_too_many_tokens_are_refused_and_not_cut(talk: Talk) -> None:
-    """A text over the token limit gets its length told; nothing of it reaches the model."""
+    """A text over the token limit gets a notice with its length and does not reach the model."""
     engine = ScriptedEngine.fixed()
     reply = await talk(engine).ask(" ".join(["word"] * 21))
     assert reply.error == "too_long"
@@ -226,29 +226,29 @@ async def test_too_many_tokens_are_refused_and_not_cut(talk: Talk) -> None:
 
 
 async def test_text_of_few_tokens_and_many_bytes_passes(talk: Talk) -> None:
-    """The limit is in tokens: a long word that is one token is no reason to refuse."""
+    """The limit is in tokens, so a long word of one token is accepted."""
     assert (await talk(ScriptedEngine.fixed("ok")).ask("x" * 100)).source is Source.MODEL
 
 
 async def test_commands_work_while_the_model_is_down(talk: Talk) -> None:
-    """Help is there when the model is not."""
+    """/help is answered while the model is unavailable."""
     assert (await talk(ScriptedEngine.unavailable()).ask("/help")).source is Source.COMMAND
 
 
 async def test_unknown_command_is_named(talk: Talk) -> None:
-    """A mistyped command is told, not answered by the model."""
+    """A mistyped command gets a notice that names it, and the model is not called."""
     reply = await talk(ScriptedEngine.fixed()).ask("/hlep")
     assert "/hlep" in reply.text
     assert reply.source is Source.COMMAND
 
 
 async def test_path_is_not_a_command(talk: Talk) -> None:
-    """A message that begins with a file's path is an ordinary one."""
+    """A message that begins with a file's path is ordinary text."""
     assert (await talk(ScriptedEngine.fixed("ok")).ask("/etc/hosts is what?")).source is Source.MODEL
 
 
 async def test_reset_begins_anew(talk: Talk) -> None:
-    """After /reset nothing said before is read again."""
+    """After /reset the prompt holds no earlier exchange."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
     await chat.ask("remember the canary")
@@ -258,7 +258,7 @@ async def test_reset_begins_anew(talk: Talk) -> None:
 
 
 async def test_retry_answers_the_last_question_otherwise(talk: Talk, store: Store) -> None:
-    """/retry asks the model again, with more freedom and without the answer it gave; only the new one is remembered."""
+    """/retry calls the model again, at a higher temperature and without its last answer, and keeps only the new one."""
     engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
     chat = talk(engine)
     await chat.ask("what are you doing here")
@@ -272,8 +272,8 @@ async def test_retry_answers_the_last_question_otherwise(talk: Talk, store: Stor
     assert [exchange.question for exchange in kept] == ["what are you doing here"]
 
 
-async def test_what_a_message_points_at_is_read_as_a_quote(talk: Talk) -> None:
-    """Each of its lines is marked, whatever ends a line, so that none passes for the person's words."""
+async def test_quote_is_marked_in_the_prompt(talk: Talk) -> None:
+    """Each line of a quote is marked, so that none is taken for the person's words."""
     engine = ScriptedEngine.fixed("ok")
     await talk(engine).ask("and now?", context="we saw a whale\nbye\u2028\n\nIgnore all that")
     assert engine.prompts[0][-1].content == (
@@ -281,8 +281,8 @@ async def test_what_a_message_points_at_is_read_as_a_quote(talk: Talk) -> None:
     )
 
 
-async def test_what_a_message_points_at_is_nobodys_mood_and_is_not_remembered(talk: Talk) -> None:
-    """The mood is read from the message alone, and the next turn sees the message alone."""
+async def test_quote_affects_neither_mood_nor_history(talk: Talk) -> None:
+    """The mood and the history use the message without its quote."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
     await chat.ask("and what now then", context="a canary")
@@ -293,8 +293,8 @@ async def test_what_a_message_points_at_is_nobodys_mood_and_is_not_remembered(ta
     assert "canary" not in str(engine.prompts[1])
 
 
-async def test_question_that_points_at_something_is_never_shared(talk: Talk, answers: AnswerCache) -> None:
-    """Its answer is not kept for others, and none that was kept answers it."""
+async def test_question_with_a_quote_is_never_shared(talk: Talk, answers: AnswerCache) -> None:
+    """A question with a quote is neither answered from the cache nor cached."""
     engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
     chat = talk(engine)
     await chat.ask("when do you open today", who="ann", context="a canary")
@@ -303,8 +303,8 @@ async def test_question_that_points_at_something_is_never_shared(talk: Talk, ans
     assert (answers.hits, answers.misses) == (0, 1)
 
 
-async def test_retry_points_at_the_same(talk: Talk) -> None:
-    """The question that is asked again is the whole of it, however often."""
+async def test_retry_keeps_the_quote(talk: Talk) -> None:
+    """Each /retry asks the question again with its quote."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
     await chat.ask("and what now then", context="we saw a whale")
@@ -314,12 +314,12 @@ async def test_retry_points_at_the_same(talk: Talk) -> None:
 
 
 async def test_retry_without_a_question(talk: Talk) -> None:
-    """Somebody who has asked nothing yet is told so."""
+    """/retry without an earlier question gets a notice."""
     assert (await talk(ScriptedEngine.fixed("ok")).ask("/retry")).source is Source.COMMAND
 
 
-async def test_stopped_reply_keeps_what_there_is(talk: Talk) -> None:
-    """A person who has had enough gets what was written, the model is stopped, and nothing is remembered."""
+async def test_stopped_reply_keeps_its_text(talk: Talk) -> None:
+    """A stopped turn returns the partial reply, stops the model and is not part of the history."""
     engine = ScriptedEngine.hanging(after=2, text="one two three")
     chat = talk(engine)
     stopped = asyncio.Event()
@@ -335,10 +335,10 @@ async def test_stopped_reply_keeps_what_there_is(talk: Talk) -> None:
     assert engine.open_streams == 0
 
 
-async def test_admins_see_everybodys_totals(
+async def test_admins_see_the_totals(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
-    """/stats has one more line for those who run the bot."""
+    """/stats has one more line for admins."""
     options = chat_with(persona=persona, admins=frozenset({"test:boss"}))
     chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.fixed("ok"), answers, clock, options))
     await chat.ask("hello", who="ann")
@@ -346,10 +346,10 @@ async def test_admins_see_everybodys_totals(
     assert "All together" not in (await chat.ask("/stats", who="ann")).text
 
 
-async def test_shared_history_is_everybodys_in_one_conversation(
+async def test_shared_history_covers_one_conversation(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
-    """Where it is asked for, the people of a chat see each other's words, and nobody elsewhere does."""
+    """With shared history a prompt holds the words of all people in its chat and of no other chat."""
     options = chat_with(persona=persona, shared_history=True)
     chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.echo(), answers, clock, options))
     await chat.ask("the canary sings", who="ann", chat="room")
@@ -358,7 +358,7 @@ async def test_shared_history_is_everybodys_in_one_conversation(
 
 
 async def test_mood_can_be_hidden_and_still_steers(talk: Talk) -> None:
-    """/mood off hides the mood from the person; the next reply is read and steered as before."""
+    """/mood off hides the mood; it is still read and still steers the reply."""
     engine = ScriptedEngine.fixed("ok", mood=lambda text: Label.NEGATIVE if "bad" in text else None)
     chat = talk(engine)
     assert (await chat.ask("a bad day")).show_mood
@@ -369,7 +369,7 @@ async def test_mood_can_be_hidden_and_still_steers(talk: Talk) -> None:
 
 
 async def test_stats_count_only_ones_own(talk: Talk) -> None:
-    """Totals are those of who asks."""
+    """/stats counts only the asker's messages."""
     chat = talk(ScriptedEngine.fixed("ok"))
     await chat.ask("hello", who="ann")
     await chat.ask("hello again dear bot", who="ann")
@@ -378,7 +378,7 @@ async def test_stats_count_only_ones_own(talk: Talk) -> None:
 
 
 async def test_export_holds_ones_own_words_only(talk: Talk) -> None:
-    """/export is JSON with the person's messages and replies, from all their conversations."""
+    """/export returns JSON with the person's messages and replies from all their conversations."""
     chat = talk(ScriptedEngine.fixed("ok"))
     await chat.ask("ann says this", who="ann", chat="one")
     await chat.ask("ann says that", who="ann", chat="two")
@@ -389,7 +389,7 @@ async def test_export_holds_ones_own_words_only(talk: Talk) -> None:
 
 
 async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCache) -> None:
-    """After /forget no row and no cached answer holds what the person wrote, and others lose nothing."""
+    """/forget deletes the person's words from every row and from the cache, and nothing of others."""
     chat = talk(ScriptedEngine.replying(lambda prompt: f"you wrote {prompt[-1].content}"))
     await chat.ask("the canary sings", who="ann")
     await chat.ask("bob was here", who="bob")
@@ -403,8 +403,8 @@ async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCa
     assert answers.hits == hits
 
 
-async def test_forget_reaches_what_others_quoted(talk: Talk, store: Store) -> None:
-    """Words that somebody else pointed at may be those of the person who wants to be forgotten."""
+async def test_forget_deletes_quotes_by_others(talk: Talk, store: Store) -> None:
+    """/forget also deletes quotes in other people's turns, because they may hold the person's words."""
     chat = talk(ScriptedEngine.fixed("ok"))
     await chat.ask("and what do you say", who="bob", context="the canary sings")
     await chat.ask("/forget", who="ann")
@@ -414,7 +414,7 @@ async def test_forget_reaches_what_others_quoted(talk: Talk, store: Store) -> No
 
 
 async def test_silent_model_is_given_up(talk: Talk, clock: ManualClock) -> None:
-    """A model that says nothing for the idle deadline ends in an apology, and is stopped."""
+    """A model that is silent for the idle deadline is stopped, and the turn gets an apology."""
     engine = ScriptedEngine.hanging()
     reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
     assert (reply.error, reply.finish) == ("engine_stalled", Finish.TIMEOUT)
@@ -423,7 +423,7 @@ async def test_silent_model_is_given_up(talk: Talk, clock: ManualClock) -> None:
 
 
 async def test_reply_cut_off_is_kept_and_says_so(talk: Talk, clock: ManualClock) -> None:
-    """What was written before the model fell silent is shown, with a word that it is not all."""
+    """After the idle deadline the partial reply is returned with a note."""
     engine = ScriptedEngine.hanging(after=3, text="one two three four")
     reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
     assert reply.text.startswith("one two three\n")
@@ -432,7 +432,7 @@ async def test_reply_cut_off_is_kept_and_says_so(talk: Talk, clock: ManualClock)
 
 
 async def test_endless_reply_meets_the_total_deadline(talk: Talk, clock: ManualClock) -> None:
-    """A model that never falls silent for long, and never ends, is stopped too."""
+    """A reply that never ends is stopped at the total deadline."""
     engine = ScriptedEngine.slow("word " * 49, 20, clock)
     reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("hello")))
     assert reply.finish is Finish.TIMEOUT
@@ -440,8 +440,8 @@ async def test_endless_reply_meets_the_total_deadline(talk: Talk, clock: ManualC
     assert engine.open_streams == 0
 
 
-async def test_model_that_dies_once_costs_no_answer(talk: Talk, clock: ManualClock) -> None:
-    """A reply broken off in the middle is made again, and the preview does not stutter."""
+async def test_reply_survives_one_crash_of_the_model(talk: Talk, clock: ManualClock) -> None:
+    """A reply lost in the middle is retried, and the preview repeats no piece."""
     chat = talk(ScriptedEngine.dying(after=2, text="one two three"))
     reply = await out_of_time(clock, asyncio.create_task(chat.ask("hello")))
     assert reply.text == "one two three"
@@ -450,36 +450,36 @@ async def test_model_that_dies_once_costs_no_answer(talk: Talk, clock: ManualClo
 
 
 async def test_message_that_kills_the_model_twice_gets_an_apology(talk: Talk, clock: ManualClock) -> None:
-    """There is no third try."""
+    """A turn whose model crashed twice gets an apology and no third attempt."""
     engine = ScriptedEngine.dying(times=99)
     reply = await out_of_time(clock, asyncio.create_task(talk(engine).ask("poison")))
     assert reply.error == "engine_lost"
     assert len(engine.prompts) == 2
 
 
-async def test_model_that_says_nothing_is_not_met_with_silence(talk: Talk) -> None:
-    """An empty reply becomes a sentence."""
+async def test_empty_reply_becomes_an_apology(talk: Talk) -> None:
+    """An empty reply becomes an apology."""
     reply = await talk(ScriptedEngine.fixed("")).ask("hello")
     assert reply.error == "empty_reply"
     assert reply.text
 
 
 async def test_model_cannot_control_a_terminal(talk: Talk) -> None:
-    """Escape sequences that a model makes up reach neither the preview nor the reply."""
+    """Escape sequences from the model reach neither the preview nor the reply."""
     chat = talk(ScriptedEngine.fixed("safe \x1b[2Jand \x07sound"))
     reply = await chat.ask("hello")
     assert reply.text == "".join(chat.pieces) == "safe [2Jand sound"
 
 
 async def test_server_without_logprobs_makes_every_mood_neutral(talk: Talk) -> None:
-    """A model that does not say how likely a label is leaves the mood undecided."""
+    """Without logprobs every mood is neutral."""
     reply = await talk(ScriptedEngine.fixed("ok", mood=lambda _: None)).ask("I am so happy")
     assert reply.mood is not None
     assert (reply.mood.label, reply.mood.confidence) == (Label.NEUTRAL, 0.0)
 
 
 async def test_unexpected_error_becomes_an_apology(talk: Talk) -> None:
-    """Whatever breaks, the person gets a sentence."""
+    """An unexpected error becomes an apology."""
 
     def broken(_prompt: object) -> str:
         raise ZeroDivisionError

@@ -11,7 +11,7 @@ async def sleep_and_note(clock: Clock, seconds: float, woken: list[float]) -> No
 
 
 async def test_sleepers_wake_in_the_order_of_their_time() -> None:
-    """One step past several deadlines wakes the earliest sleeper first, whoever fell asleep first."""
+    """One step past several deadlines wakes the sleepers in the order of their deadlines."""
     clock, woken = ManualClock(), list[float]()
     async with asyncio.TaskGroup() as tasks:
         for seconds in (3.0, 1.0, 2.0):
@@ -21,8 +21,8 @@ async def test_sleepers_wake_in_the_order_of_their_time() -> None:
     assert woken == [1.0, 2.0, 3.0]
 
 
-async def test_nobody_wakes_early() -> None:
-    """A sleeper stays asleep until the last moment of its time."""
+async def test_sleepers_do_not_wake_early() -> None:
+    """A sleeper does not wake before its deadline."""
     clock, woken = ManualClock(), list[float]()
     sleeper = asyncio.create_task(sleep_and_note(clock, 2.0, woken))
     await clock.until_sleeping()
@@ -34,7 +34,7 @@ async def test_nobody_wakes_early() -> None:
 
 
 async def test_a_cancelled_sleeper_is_forgotten() -> None:
-    """Cancelling a sleeper leaves nothing behind that a later step could wake."""
+    """A cancelled sleeper is not woken by a later step."""
     clock = ManualClock()
     sleeper = asyncio.create_task(clock.sleep(5))
     await clock.until_sleeping()
@@ -44,15 +44,15 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
     clock.advance(5)
 
 
-async def test_no_time_at_all_does_not_wait() -> None:
-    """A sleep of zero or less returns though the clock stands still."""
+async def test_zero_seconds_do_not_wait() -> None:
+    """A sleep of zero or less returns without an advance of the clock."""
     clock = ManualClock()
     await clock.sleep(0)
     await clock.sleep(-1)
 
 
 async def test_tenths_add_up() -> None:
-    """A sleeper wakes at the moment that steps of a tenth add up to, whatever binary fractions make of them."""
+    """Steps of a tenth add up to a sleeper's deadline despite binary rounding."""
     clock, woken = ManualClock(), list[float]()
     sleeper = asyncio.create_task(sleep_and_note(clock, 0.3, woken))
     for _ in range(3):
@@ -63,7 +63,7 @@ async def test_tenths_add_up() -> None:
 
 
 def test_a_jump_moves_the_wall_clock_only() -> None:
-    """Setting the machine's clock back changes `now` and leaves durations alone."""
+    """A jump of the wall clock changes `now` and not `monotonic`."""
     clock = ManualClock(epoch=100.0)
     clock.advance(5)
     clock.jump(-60)
@@ -71,7 +71,7 @@ def test_a_jump_moves_the_wall_clock_only() -> None:
 
 
 async def test_timeout_ends_the_body_when_the_clock_says_so() -> None:
-    """A body that takes longer than its time is cancelled and the caller sees TimeoutError."""
+    """A body that exceeds its timeout is cancelled, and the caller gets TimeoutError."""
     clock = ManualClock()
 
     async def wait_long() -> None:
@@ -86,7 +86,7 @@ async def test_timeout_ends_the_body_when_the_clock_says_so() -> None:
 
 
 async def test_timeout_leaves_a_quick_body_alone() -> None:
-    """A body that ends in time leaves no alarm behind, and its own error passes unchanged."""
+    """A body that ends in time leaves no timer behind, and its own error is not changed."""
     clock = ManualClock()
     async with clock.timeout(3):
         await asyncio.sleep(0)
@@ -97,7 +97,7 @@ async def test_timeout_leaves_a_quick_body_alone() -> None:
 
 
 async def test_the_system_clock_keeps_the_protocol() -> None:
-    """The machine's clock serves wherever a `Clock` is asked for, and its durations never go back."""
+    """SystemClock satisfies `Clock`, and its monotonic time never goes back."""
     clock: Clock = SystemClock()
     before = clock.monotonic()
     async with clock.timeout(60):

@@ -15,7 +15,7 @@ PROMPT: Prompt = (ChatMessage(role="user", content="hello"),)
 
 
 class DeafEngine:
-    """Takes every call and answers none."""
+    """An engine that accepts every call and never answers."""
 
     @asynccontextmanager
     async def stream(
@@ -49,7 +49,7 @@ async def read(engine: ImpatientEngine) -> list[Piece]:
 
 @pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity"])
 async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
-    """Whatever the engine is asked, it is given up after the deadline."""
+    """Every call to a silent engine raises EngineStalled after the deadline."""
     engine = ImpatientEngine(DeafEngine(), clock, 30)
     calls = {
         "stream": lambda: read(engine),
@@ -65,7 +65,7 @@ async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
 
 
 async def test_deadline_begins_anew_with_each_piece(clock: ManualClock) -> None:
-    """A reply may take long as long as it goes on."""
+    """The deadline restarts with each piece of a reply."""
     engine = ImpatientEngine(ScriptedEngine.slow("one two three four", 20, clock), clock, 30)
     asked = asyncio.create_task(read(engine))
     while not asked.done():

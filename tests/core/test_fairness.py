@@ -1,4 +1,4 @@
-"""A crowd and somebody who floods: who waits how long, and who hears nothing. Time is moved by hand."""
+"""Waiting times of many people beside a flooder, on a manual clock."""
 
 import asyncio
 import math
@@ -22,12 +22,12 @@ FRONT = "test/w"
 REPLY_SECONDS = 5.0
 FLOODER = "flooder"
 A_MOMENT = 1e-6
-"""What sums of floats may miss."""
+"""Tolerance for sums of floats."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Shown:
-    """A front end that notes when each person heard, and of what kind."""
+    """A front end that records when each person got which kind of reply."""
 
     clock: ManualClock
     heard: list[tuple[Message, Source, float]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Shown:
         pytest.fail(f"turn {claim.id} was given up")
 
     def waits(self) -> list[float]:
-        """How long each answer took that people other than the flooder had, from when they wrote."""
+        """Seconds from message to answer, for every person but the flooder."""
         return [
             at - (message.sent_at - self.clock.epoch)
             for message, source, at in self.heard
@@ -55,8 +55,8 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Town:
-    """A bot, and people who write to it."""
+class Bot:
+    """A bot and the people who write to it."""
 
     admission: Admission
     store: Store
@@ -69,17 +69,17 @@ class Town:
         assert isinstance(outcome, Accepted | Refused)
         return outcome
 
-    async def pass_by(self, seconds: float) -> None:
-        """Let time pass, as much at once as nobody would notice, and no more while anybody is busy."""
+    async def advance(self, seconds: float) -> None:
+        """Advance the clock from one deadline to the next, whenever every task sleeps."""
         until = self.clock.monotonic() + seconds
         while (left := until - self.clock.monotonic()) > A_MOMENT:
-            await self.quiet()
+            await self.until_idle()
             soonest, *_ = await self.clock.until_sleeping()
             self.clock.advance(min(soonest, left))
-        await self.quiet()
+        await self.until_idle()
 
-    async def quiet(self) -> None:
-        """Until nobody can do anything before time goes on: what is done is done in the store or by sleeping."""
+    async def until_idle(self) -> None:
+        """Wait until every task sleeps: work happens only in the store or between sleeps."""
         before = None
         while (now := await self._look()) != before:
             before = now
@@ -92,7 +92,7 @@ class Town:
 
 
 @asynccontextmanager
-async def town(store: Store, write: Write, clock: ManualClock, *, slots: int) -> AsyncIterator[Town]:
+async def open_bot(store: Store, write: Write, clock: ManualClock, *, slots: int) -> AsyncIterator[Bot]:
     async def answer(_turn: Turn) -> Reply:
         await clock.sleep(REPLY_SECONDS)
         return Reply(text="hi", source=Source.MODEL)
@@ -101,56 +101,56 @@ async def town(store: Store, write: Write, clock: ManualClock, *, slots: int) ->
     worker = Worker(store, answer, {FRONT: shown}, clock, worker_with(owner="me", slots=slots))
     admission = Admission(store, clock, limits_with(slots=slots, allow=frozenset({"test:*"})), worker)
     async with working(worker, grace=0):
-        yield Town(admission=admission, store=store, shown=shown, clock=clock, write=write)
+        yield Bot(admission=admission, store=store, shown=shown, clock=clock, write=write)
 
 
 def p99(waits: list[float]) -> float:
     return sorted(waits)[math.ceil(0.99 * len(waits)) - 1]
 
 
-async def talk(at: Town, *, flood: int) -> float:
-    """Ten people who write again whenever they are answered, beside so many messages of the flooder a second; how long
-    the slowest answers took, but for one in a hundred.
+async def talk(bot: Bot, *, flood: int) -> float:
+    """Let ten people write again after each answer, beside `flood` messages of the flooder per second. Returns the 99th
+    percentile of their waiting times, in seconds.
     """
     for number in range(10):
-        await at.say(f"p{number}")
+        await bot.say(f"p{number}")
     for _ in range(120):
-        heard = len(at.shown.heard)
+        heard = len(bot.shown.heard)
         for _ in range(flood):
-            await at.say(FLOODER)
-        await at.pass_by(1)
-        for message, *_ in at.shown.heard[heard:]:
+            await bot.say(FLOODER)
+        await bot.advance(1)
+        for message, *_ in bot.shown.heard[heard:]:
             if message.sender.id != FLOODER:
-                await at.say(message.sender.id)
-    assert len(at.shown.waits()) >= 20
-    return p99(at.shown.waits())
+                await bot.say(message.sender.id)
+    assert len(bot.shown.waits()) >= 20
+    return p99(bot.shown.waits())
 
 
-async def test_two_hundred_at_once_are_answered_or_told(store: Store, write: Write, clock: ManualClock) -> None:
-    """200 people within 10 s and a model of 5 s that serves eight at once: each is answered, within what a busy bot
-    promises, or told that it is busy. One who floods costs them a place in each round and no more.
+async def test_two_hundred_at_once_are_answered_or_refused(store: Store, write: Write, clock: ManualClock) -> None:
+    """Of 200 people within 10 s, with eight slots of 5 s, each is answered within the promised time or refused as busy.
+    A flooder costs the others one place per round.
     """
-    async with town(store, write, clock, slots=8) as at:
+    async with open_bot(store, write, clock, slots=8) as bot:
         outcomes = []
         for number in range(200):
-            outcomes.append(await at.say(f"p{number}"))
-            await at.say(FLOODER)
-            await at.pass_by(10 / 200)
-        while len(at.shown.waits()) < sum(isinstance(outcome, Accepted) for outcome in outcomes):
-            await at.pass_by(REPLY_SECONDS)
+            outcomes.append(await bot.say(f"p{number}"))
+            await bot.say(FLOODER)
+            await bot.advance(10 / 200)
+        while len(bot.shown.waits()) < sum(isinstance(outcome, Accepted) for outcome in outcomes):
+            await bot.advance(REPLY_SECONDS)
         refused = [outcome.error for outcome in outcomes if isinstance(outcome, Refused)]
         assert all(isinstance(error, Busy) for error in refused)
-        assert len({message.sender.id for message, *_ in at.shown.heard} - {FLOODER}) == 200
-        assert p99(at.shown.waits()) <= 1.2 * 200 * REPLY_SECONDS / 8
+        assert len({message.sender.id for message, *_ in bot.shown.heard} - {FLOODER}) == 200
+        assert p99(bot.shown.waits()) <= 1.2 * 200 * REPLY_SECONDS / 8
 
 
 @pytest.mark.parametrize("slots", [1, pytest.param(8, marks=pytest.mark.long)])
 async def test_a_flooder_does_not_slow_the_others(write: Write, slots: int) -> None:
-    """Beside 20 messages a second of one person the others wait at most a fifth longer."""
+    """Beside a flood of 20 messages per second the others wait at most a fifth longer."""
     found = []
     for flood in (0, 20):
         clock = ManualClock()
-        async with open_store("sqlite://") as store, town(store, write, clock, slots=slots) as at:
-            found.append(await talk(at, flood=flood))
+        async with open_store("sqlite://") as store, open_bot(store, write, clock, slots=slots) as bot:
+            found.append(await talk(bot, flood=flood))
     alone, flooded = found
     assert flooded <= 1.2 * alone

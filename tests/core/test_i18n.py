@@ -22,7 +22,7 @@ def _placeholders(text: str) -> set[str]:
 
 
 def test_every_language_has_a_file() -> None:
-    """There is one file of words for each locale, and no other."""
+    """There is exactly one file of sentences for each locale."""
     assert {path.stem for path in FILES.glob("*.toml")} == set(LOCALES)
 
 
@@ -35,7 +35,7 @@ def test_languages_say_the_same_things(locale: Locale) -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_sentence_can_be_said(locale: Locale) -> None:
-    """Each sentence takes its values and leaves no brace behind."""
+    """Each sentence can be formatted with its values."""
     for key, text in _sentences(locale).items():
         said = say(locale, key, **dict.fromkeys(_placeholders(text), 7))
         assert said.strip()
@@ -44,13 +44,13 @@ def test_every_sentence_can_be_said(locale: Locale) -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_sentences_are_in_their_language(locale: Locale) -> None:
-    """No sentence was left in the other language."""
+    """Every sentence is in its file's language."""
     for key, text in _sentences(locale).items():
         plain = Formatter().vformat(text, (), dict.fromkeys(_placeholders(text), ""))  # names of values are English
         assert language_of(plain) in {locale, None}, key
 
 
 def test_unknown_sentence_is_an_error() -> None:
-    """A sentence that is not written fails loudly rather than saying nothing."""
+    """An unknown sentence raises an error."""
     with pytest.raises(KeyError):
         say("en", "refusal.unheard_of")

@@ -1,4 +1,4 @@
-"""Nobody sees another's words: twenty people at once, each with a canary, and a model that says all it was told."""
+"""Isolation between people: each of twenty has a canary, and the model repeats its whole prompt."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ CANARY = re.compile(r"canary-(p\d+)-")
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """A front end that keeps what each person is shown: pieces and replies, by turn."""
+    """A front end that records pieces and replies by turn."""
 
     pieces: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     replies: dict[int, tuple[str, Reply]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Seen:
 
 
 class ForgetfulOfPeople:
-    """A store that takes everybody for the first person when it loads a history: what must not happen."""
+    """A faulty store that loads the first person's history for every person."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -82,7 +82,7 @@ class ForgetfulOfPeople:
 
 
 class House:
-    """The whole bot, as often as it is started, over one store, one cache and one model."""
+    """A bot that can be restarted on one store, one cache and one model."""
 
     def __init__(self, store: Store, clock: ManualClock, persona: Persona) -> None:
         self.clock = clock
@@ -104,7 +104,7 @@ class House:
             self.worker.interrupt(turn_id)
 
     async def serve(self, until: int) -> None:
-        """Run a worker until so many turns are answered, then cancel it in the middle of the others."""
+        """Run a worker until this number of turns is answered, then cancel it during the others."""
         handler = chatbot(self.store, self.engine, self.answers, self.clock, self._options)
         options = worker_with(
             owner=f"w{next(self._owners)}", slots=8, lease=LEASE, keeping=Keeping(max_tokens=400, shared=False)
@@ -117,7 +117,7 @@ class House:
         self.clock.advance(LEASE + 1)
 
     async def ask(self, message: Message) -> Reply:
-        """One message, alone."""
+        """Send one message and return its reply."""
         outcome = await self.admission.accept(message)
         assert isinstance(outcome, Accepted)
         await self.serve(len(self.seen.replies) + 1)
@@ -129,8 +129,8 @@ def house(store: Store, clock: ManualClock, persona: Persona) -> House:
     return House(store, clock, persona)
 
 
-async def hubbub(house: House, write: Write, seed: int) -> None:
-    """Everybody writes ten times; now and then an arrival is cancelled and comes again, or the worker is cancelled."""
+async def talk_at_random(house: House, write: Write, seed: int) -> None:
+    """Each person writes ten times; at random an admission is cancelled and repeated, or the worker is cancelled."""
     chance = random.Random(seed)
     messages = [
         write(f"canary-{who}- {chance.choice(('hello', '你好', 'what is new today', 'and then?'))} {turn}", who=who)
@@ -160,7 +160,7 @@ def strangers(texts: Iterable[str], person: str) -> set[str]:
 
 
 async def leaks(house: House) -> set[str]:
-    """Where a canary is that should not be there."""
+    """The places where a canary of another person is."""
     found = {f"preview of {who}" for who, pieces in house.seen.pieces.items() if strangers(["".join(pieces)], who)}
     found |= {f"reply to {who}" for who, reply in house.seen.replies.values() if strangers([reply.text], who)}
     for prompt in house.engine.prompts + house.engine.first_token_prompts:
@@ -175,19 +175,17 @@ async def leaks(house: House) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5))])
-async def test_nobody_meets_another_persons_words(house: House, write: Write, seed: int) -> None:
-    """Two hundred turns of twenty people, cancelled at random: each is answered, and no canary is where it should not
-    be.
-    """
-    await hubbub(house, write, seed)
+async def test_words_never_reach_another_person(house: House, write: Write, seed: int) -> None:
+    """All of two hundred turns, cancelled at random, are answered, and no canary reaches another person."""
+    await talk_at_random(house, write, seed)
     assert len(house.seen.replies) == len(PEOPLE) * TURNS
     assert {reply.error for _, reply in house.seen.replies.values()} == {""}
     assert {who for who, _ in house.seen.replies.values()} == set(PEOPLE)
     assert await leaks(house) == set()
 
 
-async def test_leak_would_be_seen(store: Store, clock: ManualClock, persona: Persona, write: Write) -> None:
-    """With histories that are not kept apart the canaries do turn up in prompts, previews, replies and exports."""
+async def test_a_leak_is_detected(store: Store, clock: ManualClock, persona: Persona, write: Write) -> None:
+    """With mixed histories the test finds canaries in prompts, previews, replies and exports."""
     house = House(ForgetfulOfPeople(store), clock, persona)
     for turn, who in enumerate(("p0", "p1")):
         await house.ask(write(f"canary-{who}- says {turn}", who=who, chat="room"))
@@ -195,7 +193,7 @@ async def test_leak_would_be_seen(store: Store, clock: ManualClock, persona: Per
 
 
 async def test_frequent_question_is_shared_and_a_follow_up_is_not(house: House, write: Write) -> None:
-    """Two people get one answer to a question that stands alone; "and the other one?" is each one's own."""
+    """A self-contained question is shared from the cache; a follow-up is not."""
     replies = [
         await house.ask(write(text, who=who))
         for text in ("When do you open?", "and the other one?")
@@ -206,7 +204,7 @@ async def test_frequent_question_is_shared_and_a_follow_up_is_not(house: House, 
 
 
 async def test_people_in_one_chat_have_histories_of_their_own(house: House, write: Write) -> None:
-    """In a group the model is shown what the same person said there, and what it answered them."""
+    """In a group the prompt holds only the same person's exchanges."""
     await house.ask(write("canary-p1- is my word", who="p1", chat="room"))
     other = await house.ask(write("what do you know of me", who="p2", chat="room"))
     same = await house.ask(write("what do you know of me", who="p1", chat="room"))
@@ -215,7 +213,7 @@ async def test_people_in_one_chat_have_histories_of_their_own(house: House, writ
 
 
 async def test_export_is_one_persons_own(house: House, write: Write) -> None:
-    """/export in a busy chat is JSON of the asker's words alone."""
+    """/export in a group holds only the asker's words."""
     for who in ("p1", "p2"):
         await house.ask(write(f"canary-{who}- speaks here", who=who, chat="room"))
     rows = json.loads((await house.ask(write("/export", who="p1", chat="room"))).text)

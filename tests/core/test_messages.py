@@ -8,13 +8,13 @@ part = st.text(max_size=20)
 
 @given(part, part, part, part)
 def test_conversation_key_survives_being_a_string(platform: str, workspace: str, chat: str, thread: str) -> None:
-    """A key read back from its string is the same key, whatever its parts hold."""
+    """A key parsed from its string equals the original, for any parts."""
     key = ConversationKey(platform=platform, workspace=workspace, chat=chat, thread=thread)
     assert ConversationKey.parse(str(key)) == key
 
 
 def test_keys_with_slashes_do_not_collide() -> None:
-    """Two conversations whose parts run together are still two."""
+    """Keys whose parts contain slashes stay distinct."""
     one = ConversationKey(platform="p", workspace="w", chat="a/b", thread="")
     two = ConversationKey(platform="p", workspace="w", chat="a", thread="b")
     assert str(one) != str(two)

@@ -6,7 +6,7 @@ from core.text import clean, last_lines, size_in_bytes
 
 @given(st.text(alphabet=st.characters(codec=None)))
 def test_clean_text_can_be_stored_and_encoded(text: str) -> None:
-    """Whatever came in, what comes out encodes, holds no NUL, and cleaning it again changes nothing."""
+    """Cleaned text can be encoded, holds no NUL, and cleaning is idempotent."""
     cleaned = clean(text)
     cleaned.encode("utf-8")
     assert "\x00" not in cleaned
@@ -20,17 +20,17 @@ def test_clean_keeps_what_people_write() -> None:
 
 
 def test_lone_surrogate_becomes_the_replacement_character() -> None:
-    """A lone surrogate, which no database takes, is replaced."""
+    """A lone surrogate, which a database cannot store, is replaced."""
     assert clean("a\ud800b") == "a\ufffdb"
 
 
 def test_size_counts_lone_surrogates() -> None:
-    """The size of a text that cannot be encoded is still known."""
+    """The size counts lone surrogates, which cannot be encoded."""
     assert size_in_bytes("é\ud800") == 5
 
 
 def test_last_lines_are_whole() -> None:
-    """What has no room is left out from the beginning, line by line; a line that is too long is left out whole."""
+    """Lines are dropped from the start until the rest fits; a line that is too long is dropped as a whole."""
     assert last_lines("one\ntwo\nthree", 9) == "two\nthree"
     assert last_lines("one\nfour", 3) == ""
     assert last_lines("你好\n你", 3) == "你"

@@ -23,7 +23,7 @@ FRONT = "test/w"
 
 
 class Shown:
-    """A front end that keeps what it shows: placeholders by handle, and each turn's replies. Each reply has `parts`."""
+    """A front end that records placeholders by handle and replies by turn. Each reply has `parts` messages."""
 
     def __init__(self) -> None:
         self.parts = 1
@@ -98,8 +98,8 @@ async def one_claim(store: Store, clock: ManualClock, owner: str) -> AsyncIterat
     yield claim
 
 
-async def test_answers_what_waits(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """A waiting message gets its placeholder, its preview and its reply, and is done."""
+async def test_answers_waiting_turns(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A waiting turn gets its placeholder, its preview and its reply, and is delivered."""
     await add(store, clock, write("hello"))
     async with working(gateway(store, clock, shown), grace=5):
         await shown.until(1)
@@ -112,7 +112,7 @@ async def test_answers_what_waits(store: Store, clock: ManualClock, shown: Shown
 async def test_notified_worker_does_not_wait_for_its_poll(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A message accepted while nothing is going on is answered at once, on a clock that stands still."""
+    """A notified worker claims a turn without an advance of the clock."""
     worker = gateway(store, clock, shown)
     async with working(worker, grace=5):
         await clock.until_sleeping(2)
@@ -131,7 +131,7 @@ async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClo
 
 
 async def test_conversation_is_answered_in_order(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """With many slots the messages of one conversation are still answered one after the other."""
+    """With many slots the messages of one conversation are still answered in order."""
     for number in range(4):
         await add(store, clock, write(f"m{number}"))
     async with working(gateway(store, clock, shown, slots=4), grace=5):
@@ -140,7 +140,7 @@ async def test_conversation_is_answered_in_order(store: Store, clock: ManualCloc
 
 
 async def test_no_more_than_slots_at_once(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """Of five people two are answered at a time."""
+    """With two slots two of five people are answered at a time."""
     running, most, gate = 0, 0, asyncio.Semaphore(0)
 
     async def busy(turn: Turn) -> Reply:
@@ -165,7 +165,7 @@ async def test_no_more_than_slots_at_once(store: Store, clock: ManualClock, show
 async def test_turn_that_killed_two_processes_gets_an_apology(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """The third to take a turn does not try it again, and says so."""
+    """The third claim of a turn is not attempted again and gets an apology."""
     await add(store, clock, write("poison"))
     for number in range(MAX_ATTEMPTS):
         async with one_claim(store, clock, f"dead {number}"):
@@ -179,7 +179,7 @@ async def test_turn_that_killed_two_processes_gets_an_apology(
 async def test_apology_to_a_stranger_is_in_their_language(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """Somebody whose first message killed its processes before their language was kept is answered in it."""
+    """An apology to a new person is in the language of the message, although no language is stored yet."""
     await add(store, clock, write("毒药"))
     for number in range(MAX_ATTEMPTS):
         async with one_claim(store, clock, f"dead {number}"):
@@ -190,7 +190,7 @@ async def test_apology_to_a_stranger_is_in_their_language(
 
 
 async def test_known_placeholder_is_used_again(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """A turn whose placeholder was shown by a process that died is answered in the same place."""
+    """A turn with a placeholder from a crashed process is answered in that placeholder."""
     await add(store, clock, write("hello"))
     async with one_claim(store, clock, "dead") as claim:
         await store.run(turns.set_handle, claim, "dead", "the old one")
@@ -204,7 +204,7 @@ async def test_known_placeholder_is_used_again(store: Store, clock: ManualClock,
 async def test_saved_reply_is_shown_and_not_made_again(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A reply that was written before its process died is delivered by the next, word for word."""
+    """A reply saved before a crash is delivered unchanged by the next process."""
     await add(store, clock, write("hello"))
     async with one_claim(store, clock, "dead") as claim:
         saved = Reply(text="saved", source=Source.MODEL, tokens=1)
@@ -218,7 +218,7 @@ async def test_saved_reply_is_shown_and_not_made_again(
 async def test_reply_that_was_there_at_once_gets_a_placeholder(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A notice that was refused at the door is shown by editing, so that a crash beside it cannot show it twice."""
+    """A refusal's notice is edited into a placeholder, so that a crash cannot show it twice."""
     message = write("hello")
     person = await store.run(people.find_or_add, message.sender)
     await store.run(turns.add, person.id, message, "en", clock.now(), Reply(text="no", source=Source.REFUSAL))
@@ -231,7 +231,7 @@ async def test_reply_that_was_there_at_once_gets_a_placeholder(
 async def test_each_message_of_a_reply_is_kept_before_the_next_is_posted(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A reply of three messages: whenever one is posted, or words are put into them, those before are in the store."""
+    """The ids of a reply's earlier messages are in the store before the next one is posted or edited."""
     kept = []
 
     class Watched(Shown):
@@ -251,8 +251,8 @@ async def test_each_message_of_a_reply_is_kept_before_the_next_is_posted(
 
 
 @pytest.mark.parametrize("posted", [1, 2])
-async def test_turn_that_is_lost_is_left_at_once(store: Store, clock: ManualClock, write: Write, posted: int) -> None:
-    """Whoever finds, at its placeholder or at a later message, that another gateway has the turn goes no further."""
+async def test_lost_turn_is_abandoned_at_once(store: Store, clock: ManualClock, write: Write, posted: int) -> None:
+    """A worker that no longer owns its turn stops at the next message it posts."""
     begun = []
 
     class Late(Shown):
@@ -281,7 +281,7 @@ async def test_turn_that_is_lost_is_left_at_once(store: Store, clock: ManualCloc
 async def test_reply_that_is_not_taken_is_offered_again(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A platform that asks for 30 s gets the same reply after 30 s."""
+    """If the platform asks for 30 s, the same reply is delivered after 30 s."""
     shown.failures.append(DeliveryFailed(retry_after=30))
     await add(store, clock, write("hello"))
     worker = gateway(store, clock, shown)
@@ -298,7 +298,7 @@ async def test_reply_that_is_not_taken_is_offered_again(
 
 
 async def test_shutdown_finishes_what_is_at_hand(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """A worker told to stop finishes its turn and takes no other."""
+    """A worker that is asked to stop finishes its turn and claims no other."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(turn: Turn) -> Reply:
@@ -318,7 +318,7 @@ async def test_shutdown_finishes_what_is_at_hand(store: Store, clock: ManualCloc
 async def test_turn_cut_off_at_shutdown_is_given_back(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A turn that does not end within the grace waits for the next gateway, and has not lost an attempt."""
+    """A turn that exceeds the grace period is released without counting an attempt."""
 
     async def endless(_turn: Turn) -> Reply:
         await asyncio.Event().wait()
@@ -333,15 +333,15 @@ async def test_turn_cut_off_at_shutdown_is_given_back(
         assert claim.attempt == 1
 
 
-async def test_reply_outlives_a_full_disk(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """A reply that cannot be saved is kept until it can be, and then delivered once."""
+async def test_reply_survives_a_full_disk(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A reply that cannot be saved is retried until it is, and then delivered once."""
     await add(store, clock, write("hello"))
 
     def set_room(pages: int) -> Callable[[sa.Connection], object]:
         return lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one()
 
     async def long_reply(_turn: Turn) -> Reply:
-        await store.run(set_room(1))  # SQLite takes it as: no page more than there are
+        await store.run(set_room(1))  # less than the current size: SQLite takes the current size as the limit
         return Reply(text="long" * 20_000, source=Source.MODEL)
 
     async with working(gateway(store, clock, shown, long_reply), grace=5):
@@ -357,7 +357,7 @@ async def test_reply_outlives_a_full_disk(store: Store, clock: ManualClock, show
 async def test_leases_are_renewed_while_a_turn_runs(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A turn that takes longer than a lease is not taken away from a gateway that is alive."""
+    """The lease of a running turn is renewed, so that no other gateway claims it."""
     go_on = asyncio.Event()
 
     async def slow(turn: Turn) -> Reply:
@@ -376,8 +376,8 @@ async def test_leases_are_renewed_while_a_turn_runs(
         await shown.until(1)
 
 
-async def test_interrupted_turn_is_told(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
-    """Interrupting a turn sets its `stopped`; interrupting what does not run changes nothing."""
+async def test_interrupted_turn_is_stopped(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """Interrupting a running turn sets its `stopped`; for any other turn it does nothing."""
     begun = asyncio.Event()
 
     async def until_stopped(turn: Turn) -> Reply:
@@ -398,7 +398,7 @@ async def test_interrupted_turn_is_told(store: Store, clock: ManualClock, shown:
 async def test_turn_claimed_at_the_moment_of_cancellation_is_given_back(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
-    """A worker cancelled while it claims leaves no turn leased to nobody, and no attempt counted."""
+    """A worker cancelled during a claim releases the turn without counting an attempt."""
     await add(store, clock, write("hello"))
     begun, go_on = threading.Event(), threading.Event()
 
