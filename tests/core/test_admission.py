@@ -101,7 +101,7 @@ async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Writ
     assert isinstance(await admission.accept(write("hello")), Accepted)
 
 
-async def test_throttle_is_per_person_wherever_they_write(store: Store, clock: ManualClock, write: Write) -> None:
+async def test_rate_limit_is_per_person_in_all_chats(store: Store, clock: ManualClock, write: Write) -> None:
     """The rate limit counts a person's messages in all chats and does not affect others."""
     admission = door(store, clock, limits_with(per_minute=6, burst=1, max_queued=100, allow=EVERYBODY))
     assert isinstance(await admission.accept(write("hello", chat="one")), Accepted)
@@ -122,7 +122,7 @@ async def test_flood_gets_one_notice_a_minute(store: Store, clock: ManualClock, 
     assert await notice_of(admission, write("hello")) is not None
 
 
-async def test_a_flood_wakes_nobody(store: Store, clock: ManualClock, write: Write) -> None:
+async def test_a_flood_does_not_notify_the_workforce(store: Store, clock: ManualClock, write: Write) -> None:
     """The workforce is notified of messages and notices, not of refused messages without a notice."""
     workforce = Idle()
     admission = door(store, clock, limits_with(per_minute=1, burst=1, max_queued=100, allow=EVERYBODY), workforce)
@@ -228,7 +228,7 @@ async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, wri
     assert "test:bob" in notice.reply.text
 
 
-async def test_nobody_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
+async def test_no_person_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
     """Without a list every person is refused, also with /stop."""
     admission = door(store, clock, limits_with())
     assert isinstance(await admission.accept(write("hello")), Refused)
@@ -332,7 +332,7 @@ async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualCloc
     assert not await admission.takes_part(write("hello", chat="there").conversation)
 
 
-async def test_takes_no_part_for_strangers(store: Store, clock: ManualClock, write: Write) -> None:
+async def test_notice_does_not_make_it_take_part(store: Store, clock: ManualClock, write: Write) -> None:
     """A notice to a person who is not on the list does not make the bot take part in the conversation."""
     message = write("hello")
     await door(store, clock, limits_with()).accept(message)

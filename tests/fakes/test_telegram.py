@@ -131,7 +131,7 @@ async def test_an_unknown_token_is_refused(account: Account) -> None:
     assert (await call(account, "getMe"))["error_code"] == 401
 
 
-async def test_whoever_floods_is_told_when_to_come_back(account: Account, address: str) -> None:
+async def test_flooded_chat_gets_the_time_to_wait(account: Account, address: str) -> None:
     """Edits, sends and typing count together: a group takes 20 a minute, then says how long to wait."""
     await account.say("/help", chat=ROOM)
     answers = [await call(account, "sendChatAction", chat_id=-100, action="typing") for _ in range(10)]

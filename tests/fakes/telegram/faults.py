@@ -6,7 +6,7 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     """ERROR answers with a status; CUT hangs up before anything happens, LOST after it took effect; SILENCE and MUTE
-    never answer, without and with an effect; LATE takes effect after half a real second, whoever still listens.
+    never answer, without and with an effect; LATE takes effect after half a real second, even if the caller has left.
     """
 
     ERROR = "error"
