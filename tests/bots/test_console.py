@@ -182,8 +182,7 @@ async def test_terminal_streams_and_says_goodbye(tmp_path: Path) -> None:
         os.close(inner)
         await asyncio.to_thread(read_until, outer, b"> ")
         os.write(outer, b"I am happy\n")
-        shown = await asyncio.to_thread(read_until, outer, "😊".encode())
-        await asyncio.to_thread(read_until, outer, b"> ")
+        shown = await asyncio.to_thread(read_until, outer, "😊".encode(), b"> ")
         os.write(outer, b"\x04")
         farewell = await asyncio.to_thread(read_until, outer, b"Goodbye")
         assert await process.wait() == 0
@@ -223,10 +222,13 @@ def running_turns(path: Path) -> int:
             return 0
 
 
-def read_until(terminal: int, end: bytes) -> bytes:
-    shown = b""
-    while end not in shown:
-        shown += os.read(terminal, 4096)
+def read_until(terminal: int, *marks: bytes) -> bytes:
+    """Read until each mark has come after the one before; several may come in one read."""
+    shown, position = b"", 0
+    for mark in marks:
+        while (found := shown.find(mark, position)) < 0:
+            shown += os.read(terminal, 4096)
+        position = found + len(mark)
     return shown
 
 
