@@ -18,7 +18,7 @@ from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock
 from core.delivery import Delivery
-from core.engine.deadline import ImpatientEngine
+from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
@@ -45,7 +45,7 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
     """
     idle_seconds = settings.chat.idle_timeout
     if settings.engine.url:
-        yield ImpatientEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
+        yield IdleTimeoutEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
         return
     find_model(settings.engine.model, settings.data_dir)
     async with open_local(model_child(settings), clock, idle_seconds=idle_seconds) as engine:

@@ -36,7 +36,7 @@ class ChatOptions:
 
 
 def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:
-    """The handler that returns a reply to every turn. Calls of `engine` must have deadlines (`ImpatientEngine`)."""
+    """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
     return compose(
         audit(clock),
         preferences(store),

@@ -1,4 +1,4 @@
-"""The model server as a child process: how it is started, listened to and stopped."""
+"""The model server as a child process: start it, relay its log, stop it."""
 
 import asyncio
 import json
@@ -18,20 +18,24 @@ from core.clock import Clock
 log = structlog.get_logger()
 
 SERVER: Final = (sys.executable, "-P", "-m", "core.inference")
-"""-P: a folder named "core" where Parley is started must not be taken for ours."""
+"""-P keeps the working directory off `sys.path`: a folder named "core" there would shadow ours."""
 MAX_LINE_BYTES: Final = 16 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChild:
-    """What the child serves, and how. `command` is what is started; it is given the rest as options."""
+    """Which model the child serves, and how.
+
+    `command` starts the server; the other fields become its options, except `grace_seconds`: the time from SIGTERM to
+    SIGKILL.
+    """
 
     data_dir: Path
-    model: str = "mini"
-    threads: int = 0
-    max_batch: int = 8
-    dtype: str = "auto"
-    cache_bytes: int = 512 << 20
+    model: str
+    threads: int
+    max_batch: int
+    dtype: str
+    cache_bytes: int
     grace_seconds: float = 5.0
     command: tuple[str, ...] = SERVER
 
@@ -39,7 +43,7 @@ class ModelChild:
         return (*self.command, "--uds", str(socket_path), *self.options(), "--exit-with-parent")
 
     def options(self) -> tuple[str, ...]:
-        """What is served and how, as the server's command line has it."""
+        """The server's command line options for the model and how it runs."""
         return (
             *("--model", self.model),
             *("--data-dir", str(self.data_dir)),
@@ -51,10 +55,11 @@ class ModelChild:
 
 
 async def start(child: ModelChild, socket_path: Path) -> asyncio.subprocess.Process:
-    """The child, for `stopping` to take care of. OSError where it cannot be started.
+    """Start the child; hand the process to `stopping`. Raises OSError if it cannot be started.
 
-    We hold its standard input: however we end, it ends with us. A session of its own keeps the terminal's Ctrl-C from
-    it, so that replies under way are finished first. Our settings, among them keys, are not its business.
+    The child exits when its standard input, a pipe from this process, is closed: it never outlives us. It has a session
+    of its own, so that the terminal's Ctrl-C does not reach it and replies in progress can finish. Its environment has
+    none of Parley's settings, which include secrets.
     """
     return await asyncio.create_subprocess_exec(
         *child.argv(socket_path),
@@ -68,7 +73,7 @@ async def start(child: ModelChild, socket_path: Path) -> asyncio.subprocess.Proc
 
 @asynccontextmanager
 async def stopping(process: asyncio.subprocess.Process, grace_seconds: float, clock: Clock) -> AsyncIterator[None]:
-    """Stop and reap the process at the end: SIGTERM, and SIGKILL where it takes too long."""
+    """Stop and reap the process on exit: SIGTERM, then SIGKILL if it still runs after `grace_seconds`."""
     try:
         yield
     finally:
@@ -85,14 +90,14 @@ def kill(process: asyncio.subprocess.Process) -> None:
 
 
 async def relay(stderr: asyncio.StreamReader) -> str:
-    """Pass on what the child says, line by line, until it ends; its last line that is not of a log."""
+    """Log the child's standard error until it ends. Returns the last line that was not a log record."""
     rest, last = b"", ""
     while chunk := await stderr.read(MAX_LINE_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
         rest = rest[-MAX_LINE_BYTES:]
         for line in lines:
-            last = _pass_on(line.decode("utf-8", "replace").strip()) or last
-    return _pass_on(rest.decode("utf-8", "replace").strip()) or last
+            last = _log_line(line.decode("utf-8", "replace").strip()) or last
+    return _log_line(rest.decode("utf-8", "replace").strip()) or last
 
 
 async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float, clock: Clock) -> None:
@@ -102,8 +107,8 @@ async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float, 
             await process.wait()
 
 
-def _pass_on(line: str) -> str:
-    """Log one line, as what it is if it is a record of a log; a line that is not is returned."""
+def _log_line(line: str) -> str:
+    """Log one line. A JSON log record keeps its level and values and returns ""; any other line is returned."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""An engine that fails in time instead of hanging: whatever serves the model, a person never waits for silence."""
+"""Idle timeout: an engine that stops producing raises an error instead of hanging."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -12,8 +12,8 @@ from core.prompt import Prompt
 T = TypeVar("T")
 
 
-class ImpatientEngine:
-    """An `Engine` around another that raises EngineStalled when `seconds` pass without an answer or the next piece."""
+class IdleTimeoutEngine:
+    """Wraps an `Engine`; raises EngineStalled if `seconds` pass without an answer or the next piece of a reply."""
 
     def __init__(self, engine: Engine, clock: Clock, seconds: float) -> None:
         self._engine = engine
@@ -51,7 +51,7 @@ class ImpatientEngine:
 
 
 async def in_time(answer: Awaitable[T], clock: Clock, seconds: float) -> T:
-    """What is awaited, or EngineStalled after so many seconds of the clock."""
+    """Await `answer`. Raises EngineStalled if it takes longer than `seconds` of the clock."""
     try:
         async with clock.timeout(seconds):
             return await answer

@@ -1,16 +1,16 @@
-"""How many tokens a text costs, where the server does not say."""
+"""Estimate of a text's tokens, for servers that cannot count them."""
 
 import math
 
 
 def estimate_tokens(text: str) -> int:
-    """An estimate on the high side: three ASCII letters or spaces make a token, any other character one, and one
-    beyond the basic plane (emoji, rare Han) three.
+    """High estimate of the tokens in `text`: a third of a token for an ASCII letter or space, one for any other
+    character, three for a character beyond the Basic Multilingual Plane (emoji, rare Han).
 
-    With Qwen2.5's tokenizer ordinary English, Chinese, Japanese, Korean, Russian, Arabic and source code cost less than
-    this, English by a third. Random letters and piled-up combining marks cost up to twice as much: a server that counts
-    for itself is better.
+    Measured with Qwen2.5's tokenizer: ordinary English, Chinese, Japanese, Korean, Russian, Arabic and source code stay
+    below it, English by a third. Random letters and stacked combining marks take up to twice the estimate, so a
+    server's own count is better.
     """
     words = sum(char.isascii() and (char.isalpha() or char == " ") for char in text)
-    rare = sum(ord(char) > 0xFFFF for char in text)  # noqa: PLR2004 - the end of the basic plane
+    rare = sum(ord(char) > 0xFFFF for char in text)  # noqa: PLR2004  last code point of the Basic Multilingual Plane
     return math.ceil(words / 3) + (len(text) - words) + 2 * rare

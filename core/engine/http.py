@@ -1,4 +1,4 @@
-"""One request to a server, and what its failure means."""
+"""One HTTP request to a model server; failures become EngineErrors."""
 
 from http import HTTPStatus
 from typing import Final
@@ -8,12 +8,15 @@ import httpx
 from core.engine.wire import refusal_reason
 from core.errors import EngineError, EngineLost, EngineRefused, EngineUnavailable
 
-MAX_ANSWER_BYTES: Final = 4 << 20
-"""The longest answer read as a whole, such as a list of models or of token ids."""
+MAX_RESPONSE_BYTES: Final = 4 << 20
+"""Size limit of a response that is read as a whole, such as a list of models or of token ids."""
 
 
 async def send(client: httpx.AsyncClient, method: str, url: str, body: bytes | None = None) -> httpx.Response:
-    """A good answer with its body unread, or an EngineError; the caller closes the client."""
+    """Send a request; the successful response has its body unread. Raises an EngineError for any failure.
+
+    The caller closes the client, and with it the response.
+    """
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     request = client.build_request(method, url, content=body, headers=headers)
     try:
@@ -28,17 +31,17 @@ async def send(client: httpx.AsyncClient, method: str, url: str, body: bytes | N
 
 
 async def read(response: httpx.Response) -> bytes:
-    """The body. ValueError where it is longer than any sane one."""
+    """The whole body. Raises ValueError if it exceeds `MAX_RESPONSE_BYTES`."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ValueError("an answer without end")
+        if len(body) > MAX_RESPONSE_BYTES:
+            raise ValueError("the response is too large")
     return bytes(body)
 
 
 async def _failure(response: httpx.Response) -> EngineError:
-    """What an error status means. The body is read for a known reason only."""
+    """The EngineError for an error status. Of the body only a reason from a fixed list is used."""
     status = response.status_code
     try:
         body = await read(response)

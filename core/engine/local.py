@@ -1,18 +1,20 @@
-"""The model on this machine: the client of a child that may still be starting, or be down for a moment."""
+"""Engine of the local model server: a child process that may still be starting or restarting."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from core.clock import Clock
 from core.engine.child import ModelChild
-from core.engine.deadline import ImpatientEngine
+from core.engine.deadline import IdleTimeoutEngine
 from core.engine.openai import OpenAIEngine, OpenAIServer
 from core.engine.protocol import Engine, Piece
-from core.engine.supervisor import PATIENCE, Patience, Supervised, supervise
+from core.engine.supervisor import TIMINGS, Supervised, Timings, supervise
 from core.prompt import Prompt
 
+SOCKET_URL = "http://localhost/v1"
+"""Base URL on a Unix socket; HTTP requires a host, and nothing resolves it."""
 WAIT_SECONDS = 60.0
-"""How long a call waits for the child; starting with a small model takes a few seconds."""
+"""How long a call waits for the child to be ready; a small model loads in a few seconds."""
 
 
 @asynccontextmanager
@@ -20,21 +22,21 @@ async def open_local(
     child: ModelChild,
     clock: Clock,
     *,
-    idle_seconds: float = 30.0,
-    patience: Patience = PATIENCE,
+    idle_seconds: float,
+    timings: Timings = TIMINGS,
     wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncIterator["LocalEngine"]:
-    """The engine of a child that runs until the context is left. It is entered before the child is ready.
+    """Run the child and yield its engine, before the child is ready; stop the child on exit.
 
-    `idle_seconds` is how long the child may be silent once it is asked; waiting for its start does not count.
+    A call waits up to `wait_seconds` for the child to be ready. From then on `idle_seconds` is its idle timeout.
     """
-    async with supervise(child, clock, patience) as supervised:
-        server = OpenAIEngine(OpenAIServer(socket_path=supervised.socket_path))
-        yield LocalEngine(ImpatientEngine(server, clock, idle_seconds), supervised, wait_seconds)
+    async with supervise(child, clock, timings) as supervised:
+        server = OpenAIServer(url=SOCKET_URL, socket_path=supervised.socket_path, model="", api_key="")
+        yield LocalEngine(IdleTimeoutEngine(OpenAIEngine(server), clock, idle_seconds), supervised, wait_seconds)
 
 
 class LocalEngine:
-    """An `Engine` whose every call first waits until the child is ready. EngineUnavailable says why it is not."""
+    """An `Engine` whose calls first wait for the child; they raise EngineUnavailable if it is not ready in time."""
 
     def __init__(self, engine: Engine, child: Supervised, wait_seconds: float) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server: our own on a Unix socket, or any other by its URL."""
+"""Client of an OpenAI-compatible server: our own on a Unix socket, or any other by its URL."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -16,9 +16,9 @@ from core.engine.sse import events
 from core.engine.wire import (
     COMPLETION,
     MODELS,
-    SHAPES,
+    TOKENIZE_FIELDS,
     TOKENIZED,
-    Shape,
+    TokenizeField,
     chat_body,
     chunk_finish,
     chunk_text,
@@ -32,33 +32,34 @@ from core.messages import NO_USAGE
 from core.prompt import Prompt
 
 NO_LOGPROBS: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
-"""How servers that cannot say how likely a token was refuse the question."""
+"""Statuses with which servers without logprobs refuse a request for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIServer:
-    """Where a server listens. `url` ends in /v1; with a `socket_path` its host is only a name.
+    """A server's address and credentials. `url` ends in /v1; if `socket_path` is set, the host in it is ignored.
 
-    An empty `model` is the first that the server lists.
+    If `model` is empty, the first model that the server lists is used. An empty `api_key` sends none.
     """
 
-    url: str = "http://localhost/v1"
+    url: str
+    model: str
+    api_key: str = field(repr=False)
     socket_path: Path | None = None
-    model: str = ""
-    api_key: str = field(default="", repr=False)
     connect_seconds: float = 5.0
 
 
 class OpenAIEngine:
-    """The `Engine` that a server offers; it need not be up yet. No call is tried twice, and the only deadline is the
-    one for connecting: the caller sets the others.
+    """An `Engine` over HTTP. The server need not be up yet.
+
+    Calls are not retried. The only timeout here is the one for connecting; the caller sets the others.
     """
 
     def __init__(self, server: OpenAIServer) -> None:
         self.server = server
         self._tls = httpx.create_ssl_context()
         self._model = server.model
-        self._tokenize_shapes: tuple[Shape, ...] = SHAPES
+        self._tokenize_fields: tuple[TokenizeField, ...] = TOKENIZE_FIELDS
 
     @asynccontextmanager
     async def stream(
@@ -71,17 +72,17 @@ class OpenAIEngine:
             options["user"] = user
         body = chat_body(prompt, await self.identity(), max_tokens=max_tokens, **options)
         async with (
-            self._answer("POST", f"{self.server.url}/chat/completions", body) as response,
+            self._request("POST", f"{self.server.url}/chat/completions", body) as response,
             aclosing(_pieces(response)) as pieces,
         ):
             yield pieces
 
     async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        """Empty where the server refuses or omits logprobs: the mood is neutral then."""
+        """First-token log-probabilities; empty if the server refuses or omits logprobs (the mood is neutral then)."""
         options = {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": 20, "stream": False}
         body = chat_body(prompt, await self.identity(), **options)
         try:
-            answer = await self._ask("POST", f"{self.server.url}/chat/completions", body)
+            answer = await self._fetch("POST", f"{self.server.url}/chat/completions", body)
         except EngineRefused as refused:
             if refused.status in NO_LOGPROBS:
                 return {}
@@ -92,20 +93,23 @@ class OpenAIEngine:
             raise EngineLost("malformed completion") from None
 
     async def count_tokens(self, text: str) -> int:
-        """Asks /tokenize at the server's root in each known shape; a server that knows none is not asked again."""
+        """Ask /tokenize, which lies beside /v1, with the text in each known field; estimate if the server knows none.
+
+        A field that the server does not understand is not tried again.
+        """
         if not text:
             return 0
-        for shape in self._tokenize_shapes:
-            count = await self._count_tokens(shape, text)
+        for name in self._tokenize_fields:
+            count = await self._count_tokens(name, text)
             if count is not None:
                 return count
-            self._tokenize_shapes = tuple(other for other in self._tokenize_shapes if other != shape)
+            self._tokenize_fields = tuple(other for other in self._tokenize_fields if other != name)
         return estimate_tokens(text)
 
     async def identity(self) -> str:
-        """The configured name, or the first the server lists; asked for again after the server could not be reached."""
+        """The configured model, or the first that the server lists. It is asked again after a failed request."""
         if not self._model:
-            answer = await self._ask("GET", f"{self.server.url}/models")
+            answer = await self._fetch("GET", f"{self.server.url}/models")
             try:
                 models = MODELS.validate_json(answer).data
             except ValueError:
@@ -115,40 +119,40 @@ class OpenAIEngine:
             self._model = models[0].id
         return self._model
 
-    async def _count_tokens(self, shape: Shape, text: str) -> int | None:
-        """The count, or None where the server does not take this shape."""
+    async def _count_tokens(self, name: TokenizeField, text: str) -> int | None:
+        """The count, or None if the server does not read the text from `name`."""
         try:
-            answer = await self._ask("POST", self.server.url.removesuffix("/v1") + "/tokenize", encode({shape: text}))
-            return token_count(TOKENIZED.validate_json(answer), shape)
+            answer = await self._fetch("POST", self.server.url.removesuffix("/v1") + "/tokenize", encode({name: text}))
+            return token_count(TOKENIZED.validate_json(answer), name)
         except EngineRefused as refused:
             return estimate_tokens(text) if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
         except ValueError:
             return None
 
-    async def _ask(self, method: str, url: str, body: bytes | None = None) -> bytes:
-        """The whole answer to a request."""
-        async with self._answer(method, url, body) as response:
+    async def _fetch(self, method: str, url: str, body: bytes | None = None) -> bytes:
+        """The whole body of a successful response."""
+        async with self._request(method, url, body) as response:
             try:
                 return await read(response)
             except (httpx.HTTPError, ValueError) as error:
                 raise EngineLost(type(error).__name__) from None
 
     @asynccontextmanager
-    async def _answer(self, method: str, url: str, body: bytes | None = None) -> AsyncIterator[httpx.Response]:
-        """A good answer whose body is still to be read; its connection is closed at the end, read or not."""
+    async def _request(self, method: str, url: str, body: bytes | None = None) -> AsyncIterator[httpx.Response]:
+        """A successful response with its body unread. The connection is closed on exit, read or not."""
         async with self._client() as client:
             try:
                 response = await send(client, method, url, body)
             except EngineError:
-                self._model = self.server.model  # whoever answers next may serve another
+                self._model = self.server.model  # the server may come back with another model
                 raise
             yield response
 
     def _client(self) -> httpx.AsyncClient:
-        """A client for one call. Closing a connection is what stops a model, and a pool that outlives the call may
-        lose sight of one: httpcore 1.0 does where a task is cancelled at certain points.
+        """A client for one call, without a shared pool. Closing the connection is what stops the model, and a pool that
+        outlives the call can leak one: httpcore 1.0 does if a task is cancelled at certain points.
 
-        A Unix socket knows no proxies, whatever the environment says.
+        A Unix socket ignores proxies from the environment.
         """
         socket = self.server.socket_path
         key = self.server.api_key
@@ -162,9 +166,10 @@ class OpenAIEngine:
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
-    """The reply in a body of server-sent events. Usage comes after the finish, if at all: the last piece waits for it.
+    """The pieces of a reply, from a body of server-sent events. Raises EngineLost if it ends without a finish reason.
 
-    A body that breaks once the finish has come has lost nothing of the reply.
+    Usage arrives after the finish reason, if at all, so the last piece is held back until the body ends. A connection
+    that breaks after the finish reason loses nothing of the reply.
     """
     finish, usage = None, NO_USAGE
     try:
@@ -174,7 +179,7 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
                     break
                 chunk = COMPLETION.validate_json(data)
                 if chunk.error is not None:
-                    raise EngineLost("the server reports an error")
+                    raise EngineLost("the server reported an error")
                 if text := chunk_text(chunk):
                     yield Piece(text=text)
                 finish = chunk_finish(chunk) or finish
@@ -183,5 +188,5 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
         if finish is None:
             raise EngineLost(type(error).__name__) from None
     if finish is None:
-        raise EngineLost("the reply has no end")
+        raise EngineLost("the reply has no finish reason")
     yield Piece(finish=finish, usage=usage)

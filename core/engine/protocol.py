@@ -1,4 +1,4 @@
-"""What the core asks of a model, whoever serves it."""
+"""The interface of a language model, local or remote."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +11,7 @@ from core.prompt import Prompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A piece of a reply. The last one of a reply carries `finish` and `usage`, and may have no text."""
+    """A piece of a reply. Only the last piece has `finish` and `usage`; it may have no text."""
 
     text: str = ""
     finish: Finish | None = None
@@ -19,22 +19,22 @@ class Piece:
 
 
 class Engine(Protocol):
-    """A model that writes replies and says how likely a first token is. All methods raise `EngineError`s."""
+    """A model that writes replies and reports first-token log-probabilities. All methods raise EngineErrors."""
 
     def stream(
         self, prompt: Prompt, *, max_tokens: int, temperature: float | None = None, user: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Piece]]:
-        """The reply to a prompt, piece by piece. Leaving the context stops the model.
+        """Stream the reply to a prompt, piece by piece. Leaving the context stops the model.
 
-        `temperature` is the model's own choice unless given. What a server keeps of a prompt to be quicker the next
-        time, it keeps for the same `user` alone; without one it keeps nothing of what people wrote.
+        A `temperature` of None is the model's default. The server may reuse its prefix cache of a person's messages for
+        the same `user` only; without a `user`, for this call only.
         """
 
     async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        """The most likely first tokens of a reply, as bytes, with their log-probabilities; empty if not offered."""
+        """The most likely first tokens, as bytes, with log-probabilities; empty if the engine offers none."""
 
     async def count_tokens(self, text: str) -> int:
-        """How many tokens a text costs; an estimate on the high side where the engine does not say."""
+        """The tokens in a text; a high estimate if the engine cannot count."""
 
     async def identity(self) -> str:
-        """The name of the model that answers; replies of different models are never mixed in the cache."""
+        """The model's name. The answer cache keeps the replies of different models apart."""

@@ -1,4 +1,4 @@
-"""An engine without a model: it says what its script says and remembers what it was asked. It ships, for tests and
+"""An engine without a model: it replies from a script and records its calls. It ships with the product, for tests and
 for trying a front end.
 """
 
@@ -17,24 +17,24 @@ from core.mood import LABEL_PROMPTS
 from core.prompt import Prompt
 
 Script: TypeAlias = Callable[[Prompt, int], AsyncGenerator[str, None]]
-"""The pieces of a reply to a prompt; the number says how many replies came before it."""
+"""Yields the pieces of the reply to a prompt; the number counts the replies before it."""
 MoodOf: TypeAlias = Callable[[str], Label | None]
-"""The label which the last message of a prompt brings to mind; None for a server without logprobs."""
+"""The mood of a prompt's last message; None stands for a server without logprobs."""
 
 SAMPLE = "Hello there, nice to hear from you. 很高兴收到你的消息。"
 TOKEN = re.compile(r"\s*[!-~]+|\s*[^\s!-~]|\s+")
-"""What counts as one token here: a word, or one character of Chinese, with the space before it."""
+"""One token here: a word or one Chinese character, with the white space before it."""
 
 
-def neutral(text: str) -> Label | None:  # noqa: ARG001 - a mood for every text, whatever it says
+def neutral(text: str) -> Label | None:  # noqa: ARG001  every text is neutral
     return Label.NEUTRAL
 
 
 class ScriptedEngine:
-    """An `Engine` by example. Tokens are words or single Chinese characters.
+    """An `Engine` that follows a script. Tokens are words or single Chinese characters.
 
-    `prompts`, `temperatures`, `users` and `first_token_prompts` are what it was asked; `open_streams` counts the
-    replies being read now, `finished` those that came to their end. With `available` set to False nobody answers.
+    `prompts`, `temperatures`, `users` and `first_token_prompts` record the calls. `open_streams` counts the replies
+    being read now, `finished` those read to their end. While `available` is False, every call raises EngineUnavailable.
     """
 
     def __init__(self, script: Script, *, mood: MoodOf = neutral, name: str = "scripted") -> None:
@@ -51,17 +51,17 @@ class ScriptedEngine:
 
     @classmethod
     def fixed(cls, text: str = SAMPLE, *, mood: MoodOf = neutral) -> Self:
-        """Says `text` to everything."""
+        """Replies with `text` to every prompt."""
         return cls.replying(lambda _: text, mood=mood)
 
     @classmethod
     def echo(cls, *, mood: MoodOf = neutral) -> Self:
-        """Says its whole prompt, so that any word that should not have been in it shows."""
+        """Replies with the whole prompt, so that a test sees any text that leaked into it."""
         return cls.replying(lambda prompt: "\n".join(f"{m.role}: {m.content}" for m in prompt), mood=mood)
 
     @classmethod
     def replying(cls, answer: Callable[[Prompt], str], *, mood: MoodOf = neutral) -> Self:
-        """Says what `answer` makes of the prompt."""
+        """Replies with `answer(prompt)`."""
 
         async def script(prompt: Prompt, _call: int) -> AsyncGenerator[str, None]:
             for token in tokens(answer(prompt)):
@@ -82,7 +82,7 @@ class ScriptedEngine:
 
     @classmethod
     def hanging(cls, after: int = 0, *, text: str = SAMPLE, mood: MoodOf = neutral) -> Self:
-        """Falls silent for ever after so many pieces."""
+        """Hangs for ever after `after` pieces."""
 
         async def script(_prompt: Prompt, _call: int) -> AsyncGenerator[str, None]:
             for token in tokens(text)[:after]:
@@ -93,7 +93,7 @@ class ScriptedEngine:
 
     @classmethod
     def dying(cls, after: int = 0, *, times: int = 1, text: str = SAMPLE, mood: MoodOf = neutral) -> Self:
-        """Breaks off with EngineLost after so many pieces, for the first `times` replies; then all is well."""
+        """Raises EngineLost after `after` pieces, for the first `times` replies; later replies are whole."""
 
         async def script(_prompt: Prompt, call: int) -> AsyncGenerator[str, None]:
             dies = call < times
@@ -106,7 +106,7 @@ class ScriptedEngine:
 
     @classmethod
     def unavailable(cls) -> Self:
-        """Nobody answers, until `available` is set."""
+        """Raises EngineUnavailable until `available` is set to True."""
         engine = cls.fixed()
         engine.available = False
         return engine
@@ -160,11 +160,11 @@ class ScriptedEngine:
 
 
 def tokens(text: str) -> list[str]:
-    """A text cut into what counts as tokens here; nothing of it is lost."""
+    """Cut a text into tokens. Joined, they give the text."""
     return TOKEN.findall(text)
 
 
 def first_tokens_for(label: Label) -> Mapping[bytes, float]:
-    """First-token log-probabilities of a model that leans to `label`, in both languages."""
+    """First-token log-probabilities of a model that favours `label`, in both languages."""
     words = [(other, word) for asked in LABEL_PROMPTS.values() for other, word in asked.words.items()]
     return {word.encode(): math.log(0.9 if other is label else 0.05) for other, word in words}

@@ -1,16 +1,16 @@
-"""Server-sent events, as far as a chat completion uses them."""
+"""Server-sent events: the part of the format that chat completions use."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
 MAX_EVENT_BYTES = 1 << 20
-"""No piece of a reply is near this. A server that sends more without a line's end has gone wrong."""
+"""Size limit of one event; a piece of a reply is far smaller."""
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """The data of each event in a body that comes in chunks cut anywhere. ValueError where a line never ends.
+    """The data of each event, from chunks that may be cut anywhere. Raises ValueError if an event is too large.
 
-    Lines end with LF or CR LF only: JSON may hold U+2028 and its like as they are, so `str.splitlines` would cut
-    events in two.
+    Lines end with LF or CR LF only. `str.splitlines` would also split at U+2028 and similar characters, which JSON may
+    contain unescaped.
     """
     rest, data, held = b"", list[bytes](), 0
     async for chunk in chunks:
@@ -24,6 +24,6 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
                 yield b"\n".join(data)
                 data, held = [], 0
         if len(rest) + held > MAX_EVENT_BYTES:
-            raise ValueError("an event without end")
+            raise ValueError("the event is too large")
     if data:
         yield b"\n".join(data)

@@ -1,4 +1,4 @@
-"""Keeps the model server running: it may hang, leak or be killed, and comes back."""
+"""Supervises the model server: probes its health, kills it if it hangs, restarts it if it ends."""
 
 import asyncio
 import tempfile
@@ -12,6 +12,7 @@ from typing import Final
 import httpx
 import structlog
 
+from core.backoff import Backoff
 from core.clock import Clock
 from core.engine.child import ModelChild, kill, relay, start, stopping
 from core.errors import ConfigError, EngineUnavailable
@@ -20,42 +21,42 @@ log = structlog.get_logger()
 
 EX_OSERR: Final = 71
 EX_CONFIG: Final = 78
-"""How the server exits when its model is missing or damaged: starting it again soon would not help."""
+"""Exit status of a server whose model is missing or damaged. An early restart would not help."""
 MAX_SOCKET_PATH_BYTES: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the supervisor waits, in seconds.
+class Timings:
+    """The supervisor's intervals and timeouts, in seconds.
 
-    Between starts: `first_pause`, doubling up to `longest_pause`, and from the beginning again once the child served
-    for `healthy`. Between looks at /health, each of which may take `answer`: `look_starting`, then `look_ready`. A
-    child that says nothing for `silent`, or for `start` while it loads its model, is killed.
+    `restart` is the back-off between starts; it begins anew once a child has been ready for `stable_after`. The child's
+    /health is probed every `probe_starting` until it is ready, then every `probe_ready`; one probe may take
+    `probe_timeout`. A child without an answer for `start_timeout` while it loads its model, or for `silence_timeout`
+    later, is killed.
     """
 
-    first_pause: float = 0.5
-    longest_pause: float = 30.0
-    healthy: float = 60.0
-    look_starting: float = 0.1
-    look_ready: float = 1.0
-    answer: float = 5.0
-    silent: float = 30.0
-    start: float = 600.0
+    restart: Backoff = Backoff(first=0.5, longest=30.0)  # noqa: RUF009  frozen
+    stable_after: float = 60.0
+    probe_starting: float = 0.1
+    probe_ready: float = 1.0
+    probe_timeout: float = 5.0
+    silence_timeout: float = 30.0
+    start_timeout: float = 600.0
 
-    def next_pause(self, pause: float, *, served: float, code: int) -> float:
-        """The pause after a child that ended with `code`, having served for so long; `pause` was the last one."""
-        if code == EX_CONFIG:
-            return self.longest_pause
-        if served >= self.healthy or not pause:
-            return self.first_pause
-        return min(2 * pause, self.longest_pause)
+    def count_failures(self, failures: int, *, served: float) -> int:
+        """Failures in a row, after a child that was ready for `served` seconds; `failures` were counted before it."""
+        return 1 if served >= self.stable_after else failures + 1
+
+    def restart_pause(self, failures: int, *, code: int) -> float:
+        """The pause before the next start, after a child that exited with `code`."""
+        return self.restart.longest if code == EX_CONFIG else self.restart.pause(failures)
 
 
-PATIENCE: Final = Patience()
+TIMINGS: Final = Timings()
 
 
 class Supervised:
-    """What is known of the child: that it is ready, or why it is not."""
+    """State of the child: ready, or the reason why it is not."""
 
     def __init__(self, socket_path: Path, clock: Clock) -> None:
         self.socket_path = socket_path
@@ -65,7 +66,10 @@ class Supervised:
         self._settled = asyncio.Event()
 
     async def wait_ready(self, seconds: float) -> None:
-        """EngineUnavailable where the child is not ready within `seconds`; at once where it cannot be."""
+        """Wait for the child. Raises EngineUnavailable if it is not ready within `seconds`.
+
+        If its last exit was a configuration error, the wait ends at once.
+        """
         try:
             async with self._clock.timeout(seconds):
                 await self._settled.wait()
@@ -74,19 +78,19 @@ class Supervised:
         if self._ready_since is None:
             raise EngineUnavailable(self.reason)
 
-    def rise(self) -> bool:
-        """The child answers; True if that is news."""
+    def mark_ready(self) -> bool:
+        """Record that the child answers; True if it was not ready before."""
         if self._ready_since is not None:
             return False
         self._ready_since = self._clock.monotonic()
         self._settled.set()
         return True
 
-    def fall(self, reason: str, *, hopeless: bool) -> float:
-        """The child is gone; how long it served. Where there is no hope nobody is kept waiting."""
+    def mark_ended(self, reason: str, *, fail_fast: bool) -> float:
+        """Record that the child has ended; the seconds it was ready. `fail_fast` ends the wait of callers at once."""
         served = 0.0 if self._ready_since is None else self._clock.monotonic() - self._ready_since
         self._ready_since, self.reason = None, reason
-        if hopeless:
+        if fail_fast:
             self._settled.set()
         else:
             self._settled.clear()
@@ -94,46 +98,47 @@ class Supervised:
 
 
 @asynccontextmanager
-async def supervise(child: ModelChild, clock: Clock, patience: Patience = PATIENCE) -> AsyncIterator[Supervised]:
-    """Run the child until the context is left, and leave nothing behind. It is entered before the child is ready.
+async def supervise(child: ModelChild, clock: Clock, timings: Timings = TIMINGS) -> AsyncIterator[Supervised]:
+    """Run the child and restart it until the context is left; no process or file remains. Yields before it is ready.
 
-    The socket lies in a private folder with a short name, since the path of a Unix socket may hardly be longer than a
-    hundred bytes.
+    The socket lies in a private folder with a short name, since the path of a Unix socket is limited to 100 bytes.
+    Raises ConfigError if the temporary folder's own path is too long for that.
     """
     with tempfile.TemporaryDirectory(prefix="parley-") as folder:
         socket_path = Path(folder) / "model"
         if len(bytes(socket_path)) > MAX_SOCKET_PATH_BYTES:
             raise ConfigError("TMPDIR", "its path is too long for a Unix socket")
         supervised = Supervised(socket_path, clock)
-        keeper = asyncio.create_task(_Keeper(child, supervised, clock, patience).keep())
+        task = asyncio.create_task(_Supervisor(child, supervised, clock, timings).run())
         try:
             yield supervised
         finally:
-            keeper.cancel()
-            await asyncio.wait([keeper])
+            task.cancel()
+            await asyncio.wait([task])
 
 
 @dataclass(frozen=True, slots=True)
-class _Keeper:
+class _Supervisor:
     child: ModelChild
     supervised: Supervised
     clock: Clock
-    patience: Patience
+    timings: Timings
 
-    async def keep(self) -> None:
-        """Start the child again and again."""
-        pause = 0.0
+    async def run(self) -> None:
+        """Run child after child, until cancelled."""
+        failures = 0
         transport = httpx.AsyncHTTPTransport(uds=str(self.supervised.socket_path))
         async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False) as client:
             while True:
-                code, reason = await self._run(client)
-                served = self.supervised.fall(reason, hopeless=code == EX_CONFIG)
-                pause = self.patience.next_pause(pause, served=served, code=code)
+                code, reason = await self._run_child(client)
+                served = self.supervised.mark_ended(reason, fail_fast=code == EX_CONFIG)
+                failures = self.timings.count_failures(failures, served=served)
+                pause = self.timings.restart_pause(failures, code=code)
                 log.warning("model server ended", code=code, reason=reason, served=round(served, 1), pause=pause)
                 await self.clock.sleep(pause)
 
-    async def _run(self, client: httpx.AsyncClient) -> tuple[int, str]:
-        """One life of the child: the code it ended with, and why it ended."""
+    async def _run_child(self, client: httpx.AsyncClient) -> tuple[int, str]:
+        """Run one child to its end; its exit status and why it ended."""
         self.supervised.socket_path.unlink(missing_ok=True)
         try:
             process = await start(self.child, self.supervised.socket_path)
@@ -142,35 +147,34 @@ class _Keeper:
         assert process.stderr is not None
         log.info("model server started", pid=process.pid, model=self.child.model)
         async with asyncio.TaskGroup() as tasks, stopping(process, self.child.grace_seconds, self.clock):
-            said = tasks.create_task(relay(process.stderr))
+            last_line = tasks.create_task(relay(process.stderr))
             watch = tasks.create_task(self._watch(process, client))
             code = await process.wait()
             watch.cancel()
         if not watch.cancelled():
             return code, watch.result()
-        return code, (code == EX_CONFIG and said.result()) or f"the model server ended with {code}"
+        return code, (code == EX_CONFIG and last_line.result()) or f"the model server ended with {code}"
 
     async def _watch(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> str:
-        """Look at the child's health until there is reason to kill it; kill it and say why."""
-        heard, limit = self.clock.monotonic(), self.patience.start
+        """Probe the child's health until it stalls or falls silent, then kill it; the reason."""
+        timings = self.timings
+        answered_at, limit, interval = self.clock.monotonic(), timings.start_timeout, timings.probe_starting
         while True:
-            status = await self._ask_health(client)
+            status = await self._probe(client)
             now = self.clock.monotonic()
             if status == HTTPStatus.OK:
-                heard, limit = now, self.patience.silent
-                if self.supervised.rise():
+                answered_at, limit, interval = now, timings.silence_timeout, timings.probe_ready
+                if self.supervised.mark_ready():
                     log.info("model server ready", pid=process.pid)
-            elif status == HTTPStatus.SERVICE_UNAVAILABLE or now - heard >= limit:
+            elif status == HTTPStatus.SERVICE_UNAVAILABLE or now - answered_at >= limit:
                 kill(process)
                 return "the model server stalled" if status else "the model server fell silent"
-            await self.clock.sleep(
-                self.patience.look_starting if limit == self.patience.start else self.patience.look_ready
-            )
+            await self.clock.sleep(interval)
 
-    async def _ask_health(self, client: httpx.AsyncClient) -> int | None:
-        """The status of /health, or None where nobody answers soon."""
+    async def _probe(self, client: httpx.AsyncClient) -> int | None:
+        """The status of /health; None if there is no answer within the probe's timeout."""
         try:
-            async with self.clock.timeout(self.patience.answer):
+            async with self.clock.timeout(self.timings.probe_timeout):
                 return (await client.get("http://localhost/health")).status_code
         except (httpx.HTTPError, TimeoutError):
             return None

@@ -1,8 +1,8 @@
-"""Chat completions as they travel: what is sent, and what a foreign server's answer means.
+"""Wire format of chat completions: request bodies, and what a server's responses mean.
 
-Everything a server says is checked here and nowhere else. Whatever may be null, missing or extra in one of the common
-servers may be so here; the rest raises pydantic's ValidationError, which is a ValueError and quotes the answer: it is
-never shown or logged.
+Responses are validated here and nowhere else. Fields that a common server leaves null or out are optional, and extra
+fields are ignored. Anything else raises pydantic's ValidationError, a ValueError. It quotes the response, so it must
+never be shown or logged.
 """
 
 import json
@@ -20,9 +20,9 @@ from core.prompt import Prompt
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
 Byte: TypeAlias = Annotated[int, Field(ge=0, le=255)]
 
-Shape: TypeAlias = Literal["prompt", "content"]
-"""The field in which a text to be counted travels: vLLM's, or llama.cpp's."""
-SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
+TokenizeField: TypeAlias = Literal["prompt", "content"]
+"""Request field of /tokenize that holds the text: "prompt" for vLLM, "content" for llama.cpp."""
+TOKENIZE_FIELDS: Final[tuple[TokenizeField, ...]] = get_args(TokenizeField)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One of the tokens that might have come first."""
+    """A candidate for one position, with its log-probability."""
 
     token: str
     logprob: float
@@ -70,7 +70,7 @@ class WireUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A whole completion, or one chunk of a streamed one. `error` is what some servers send in mid-stream."""
+    """A whole completion, or one chunk of a stream. Some servers report a failure in mid-stream as `error`."""
 
     choices: list[Choice] | None = None
     usage: WireUsage | None = None
@@ -89,7 +89,7 @@ class ModelList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokenized:
-    """vLLM answers with `count`, llama.cpp with the tokens only."""
+    """Response of /tokenize: vLLM sends `count`, llama.cpp only the tokens."""
 
     count: Count | None = None
     tokens: list[object] | None = None
@@ -123,11 +123,11 @@ KNOWN_REASONS: Final = frozenset(
         "request_too_large",
     }
 )
-"""What a server may say about a refusal. Anything else it says may quote the prompt."""
+"""Error codes that may be shown and logged. Any other text from a server could quote the prompt."""
 
 
 def chat_body(prompt: Prompt, model: str, **options: object) -> bytes:
-    """A request for a chat completion. Lone surrogates, which no JSON text may hold, become "?"."""
+    """Body of a chat completion request. Lone surrogates, which UTF-8 cannot encode, become "?"."""
     messages = [{"role": message.role, "content": message.content} for message in prompt]
     return encode({"model": model, "messages": messages, **options})
 
@@ -142,7 +142,7 @@ def chunk_text(chunk: Completion) -> str:
 
 
 def chunk_finish(chunk: Completion) -> Finish | None:
-    """Why the reply ended; None while it has not, or where the server gave up. Reasons unknown here count as an end."""
+    """Why the reply ended; None if it goes on or the server aborted it. Unknown reasons count as STOP."""
     reason = chunk.choices[0].finish_reason if chunk.choices else None
     if reason in {None, "", "abort", "error"}:
         return None
@@ -159,7 +159,10 @@ def usage_of(usage: WireUsage) -> Usage:
 
 
 def first_tokens(completion: Completion) -> dict[bytes, float]:
-    """The candidates for the first token, with their log-probabilities; empty where the server gives none."""
+    """Candidates for the first token, as bytes, with their log-probabilities; empty if the server sent none.
+
+    Infinite log-probabilities are left out.
+    """
     choice = completion.choices[0] if completion.choices else Choice()
     position = choice.logprobs.content[0] if choice.logprobs and choice.logprobs.content else Position()
     return {
@@ -169,21 +172,21 @@ def first_tokens(completion: Completion) -> dict[bytes, float]:
     }
 
 
-def token_count(said: Tokenized, shape: Shape) -> int | None:
-    """The count in an answer to `shape`; None where there is none.
+def token_count(response: Tokenized, name: TokenizeField) -> int | None:
+    """The count in the response to a request with the text in field `name`; None if it has none.
 
-    llama.cpp answers a question it does not understand with no tokens, so that none of them is not a count.
+    llama.cpp answers a request that it does not understand with an empty list, so an empty list is not a count.
     """
-    return said.count if shape == "prompt" else (len(said.tokens) if said.tokens else None)
+    return response.count if name == "prompt" else (len(response.tokens) if response.tokens else None)
 
 
 def refusal_reason(status: int, body: bytes) -> str:
-    """A few words about a refusal, from a fixed list: error messages may quote the prompt."""
+    """The reason of a refusal, from a fixed list, since error messages may quote the prompt; else the HTTP phrase."""
     try:
         detail = ERROR.validate_json(body).error
     except ValueError:
         detail = None
-    for said in (detail.code, detail.type) if detail else ():
-        if isinstance(said, str) and said in KNOWN_REASONS:
-            return said
+    for reason in (detail.code, detail.type) if detail else ():
+        if isinstance(reason, str) and reason in KNOWN_REASONS:
+            return reason
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else "unknown status"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core.chat import chatbot
 from core.clock import ManualClock
-from core.engine.deadline import ImpatientEngine
+from core.engine.deadline import IdleTimeoutEngine
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.messages import Finish, Label, Message, Reply, Source, Turn
@@ -69,7 +69,7 @@ def talk(
     options = chat_with(persona=persona, max_input_tokens=20, reply=ReplyLimits(max_tokens=50, total_timeout=120))
 
     def begin(engine: Engine) -> Conversation:
-        bot = chatbot(store, ImpatientEngine(engine, clock, 30), answers, clock, options)
+        bot = chatbot(store, IdleTimeoutEngine(engine, clock, 30), answers, clock, options)
         return Conversation(store, clock, write, bot)
 
     return begin

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from core.clock import ManualClock
-from core.engine.deadline import ImpatientEngine
+from core.engine.deadline import IdleTimeoutEngine
 from core.engine.protocol import Piece
 from core.engine.scripted import ScriptedEngine
 from core.errors import EngineStalled
@@ -42,7 +42,7 @@ class DeafEngine:
         return ""
 
 
-async def read(engine: ImpatientEngine) -> list[Piece]:
+async def read(engine: IdleTimeoutEngine) -> list[Piece]:
     async with engine.stream(PROMPT, max_tokens=9) as pieces:
         return [piece async for piece in pieces]
 
@@ -50,7 +50,7 @@ async def read(engine: ImpatientEngine) -> list[Piece]:
 @pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity"])
 async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
     """Every call to a silent engine raises EngineStalled after the deadline."""
-    engine = ImpatientEngine(DeafEngine(), clock, 30)
+    engine = IdleTimeoutEngine(DeafEngine(), clock, 30)
     calls = {
         "stream": lambda: read(engine),
         "first_token": lambda: engine.first_token(PROMPT),
@@ -66,7 +66,7 @@ async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
 
 async def test_deadline_begins_anew_with_each_piece(clock: ManualClock) -> None:
     """The deadline restarts with each piece of a reply."""
-    engine = ImpatientEngine(ScriptedEngine.slow("one two three four", 20, clock), clock, 30)
+    engine = IdleTimeoutEngine(ScriptedEngine.slow("one two three four", 20, clock), clock, 30)
     asked = asyncio.create_task(read(engine))
     while not asked.done():
         sleeping = asyncio.create_task(clock.until_sleeping(2))

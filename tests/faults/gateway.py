@@ -17,14 +17,14 @@ import sqlalchemy as sa
 import structlog
 
 from core.admission import Admission
+from core.backoff import Backoff
 from core.chat import chatbot
 from core.clock import SystemClock
 from core.delivery import Claim
-from core.engine.child import ModelChild
 from core.engine.local import open_local
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
-from core.engine.supervisor import Patience
+from core.engine.supervisor import Timings
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.store import Store, open_store
@@ -32,6 +32,7 @@ from core.store.history import Keeping
 from core.store.schema import turns
 from core.store.turns import disown
 from core.worker import Worker, working
+from tests.core.engine.options import model_child
 from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
 from tests.options import chat_with, limits_with, reply_with, worker_with
@@ -49,7 +50,7 @@ LIMITS = limits_with(
     allow=frozenset({f"{PLATFORM}:*"}),
 )
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-PATIENCE = Patience(first_pause=0.05, longest_pause=0.1, look_starting=0.02, look_ready=0.05)
+TIMINGS = Timings(restart=Backoff(first=0.05, longest=0.1), probe_starting=0.02, probe_ready=0.05)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +176,10 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
 @asynccontextmanager
 async def _open_engine(plan: Plan, crash_point: CrashPoint, child: Child) -> AsyncIterator[Engine]:
     if plan.engine == "child":
-        options = ModelChild(data_dir=Path(plan.data_dir), model=plan.model, threads=1)
+        options = model_child(Path(plan.data_dir), model=plan.model, threads=1)
         if plan.command:
-            options = ModelChild(data_dir=Path(plan.data_dir), model=plan.model, command=plan.command)
-        async with open_local(options, SystemClock(), idle_seconds=plan.idle_seconds, patience=PATIENCE) as engine:
+            options = replace(options, command=plan.command)
+        async with open_local(options, SystemClock(), idle_seconds=plan.idle_seconds, timings=TIMINGS) as engine:
             yield CrashingEngine(engine, crash_point, child.hold)
     elif plan.engine == "echo":
         yield ScriptedEngine.echo()

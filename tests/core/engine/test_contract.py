@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.openai import OpenAIEngine, OpenAIServer
+from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine, Piece
 from core.engine.scripted import ScriptedEngine, first_tokens_for
 from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Usage
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import chat_server, fake_server
+from tests.core.engine.options import openai_server
 
 PROMPT: Prompt = (
     ChatMessage(role="system", content="Be kind."),
@@ -43,7 +44,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
         async def openai(script: ScriptedEngine) -> Subject:
             server = await stack.enter_async_context(fake_server(tmp_path, chat_server(script)))
-            return Subject(OpenAIEngine(OpenAIServer(socket_path=server.socket_path)), server.settled)
+            return Subject(OpenAIEngine(openai_server(socket_path=server.socket_path)), server.settled)
 
         yield scripted if request.param == "scripted" else openai
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from core.engine.estimate import estimate_tokens
-from core.engine.openai import OpenAIEngine, OpenAIServer
+from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Piece
 from core.errors import EngineLost, EngineRefused, EngineUnavailable
 from core.messages import Finish, Usage
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import Answer, Connection, FakeServer, Request, fake_server
+from tests.core.engine.options import openai_server
 
 SECRET = "cinnamon 肉桂"
 PROMPT: Prompt = (ChatMessage(role="user", content=SECRET),)
@@ -30,7 +31,7 @@ async def connect(tmp_path: Path) -> AsyncIterator[Connect]:
 
         async def make(answers: dict[str, Answer]) -> tuple[OpenAIEngine, FakeServer]:
             server = await stack.enter_async_context(fake_server(tmp_path, answers))
-            return OpenAIEngine(OpenAIServer(socket_path=server.socket_path, model="m", api_key="k")), server
+            return OpenAIEngine(openai_server(socket_path=server.socket_path, model="m", api_key="k")), server
 
         yield make
 
@@ -95,7 +96,7 @@ async def test_the_request_says_what_is_wanted(connect: Connect) -> None:
 
 def test_the_key_is_not_shown() -> None:
     """The key is in no printed form of the options."""
-    assert "hush" not in repr(OpenAIServer(api_key="hush"))
+    assert "hush" not in repr(openai_server(api_key="hush"))
 
 
 async def test_usage_with_cached_tokens(connect: Connect) -> None:
@@ -224,10 +225,10 @@ async def test_no_server_at_all(tmp_path: Path) -> None:
     dead = tmp_path / "dead"
     (await asyncio.start_unix_server(lambda *_: None, path=dead)).close()
     places = [
-        OpenAIServer(socket_path=tmp_path / "none", model="m"),
-        OpenAIServer(socket_path=dead, model="m"),
-        OpenAIServer(socket_path=tmp_path / ("x" * 200), model="m"),
-        OpenAIServer(url="http://127.0.0.1:9/v1", model="m"),
+        openai_server(socket_path=tmp_path / "none", model="m"),
+        openai_server(socket_path=dead, model="m"),
+        openai_server(socket_path=tmp_path / ("x" * 200), model="m"),
+        openai_server(url="http://127.0.0.1:9/v1", model="m"),
     ]
     for place in places:
         with pytest.raises(EngineUnavailable):
@@ -379,7 +380,7 @@ async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> 
 
     models = replies(200, b'{"data": [{"id": "first"}, {"id": "second"}]}')
     async with fake_server(tmp_path, {MODELS: models, CHAT: chat}) as server:
-        engine = OpenAIEngine(OpenAIServer(socket_path=server.socket_path))
+        engine = OpenAIEngine(openai_server(socket_path=server.socket_path))
         for _ in range(2):
             assert (await read(engine))[0].text == "first"
         assert len(server.asked(MODELS)) == 1
@@ -398,7 +399,7 @@ async def test_a_server_without_models(tmp_path: Path, body: bytes, error: type[
     """A server that lists no model is unavailable; one that lists nonsense is lost."""
     async with fake_server(tmp_path, {MODELS: replies(200, body)}) as server:
         with pytest.raises(error):
-            await OpenAIEngine(OpenAIServer(socket_path=server.socket_path)).identity()
+            await OpenAIEngine(openai_server(socket_path=server.socket_path)).identity()
 
 
 async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
@@ -418,7 +419,7 @@ async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
         await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,
     ):
         port = tcp.sockets[0].getsockname()[1]
-        engine = OpenAIEngine(OpenAIServer(url=f"http://127.0.0.1:{port}/v1", model="m"))
+        engine = OpenAIEngine(openai_server(url=f"http://127.0.0.1:{port}/v1", model="m"))
         assert (await read(engine))[0].text == "ok"
 
 

@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 import structlog
 
+from core.backoff import Backoff
 from core.clock import ManualClock, SystemClock
 from core.engine.child import MAX_LINE_BYTES, ModelChild, relay
 from core.engine.local import LocalEngine, open_local
-from core.engine.supervisor import EX_CONFIG, PATIENCE, Patience, supervise
+from core.engine.supervisor import EX_CONFIG, TIMINGS, Timings, supervise
 from core.errors import ConfigError, EngineLost, EngineUnavailable
 from core.prompt import ChatMessage, Prompt
+from tests.core.engine.options import model_child
 
 FAKE = Path(__file__).with_name("fake_child.py")
 PROMPT: Prompt = (ChatMessage(role="user", content="cinnamon"),)
 CLOCK = SystemClock()
-QUICK = Patience(first_pause=0.01, longest_pause=0.02, look_starting=0.01, look_ready=0.01)
+QUICK = Timings(restart=Backoff(first=0.01, longest=0.02), probe_starting=0.01, probe_ready=0.01)
 
 MakeChild = Callable[[str], ModelChild]
 
@@ -67,7 +69,7 @@ def make_child(tmp_path: Path) -> MakeChild:
 
     def make(mode: str) -> ModelChild:
         (tmp_path / "mode").write_text(mode)
-        return ModelChild(data_dir=tmp_path, grace_seconds=20, command=(sys.executable, "-I", str(FAKE)))
+        return model_child(tmp_path, grace_seconds=20, command=(sys.executable, "-I", str(FAKE)))
 
     return make
 
@@ -91,7 +93,7 @@ async def ask(engine: LocalEngine) -> str:
 
 async def test_calls_wait_until_the_child_is_ready(make_child: MakeChild) -> None:
     """The context is entered before there is a server; each kind of call waits for it and is served."""
-    async with open_local(make_child("healthy"), CLOCK, patience=QUICK) as engine:
+    async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
         assert not engine.child.socket_path.exists()
         assert await ask(engine) == "hello"
         assert await engine.count_tokens("x") == 3
@@ -102,7 +104,7 @@ async def test_calls_wait_until_the_child_is_ready(make_child: MakeChild) -> Non
 async def test_nobody_waits_beyond_the_bound(make_child: MakeChild) -> None:
     """While the child is still starting a call gives up after its time, and says that it starts."""
     clock = ManualClock()
-    async with open_local(make_child("mute"), clock, wait_seconds=60.5) as engine:
+    async with open_local(make_child("mute"), clock, idle_seconds=30, wait_seconds=60.5) as engine:
         call = asyncio.create_task(engine.identity())
         while 60.5 not in await clock.until_sleeping():
             await asyncio.sleep(0)
@@ -114,7 +116,7 @@ async def test_nobody_waits_beyond_the_bound(make_child: MakeChild) -> None:
 async def test_a_child_that_dies_in_mid_reply_comes_back(make_child: MakeChild, journal: Journal) -> None:
     """The reply under way is lost; the next one is made by a new child."""
     child = make_child("dies")
-    async with open_local(child, CLOCK, patience=QUICK) as engine:
+    async with open_local(child, CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
         make_child("healthy")
         with pytest.raises(EngineLost):
@@ -125,17 +127,17 @@ async def test_a_child_that_dies_in_mid_reply_comes_back(make_child: MakeChild, 
 
 
 @pytest.mark.parametrize(
-    ("mode", "patience", "reason"),
+    ("mode", "timings", "reason"),
     [
         ("stalled", QUICK, "the model server stalled"),
-        ("mute", replace(QUICK, answer=0.05, silent=0.1), "the model server fell silent"),
+        ("mute", replace(QUICK, probe_timeout=0.05, silence_timeout=0.1), "the model server fell silent"),
     ],
 )
 async def test_a_child_that_hangs_is_killed(
-    make_child: MakeChild, journal: Journal, mode: str, patience: Patience, reason: str
+    make_child: MakeChild, journal: Journal, mode: str, timings: Timings, reason: str
 ) -> None:
     """A child that says that it is stalled, or says nothing any more, is killed and started again."""
-    async with open_local(make_child("healthy"), CLOCK, patience=patience) as engine:
+    async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=timings) as engine:
         await engine.wait_ready()
         make_child(mode)
         ended = await journal.until("model server ended")
@@ -148,15 +150,15 @@ async def test_a_child_that_hangs_is_killed(
 async def test_a_missing_model_is_told_at_once_and_tried_again_slowly(make_child: MakeChild, journal: Journal) -> None:
     """Callers get the child's reason without waiting; the next start comes after the longest pause, and may succeed."""
     clock, child = ManualClock(), make_child("missing")
-    async with open_local(child, clock) as engine:
+    async with open_local(child, clock, idle_seconds=30) as engine:
         with pytest.raises(EngineUnavailable, match="parley: models/x: there is no model"):
             await engine.identity()
         assert (await journal.until("model server ended"))["code"] == EX_CONFIG
-        assert await clock.until_sleeping() == [PATIENCE.longest_pause]
+        assert await clock.until_sleeping() == [TIMINGS.restart.longest]
         make_child("healthy")
         with pytest.raises(EngineUnavailable):
             await engine.identity()
-        clock.advance(PATIENCE.longest_pause)
+        clock.advance(TIMINGS.restart.longest)
         await ready(journal, clock)
         assert await ask(engine) == "hello"
     assert len(starts(child)) == 2
@@ -166,15 +168,15 @@ async def ready(journal: Journal, clock: ManualClock) -> None:
     """Whenever the supervisor waits to look again let it look, until the child is ready."""
     seen = asyncio.create_task(journal.until("model server ready"))
     while not seen.done():
-        if PATIENCE.look_starting in await clock.until_sleeping():
-            clock.advance(PATIENCE.look_starting)
+        if TIMINGS.probe_starting in await clock.until_sleeping():
+            clock.advance(TIMINGS.probe_starting)
         await asyncio.sleep(0)
 
 
 async def test_a_child_that_crashes_at_once_does_not_storm(make_child: MakeChild, journal: Journal) -> None:
     """Each start after a crash comes after a longer pause, and callers are told how it ended."""
     clock, child = ManualClock(), make_child("crashes")
-    async with open_local(child, clock, wait_seconds=1000) as engine:
+    async with open_local(child, clock, idle_seconds=30, wait_seconds=1000) as engine:
         for times, pause in enumerate([0.5, 1.0, 2.0], start=1):
             assert (await journal.until("model server ended", times=times))["pause"] == pause
             assert await clock.until_sleeping() == [pause]
@@ -187,17 +189,17 @@ async def test_a_child_that_crashes_at_once_does_not_storm(make_child: MakeChild
 
 
 @pytest.mark.parametrize(
-    ("pause", "served_for", "code", "then"),
-    [(0, 0, 1, 0.5), (0.5, 0, -9, 1), (20, 59, 1, 30), (30, 0, 1, 30), (30, 60, 1, 0.5), (0, 100, EX_CONFIG, 30)],
+    ("failures", "served", "code", "pause"),
+    [(0, 0, 1, 0.5), (1, 0, -9, 1), (6, 59, 1, 30), (9, 0, 1, 30), (9, 60, 1, 0.5), (0, 100, EX_CONFIG, 30)],
 )
-def test_pauses_double_up_to_a_limit(pause: float, served_for: float, code: int, then: float) -> None:
-    """A child that served for a minute starts the pauses over; one without a model is tried every half minute."""
-    assert PATIENCE.next_pause(pause, served=served_for, code=code) == then
+def test_pauses_double_up_to_a_limit(failures: int, served: float, code: int, pause: float) -> None:
+    """A child that was ready for a minute resets the back-off; one with a bad configuration waits the longest pause."""
+    assert TIMINGS.restart_pause(TIMINGS.count_failures(failures, served=served), code=code) == pause
 
 
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     """A server that cannot be started at all is a reason like any other."""
-    child = ModelChild(data_dir=tmp_path, command=(str(tmp_path / "none"),))
+    child = model_child(tmp_path, command=(str(tmp_path / "none"),))
     clock = ManualClock()
     async with supervise(child, clock) as supervised:
         assert await clock.until_sleeping() == [0.5]
@@ -229,7 +231,7 @@ async def test_leaving_at_once_leaves_nothing_behind(make_child: MakeChild, jour
 async def test_a_child_that_ignores_sigterm_is_killed(make_child: MakeChild, journal: Journal) -> None:
     """After its grace a child that does not go is killed."""
     child = replace(make_child("stubborn"), grace_seconds=0.01)
-    async with open_local(child, CLOCK, patience=QUICK) as engine:
+    async with open_local(child, CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
     assert not is_running(journal.of("model server started")[0]["pid"])
 
@@ -242,8 +244,16 @@ from core.engine.child import ModelChild
 from core.engine.local import open_local
 
 async def main():
-    child = ModelChild(data_dir=Path(sys.argv[1]), command=tuple(sys.argv[2:]))
-    async with open_local(child, SystemClock()) as engine:
+    child = ModelChild(
+        data_dir=Path(sys.argv[1]),
+        model="mini",
+        threads=0,
+        max_batch=8,
+        dtype="auto",
+        cache_bytes=1 << 20,
+        command=tuple(sys.argv[2:]),
+    )
+    async with open_local(child, SystemClock(), idle_seconds=30) as engine:
         await engine.wait_ready()
         print(engine.child.socket_path, file=sys.stderr)
         await asyncio.Event().wait()
@@ -275,7 +285,7 @@ async def test_a_killed_gateway_takes_its_child_with_it(make_child: MakeChild) -
 
 async def test_the_terminal_cannot_interrupt_the_child(make_child: MakeChild, journal: Journal) -> None:
     """The child has a session of its own: Ctrl-C reaches us alone, and replies under way are finished."""
-    async with open_local(make_child("healthy"), CLOCK, patience=QUICK) as engine:
+    async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
         pid = journal.of("model server started")[0]["pid"]
         assert os.getsid(pid) == pid
@@ -286,7 +296,7 @@ async def test_the_child_does_not_see_our_settings(make_child: MakeChild, monkey
     monkeypatch.setenv("PARLEY_TELEGRAM__TOKEN", "hush")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     child = make_child("healthy")
-    async with open_local(child, CLOCK, patience=QUICK) as engine:
+    async with open_local(child, CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
     names = (child.data_dir / "environ").read_text().split()
     assert "OMP_NUM_THREADS" in names
@@ -332,10 +342,10 @@ async def test_a_line_without_end_is_cut(journal: Journal) -> None:
 
 def test_the_child_is_told_what_to_serve(tmp_path: Path) -> None:
     """The command line is the model server's, and asks it to end with us."""
-    child = ModelChild(data_dir=tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16")
+    child = model_child(tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
     argv = child.argv(Path("/s"))
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
-        " --cache-bytes 536870912 --exit-with-parent"
+        " --cache-bytes 1048576 --exit-with-parent"
     )
