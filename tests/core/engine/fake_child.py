@@ -1,5 +1,6 @@
-"""Stands in for `python -m core.inference`: HTTP on a Unix socket, with the faults that the file `mode` in its data
-folder asks for. It notes each start, and its environment, in the same folder.
+"""Fake model server: HTTP on a Unix socket, with the fault that the file `mode` in its data folder names.
+
+It records each start, and its environment, in the same folder.
 """
 
 import argparse
@@ -31,8 +32,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"data": [{"id": "fake"}]})
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if asked.get("stream"):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if request.get("stream"):
             self.reply()
         else:
             self.answer(200, {"count": 3} if self.path == "/tokenize" else {"choices": []})

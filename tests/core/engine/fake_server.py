@@ -1,4 +1,4 @@
-"""An HTTP server on a Unix socket, as polite or as rude as a test wants it, and chat completions served by it."""
+"""Fake HTTP server on a Unix socket with scripted faults, and chat completions on top of it."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401 - a test knows what it asked
+    def json(self) -> Any:  # noqa: ANN401  a test knows the shape of its request
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What an answer is written to."""
+    """Writes an HTTP response."""
 
     writer: asyncio.StreamWriter
 
@@ -42,7 +42,7 @@ class Connection:
         )
 
     async def begin(self, status: int = 200) -> None:
-        """The head of a body that comes in chunks."""
+        """Send the head of a chunked response."""
         await self.send(b"HTTP/1.1 %d X\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" % status)
 
     async def chunk(self, data: bytes) -> None:
@@ -55,7 +55,7 @@ class Connection:
         await self.send(b"0\r\n\r\n")
 
     def cut(self) -> None:
-        """Break off at once, as a killed process does."""
+        """Abort the connection, as a killed process does."""
         self.writer.transport.abort()
 
 
@@ -64,7 +64,7 @@ Answer = Callable[[Request, Connection], Awaitable[None]]
 
 @dataclass(slots=True, kw_only=True)
 class FakeServer:
-    """Answers by path; `requests` are those it got. An answer is cancelled when its client hangs up."""
+    """Answers by path and records its `requests`. An answer is cancelled if its client disconnects."""
 
     socket_path: Path
     answers: dict[str, Answer]
@@ -75,7 +75,7 @@ class FakeServer:
         return [request for asked, request in self.requests if asked == path]
 
     async def settled(self) -> None:
-        """Wait until every answer has ended, be it because its client hung up."""
+        """Wait until every answer has ended or has been cancelled."""
         while self.running:
             await asyncio.wait(self.running)
             await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def not_found(_request: Request, to: Connection) -> None:
 
 
 def chat_server(engine: Engine) -> dict[str, Answer]:
-    """The answers of a server that serves `engine` as chat completions, and breaks where the engine breaks."""
+    """Answers that serve `engine` as chat completions. If the engine is lost, the connection is aborted."""
 
     async def models(_request: Request, to: Connection) -> None:
         await to.json(200, {"object": "list", "data": [{"id": await engine.identity(), "object": "model"}]})
@@ -162,7 +162,7 @@ def chat_server(engine: Engine) -> dict[str, Answer]:
 
 @asynccontextmanager
 async def serving(engine: Engine) -> AsyncIterator[str]:
-    """The base URL of a server of chat completions on loopback."""
+    """Serve `engine` as chat completions on loopback; the base URL."""
     fake = FakeServer(socket_path=Path("unused"), answers=chat_server(engine))
     server = await asyncio.start_server(fake.serve, host="127.0.0.1", port=0)
     async with server:

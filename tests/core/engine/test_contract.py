@@ -1,4 +1,4 @@
-"""What holds for every engine: the scripted one as it is, and the OpenAI client with a server of the same script."""
+"""Contract of every engine: the scripted one, and the OpenAI client against a server of the same script."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ PROMPT: Prompt = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An engine under test; `settled` waits until it knows that its reader has left."""
+    """An engine under test; `settled` waits until the engine has noticed that its reader left."""
 
     engine: Engine
     settled: Callable[[], Awaitable[None]]
@@ -36,7 +36,7 @@ Make = Callable[[ScriptedEngine], Awaitable[Subject]]
 
 @pytest.fixture(params=["scripted", "openai"])
 async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
-    """Makes an engine that follows a script."""
+    """Makes an engine of each kind that follows a script."""
     async with AsyncExitStack() as stack:
 
         async def scripted(script: ScriptedEngine) -> Subject:
@@ -55,14 +55,14 @@ async def read(engine: Engine, *, max_tokens: int = 64) -> list[Piece]:
 
 
 async def test_the_pieces_make_the_text(make: Make) -> None:
-    """Joined pieces are the reply, whatever it is made of, and nothing of the prompt is lost on the way."""
+    """Joined pieces are the reply; quotes, control characters and line separators of the prompt arrive intact."""
     subject = await make(ScriptedEngine.echo())
     pieces = await read(subject.engine)
     assert "".join(piece.text for piece in pieces) == "\n".join(f"{m.role}: {m.content}" for m in PROMPT)
 
 
 async def test_the_last_piece_carries_finish_and_usage(make: Make) -> None:
-    """The last piece and no other says why the reply ended and what it cost."""
+    """Only the last piece has the finish reason and the usage."""
     subject = await make(ScriptedEngine.fixed("one two three"))
     *before, last = await read(subject.engine)
     assert len(before) == 3
@@ -71,7 +71,7 @@ async def test_the_last_piece_carries_finish_and_usage(make: Make) -> None:
 
 
 async def test_the_token_limit_ends_the_reply(make: Make) -> None:
-    """A reply cut at `max_tokens` says so."""
+    """A reply cut at `max_tokens` has the finish reason LENGTH."""
     subject = await make(ScriptedEngine.fixed("one two three"))
     pieces = await read(subject.engine, max_tokens=2)
     assert "".join(piece.text for piece in pieces) == "one two"
@@ -79,7 +79,7 @@ async def test_the_token_limit_ends_the_reply(make: Make) -> None:
 
 
 async def test_leaving_stops_the_model(make: Make) -> None:
-    """Leaving the context in mid-reply stops the model."""
+    """Leaving the context in the middle of a reply stops the model."""
     script = ScriptedEngine.hanging(after=1)
     subject = await make(script)
     async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
@@ -110,7 +110,7 @@ async def test_a_cancelled_reader_stops_the_model(make: Make) -> None:
 
 
 async def test_a_deadline_passes_through(make: Make) -> None:
-    """A caller's timeout is TimeoutError, not one of the engine's errors."""
+    """A caller's own timeout raises TimeoutError, not an EngineError."""
     subject = await make(ScriptedEngine.hanging(after=0))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
@@ -118,7 +118,7 @@ async def test_a_deadline_passes_through(make: Make) -> None:
 
 
 async def test_an_error_of_the_reader_passes_through(make: Make) -> None:
-    """What the reader raises inside the context comes out of it unchanged, and the model stops."""
+    """An exception raised inside the context leaves it unchanged and stops the model."""
     script = ScriptedEngine.hanging(after=1)
     subject = await make(script)
 
@@ -135,14 +135,14 @@ async def test_an_error_of_the_reader_passes_through(make: Make) -> None:
 
 @pytest.mark.parametrize("after", [0, 2])
 async def test_a_break_is_lost_and_the_next_reply_is_whole(make: Make, after: int) -> None:
-    """An engine that breaks off raises EngineLost after the pieces it gave, and serves the next call."""
+    """An engine that breaks off raises EngineLost after the pieces it sent, and serves the next call."""
     subject = await make(ScriptedEngine.dying(after=after, text="one two three"))
     seen: list[str] = []
 
     async def read_on() -> None:
         async with subject.engine.stream(PROMPT, max_tokens=64) as pieces:
             async for piece in pieces:
-                seen.append(piece.text)  # noqa: PERF401 - a comprehension would lose what came before the error
+                seen.append(piece.text)  # noqa: PERF401  a comprehension would lose the pieces before the error
 
     with pytest.raises(EngineLost):
         await read_on()
@@ -150,8 +150,8 @@ async def test_a_break_is_lost_and_the_next_reply_is_whole(make: Make, after: in
     assert "".join(piece.text for piece in await read(subject.engine)) == "one two three"
 
 
-async def test_unavailable_whatever_is_asked(make: Make) -> None:
-    """While nobody answers every question raises EngineUnavailable, and works again once somebody does."""
+async def test_every_call_is_unavailable_while_the_server_is(make: Make) -> None:
+    """While the server is unavailable every call raises EngineUnavailable; afterwards calls succeed again."""
     script = ScriptedEngine.unavailable()
     subject = await make(script)
     engine = subject.engine
@@ -163,26 +163,26 @@ async def test_unavailable_whatever_is_asked(make: Make) -> None:
 
 
 async def test_first_tokens_are_bytes_with_their_logprobs(make: Make) -> None:
-    """The candidates for the first token arrive as the bytes and values the model gave."""
+    """Candidates for the first token have the bytes and log-probabilities that the model gave."""
     subject = await make(ScriptedEngine.fixed(mood=lambda _: Label.NEGATIVE))
     assert await subject.engine.first_token(PROMPT) == first_tokens_for(Label.NEGATIVE)
 
 
-async def test_no_first_tokens_where_none_are_offered(make: Make) -> None:
-    """An engine without logprobs gives an empty mapping."""
+async def test_an_engine_without_logprobs_has_no_first_tokens(make: Make) -> None:
+    """An engine without logprobs returns an empty mapping."""
     subject = await make(ScriptedEngine.fixed(mood=lambda _: None))
     assert await subject.engine.first_token(PROMPT) == {}
 
 
 async def test_tokens_are_counted(make: Make) -> None:
-    """The count is the engine's own; nothing costs nothing."""
+    """The count is the engine's own; an empty text has 0 tokens."""
     subject = await make(ScriptedEngine.fixed())
     assert await subject.engine.count_tokens("one 二三 four") == 4
     assert await subject.engine.count_tokens("") == 0
 
 
 async def test_the_model_has_a_name(make: Make) -> None:
-    """The identity is the name under which the model is served."""
+    """The identity is the name of the served model."""
     script = ScriptedEngine.fixed()
     script.name = "mini-2"
     subject = await make(script)
@@ -190,7 +190,7 @@ async def test_the_model_has_a_name(make: Make) -> None:
 
 
 async def test_replies_at_the_same_time_do_not_mix(make: Make) -> None:
-    """Eight replies read at once are each whole and their own."""
+    """Eight replies read concurrently are each whole and belong to their own prompt."""
     subject = await make(ScriptedEngine.replying(lambda prompt: prompt[-1].content))
 
     async def ask(question: str) -> str:

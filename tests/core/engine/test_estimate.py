@@ -1,3 +1,5 @@
+"""The estimate of a text's tokens, against measured counts."""
+
 import pytest
 
 from core.engine.estimate import estimate_tokens
@@ -10,15 +12,15 @@ MEASURED = {
     "こんにちは、元気ですか。カタカナ": 10,
     "😀🎉👩‍👩‍👧‍👦🇨🇳🥺✨": 16,
 }
-"""Texts and what Qwen2.5's tokenizer makes of them."""
+"""Texts and their tokens according to Qwen2.5's tokenizer."""
 
 
 @pytest.mark.parametrize(("text", "tokens"), MEASURED.items())
 def test_the_estimate_is_on_the_high_side(text: str, tokens: int) -> None:
-    """Ordinary texts cost no more than estimated, and no less than a third of it."""
+    """Ordinary texts have at most the estimated tokens, and at least a third of them."""
     assert tokens <= estimate_tokens(text) <= 3 * tokens
 
 
-def test_nothing_costs_nothing() -> None:
-    """An empty text has no tokens."""
+def test_an_empty_text_has_no_tokens() -> None:
+    """The estimate for an empty text is 0."""
     assert estimate_tokens("") == 0

@@ -1,4 +1,4 @@
-"""The client against servers that are foreign, broken, full or gone."""
+"""The OpenAI client against servers that are foreign, broken, overloaded or gone."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ Connect = Callable[[dict[str, Answer]], Awaitable[tuple[OpenAIEngine, FakeServer
 
 @pytest.fixture
 async def connect(tmp_path: Path) -> AsyncIterator[Connect]:
-    """Opens an engine, whose model is named, on a server with these answers."""
+    """Opens an engine with a configured model on a server with the given answers."""
     async with AsyncExitStack() as stack:
 
         async def make(answers: dict[str, Answer]) -> tuple[OpenAIEngine, FakeServer]:
@@ -43,14 +43,14 @@ def replies(status: int, body: bytes) -> Answer:
     return answer
 
 
-def streams(*events: object, chunked: bool = True) -> Answer:
-    """Events, then the end of the body; or the connection cut where `chunked` is False."""
+def streams(*events: object, whole: bool = True) -> Answer:
+    """Sends the events and ends the body, or aborts the connection if `whole` is False."""
 
     async def answer(_request: Request, to: Connection) -> None:
         await to.begin()
         for event in events:
             await to.event(event)
-        if chunked:
+        if whole:
             await to.end()
         else:
             to.cut()
@@ -59,7 +59,7 @@ def streams(*events: object, chunked: bool = True) -> Answer:
 
 
 def floods(chunk: bytes) -> Answer:
-    """The same chunk again and again, until the client hangs up."""
+    """Sends the same chunk again and again, until the client disconnects."""
 
     async def answer(_request: Request, to: Connection) -> None:
         await to.begin()
@@ -78,8 +78,8 @@ async def read(engine: OpenAIEngine) -> list[Piece]:
         return [piece async for piece in pieces]
 
 
-async def test_the_request_says_what_is_wanted(connect: Connect) -> None:
-    """A reply is asked for as a stream with usage, by name and key, and holds no sampling of our own."""
+async def test_the_request_asks_for_a_stream_with_usage(connect: Connect) -> None:
+    """A request names the model and the key, asks for a stream with usage, and sets no sampling options."""
     engine, server = await connect({CHAT: streams(text("x", "stop"), b"[DONE]")})
     await read(engine)
     [request] = server.asked(CHAT)
@@ -95,12 +95,12 @@ async def test_the_request_says_what_is_wanted(connect: Connect) -> None:
 
 
 def test_the_key_is_not_shown() -> None:
-    """The key is in no printed form of the options."""
+    """The API key is not part of the options' repr."""
     assert "hush" not in repr(openai_server(api_key="hush"))
 
 
 async def test_usage_with_cached_tokens(connect: Connect) -> None:
-    """Usage that comes in a chunk of its own is read, the tokens from the prefix cache included."""
+    """Usage in a chunk of its own is read, cached tokens included."""
     usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}}
     engine, _ = await connect({CHAT: streams(text("x", "length"), {"choices": [], "usage": usage}, b"[DONE]")})
     assert (await read(engine))[-1] == Piece(
@@ -123,8 +123,8 @@ TOLERATED: dict[str, tuple[object, ...]] = {
 
 
 @pytest.mark.parametrize("events", TOLERATED.values(), ids=TOLERATED)
-async def test_what_other_servers_leave_out(connect: Connect, events: tuple[object, ...]) -> None:
-    """Fields that are null, missing or extra in a common server do not hurt the reply."""
+async def test_fields_that_other_servers_leave_out(connect: Connect, events: tuple[object, ...]) -> None:
+    """Null, missing and extra fields of common servers do not change the reply."""
     engine, _ = await connect({CHAT: streams(*events)})
     *before, last = await read(engine)
     assert [piece.text for piece in before] == ["ok"]
@@ -132,11 +132,9 @@ async def test_what_other_servers_leave_out(connect: Connect, events: tuple[obje
 
 
 async def test_events_may_be_cut_anywhere(connect: Connect) -> None:
-    """A body in chunks of one byte, with CR LF, comments and raw line separators in its JSON, is read all the same."""
-    said = "一\u2028二\x85三"
-    body = (
-        f": ping\r\nevent: x\r\ndata: {json.dumps(text(said, 'stop'), ensure_ascii=False)}\r\n\r\ndata:[DONE]\r\n\r\n"
-    )
+    """A body in chunks of one byte, with CR LF, comments and unescaped line separators, gives the same reply."""
+    content = "一\u2028二\x85三"
+    body = f": ping\r\nevent: x\r\ndata: {json.dumps(text(content, 'stop'), ensure_ascii=False)}\r\n\r\ndata:[DONE]\r\n\r\n"
 
     async def drip(_request: Request, to: Connection) -> None:
         await to.begin()
@@ -145,7 +143,7 @@ async def test_events_may_be_cut_anywhere(connect: Connect) -> None:
         await to.end()
 
     engine, _ = await connect({CHAT: drip})
-    assert (await read(engine))[0].text == said
+    assert (await read(engine))[0].text == content
 
 
 LOST: dict[str, tuple[object, ...]] = {
@@ -167,7 +165,7 @@ LOST: dict[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize("events", LOST.values(), ids=LOST)
 async def test_a_reply_that_goes_wrong_is_lost(connect: Connect, events: tuple[object, ...]) -> None:
-    """Whatever a server does to a reply under way is EngineLost, and the error quotes nothing of it."""
+    """Every fault in the middle of a reply raises EngineLost, and the error quotes nothing of the reply."""
     engine, _ = await connect({CHAT: streams(*events)})
     with pytest.raises(EngineLost) as caught:
         await read(engine)
@@ -176,21 +174,21 @@ async def test_a_reply_that_goes_wrong_is_lost(connect: Connect, events: tuple[o
 
 
 @pytest.mark.parametrize("chunk", [b"data: " + b"x" * 100_000, b"data: 1\n" * 10_000])
-async def test_an_event_without_end_is_lost(connect: Connect, chunk: bytes) -> None:
-    """A line that never ends, or an event of ever more lines, is given up at a limit in bytes."""
+async def test_an_event_over_the_size_limit_is_lost(connect: Connect, chunk: bytes) -> None:
+    """A line or an event that never ends raises EngineLost at the size limit."""
     engine, _ = await connect({CHAT: floods(chunk)})
     with pytest.raises(EngineLost):
         await read(engine)
 
 
 async def test_a_cut_after_the_finish_loses_nothing(connect: Connect) -> None:
-    """A connection that breaks once the finish has come gives the whole reply."""
-    engine, _ = await connect({CHAT: streams(text("ok", "stop"), chunked=False)})
+    """A connection that breaks after the finish reason still gives the whole reply."""
+    engine, _ = await connect({CHAT: streams(text("ok", "stop"), whole=False)})
     assert await read(engine) == [Piece(text="ok"), Piece(finish=Finish.STOP)]
 
 
 async def test_a_cut_before_any_answer_is_lost(connect: Connect) -> None:
-    """A server that dies on a request may die of it: that is EngineLost and counts as an attempt."""
+    """A server that dies on a request raises EngineLost, which counts as an attempt: the request may have killed it."""
 
     async def die(_request: Request, to: Connection) -> None:
         to.cut()
@@ -202,7 +200,7 @@ async def test_a_cut_before_any_answer_is_lost(connect: Connect) -> None:
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\xff" * 200_000])
 async def test_a_server_that_speaks_no_http_is_lost(connect: Connect, answer: bytes) -> None:
-    """Garbage instead of an answer is EngineLost."""
+    """A response that is not HTTP raises EngineLost."""
 
     async def babble(_request: Request, to: Connection) -> None:
         await to.send(answer)
@@ -213,26 +211,26 @@ async def test_a_server_that_speaks_no_http_is_lost(connect: Connect, answer: by
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-async def test_a_server_that_is_full_or_broken_is_unavailable(connect: Connect, status: int) -> None:
-    """Before the first byte of a reply 429 and 5xx mean that nothing of it was made."""
+async def test_an_overloaded_or_broken_server_is_unavailable(connect: Connect, status: int) -> None:
+    """A 429 or 5xx raises EngineUnavailable: nothing of a reply was generated."""
     engine, _ = await connect({CHAT: replies(status, b"<html>busy")})
     with pytest.raises(EngineUnavailable):
         await read(engine)
 
 
 async def test_no_server_at_all(tmp_path: Path) -> None:
-    """A socket that does not exist, one nobody listens on, and a closed port are EngineUnavailable."""
+    """A socket that does not exist, a socket without a listener and a closed port raise EngineUnavailable."""
     dead = tmp_path / "dead"
     (await asyncio.start_unix_server(lambda *_: None, path=dead)).close()
-    places = [
+    servers = [
         openai_server(socket_path=tmp_path / "none", model="m"),
         openai_server(socket_path=dead, model="m"),
         openai_server(socket_path=tmp_path / ("x" * 200), model="m"),
         openai_server(url="http://127.0.0.1:9/v1", model="m"),
     ]
-    for place in places:
+    for server in servers:
         with pytest.raises(EngineUnavailable):
-            await read(OpenAIEngine(place))
+            await read(OpenAIEngine(server))
 
 
 REFUSALS = {
@@ -248,7 +246,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("body", "reason"), REFUSALS.items())
 async def test_a_refusal_never_quotes_the_prompt(connect: Connect, body: bytes, reason: str) -> None:
-    """A 4xx is EngineRefused with its status and a reason from a fixed list, whatever the server says."""
+    """A 4xx raises EngineRefused with its status and a reason from a fixed list, never the server's own text."""
     engine, _ = await connect({CHAT: replies(400, body)})
     with pytest.raises(EngineRefused) as caught:
         await read(engine)
@@ -257,28 +255,28 @@ async def test_a_refusal_never_quotes_the_prompt(connect: Connect, body: bytes, 
 
 @pytest.mark.parametrize("status", [302, 404, 499, 501, 799])
 async def test_other_statuses_are_refusals(connect: Connect, status: int) -> None:
-    """Redirects, statuses unknown to HTTP and "not implemented" are refusals too."""
+    """Redirects, unknown statuses and "not implemented" raise EngineRefused too."""
     engine, _ = await connect({CHAT: replies(status, b"")})
     with pytest.raises(EngineRefused):
         await read(engine)
 
 
 async def test_lone_surrogates_do_not_break_the_request(connect: Connect) -> None:
-    """Text that no UTF-8 can hold is sent with a question mark in its place."""
+    """A lone surrogate, which UTF-8 cannot encode, is sent as a question mark."""
     engine, server = await connect({CHAT: streams(text("ok", "stop"))})
     async with engine.stream((ChatMessage(role="user", content="a\ud800b"),), max_tokens=9) as pieces:
         assert len([piece async for piece in pieces]) == 2
     assert server.asked(CHAT)[0].json()["messages"][0]["content"] == "a?b"
 
 
-async def test_first_token_asks_for_one_token_with_its_rivals(connect: Connect) -> None:
-    """Bytes are taken where given, text encoded where not, and what is no finite number left out."""
-    rivals = [
+async def test_first_token_asks_for_one_token_with_its_candidates(connect: Connect) -> None:
+    """Candidates have their bytes, or else their encoded text; those without a finite log-probability are left out."""
+    candidates = [
         {"token": "x", "bytes": [231, 137], "logprob": -0.1},
         {"token": "中", "bytes": None, "logprob": -2},
         {"token": "z", "logprob": -9},
     ]
-    body = {"choices": [{"logprobs": {"content": [{"top_logprobs": rivals}]}}]}
+    body = {"choices": [{"logprobs": {"content": [{"top_logprobs": candidates}]}}]}
     endless = json.dumps(body).replace("-9", "-Infinity").encode()
     engine, server = await connect({CHAT: replies(200, endless)})
     assert await engine.first_token(PROMPT) == {b"\xe7\x89": -0.1, "中".encode(): -2.0}
@@ -294,7 +292,7 @@ async def test_first_token_asks_for_one_token_with_its_rivals(connect: Connect) 
 
 @pytest.mark.parametrize("status", [400, 422, 501])
 async def test_a_server_that_refuses_logprobs_has_none(connect: Connect, status: int) -> None:
-    """A server that rejects the question gives no first tokens: the mood is neutral then."""
+    """A server that refuses the request for logprobs gives no first tokens."""
     engine, _ = await connect({CHAT: replies(status, b"{}")})
     assert await engine.first_token(PROMPT) == {}
 
@@ -304,7 +302,7 @@ async def test_a_server_that_refuses_logprobs_has_none(connect: Connect, status:
     [[], None, [{}], [{"logprobs": None}], [{"logprobs": {"content": []}}], [{"logprobs": {"content": [{}]}}]],
 )
 async def test_a_server_that_omits_logprobs_has_none(connect: Connect, choices: object) -> None:
-    """An answer without logprobs gives no first tokens."""
+    """A response without logprobs gives no first tokens."""
     engine, _ = await connect({CHAT: replies(200, json.dumps({"choices": choices}).encode())})
     assert await engine.first_token(PROMPT) == {}
 
@@ -313,28 +311,28 @@ async def test_a_server_that_omits_logprobs_has_none(connect: Connect, choices: 
     "body", [b"", b"<html>", b'{"choices": 1}', b'{"choices": [{"logprobs": {"content": [{"top_logprobs": [1]}]}}]}']
 )
 async def test_a_malformed_completion_is_lost(connect: Connect, body: bytes) -> None:
-    """An answer that is no completion is EngineLost."""
+    """A response that is not a completion raises EngineLost."""
     engine, _ = await connect({CHAT: replies(200, body)})
     with pytest.raises(EngineLost):
         await engine.first_token(PROMPT)
 
 
-async def test_other_refusals_of_the_first_token_are_told(connect: Connect) -> None:
-    """A wrong key is not taken for a server without logprobs."""
+async def test_other_refusals_of_the_first_token_are_raised(connect: Connect) -> None:
+    """A refused key raises EngineRefused; it does not mean that the server has no logprobs."""
     engine, _ = await connect({CHAT: replies(401, b"{}")})
     with pytest.raises(EngineRefused):
         await engine.first_token(PROMPT)
 
 
-async def test_an_answer_without_end_is_lost(connect: Connect) -> None:
-    """An answer read as a whole is given up at a limit in bytes."""
+async def test_a_response_over_the_size_limit_is_lost(connect: Connect) -> None:
+    """A response that is read as a whole and never ends raises EngineLost at the size limit."""
     engine, _ = await connect({CHAT: floods(b"x" * 100_000)})
     with pytest.raises(EngineLost):
         await engine.first_token(PROMPT)
 
 
 async def test_tokens_are_counted_as_llama_cpp_does(connect: Connect) -> None:
-    """A server that answers the first shape with nothing is asked in the second, and only in that from then on."""
+    """A server that finds no text in the first field is sent the second, and from then on only that."""
 
     async def tokenize(request: Request, to: Connection) -> None:
         await to.json(200, {"tokens": list(range(len(request.json().get("content", ""))))})
@@ -348,8 +346,8 @@ async def test_tokens_are_counted_as_llama_cpp_does(connect: Connect) -> None:
     "answer",
     [replies(404, b""), replies(405, b"{}"), replies(200, b"<html>"), replies(200, b'{"error": "no such endpoint"}')],
 )
-async def test_a_server_without_a_count_is_asked_once(connect: Connect, answer: Answer) -> None:
-    """Where the server does not count an estimate is given, and the server left in peace."""
+async def test_a_server_that_cannot_count_is_asked_once(connect: Connect, answer: Answer) -> None:
+    """If the server cannot count, the count is estimated and the server is not asked again."""
     engine, server = await connect({TOKENIZE: answer})
     assert await engine.count_tokens("hello") == estimate_tokens("hello")
     asked = len(server.asked(TOKENIZE))
@@ -357,8 +355,8 @@ async def test_a_server_without_a_count_is_asked_once(connect: Connect, answer: 
     assert len(server.asked(TOKENIZE)) == asked
 
 
-async def test_a_text_too_long_to_count_is_estimated_this_once(connect: Connect) -> None:
-    """A 413 is about the text, not about the server: the next text is counted."""
+async def test_only_a_text_too_long_to_count_is_estimated(connect: Connect) -> None:
+    """After a 413 the text is estimated, and the next text is counted by the server again."""
 
     async def tokenize(request: Request, to: Connection) -> None:
         if len(request.body) > 1000:
@@ -372,7 +370,7 @@ async def test_a_text_too_long_to_count_is_estimated_this_once(connect: Connect)
 
 
 async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> None:
-    """Without a configured name the server is asked once, and again after it could not be reached."""
+    """Without a configured model the server is asked once, and again after a failed request."""
     up = True
 
     async def chat(request: Request, to: Connection) -> None:
@@ -396,7 +394,7 @@ async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> 
     [(b'{"data": []}', EngineUnavailable), (b'{"data": null}', EngineUnavailable), (b"<html>", EngineLost)],
 )
 async def test_a_server_without_models(tmp_path: Path, body: bytes, error: type[Exception]) -> None:
-    """A server that lists no model is unavailable; one that lists nonsense is lost."""
+    """An empty list of models raises EngineUnavailable; a malformed one raises EngineLost."""
     async with fake_server(tmp_path, {MODELS: replies(200, body)}) as server:
         with pytest.raises(error):
             await OpenAIEngine(openai_server(socket_path=server.socket_path)).identity()
@@ -405,7 +403,7 @@ async def test_a_server_without_models(tmp_path: Path, body: bytes, error: type[
 async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy set for the machine does not come between us and our own child."""
+    """Proxy variables of the environment do not apply to a Unix socket."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     engine, _ = await connect({CHAT: streams(text("ok", "stop"))})
@@ -413,7 +411,7 @@ async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
 
 
 async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
-    """The same server on TCP is reached by its URL alone."""
+    """A server on TCP is reached by its URL alone."""
     async with (
         fake_server(tmp_path, {CHAT: streams(text("ok", "stop"))}) as fake,
         await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,
@@ -423,8 +421,8 @@ async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
         assert (await read(engine))[0].text == "ok"
 
 
-async def test_a_call_cancelled_at_any_moment_hangs_up(connect: Connect) -> None:
-    """Calls cancelled at a hundred different moments leave the server without a connection to wait on."""
+async def test_a_call_cancelled_at_any_moment_disconnects(connect: Connect) -> None:
+    """Calls cancelled after any number of event loop turns, up to a hundred, leave no connection open."""
     engine, server = await connect({CHAT: streams(text("a"), text("b"), text("c", "stop"))})
     for turns in range(100):
         call = asyncio.create_task(read(engine))

@@ -1,3 +1,5 @@
+"""The scripted engine: its scripts and what it records."""
+
 import asyncio
 
 import pytest
@@ -23,23 +25,23 @@ async def read(engine: Engine, *, max_tokens: int = 64) -> list[Piece]:
         return [piece async for piece in pieces]
 
 
-def said(pieces: list[Piece]) -> str:
+def text_of(pieces: list[Piece]) -> str:
     return "".join(piece.text for piece in pieces)
 
 
 @given(st.text())
 def test_tokens_lose_nothing(text: str) -> None:
-    """Cutting any text into tokens and joining them gives the text."""
+    """The tokens of any text, joined, give the text."""
     assert "".join(tokens(text)) == text
 
 
 async def test_echo_says_the_whole_prompt() -> None:
-    """The role and the words of every message are in the reply."""
-    assert said(await read(ScriptedEngine.echo())) == "system: Be kind.\nuser: 你好 there"
+    """The reply contains the role and the text of every message."""
+    assert text_of(await read(ScriptedEngine.echo())) == "system: Be kind.\nuser: 你好 there"
 
 
-async def test_it_remembers_what_it_was_asked() -> None:
-    """Prompts for replies and for first tokens are recorded apart."""
+async def test_calls_are_recorded() -> None:
+    """Prompts for replies and for first tokens are recorded separately."""
     engine = ScriptedEngine.fixed("yes")
     await read(engine)
     await engine.first_token(PROMPT[1:])
@@ -48,17 +50,17 @@ async def test_it_remembers_what_it_was_asked() -> None:
 
 
 async def test_slow_takes_the_time_of_the_clock() -> None:
-    """Each piece costs its seconds of the given clock and no real time."""
+    """Each piece takes its seconds of the given clock and no real time."""
     clock = ManualClock()
     reply = asyncio.create_task(read(ScriptedEngine.slow("one two", 1.5, clock)))
     for _ in range(2):
         assert await clock.until_sleeping() == [1.5]
         clock.advance(1.5)
-    assert said(await reply) == "one two"
+    assert text_of(await reply) == "one two"
 
 
 async def test_hanging_falls_silent_and_can_be_left() -> None:
-    """After its pieces nothing more comes, and leaving closes the stream."""
+    """After its pieces the stream hangs, and leaving the context closes it."""
     engine = ScriptedEngine.hanging(after=2, text="one two three")
     async with engine.stream(PROMPT, max_tokens=64) as pieces:
         assert [(await anext(pieces)).text for _ in range(2)] == ["one", " two"]
@@ -72,18 +74,18 @@ async def test_hanging_falls_silent_and_can_be_left() -> None:
 
 
 async def test_dying_recovers() -> None:
-    """The first replies break off after their pieces, the next one is whole."""
+    """The first replies raise EngineLost after their pieces; the next one is whole."""
     engine = ScriptedEngine.dying(after=1, times=2, text="one two")
     for _ in range(2):
         async with engine.stream(PROMPT, max_tokens=64) as pieces:
             assert (await anext(pieces)).text == "one"
             with pytest.raises(EngineLost):
                 await anext(pieces)
-    assert said(await read(engine)) == "one two"
+    assert text_of(await read(engine)) == "one two"
 
 
 async def test_unavailable_until_it_is_back() -> None:
-    """Every question fails while nobody answers, and works once `available` is set."""
+    """Every call raises EngineUnavailable until `available` is set."""
     engine = ScriptedEngine.unavailable()
     for ask in (read(engine), engine.first_token(PROMPT), engine.count_tokens("x"), engine.identity()):
         with pytest.raises(EngineUnavailable):
@@ -95,7 +97,7 @@ async def test_unavailable_until_it_is_back() -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("label", list(Label))
 async def test_the_scripted_mood_is_the_mood_read(label: Label, language: Locale) -> None:
-    """The label scripted for a text survives scoring and calibration in both languages."""
+    """The scripted label comes out of scoring and calibration, in both languages."""
     engine = ScriptedEngine.fixed(mood=lambda text: label if "sunny" in text else Label.NEUTRAL)
     scores = label_logprobs(await engine.first_token(mood_prompt("sunny", language)), language)
     bias = label_logprobs(await engine.first_token(mood_prompt("N/A", language)), language)
@@ -103,6 +105,6 @@ async def test_the_scripted_mood_is_the_mood_read(label: Label, language: Locale
 
 
 async def test_no_logprobs_when_no_label_is_scripted() -> None:
-    """A mood of None stands for a server that offers no logprobs."""
+    """A mood of None gives no first tokens, as a server without logprobs does."""
     assert await ScriptedEngine.fixed(mood=lambda _: None).first_token(PROMPT) == {}
     assert await ScriptedEngine.fixed().first_token(PROMPT) == first_tokens_for(Label.NEUTRAL)

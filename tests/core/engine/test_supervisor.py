@@ -1,4 +1,4 @@
-"""The model server as a child that dies, hangs, is missing, and outlives nobody."""
+"""Supervision of a model server that dies, hangs or has no model, and that never outlives its parent."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ MakeChild = Callable[[str], ModelChild]
 
 @dataclass(slots=True)
 class Journal:
-    """What was logged."""
+    """Records log entries."""
 
     entries: list[MutableMapping[str, Any]] = field(default_factory=list)
     written: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +55,7 @@ class Journal:
 
 @pytest.fixture
 def journal() -> Iterator[Journal]:
-    """Keeps what is logged."""
+    """Records the log of a test."""
     before = structlog.get_config()
     journal = Journal()
     structlog.configure(processors=[structlog.processors.add_log_level, journal.note])
@@ -65,7 +65,7 @@ def journal() -> Iterator[Journal]:
 
 @pytest.fixture
 def make_child(tmp_path: Path) -> MakeChild:
-    """Options for a fake child in some mode."""
+    """Options of a fake child, and the fault `mode` it is to have."""
 
     def make(mode: str) -> ModelChild:
         (tmp_path / "mode").write_text(mode)
@@ -92,7 +92,7 @@ async def ask(engine: LocalEngine) -> str:
 
 
 async def test_calls_wait_until_the_child_is_ready(make_child: MakeChild) -> None:
-    """The context is entered before there is a server; each kind of call waits for it and is served."""
+    """The context is entered before the child is ready; each kind of call waits for it and is answered."""
     async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
         assert not engine.child.socket_path.exists()
         assert await ask(engine) == "hello"
@@ -101,8 +101,8 @@ async def test_calls_wait_until_the_child_is_ready(make_child: MakeChild) -> Non
         assert await engine.first_token(PROMPT) == {}
 
 
-async def test_nobody_waits_beyond_the_bound(make_child: MakeChild) -> None:
-    """While the child is still starting a call gives up after its time, and says that it starts."""
+async def test_a_call_waits_no_longer_than_its_bound(make_child: MakeChild) -> None:
+    """While the child is still starting, a call raises EngineUnavailable("starting") after `wait_seconds`."""
     clock = ManualClock()
     async with open_local(make_child("mute"), clock, idle_seconds=30, wait_seconds=60.5) as engine:
         call = asyncio.create_task(engine.identity())
@@ -113,8 +113,8 @@ async def test_nobody_waits_beyond_the_bound(make_child: MakeChild) -> None:
             await call
 
 
-async def test_a_child_that_dies_in_mid_reply_comes_back(make_child: MakeChild, journal: Journal) -> None:
-    """The reply under way is lost; the next one is made by a new child."""
+async def test_a_child_that_dies_during_a_reply_is_restarted(make_child: MakeChild, journal: Journal) -> None:
+    """The current reply raises EngineLost; a new child writes the next one."""
     child = make_child("dies")
     async with open_local(child, CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
@@ -136,7 +136,7 @@ async def test_a_child_that_dies_in_mid_reply_comes_back(make_child: MakeChild, 
 async def test_a_child_that_hangs_is_killed(
     make_child: MakeChild, journal: Journal, mode: str, timings: Timings, reason: str
 ) -> None:
-    """A child that says that it is stalled, or says nothing any more, is killed and started again."""
+    """A child that reports a stall, or no longer answers, is killed and restarted."""
     async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=timings) as engine:
         await engine.wait_ready()
         make_child(mode)
@@ -147,8 +147,10 @@ async def test_a_child_that_hangs_is_killed(
         await journal.until("model server ready", times=2)
 
 
-async def test_a_missing_model_is_told_at_once_and_tried_again_slowly(make_child: MakeChild, journal: Journal) -> None:
-    """Callers get the child's reason without waiting; the next start comes after the longest pause, and may succeed."""
+async def test_a_missing_model_fails_calls_at_once_and_is_retried_slowly(
+    make_child: MakeChild, journal: Journal
+) -> None:
+    """Callers get the child's reason without waiting; the next start follows after the longest pause."""
     clock, child = ManualClock(), make_child("missing")
     async with open_local(child, clock, idle_seconds=30) as engine:
         with pytest.raises(EngineUnavailable, match="parley: models/x: there is no model"):
@@ -165,7 +167,7 @@ async def test_a_missing_model_is_told_at_once_and_tried_again_slowly(make_child
 
 
 async def ready(journal: Journal, clock: ManualClock) -> None:
-    """Whenever the supervisor waits to look again let it look, until the child is ready."""
+    """Advance the clock by one probe interval at a time, until the child is ready."""
     seen = asyncio.create_task(journal.until("model server ready"))
     while not seen.done():
         if TIMINGS.probe_starting in await clock.until_sleeping():
@@ -173,8 +175,8 @@ async def ready(journal: Journal, clock: ManualClock) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_child_that_crashes_at_once_does_not_storm(make_child: MakeChild, journal: Journal) -> None:
-    """Each start after a crash comes after a longer pause, and callers are told how it ended."""
+async def test_restarts_after_crashes_back_off(make_child: MakeChild, journal: Journal) -> None:
+    """Each restart after a crash waits longer, and callers get the exit status as the reason."""
     clock, child = ManualClock(), make_child("crashes")
     async with open_local(child, clock, idle_seconds=30, wait_seconds=1000) as engine:
         for times, pause in enumerate([0.5, 1.0, 2.0], start=1):
@@ -197,8 +199,8 @@ def test_pauses_double_up_to_a_limit(failures: int, served: float, code: int, pa
     assert TIMINGS.restart_pause(TIMINGS.count_failures(failures, served=served), code=code) == pause
 
 
-async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
-    """A server that cannot be started at all is a reason like any other."""
+async def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
+    """A server that cannot be started is reported as a reason and retried with back-off."""
     child = model_child(tmp_path, command=(str(tmp_path / "none"),))
     clock = ManualClock()
     async with supervise(child, clock) as supervised:
@@ -208,7 +210,7 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["healthy", "mute", "missing"])
 async def test_nothing_is_left_behind(make_child: MakeChild, journal: Journal, mode: str) -> None:
-    """Leaving the context ends the child, whatever it was doing, and removes its socket and folder."""
+    """Leaving the context ends the child, in every state, and removes its socket and folder."""
     child = make_child(mode)
     async with supervise(child, CLOCK, QUICK) as supervised:
         folder = supervised.socket_path.parent
@@ -219,7 +221,7 @@ async def test_nothing_is_left_behind(make_child: MakeChild, journal: Journal, m
 
 
 async def test_leaving_at_once_leaves_nothing_behind(make_child: MakeChild, journal: Journal) -> None:
-    """A context left in the moment in which it was entered leaves no process either."""
+    """A context left within the first event loop turns leaves no process either."""
     for turns in range(12):
         async with supervise(make_child("healthy"), CLOCK, QUICK) as supervised:
             for _ in range(turns):
@@ -229,7 +231,7 @@ async def test_leaving_at_once_leaves_nothing_behind(make_child: MakeChild, jour
 
 
 async def test_a_child_that_ignores_sigterm_is_killed(make_child: MakeChild, journal: Journal) -> None:
-    """After its grace a child that does not go is killed."""
+    """A child that still runs after its grace period is killed."""
     child = replace(make_child("stubborn"), grace_seconds=0.01)
     async with open_local(child, CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
@@ -262,8 +264,8 @@ asyncio.run(main())
 """
 
 
-async def test_a_killed_gateway_takes_its_child_with_it(make_child: MakeChild) -> None:
-    """Kill -9 of the gateway ends the child, which sees its standard input end."""
+async def test_the_child_of_a_killed_gateway_exits(make_child: MakeChild) -> None:
+    """The child exits after a `kill -9` of the gateway, because its standard input closes."""
     child = make_child("stubborn")
     gateway = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", GATEWAY, str(child.data_dir), *child.command),
@@ -284,7 +286,7 @@ async def test_a_killed_gateway_takes_its_child_with_it(make_child: MakeChild) -
 
 
 async def test_the_terminal_cannot_interrupt_the_child(make_child: MakeChild, journal: Journal) -> None:
-    """The child has a session of its own: Ctrl-C reaches us alone, and replies under way are finished."""
+    """The child has a session of its own, so that Ctrl-C does not reach it and current replies finish."""
     async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
         pid = journal.of("model server started")[0]["pid"]
@@ -292,7 +294,7 @@ async def test_the_terminal_cannot_interrupt_the_child(make_child: MakeChild, jo
 
 
 async def test_the_child_does_not_see_our_settings(make_child: MakeChild, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings, among them the keys of the platforms, stay out of the child's environment; the rest is passed on."""
+    """PARLEY_ variables, which hold the platforms' secrets, are removed from the child's environment; others remain."""
     monkeypatch.setenv("PARLEY_TELEGRAM__TOKEN", "hush")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     child = make_child("healthy")
@@ -303,10 +305,10 @@ async def test_the_child_does_not_see_our_settings(make_child: MakeChild, monkey
     assert not [name for name in names if name.startswith("PARLEY_")]
 
 
-async def test_a_temporary_folder_with_too_long_a_name(
+async def test_a_temporary_folder_with_too_long_a_path(
     make_child: MakeChild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A path that no Unix socket can have is a fault of the configuration, told before anything is started."""
+    """A path too long for a Unix socket raises ConfigError before a child is started."""
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
@@ -316,8 +318,8 @@ async def test_a_temporary_folder_with_too_long_a_name(
     assert list(deep.iterdir()) == []
 
 
-async def test_what_the_child_says_is_passed_on(journal: Journal) -> None:
-    """Records of its log keep their level and values; other lines are quoted, and the last of them is remembered."""
+async def test_the_log_of_the_child_is_relayed(journal: Journal) -> None:
+    """Log records keep their level and values; other lines are quoted, and the last of them is returned."""
     stderr = asyncio.StreamReader()
     stderr.feed_data(b'{"event": "model loaded", "level": "error", "timestamp": "t", "threads": 2}\nparley: no mo')
     stderr.feed_data("del 模型\n\n".encode() + b'{"event": "bye"}\n[1]')
@@ -331,8 +333,8 @@ async def test_what_the_child_says_is_passed_on(journal: Journal) -> None:
     ]
 
 
-async def test_a_line_without_end_is_cut(journal: Journal) -> None:
-    """A child that never ends its line does not fill our memory."""
+async def test_a_line_over_the_size_limit_is_cut(journal: Journal) -> None:
+    """A line that never ends is cut at a limit, so that it cannot fill the memory."""
     stderr = asyncio.StreamReader()
     stderr.feed_data(b"x" * (10 * MAX_LINE_BYTES))
     stderr.feed_eof()
@@ -340,8 +342,8 @@ async def test_a_line_without_end_is_cut(journal: Journal) -> None:
     assert len(journal.entries) == 1
 
 
-def test_the_child_is_told_what_to_serve(tmp_path: Path) -> None:
-    """The command line is the model server's, and asks it to end with us."""
+def test_the_command_line_of_the_child(tmp_path: Path) -> None:
+    """The command line names every option of the model server and asks it to exit with its parent."""
     child = model_child(tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
     argv = child.argv(Path("/s"))
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
