@@ -13,7 +13,7 @@ import structlog
 
 from benchmarks.processes import CACHE
 from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
-from core.inference.batching.detokenise import TextStream
+from config.settings import EngineSettings
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
@@ -34,7 +34,13 @@ def main(folder: str, threads: int, dtype: str) -> None:
 def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:
     """Loads a model as the server does, with logs on standard error."""
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
-    return load_model(folder, CACHE, LoadOptions(precision=Precision(dtype), max_context=MAX_CONTEXT, threads=threads))
+    options = LoadOptions(
+        precision=Precision(dtype),
+        max_context=MAX_CONTEXT,
+        cache_bytes=EngineSettings().cache_bytes,
+        threads=threads,
+    )
+    return load_model(folder, CACHE, options)
 
 
 def batch_runner(model: LoadedModel) -> RunBatch:
@@ -73,7 +79,7 @@ def step(scheduler: Scheduler, runner: Runner, take: Callable[[Row, Sampled], No
     """One step of the server's loop; calls `take` with the next token of each sequence."""
     planned = scheduler.schedule()
     for chunk, tokens in zip(planned.chunks, runner.run(planned), strict=True):
-        scheduler.computed(chunk)
+        scheduler.mark_computed(chunk)
         for sampled in tokens:
             take(chunk.sequence, sampled)
 
@@ -88,7 +94,7 @@ def _rows(prompts: Sequence[Sequence[int]]) -> Iterator[Row]:
             sampling=Sampling(),
             seed=0,
         )
-        yield Row(job=job, text=TextStream())
+        yield Row(job=job)
 
 
 if __name__ == "__main__":

@@ -14,19 +14,20 @@ from torch import Tensor
 from benchmarks.parley_worker import open_model, step
 from benchmarks.questions import LOCALE, WORDS
 from config.personas import load_persona
-from core.inference.batching.detokenise import TextStream
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Sampled, Sampling
 from core.inference.batching.sequence import Sequence as Row
 from core.inference.loader import LoadedModel
-from core.inference.tokens.template import Role, Said
+from core.inference.tokens.template import ChatMessage, Role
 from core.models import EMBEDDED
 from training.blind import BLIND, read_labelled
 
 PROMPTS, TOKENS = 200, 32
 RANDOM_PROMPTS, RANDOM_WORDS = 20, 48
+SEQUENCES = 8
+"""Sequences that are decoded at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,9 @@ def comparison_row(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Seq
 
 def encoded_prompts(model: LoadedModel, name: str) -> Iterator[list[int]]:
     """Token ids of prompts: held-out sentences for the embedded model, random words for a model with random weights."""
-    system = Said(role=Role.SYSTEM, text=load_persona("parley").system[LOCALE])
+    system = ChatMessage(role=Role.SYSTEM, text=load_persona("parley").system[LOCALE])
     for text in held_out_texts() if name == EMBEDDED else random_texts():
-        yield model.template.build([system, Said(role=Role.USER, text=text)])
+        yield model.template.build([system, ChatMessage(role=Role.USER, text=text)])
 
 
 def held_out_texts() -> list[str]:
@@ -77,15 +78,15 @@ def random_texts() -> list[str]:
 
 def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
     """Logits of the next token after each of the ids, float32 [length, vocabulary]."""
-    scheduler = Scheduler(Limits(prefill_tokens=1), PrefixCache(model.network.blocks, reuse=False))
-    row = Row(job=_job(0, ids), text=TextStream())
+    scheduler = Scheduler(Limits(max_batch=1, prefill_tokens=1), PrefixCache(model.network.blocks, reuse=False))
+    row = Row(job=_job(0, ids))
     scheduler.add(row)
     found = []
     for length in range(1, len(ids) + 1):
         row.ids = list(ids[:length])
         planned = scheduler.schedule()
         found.append(torch.from_numpy(model.network.run(planned)))
-        scheduler.computed(planned.chunks[0])
+        scheduler.mark_computed(planned.chunks[0])
     scheduler.remove(row)
     model.network.run(scheduler.schedule())
     return torch.cat(found)
@@ -105,13 +106,14 @@ def agreement(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Sequence
 def greedy(model: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     """Token ids of the greedy reply to each prompt, decoded in batches as the server does."""
     cache = PrefixCache(model.network.blocks, reuse=False)
-    runner, scheduler = Runner(model.network, model.allowed), Scheduler(Limits(max_queue=len(prompts)), cache)
+    limits = Limits(max_batch=SEQUENCES, max_queue=len(prompts))
+    runner, scheduler = Runner(model.network, model.allowed), Scheduler(limits, cache)
 
     def take(row: Row, sampled: Sampled) -> None:
-        if row.append(sampled, None if sampled.id in model.ends else b"").finish:
+        if row.append(sampled, None if sampled.id in model.eos_ids else b"").finish:
             scheduler.remove(row)
 
-    rows = [Row(job=_job(number, ids), text=TextStream()) for number, ids in enumerate(prompts)]
+    rows = [Row(job=_job(number, ids)) for number, ids in enumerate(prompts)]
     for row in rows:
         scheduler.add(row)
     while scheduler.has_work:

@@ -14,6 +14,7 @@ import httpx
 from benchmarks.figures import Unavailable
 from benchmarks.processes import CACHE, ROOT, clean_environment, wait_or_kill
 from benchmarks.rig import Rig
+from config.settings import EngineSettings
 
 HOST = "127.0.0.1"
 SEQUENCES = 8
@@ -38,6 +39,7 @@ def parley_server(rig: Rig) -> Iterator[Server]:
     """`python -m core.inference`."""
     port = _free_port()
     options = ["--model", rig.model, "--threads", rig.threads, "--max-batch", SEQUENCES, "--dtype", rig.dtype]
+    options += ["--data-dir", "data", "--cache-bytes", EngineSettings().cache_bytes]
     command = [sys.executable, "-m", "core.inference", *options, "--max-context", CONTEXT, "--port", port]
     with _running(command, clean_environment(), port) as server:
         yield server

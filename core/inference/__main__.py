@@ -1,4 +1,4 @@
-"""`python -m core.inference`: serves one model over OpenAI's chat completions protocol."""
+"""`python -m core.inference`: serve one model over the OpenAI chat completions API."""
 
 import gc
 import logging
@@ -24,7 +24,7 @@ from core.inference.api.sockets import tcp_socket, unix_socket
 from core.inference.batching.loop import Loop, running
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
-from core.inference.batching.scheduler import Limits, Scheduler
+from core.inference.batching.scheduler import MAX_QUEUE, Limits, Scheduler
 from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.weights.precision import Precision
 
@@ -36,22 +36,22 @@ log = structlog.get_logger()
 
 def main(  # noqa: PLR0913  one argument for each option of the command line
     *,
-    model: Annotated[str, typer.Option(help='"mini", a folder, or the id of a pulled model.')] = "mini",
-    data_dir: Annotated[Path, typer.Option(help="Where pulled models are kept.")] = Path("data"),
+    model: Annotated[str, typer.Option(help='"mini", a folder, or the id of a pulled model.')],
+    data_dir: Annotated[Path, typer.Option(help="Folder of pulled models and generated files.")],
+    threads: Annotated[int, typer.Option(min=0, help="Compute threads; 0 uses all cores.")],
+    max_batch: Annotated[int, typer.Option(min=1, help="Replies generated concurrently.")],
+    dtype: Annotated[Precision, typer.Option(help="Data type of the weights.")],
+    cache_bytes: Annotated[int, typer.Option(min=1, help="Memory for the KV cache, kept prefixes included.")],
     uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket instead of an address.")] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
-    threads: Annotated[int, typer.Option(min=0, help="Threads to compute with; 0 is all cores.")] = 0,
-    max_batch: Annotated[int, typer.Option(min=1, help="How many replies are written at once.")] = 8,
-    max_queue: Annotated[int, typer.Option(min=0, help="How many more may wait.")] = 64,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    max_queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for the batch.")] = MAX_QUEUE,
     max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
-    cache_bytes: Annotated[int, typer.Option(min=1, help="For keys and values, of rows and kept prompts.")] = 512 << 20,
-    dtype: Annotated[Precision, typer.Option(help="How weights are held.")] = Precision.AUTO,
-    exit_with_parent: Annotated[bool, typer.Option(help="Exit as soon as standard input ends.")] = False,
+    exit_with_parent: Annotated[bool, typer.Option(help="Exit when standard input is closed.")] = False,
 ) -> None:
-    """Serves one model over OpenAI's chat completions protocol."""
+    """Serve one model over the OpenAI chat completions API."""
     _log_to_stderr()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _on_sigterm)
     if exit_with_parent:
         threading.Thread(target=_exit_with_parent, args=(uds,), name="parent", daemon=True).start()
     key = os.environ.get(KEY, "")
@@ -59,10 +59,12 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     try:
         with unix_socket(uds) if uds else tcp_socket(host, port, key) as bound:
             loaded = load_model(model, data_dir, options)
-            limits = Limits(max_batch=max_batch, max_queue=max_queue, guess_within=loaded.network.guess_within)
+            limits = Limits(
+                max_batch=max_batch, max_queue=max_queue, max_speculative_step=loaded.network.max_speculative_step
+            )
             with _application(loaded, limits, key) as app:
                 bound.listen()
-                gc.freeze()  # what is there now stays: looking through it again costs as much as a token
+                gc.freeze()  # the model lives as long as the process; scanning it again takes as long as a decode step
                 log.info("listening", at=bound.getsockname(), **loaded.facts)
                 _server(app).run(sockets=[bound])
     except (ModelError, ConfigError) as error:
@@ -73,14 +75,14 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
 @contextmanager
 def _application(model: LoadedModel, limits: Limits, key: str) -> Iterator[ASGIApp]:
     clock = SystemClock()
-    scheduler = Scheduler(limits, PrefixCache(model.network.blocks, reuse=model.network.shares_blocks))
-    loop = Loop(Runner(model.network, model.allowed), scheduler, model.vocabulary, model.ends, clock)
+    scheduler = Scheduler(limits, PrefixCache(model.network.blocks, reuse=model.network.supports_prefix_cache))
+    loop = Loop(Runner(model.network, model.allowed), scheduler, model.vocabulary, model.eos_ids, clock)
     with running(loop, on_crash=_crash):
         yield create_app(model, loop, ServerOptions(key=key), entropy=secrets.randbits, clock=clock)
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:
-    """Logs go through ours and the access log is off: it would be the only one to grow with every message."""
+    """Logs go through structlog. The access log is off: it would be the only log to grow with every request."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -107,19 +109,19 @@ def _log_to_stderr() -> None:
     )
 
 
-def _leave(*_: object) -> None:
-    """SIGTERM ends the process in order, while the model loads and after the server has drained."""
+def _on_sigterm(*_: object) -> None:
+    """Exit with status 0. While it serves, uvicorn handles SIGTERM first: it drains, then raises the signal again."""
     raise SystemExit(0)
 
 
 def _crash() -> None:
-    """A step that failed leaves the model in an unknown state: whoever started this process starts a new one."""
+    """Exit at once: a failed step leaves the model in an unknown state. The supervisor starts a new process."""
     os._exit(EX_SOFTWARE)
 
 
 def _exit_with_parent(uds: Path | None) -> None:
-    """A parent that was killed cannot say so, but its end of our standard input closes with it. Nor can it clear away
-    the folder that it has made for the socket.
+    """Exit when standard input is closed, which happens even if the parent is killed. Remove the socket and its folder,
+    since a killed parent cannot.
     """
     while os.read(sys.stdin.fileno(), 4096):
         pass

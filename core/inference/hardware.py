@@ -1,4 +1,4 @@
-"""What the machine offers: how many cores are ours, and whether bfloat16 suits it."""
+"""The machine: usable cores, and CPU features."""
 
 import os
 from pathlib import Path
@@ -8,26 +8,26 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores(cgroup_limit: Path = CGROUP_LIMIT) -> int:
-    """The cores this process may use. A container's share counts: more threads than that only wait for each other."""
-    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, at least 1: its CPU affinity, limited by the container's CPU quota."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = cgroup_limit.read_text("ascii").split()
     except (OSError, ValueError):
-        return ours
-    return ours if quota == "max" else max(1, min(ours, int(quota) // int(period)))
+        return available
+    return available if quota == "max" else max(1, min(available, int(quota) // int(period)))
 
 
-def runs_bf16(cpu_info: Path = CPU_INFO) -> bool:
-    """Whether bfloat16 weights are worth keeping: with AVX2 or better on x86, with BF16 instructions on Arm.
+def has_fast_bf16(cpu_info: Path = CPU_INFO) -> bool:
+    """Whether bfloat16 weights are faster than float32: AVX2 or better on x86, BF16 instructions on Arm.
 
-    Half the bytes to read make decoding about twice as fast as fp32 in half the memory, on every x86 that was tried;
-    reading a prompt is faster with AVX512-BF16, the same with plain AVX512 and slower with only AVX2.
+    Half the bytes per token make decode about twice as fast on every x86 CPU tried. Prefill is faster with AVX512-BF16,
+    equal with plain AVX512 and slower with AVX2 alone.
     """
     return bool(cpu_flags(cpu_info) & {"avx2", "bf16"})
 
 
 def cpu_flags(cpu_info: Path = CPU_INFO) -> frozenset[str]:
-    """What the processor says it can do, in Linux's words; nothing where that cannot be read."""
+    """CPU feature flags by their names in Linux's /proc/cpuinfo; empty if it cannot be read."""
     try:
         return frozenset(cpu_info.read_text("utf-8").split())
     except OSError:

@@ -1,4 +1,4 @@
-"""From a folder to a model that is ready to run: offline, safetensors only, never any code of the model's own."""
+"""Load a model from a folder: offline, safetensors only, without running code from the folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,77 +9,80 @@ import structlog
 from numpy.typing import NDArray
 
 from core.errors import ConfigError, ModelDamaged, NoKernels
-from core.inference.batching.detokenise import TextStream
 from core.inference.batching.network import Network
-from core.inference.batching.prefix import BLOCK, PrefixCache
+from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Sampling, Sequence
 from core.inference.hardware import cores
-from core.inference.heap import giving_back
+from core.inference.heap import return_freed_memory
 from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
 from core.inference.tokens.template import ChatTemplate, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
-from core.inference.weights.precision import DTYPES, Precision
+from core.inference.weights.precision import DECODER_DTYPES, Precision
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
 from core.models import find_model, read_json, verify_model
 
 GENERATION = "generation_config.json"
 TRANSFORMERS_TOP_K = 50
-"""What transformers takes where a `generation_config.json` that samples does not say."""
+"""Default of transformers if `generation_config.json` samples without a `top_k`."""
 MAX_BLOCKS = 1 << 14
-"""A quarter of a million tokens: a small model's need not fill all memory that it may."""
+"""Limit of the KV cache, 262,144 tokens: a small model would take `cache_bytes` without need."""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How a model is to be run. `max_context` bounds the tokens of prompt and reply, 0 is the model's own limit;
-    `cache_bytes` bounds the keys and values of all rows and of what is kept for later ones; `threads` 0 is all cores.
+    """How to run a model.
+
+    `max_context` limits prompt and reply together, in tokens; 0 is the model's own limit. `cache_bytes` limits the KV
+    cache of running sequences and kept prefixes. `threads` 0 uses all cores.
     """
 
-    precision: Precision = Precision.AUTO
-    max_context: int = 0
-    cache_bytes: int = 512 << 20
-    threads: int = 0
+    precision: Precision
+    max_context: int
+    cache_bytes: int
+    threads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model and everything that is known about it. `ends` are the tokens that end a reply, `max_new_tokens` is how
-    long one gets where the request does not say.
+    """A model that is ready to run.
+
+    `eos_ids` are the tokens that end a reply; `max_new_tokens` is the default length limit of a reply; `max_model_len`
+    is the context length in tokens.
     """
 
     name: str
     network: Network
     vocabulary: Vocabulary
     template: ChatTemplate
-    ends: frozenset[int]
+    eos_ids: frozenset[int]
     sampling: Sampling
     max_new_tokens: int
     max_model_len: int
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What the operator wants to know."""
+        """Model, dtype and implementation, for the log."""
         return {"model": self.name, "dtype": self.network.dtype, "path": self.network.path}
 
     @property
     def allowed(self) -> NDArray[np.bool]:
-        """What may be sampled, bool [vocabulary]. Plain text and ends; no control token, and no row of padding."""
-        allowed = np.zeros(self.network.vocabulary, bool)
+        """Tokens that may be sampled, bool [vocabulary]: plain text and EOS, no other control token, no padding row."""
+        allowed = np.zeros(self.network.vocabulary_size, bool)
         allowed[: len(self.vocabulary.tokens)] = True
         allowed[[token for token in self.vocabulary.control if token < len(allowed)]] = False
-        allowed[list(self.ends)] = True
+        allowed[list(self.eos_ids)] = True
         return allowed
 
 
-@giving_back()
+@return_freed_memory()
 def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
-    """Finds, verifies and loads a model. Raises ModelMissing, ModelDamaged or ConfigError.
+    """Find, verify and load a model. Raises ModelMissing, ModelDamaged or ConfigError.
 
-    `data_dir` also keeps what is made once for this machine: the compiled decoder and the quantised weights.
+    `data_dir` also holds the files generated for this machine: the compiled decoder and the quantised weights.
     """
     folder = find_model(name, data_dir)
     verify_model(folder)
@@ -87,20 +90,21 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     template = load_template(folder, vocabulary)
     config = read_json(folder / "config.json")
     if "quantization_config" in config:
-        raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not served")
+        raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
     network = _open_network(folder, config, data_dir, options)
     generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else {}
-    ends = _ends(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
-    if network.vocabulary <= max(len(vocabulary.tokens) - 1, template.start, *ends):
-        raise ModelDamaged(str(folder), "its tokenizer has tokens that its network does not know")
-    max_model_len = min(options.max_context or network.context, network.context, network.blocks * BLOCK)
+    eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
+    if network.vocabulary_size <= max(len(vocabulary.tokens) - 1, template.start, *eos_ids):
+        raise ModelDamaged(str(folder), "its tokenizer has ids beyond the vocabulary of its network")
+    limits = (options.max_context or network.context_length, network.context_length, network.blocks * BLOCK_SIZE)
+    max_model_len = min(limits)
     _warm_up(network, template.build([]))
     return LoadedModel(
         name=folder.name if Path(name).is_dir() else name,
         network=network,
         vocabulary=vocabulary,
         template=template,
-        ends=ends,
+        eos_ids=eos_ids,
         sampling=_sampling(folder, generation),
         max_new_tokens=int(_number(folder, generation, "max_new_tokens", max_model_len)),
         max_model_len=max_model_len,
@@ -108,7 +112,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
 
 
 def _open_network(folder: Path, config: Mapping[str, object], data_dir: Path, options: LoadOptions) -> Network:
-    """The lean decoder where it knows the architecture and the machine can have it, else transformers."""
+    """The lean decoder, or transformers if the architecture is not supported or the decoder cannot be compiled."""
     shape = lean_shape(config)
     try:
         if shape:
@@ -122,34 +126,34 @@ def _open_network(folder: Path, config: Mapping[str, object], data_dir: Path, op
 
 
 def _open_lean(folder: Path, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
-    dtype = DTYPES[options.precision]
+    dtype = DECODER_DTYPES[options.precision]
     blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
     if not blocks:
-        raise ConfigError("engine.cache_bytes", f"holds less than {BLOCK} tokens")
+        raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
     kernels = open_kernels(data_dir)
     packed = load_packed(folder, shape, dtype, data_dir / "quantised")
     return Decoder(packed, shape, dtype, kernels, blocks=blocks, threads=options.threads or cores())
 
 
 def _warm_up(network: Network, prompt: list[int]) -> None:
-    """Pages the weights in before anybody waits for them."""
+    """Run one step, so that the weights are paged in before the first request."""
     job = Job(id="", user="", prompt=tuple(prompt), max_tokens=1, sampling=Sampling(), seed=0)
-    scheduler = Scheduler(Limits(), PrefixCache(len(prompt), reuse=False))
-    sequence = Sequence(job=job, text=TextStream())
+    scheduler = Scheduler(Limits(max_batch=1), PrefixCache(len(prompt), reuse=False))
+    sequence = Sequence(job=job)
     scheduler.add(sequence)
     network.run(scheduler.schedule())
     scheduler.remove(sequence)
     network.run(scheduler.schedule())
 
 
-def _ends(declared: object, end_of_message: int) -> frozenset[int]:
-    """The model's own end tokens, one or several, and the end of a message in any case."""
+def _eos_ids(declared: object, end_of_message: int) -> frozenset[int]:
+    """The model's EOS tokens, one id or a list, and the end-of-message token."""
     listed = declared if isinstance(declared, list) else [declared]
     return frozenset([end_of_message, *(token for token in listed if isinstance(token, int))])
 
 
 def _sampling(folder: Path, generation: Mapping[str, object]) -> Sampling:
-    """The defaults that `transformers` would take from the model's `generation_config.json`."""
+    """Default sampling options from `generation_config.json`, as transformers reads it."""
     return Sampling(
         temperature=_number(folder, generation, "temperature", 1.0) if generation.get("do_sample") else 0.0,
         top_k=int(_number(folder, generation, "top_k", TRANSFORMERS_TOP_K)),
@@ -158,8 +162,8 @@ def _sampling(folder: Path, generation: Mapping[str, object]) -> Sampling:
     )
 
 
-def _number(folder: Path, generation: Mapping[str, object], name: str, otherwise: float) -> float:
+def _number(folder: Path, generation: Mapping[str, object], name: str, default: float) -> float:
     value = generation.get(name)
     if value is not None and not isinstance(value, int | float):
         raise ModelDamaged(str(folder / GENERATION), f"{name} is not a number")
-    return otherwise if value is None else value
+    return default if value is None else value

@@ -4,14 +4,15 @@ import pytest
 
 from benchmarks.parley_worker import batch_runner
 from benchmarks.worker import Batch
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.loader import LoadedModel, load_model
 from core.inference.weights.precision import Precision
+from tests.core.inference.options import load_options
 from tests.core.inference.tiny import write_tiny_model
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> LoadedModel:
-    return load_model(str(write_tiny_model(tmp_path)), tmp_path, LoadOptions(precision=Precision.FP32))
+    return load_model(str(write_tiny_model(tmp_path)), tmp_path, load_options(precision=Precision.FP32))
 
 
 def test_runs_batch_after_batch(model: LoadedModel) -> None:
@@ -25,5 +26,5 @@ def test_runs_batch_after_batch(model: LoadedModel) -> None:
 
 def test_tied_embeddings_count_once(model: LoadedModel) -> None:
     """The bytes of tied embeddings count once in the weights that a token reads."""
-    size = model.network.vocabulary * 64 * 4
+    size = model.network.vocabulary_size * 64 * 4
     assert size < model.network.weight_bytes < 2 * size + 2 * 4 * 64 * 700

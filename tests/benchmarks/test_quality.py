@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.quality import PROMPTS, agreement, greedy, held_out_texts
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.loader import LoadedModel, load_model
 from core.inference.weights.precision import Precision
+from tests.core.inference.options import load_options
 from tests.core.inference.tiny import write_tiny_model
 
 IDS = [list(range(4, 4 + length)) for length in (3, 9, 20)]
@@ -16,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path, precision: Precision) -> LoadedModel:
-    return load_model(str(folder), folder, LoadOptions(precision=precision))
+    return load_model(str(folder), folder, load_options(precision=precision))
 
 
 def test_a_model_agrees_with_itself(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""The HTTP side of the model server: OpenAI chat completions."""
+"""The model server's HTTP API: OpenAI chat completions."""

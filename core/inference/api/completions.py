@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: from a request to a sequence, and from its outputs to an answer."""
+"""`POST /v1/chat/completions`: a request becomes a sequence, its outputs become the response."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,27 +6,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from core.clock import Clock
 from core.errors import ControlToken
-from core.inference.api.answer import Answering
-from core.inference.api.edge import as_json, parse, read_body, while_connected
+from core.inference.api.http import cancel_on_disconnect, json_response, read_request
+from core.inference.api.responses import ResponseBuilder
 from core.inference.api.wire import ChatRequest, ErrorBody, RequestError
-from core.inference.batching.detokenise import TextStream
 from core.inference.batching.loop import Loop
 from core.inference.batching.sequence import Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
-from core.inference.tokens.template import Said
+from core.inference.tokens.template import ChatMessage
 
 RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCompletions:
-    """The endpoint, as an ASGI application: however it is left, the model is free for others.
+    """The endpoint, as an ASGI application. However a request ends, its sequence is removed from the loop.
 
-    `entropy` gives as many random bits as it is asked for.
+    `entropy(bits)` returns a random integer of so many bits.
     """
 
     model: LoadedModel
@@ -36,55 +36,60 @@ class ChatCompletions:
     clock: Clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = parse(ChatRequest, await read_body(scope, receive, self.max_body_bytes))
-        require_model(asked.model, self.model)
-        sequence = await asyncio.to_thread(self._sequence, asked)
-        await while_connected(receive, self._answer(asked, sequence, scope, receive, send))
+        request = await read_request(ChatRequest, Request(scope, receive), self.max_body_bytes)
+        require_model(request.model, self.model)
+        sequence = await asyncio.to_thread(self._sequence, request)
+        await cancel_on_disconnect(receive, self._respond(request, sequence, scope, receive, send))
 
-    async def _answer(self, asked: ChatRequest, sequence: Sequence, scope: Scope, receive: Receive, send: Send) -> None:
-        answering = Answering(
+    async def _respond(
+        self, request: ChatRequest, sequence: Sequence, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        builder = ResponseBuilder(
             sequence=sequence, vocabulary=self.model.vocabulary, model=self.model.name, created=int(self.clock.now())
         )
         async with self._outputs(sequence) as outputs:
-            if asked.stream:
-                with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-                await _send_events(send, _chunks(answering, outputs, with_usage=with_usage))
+            if request.stream:
+                with_usage = bool(request.stream_options and request.stream_options.include_usage)
+                await _send_events(send, _chunks(builder, outputs, with_usage=with_usage))
             else:
-                completion = answering.whole([output async for output in outputs])
-                await as_json(completion)(scope, receive, send)
+                completion = builder.completion([output async for output in outputs])
+                await json_response(completion)(scope, receive, send)
 
-    def _sequence(self, asked: ChatRequest) -> Sequence:
+    def _sequence(self, request: ChatRequest) -> Sequence:
+        """The request as a sequence. Raises RequestError if it does not fit the context."""
         try:
-            said = [Said(role=message.role, text=message.text) for message in asked.messages]
-            prompt = self.model.template.build(said)
+            messages = [ChatMessage(role=message.role, text=message.text) for message in request.messages]
+            prompt = self.model.template.build(messages)
         except ControlToken as error:
             raise RequestError(400, ErrorBody(message=error.reason, param="messages", code="control_token")) from error
         room = self.model.max_model_len - len(prompt)
         if room < 1:
-            message = f"the context is {self.model.max_model_len} tokens, the messages are {len(prompt)}"
+            message = (
+                f"the prompt of {len(prompt)} tokens leaves no room in the context of {self.model.max_model_len} tokens"
+            )
             raise RequestError(400, ErrorBody(message=message, param="messages", code="context_length_exceeded"))
-        if asked.top_logprobs and not asked.logprobs:
-            raise RequestError(400, ErrorBody(message="top_logprobs needs logprobs", param="top_logprobs"))
+        if request.top_logprobs and not request.logprobs:
+            raise RequestError(400, ErrorBody(message="top_logprobs requires logprobs", param="top_logprobs"))
         job = Job(
             id=f"chatcmpl-{self.entropy(96):024x}",
-            user=asked.user or "",
+            user=request.user or "",
             prompt=tuple(prompt),
-            shared=self.model.template.common(said, prompt),
-            max_tokens=min(asked.max_completion_tokens or asked.max_tokens or self.model.max_new_tokens, room),
-            sampling=_sampling(asked, self.model.sampling),
-            seed=self.entropy(63) if asked.seed is None else asked.seed,
-            stop=(asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ()),
-            alternatives=(asked.top_logprobs or 0) if asked.logprobs else None,
+            shared=self.model.template.shared_prefix(messages, prompt),
+            max_tokens=min(request.max_completion_tokens or request.max_tokens or self.model.max_new_tokens, room),
+            sampling=_sampling(request, self.model.sampling),
+            seed=self.entropy(63) if request.seed is None else request.seed,
+            stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
+            top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         )
-        return Sequence(job=job, text=TextStream(job.stop))
+        return Sequence(job=job)
 
     @asynccontextmanager
     async def _outputs(self, sequence: Sequence) -> AsyncIterator[AsyncIterator[Output]]:
-        """The outputs of a sequence as they come. Leaving takes it from the model, finished or not."""
+        """Submit a sequence and yield its outputs. Leaving the context removes it from the loop, finished or not."""
         queue: asyncio.Queue[Output] = asyncio.Queue()
-        here = asyncio.get_running_loop()
-        if not self.loop.submit(sequence, lambda output: here.call_soon_threadsafe(queue.put_nowait, output)):
-            error = ErrorBody(message="too many requests wait already", type="overloaded_error", code="queue_full")
+        event_loop = asyncio.get_running_loop()
+        if not self.loop.submit(sequence, lambda output: event_loop.call_soon_threadsafe(queue.put_nowait, output)):
+            error = ErrorBody(message="the waiting queue is full", type="overloaded_error", code="queue_full")
             raise RequestError(503, error, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         try:
             yield _until_finished(queue)
@@ -92,19 +97,20 @@ class ChatCompletions:
             self.loop.remove(sequence)
 
 
-def require_model(asked: str, model: LoadedModel) -> None:
-    """One model is served, by its name or by none."""
-    if asked not in ("", model.name):
-        error = ErrorBody(message=f"the model served here is {model.name}", param="model", code="model_not_found")
+def require_model(name: str, model: LoadedModel) -> None:
+    """Raise RequestError with status 404 if a request names another model; an empty name is the served one."""
+    if name not in ("", model.name):
+        error = ErrorBody(message=f"this server serves {model.name} only", param="model", code="model_not_found")
         raise RequestError(404, error)
 
 
-def _sampling(asked: ChatRequest, own: Sampling) -> Sampling:
+def _sampling(request: ChatRequest, default: Sampling) -> Sampling:
+    penalty = request.repetition_penalty
     return Sampling(
-        temperature=own.temperature if asked.temperature is None else asked.temperature,
-        top_k=own.top_k if asked.top_k is None else max(asked.top_k, 0),
-        top_p=own.top_p if asked.top_p is None else asked.top_p,
-        repetition_penalty=own.repetition_penalty if asked.repetition_penalty is None else asked.repetition_penalty,
+        temperature=default.temperature if request.temperature is None else request.temperature,
+        top_k=default.top_k if request.top_k is None else max(request.top_k, 0),
+        top_p=default.top_p if request.top_p is None else request.top_p,
+        repetition_penalty=default.repetition_penalty if penalty is None else penalty,
     )
 
 
@@ -117,18 +123,18 @@ async def _until_finished(queue: asyncio.Queue[Output]) -> AsyncIterator[Output]
 
 
 async def _chunks(
-    answering: Answering, outputs: AsyncIterator[Output], *, with_usage: bool
+    builder: ResponseBuilder, outputs: AsyncIterator[Output], *, with_usage: bool
 ) -> AsyncIterator[BaseModel]:
-    yield answering.opening()
+    yield builder.first_chunk()
     async for output in outputs:
-        if output.text or output.finish or output.sampled.likelihood:
-            yield answering.piece(output)
+        if output.text or output.finish or output.sampled.logprob:
+            yield builder.chunk(output)
     if with_usage:
-        yield answering.closing()
+        yield builder.usage_chunk()
 
 
 async def _send_events(send: Send, events: AsyncIterator[BaseModel]) -> None:
-    """Server-sent events, as the protocol has them: each in a `data:` line, `[DONE]` at the end."""
+    """Send server-sent events: one `data:` line each, then `[DONE]`."""
     headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     async for event in events:

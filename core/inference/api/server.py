@@ -1,4 +1,4 @@
-"""The HTTP side of the model server: routes, the key, and errors in the protocol's shape."""
+"""The model server as an ASGI application: its routes, and exceptions as OpenAI error responses."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from core.clock import Clock
 from core.inference.api.completions import ChatCompletions, require_model
-from core.inference.api.edge import KeyRequired, as_json, parse, read_body
+from core.inference.api.http import ApiKeyMiddleware, json_response, read_request
 from core.inference.api.wire import (
     ErrorBody,
     ErrorResponse,
@@ -31,8 +31,9 @@ from core.inference.loader import LoadedModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """`key` guards every route but /health, empty asks for none. After `stall_seconds` without a finished step while
-    there is work, /health says so.
+    """`key` is required by every route except /health; an empty key allows every request.
+
+    /health reports a stall if there is work and no step has completed for `stall_seconds`.
     """
 
     key: str = ""
@@ -48,17 +49,17 @@ def create_app(
     entropy: Callable[[int], int],
     clock: Clock,
 ) -> Starlette:
-    """The ASGI application. `entropy` gives as many random bits as it is asked for."""
+    """The ASGI application. `entropy(bits)` returns a random integer of so many bits."""
     card = ModelCard(id=model.name, created=int(clock.now()), max_model_len=model.max_model_len)
 
     async def models(_: Request) -> Response:
-        return as_json(ModelList(data=[card]))
+        return json_response(ModelList(data=[card]))
 
     async def tokenize(request: Request) -> Response:
-        asked = parse(TokenizeRequest, await read_body(request.scope, request.receive, options.max_body_bytes))
-        require_model(asked.model, model)
-        ids = await asyncio.to_thread(model.vocabulary.encode, asked.prompt)
-        return as_json(TokenizeResponse(count=len(ids), tokens=ids, max_model_len=model.max_model_len))
+        text = await read_request(TokenizeRequest, request, options.max_body_bytes)
+        require_model(text.model, model)
+        ids = await asyncio.to_thread(model.vocabulary.encode, text.prompt)
+        return json_response(TokenizeResponse(count=len(ids), tokens=ids, max_model_len=model.max_model_len))
 
     async def health(_: Request) -> Response:
         running, waiting = loop.load
@@ -80,36 +81,36 @@ def create_app(
             Route("/health", health),
             Route("/metrics", metrics),
         ],
-        middleware=[Middleware(KeyRequired, key=options.key)],
+        middleware=[Middleware(ApiKeyMiddleware, key=options.key)],
         exception_handlers={
-            RequestError: _refused,
-            HTTPException: _not_served,
-            ClientDisconnect: _gone,
-            Exception: _failed,
+            RequestError: _on_request_error,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_failure,
         },
     )
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+async def _on_request_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    response = as_json(ErrorResponse(error=error.error), error.status)
+    response = json_response(ErrorResponse(error=error.error), error.status)
     response.headers.update(error.headers or {})
     return response
 
 
-async def _not_served(_: Request, error: Exception) -> Response:
-    """An unknown path or a wrong method."""
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    """Unknown path or wrong method."""
     assert isinstance(error, HTTPException)
-    response = as_json(ErrorResponse(error=ErrorBody(message=error.detail)), error.status_code)
+    response = json_response(ErrorResponse(error=ErrorBody(message=error.detail)), error.status_code)
     response.headers.update(error.headers or {})
     return response
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    """Nobody is there to read this any more."""
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """The client has disconnected; this response is never read."""
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
-async def _failed(_: Request, __: Exception) -> Response:
-    error = ErrorBody(message="the server failed", type="server_error")
-    return as_json(ErrorResponse(error=error), HTTPStatus.INTERNAL_SERVER_ERROR)
+async def _on_failure(_: Request, __: Exception) -> Response:
+    error = ErrorBody(message="internal server error", type="server_error")
+    return json_response(ErrorResponse(error=error), HTTPStatus.INTERNAL_SERVER_ERROR)

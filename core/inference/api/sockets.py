@@ -1,4 +1,4 @@
-"""Where the server listens: a Unix socket only its owner can open, or an address."""
+"""Listening sockets: a Unix socket that only its owner can open, or a TCP address."""
 
 import ipaddress
 import os
@@ -15,7 +15,10 @@ OWNER_ONLY = 0o177
 
 @contextmanager
 def unix_socket(path: Path) -> Iterator[socket.socket]:
-    """A bound Unix socket of mode 0600. One that nobody listens on any more is replaced; the path is removed after."""
+    """A bound Unix socket of mode 0600, removed on exit. A stale socket, without a listener, is replaced.
+
+    Raises ConfigError if another server listens there, the path is not a socket, or it cannot be bound.
+    """
     _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(OWNER_ONLY)
@@ -35,9 +38,9 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def tcp_socket(host: str, port: int, key: str) -> Iterator[socket.socket]:
-    """A bound TCP socket. Without a key, only a loopback address is accepted."""
+    """A bound TCP socket. Raises ConfigError if it cannot be bound, or without a key if `host` is not loopback."""
     if not key and not is_loopback(host):
-        raise ConfigError("host", f"{host} can be reached from elsewhere: set PARLEY_SERVER_KEY or use 127.0.0.1")
+        raise ConfigError("host", f"{host} is not a loopback address: set PARLEY_SERVER_KEY or listen on 127.0.0.1")
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -50,7 +53,7 @@ def tcp_socket(host: str, port: int, key: str) -> Iterator[socket.socket]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own. A name other than "localhost" could resolve to anything."""
+    """Whether `host` is a loopback address. Of names only "localhost" counts: others could resolve to any address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -61,7 +64,7 @@ def _remove_stale(path: Path) -> None:
     if not path.exists():
         return
     if not stat.S_ISSOCK(path.stat().st_mode):
-        raise ConfigError("uds", f"{path} is there already and is not a socket")
+        raise ConfigError("uds", f"{path} exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         if probe.connect_ex(str(path)) == 0:
             raise ConfigError("uds", f"another server listens on {path}")

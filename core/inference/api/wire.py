@@ -1,4 +1,4 @@
-"""The shapes of the OpenAI chat completions protocol: requests checked at the edge, responses, and errors."""
+"""Wire format of OpenAI chat completions: validated requests, responses and errors."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
@@ -12,18 +12,18 @@ MAX_ALTERNATIVES = 20
 MAX_STOPS = 16
 
 
-class Asked(BaseModel):
-    """Strict about what is known; fields that are not are ignored, as servers of this protocol do."""
+class RequestModel(BaseModel):
+    """Part of a request. Known fields are validated strictly; unknown fields are ignored, as in other servers."""
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, frozen=True)
 
 
-class TextPart(Asked):
+class TextPart(RequestModel):
     type: Literal["text"]
     text: str
 
 
-class AskedMessage(Asked):
+class RequestMessage(RequestModel):
     role: Role
     content: str | list[TextPart]
 
@@ -32,7 +32,7 @@ class AskedMessage(Asked):
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
 
-class StreamOptions(Asked):
+class StreamOptions(RequestModel):
     include_usage: bool | None = None
 
 
@@ -40,11 +40,11 @@ Stop: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 
-class ChatRequest(Asked):
-    """`POST /v1/chat/completions`. Sampling options that are not given are the model's own."""
+class ChatRequest(RequestModel):
+    """`POST /v1/chat/completions`. Sampling options default to the model's own."""
 
     model: str = ""
-    messages: list[AskedMessage] = Field(min_length=1)
+    messages: list[RequestMessage] = Field(min_length=1)
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
@@ -61,8 +61,8 @@ class ChatRequest(Asked):
     user: str | None = None
 
 
-class TokenizeRequest(Asked):
-    """`POST /tokenize`, as vLLM has it, for plain text."""
+class TokenizeRequest(RequestModel):
+    """`POST /tokenize`, for plain text, in vLLM's format."""
 
     model: str = ""
     prompt: str
@@ -99,14 +99,14 @@ class Usage(BaseModel):
     prompt_tokens_details: PromptDetails
 
 
-class Answer(BaseModel):
+class AssistantMessage(BaseModel):
     role: Literal["assistant"] = "assistant"
     content: str
 
 
 class Choice(BaseModel):
     index: int = 0
-    message: Answer
+    message: AssistantMessage
     logprobs: Logprobs | None
     finish_reason: Finish
 
@@ -170,7 +170,7 @@ class ErrorResponse(BaseModel):
 
 
 class RequestError(Exception):
-    """Ends a request with an HTTP status and a body in the protocol's shape."""
+    """Ends a request with an HTTP status and an OpenAI error body."""
 
     def __init__(self, status: int, error: ErrorBody, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(error.message)

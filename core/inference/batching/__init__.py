@@ -1,1 +1,1 @@
-"""Continuous batching: which sequences run in a step, their KV cache blocks, and how a step becomes text."""
+"""Continuous batching: scheduling, prefix cache, sampling, and the loop that runs them."""

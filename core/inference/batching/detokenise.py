@@ -1,12 +1,12 @@
-"""From tokens' bytes to text that can be shown: whole characters only, and nothing of a stop string."""
+"""Incremental detokenisation: token bytes to text, in whole characters and without stop strings."""
 
 import codecs
 
 
-class TextStream:
-    """The text of one reply, fed token by token.
+class Detokeniser:
+    """Decodes one reply token by token.
 
-    Bytes that are not yet a character are held back, and so is text that could be the beginning of a stop string.
+    Holds back the bytes of an incomplete character, and text that could be the beginning of a stop string.
     """
 
     __slots__ = ("_decoder", "_held", "_stops", "stopped")
@@ -18,9 +18,9 @@ class TextStream:
         self.stopped = False
 
     def feed(self, token: bytes) -> str:
-        """The text that may be shown now. After a stop string, `stopped` is true and no more text comes."""
+        """Text that may be shown after this token. Once a stop string is complete, `stopped` is true and text ends."""
         text = self._held + self._decoder.decode(token)
-        found = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        found = [start for stop in self._stops if (start := text.find(stop)) >= 0]
         if found:
             self.stopped = True
             self._held = ""
@@ -30,12 +30,12 @@ class TextStream:
         return text[:shown]
 
     def close(self) -> str:
-        """The text held back when a reply ends without its stop string. Half a character is dropped."""
+        """Text still held back at the end of a reply. The bytes of an incomplete character are dropped."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that begins `stop`."""
+    """Length of the longest suffix of `text` that is a proper prefix of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

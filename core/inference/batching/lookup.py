@@ -1,34 +1,35 @@
-"""Guesses at what comes next, from what was there before: a reply often repeats its question.
+"""Prompt lookup decoding: draft tokens from an earlier occurrence of the latest n-gram.
 
-Prompt lookup decoding (github.com/apoorvumang/prompt-lookup-decoding): where the last tokens stood once already, what
-followed them then is tried again. The model reads the guess in the same step and keeps what it would have written
-anyway, so a reply is the same with and without.
+Source: github.com/apoorvumang/prompt-lookup-decoding. Replies often repeat their prompt. The draft runs in the same
+step as the next token, and only tokens that would have been sampled anyway are accepted: replies are the same with and
+without speculation.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
-GRAM = 3
-"""Tokens that must be the same; after two, most guesses are wrong."""
-MOST = 3
-"""Tokens guessed at once: with more, a step would no longer cost about as much as one without."""
+NGRAM: Final = 3
+"""Tokens that must match; with 2, most drafts are rejected."""
+MAX_DRAFT: Final = 3
+"""Longest draft, in tokens; a longer one would make a step noticeably slower."""
 
 
-class Lookup:
-    """Knows where each run of `GRAM` tokens of a sequence stood last. It dares more with each guess that was right."""
+class PromptLookup:
+    """Index of a sequence's n-grams. The draft grows with each draft that is accepted in full."""
 
     def __init__(self) -> None:
-        self._after: dict[tuple[int, ...], int] = {}
-        self._known = GRAM
-        self._right = 0
+        self._continuations: dict[tuple[int, ...], int] = {}
+        self._indexed = NGRAM
+        self._accepted = 0
 
-    def guess(self, ids: Sequence[int], room: int) -> tuple[int, ...]:
-        """What may follow `ids`, at most `room` tokens, often none."""
-        for end in range(self._known, len(ids)):
-            self._after[tuple(ids[end - GRAM : end])] = end
-        self._known = max(self._known, len(ids))
-        start = self._after.get(tuple(ids[-GRAM:]), len(ids))
-        return tuple(ids[start : start + max(0, min(room, MOST, 1 + self._right))])
+    def draft(self, ids: Sequence[int], max_tokens: int) -> tuple[int, ...]:
+        """Draft tokens that may follow `ids`, at most `max_tokens`; often none."""
+        for end in range(self._indexed, len(ids)):
+            self._continuations[tuple(ids[end - NGRAM : end])] = end
+        self._indexed = max(self._indexed, len(ids))
+        start = self._continuations.get(tuple(ids[-NGRAM:]), len(ids))
+        return tuple(ids[start : start + max(0, min(max_tokens, MAX_DRAFT, 1 + self._accepted))])
 
-    def learn(self, guessed: int, right: int) -> None:
-        """How many of the tokens guessed last were right."""
-        self._right = self._right + right if guessed == right else 0
+    def record(self, drafted: int, accepted: int) -> None:
+        """Note how many tokens of the last draft were accepted."""
+        self._accepted = self._accepted + accepted if drafted == accepted else 0

@@ -1,4 +1,4 @@
-"""The one thread that owns the model. One step is: schedule, run, postprocess."""
+"""The thread that owns the model. One step is: schedule, run, postprocess."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,22 +15,22 @@ from core.inference.batching.scheduler import Chunk, Scheduler
 from core.inference.batching.sequence import Output, Sampled, Sequence
 from core.inference.tokens.vocabulary import Vocabulary
 
-Emit: TypeAlias = Callable[[Output], object]
+OnOutput: TypeAlias = Callable[[Output], object]
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Who waits for a sequence, and since when."""
+class Listener:
+    """The callback of one sequence, and the monotonic time of its submission."""
 
-    emit: Emit
-    arrived_at: float
+    on_output: OnOutput
+    submitted_at: float
 
 
 class Loop:
-    """Takes sequences from any thread, runs them on its own, and emits their output from there.
+    """Accepts sequences from any thread, runs them on one thread and reports each sampled token from there.
 
-    The scheduler is guarded by a lock that is never held while the model runs.
+    A lock guards the scheduler; it is not held while the model runs. `eos_ids` are the tokens that end a reply.
     """
 
     def __init__(
@@ -38,55 +38,58 @@ class Loop:
         runner: Runner,
         scheduler: Scheduler,
         vocabulary: Vocabulary,
-        ends: frozenset[int],
+        eos_ids: frozenset[int],
         clock: Clock,
     ) -> None:
         self._runner = runner
         self._scheduler = scheduler
         self._vocabulary = vocabulary
-        self._ends = ends
+        self._eos_ids = eos_ids
         self._clock = clock
         self.metrics = Metrics()
-        self.metrics.watch("running", "Sequences that run", lambda: self.load[0])
-        self.metrics.watch("waiting", "Sequences that wait", lambda: self.load[1])
-        self.metrics.watch("cache_blocks", "Blocks of keys and values in use or kept", lambda: scheduler.cache.used)
+        self.metrics.add_gauge("running", "Sequences in the batch", lambda: self.load[0])
+        self.metrics.add_gauge("waiting", "Sequences in the waiting queue", lambda: self.load[1])
+        self.metrics.add_gauge("cache_blocks", "KV cache blocks in use or kept for reuse", lambda: scheduler.cache.used)
         self._changed = threading.Condition()
-        self._requests: dict[str, Request] = {}
+        self._listeners: dict[str, Listener] = {}
         self._progress_at = clock.monotonic()
         self._closed = False
 
     @property
     def load(self) -> tuple[int, int]:
-        """How many sequences run and wait."""
+        """Number of running and of waiting sequences."""
         with self._changed:
             return self._scheduler.running, self._scheduler.waiting
 
     @property
     def stalled_for(self) -> float:
-        """Seconds since the last sign of progress while there is work; 0 without work."""
+        """Seconds since the last completed step, while there is work; 0 if the loop is idle."""
         with self._changed:
             return self._clock.monotonic() - self._progress_at if self._scheduler.has_work else 0.0
 
-    def submit(self, sequence: Sequence, emit: Emit) -> bool:
-        """Queues a sequence, False when the queue is full. `emit` is called on the loop's thread and must not block."""
+    def submit(self, sequence: Sequence, on_output: OnOutput) -> bool:
+        """Queue a sequence; False if the queue is full.
+
+        `on_output` is called on the loop's thread, once for each sampled token, and must not block.
+        """
         with self._changed:
             idle = not self._scheduler.has_work
             if not self._scheduler.add(sequence):
                 return False
             if idle:
                 self._progress_at = self._clock.monotonic()
-            self._requests[sequence.job.id] = Request(emit=emit, arrived_at=self._clock.monotonic())
+            self._listeners[sequence.job.id] = Listener(on_output=on_output, submitted_at=self._clock.monotonic())
             self._changed.notify()
             return True
 
     def remove(self, sequence: Sequence) -> None:
-        """Stops a sequence wherever it is; nothing is emitted for it any more. The step under way is its last."""
+        """Abort a sequence, running or waiting. Its callback is not called again; a step in progress is its last."""
         with self._changed:
             self._remove(sequence)
             self._changed.notify()
 
     def run(self) -> None:
-        """Steps until closed."""
+        """Run steps until closed."""
         while self._wait_for_work():
             self.step()
 
@@ -101,7 +104,7 @@ class Loop:
             return not self._closed
 
     def step(self) -> bool:
-        """Runs everything that runs by one token or one piece of a prompt; False without work."""
+        """Run one step: a decode token or a prefill chunk for every scheduled sequence. False if there is no work."""
         with self._changed:
             if not self._scheduler.has_work:
                 return False
@@ -115,37 +118,37 @@ class Loop:
         return True
 
     def _postprocess(self, chunk: Chunk, tokens: list[Sampled]) -> None:
-        right = max(len(tokens) - 1, 0)
-        self.metrics.guessed.inc(right)
-        self._scheduler.computed(chunk, right)
+        accepted = max(len(tokens) - 1, 0)
+        self.metrics.guessed.inc(accepted)
+        self._scheduler.mark_computed(chunk, accepted)
         for sampled in tokens:
             if self._scheduler.is_running(chunk.sequence):
                 self._append(chunk.sequence, sampled)
 
     def _append(self, sequence: Sequence, sampled: Sampled) -> None:
-        token = None if sampled.id in self._ends else self._vocabulary.bytes_of(sampled.id)
+        token = None if sampled.id in self._eos_ids else self._vocabulary.bytes_of(sampled.id)
         output = sequence.append(sampled, token)
-        request = self._requests[sequence.job.id]
-        self._count(sequence, request)
-        request.emit(output)
+        listener = self._listeners[sequence.job.id]
+        self._count(sequence, listener)
+        listener.on_output(output)
         if output.finish:
             self._remove(sequence)
 
-    def _count(self, sequence: Sequence, request: Request) -> None:
+    def _count(self, sequence: Sequence, listener: Listener) -> None:
         self.metrics.written.inc()
         if sequence.completion_tokens == 1:
-            self.metrics.first_token_seconds.observe(self._clock.monotonic() - request.arrived_at)
+            self.metrics.first_token_seconds.observe(self._clock.monotonic() - listener.submitted_at)
             self.metrics.read.inc(len(sequence.job.prompt) - sequence.cached)
             self.metrics.cached.inc(sequence.cached)
 
     def _remove(self, sequence: Sequence) -> None:
         self._scheduler.remove(sequence)
-        self._requests.pop(sequence.job.id, None)
+        self._listeners.pop(sequence.job.id, None)
 
 
 @contextmanager
 def running(loop: Loop, on_crash: Callable[[], None]) -> Iterator[Loop]:
-    """Runs the loop on a thread of its own. A loop that dies cannot be trusted with another request: `on_crash`."""
+    """Run the loop on its own thread. `on_crash` is called if it raises; no further request can be served then."""
 
     def work() -> None:
         try:

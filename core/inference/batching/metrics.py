@@ -1,4 +1,4 @@
-"""What the model server tells about itself, in Prometheus' text format."""
+"""The model server's metrics, in Prometheus' text format."""
 
 from collections.abc import Callable
 
@@ -9,29 +9,34 @@ ROWS = (0, 1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
-    """Everything that is counted. A rate of `parley_tokens_total` is tokens a second; `cached` ones cost nothing,
-    `guessed` ones are those of the written that came with another.
+    """Counters and histograms of one loop. The rate of `parley_tokens_total` is tokens per second.
+
+    Kinds of tokens: `read` were prefilled, `cached` came from the prefix cache, `written` were sampled. `guessed` are
+    the written tokens that had been drafted by speculation.
     """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._tokens = Counter("parley_tokens", "Tokens by what became of them", ["kind"], registry=self._registry)
+        self._tokens = Counter(
+            "parley_tokens",
+            "Tokens: prefilled (read), from the prefix cache (cached), sampled (written), accepted drafts (guessed)",
+            ["kind"],
+            registry=self._registry,
+        )
         self.first_token_seconds = Histogram(
             "parley_first_token_seconds",
-            "From a request's arrival to its first token",
+            "Time from a request's arrival to its first token",
             buckets=SECONDS,
             registry=self._registry,
         )
-        self.rows = Histogram(
-            "parley_batch_rows", "Sequences in a step of the model", buckets=ROWS, registry=self._registry
-        )
+        self.rows = Histogram("parley_batch_rows", "Sequences in a step", buckets=ROWS, registry=self._registry)
         kinds = ("read", "cached", "written", "guessed")
         self.read, self.cached, self.written, self.guessed = map(self._tokens.labels, kinds)
 
-    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Reports a number as it is when somebody asks."""
-        Gauge(f"parley_{name}", what, registry=self._registry).set_function(value)
+    def add_gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Add a gauge whose value is computed at each scrape."""
+        Gauge(f"parley_{name}", description, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""What runs a model: the lean decoder, or transformers' own forward for everything else."""
+"""The interface of a network: the lean decoder, or transformers for every other architecture."""
 
 from typing import Protocol
 
@@ -7,36 +7,37 @@ from core.inference.batching.scheduler import Step
 
 
 class Network(Protocol):
-    """Its keys and values fill `blocks` at most; with `shares_blocks`, what stands in one serves whoever holds it."""
+    """A causal language model with a KV cache of `blocks` blocks. Used by one thread only."""
 
     @property
-    def vocabulary(self) -> int: ...
+    def vocabulary_size(self) -> int: ...
 
     @property
-    def context(self) -> int:
-        """Tokens that it was made for."""
+    def context_length(self) -> int:
+        """Longest sequence, in tokens, that the model was trained for."""
 
     @property
     def blocks(self) -> int: ...
 
     @property
-    def shares_blocks(self) -> bool: ...
+    def supports_prefix_cache(self) -> bool:
+        """Whether sequences can share the content of KV cache blocks."""
 
     @property
-    def guess_within(self) -> int:
-        """In a step of so many tokens guesses come nearly for nothing; 0 where it cannot take any."""
+    def max_speculative_step(self) -> int:
+        """Largest step, in tokens, in which speculative tokens are almost free; 0 disables speculation."""
 
     @property
     def dtype(self) -> str:
-        """How the weights are held."""
+        """Data type of the weights."""
 
     @property
     def weight_bytes(self) -> int:
-        """What it reads for a token."""
+        """Bytes of weights that a decode step reads."""
 
     @property
     def path(self) -> str:
-        """What computes, in a few words for the operator."""
+        """The implementation that runs the model, in a few words for the operator."""
 
     def run(self, step: Step) -> Floats:
-        """Runs a step: logits, float32 [outputs of the chunks, vocabulary]."""
+        """Run a step: logits, float32 [sum of the chunks' outputs, vocabulary_size]."""

@@ -1,39 +1,41 @@
-"""Blocks of the key-value cache and who may share them: a trie of token blocks.
+"""Prefix cache: KV cache blocks that sequences share, in a trie of token blocks.
 
-A sequence holds whole blocks of `BLOCK` tokens. A block that is full is put under the block before it, and the next
-sequence that begins with the same tokens takes it instead of computing it; the block that a sequence ends in is put
-there as well, to be copied. What follows a prompt's `shared` tokens, that is to say everything a person wrote, is only
-found by the same owner.
+A sequence holds whole blocks of `BLOCK_SIZE` tokens. A full block is published in the trie, as the child of its
+predecessor; a later sequence with the same prefix takes that block instead of computing it again. The last block of a
+sequence, partly filled, is published when the sequence ends; a later sequence copies it.
+
+A block with tokens beyond the first `shared` of a prompt contains a user's own text: only the same owner finds it.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-BLOCK = 16
-Key: TypeAlias = tuple[str, tuple[int, ...]]
-"""Whose the tokens of a block are, empty for everybody's, and the tokens."""
+BLOCK_SIZE: Final = 16
+"""Tokens per KV cache block; `BLOCK` in the decoder's C source."""
+BlockKey: TypeAlias = tuple[str, tuple[int, ...]]
+"""Owner and tokens of a block. The owner is empty if every user may reuse the block."""
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A place in the cache. It is in the trie once it has a `key`."""
+    """One block of the KV cache. It is in the trie if it has a `key`."""
 
     index: int
-    key: Key | None = None
+    key: BlockKey | None = None
     parent: "Block | None" = None
-    children: "dict[Key, Block]" = field(default_factory=dict)
-    users: int = 0
+    children: "dict[BlockKey, Block]" = field(default_factory=dict)
+    ref_count: int = 0
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Lease:
-    """The blocks of one sequence, in order, of which the first `published` are in the trie.
+class BlockTable:
+    """The blocks of one sequence, in order; the first `published` are in the trie.
 
-    The cache holds the first `computed` tokens already; `copied` is the block whose content the first own block needs
-    for that.
+    The first `computed` tokens were found in the cache. If these include a part of a block, that part must be copied
+    from `copy_source` to the block at index `published`.
     """
 
     owner: str
@@ -41,142 +43,148 @@ class Lease:
     blocks: list[Block]
     computed: int
     published: int
-    copied: Block | None
+    copy_source: Block | None
 
     @property
-    def indexes(self) -> list[int]:
+    def block_ids(self) -> list[int]:
         return [block.index for block in self.blocks]
 
 
 class PrefixCache:
-    """`blocks` in all. Those that nobody uses stay for the next who needs what they hold, the least recent goes first.
+    """Allocates `blocks` blocks. Published blocks that no sequence holds stay for reuse, and are evicted in LRU order.
 
-    Without `reuse` it only counts: every sequence computes its own.
+    Without `reuse`, blocks are only counted and every sequence computes its whole prompt.
     """
 
     def __init__(self, blocks: int, *, reuse: bool = True) -> None:
         self._root = Block(index=-1)
         self._free = [Block(index=index) for index in reversed(range(blocks))]
-        self._idle: OrderedDict[int, Block] = OrderedDict()
+        self._evictable: OrderedDict[int, Block] = OrderedDict()
         self._reuse = reuse
         self.blocks = blocks
 
     @property
     def available(self) -> int:
-        """How many blocks a new sequence could have at most."""
-        return len(self._free) + len(self._idle)
+        """Number of blocks that a new sequence could get."""
+        return len(self._free) + len(self._evictable)
 
     @property
     def used(self) -> int:
-        """How many blocks hold something."""
+        """Number of blocks in use or kept for reuse."""
         return self.blocks - len(self._free)
 
-    def open(self, ids: Sequence[int], room: int, owner: str, shared: int) -> Lease | None:
-        """Blocks for `room` tokens that begin with `ids`, the first `shared` of which are nobody's own.
+    def allocate(self, ids: Sequence[int], capacity: int, owner: str, shared: int) -> BlockTable | None:
+        """Blocks for `capacity` tokens of a sequence that begins with `ids`; None if too few are available.
 
-        None while too many blocks are in use. The last of `ids` always remains to be computed.
+        The first `shared` of `ids` contain no user's text. At least the last of `ids` remains to be computed.
         """
-        found = list(self._find(ids, owner, shared)) if self._reuse else []
-        copied, more = self._find_part(found, ids, owner, shared) if self._reuse else (None, 0)
-        kept = [*found, copied] if copied else found
+        found = list(self._match(ids, owner, shared)) if self._reuse else []
+        copy_source, copied = self._match_partly(found, ids, owner, shared) if self._reuse else (None, 0)
+        kept = [*found, copy_source] if copy_source else found
         for block in kept:
-            self._use(block)
-        needed = -(-room // BLOCK) - len(found)
+            self._acquire(block)
+        needed = -(-capacity // BLOCK_SIZE) - len(found)
         if needed > self.available:
             self._release(kept)
             return None
-        if copied:
-            self._release([copied])
+        if copy_source:
+            self._release([copy_source])
         own = [self._take() for _ in range(needed)]
-        return Lease(
+        return BlockTable(
             owner=owner,
             shared=shared,
             blocks=found + own,
-            computed=len(found) * BLOCK + more,
+            computed=len(found) * BLOCK_SIZE + copied,
             published=len(found),
-            copied=copied,
+            copy_source=copy_source,
         )
 
-    def publish(self, lease: Lease, ids: Sequence[int], computed: int) -> None:
-        """Puts the blocks that the first `computed` of `ids` fill into the trie, as far as nobody was there before."""
-        while (lease.published + 1) * BLOCK <= min(computed, len(ids)):
-            if not self._put(lease, _key(ids, lease.published, lease.owner, lease.shared)):
+    def publish(self, table: BlockTable, ids: Sequence[int], computed: int) -> None:
+        """Publish the blocks filled by the first `computed` of `ids`, up to the first one that the trie already has."""
+        while (table.published + 1) * BLOCK_SIZE <= min(computed, len(ids)):
+            if not self._insert(table, _key(ids, table.published, table.owner, table.shared)):
                 return
-            lease.published += 1
+            table.published += 1
 
-    def close(self, lease: Lease, ids: Sequence[int] = (), computed: int = 0) -> None:
-        """Gives all blocks back; those in the trie stay as long as there is room. With them the one that the first
-        `computed` of `ids` end in.
+    def free(self, table: BlockTable, ids: Sequence[int] = (), computed: int = 0) -> None:
+        """Release a sequence's blocks. Those filled by the first `computed` of `ids` stay for reuse, the last, partly
+        filled one included.
         """
-        self.publish(lease, ids, computed)
-        if lease.published * BLOCK < computed < (lease.published + 1) * BLOCK:
-            self._put(lease, _key(ids[:computed], lease.published, lease.owner, lease.shared))
-        self._release(lease.blocks)
+        self.publish(table, ids, computed)
+        if table.published * BLOCK_SIZE < computed < (table.published + 1) * BLOCK_SIZE:
+            self._insert(table, _key(ids[:computed], table.published, table.owner, table.shared))
+        self._release(table.blocks)
 
-    def _put(self, lease: Lease, key: Key) -> bool:
-        """Puts the first block that is not in the trie there, unless there is such a one."""
-        block, parent = lease.blocks[lease.published], self._parent(lease)
+    def _insert(self, table: BlockTable, key: BlockKey) -> bool:
+        """Insert the table's first unpublished block into the trie; False if the trie has an equal one."""
+        block = table.blocks[table.published]
+        parent = table.blocks[table.published - 1] if table.published else self._root
         if not self._reuse or key in parent.children:
             return False
         block.key, block.parent = key, parent
         parent.children[key] = block
         return True
 
-    def _parent(self, lease: Lease) -> Block:
-        return lease.blocks[lease.published - 1] if lease.published else self._root
-
-    def _find(self, ids: Sequence[int], owner: str, shared: int) -> Iterator[Block]:
+    def _match(self, ids: Sequence[int], owner: str, shared: int) -> Iterator[Block]:
+        """Published blocks that hold the first full blocks of `ids`; the last of `ids` is never among their tokens."""
         block = self._root
-        for number in range((len(ids) - 1) // BLOCK):
+        for number in range((len(ids) - 1) // BLOCK_SIZE):
             key = _key(ids, number, owner, shared)
             if key not in block.children:
                 return
             block = block.children[key]
             yield block
 
-    def _find_part(self, found: list[Block], ids: Sequence[int], owner: str, shared: int) -> tuple[Block | None, int]:
-        """The block after the found ones that begins most alike, and how many of its tokens are of use."""
-        start = len(found) * BLOCK
-        wanted, free = ids[start : min(start + BLOCK, len(ids) - 1)], shared - start
-        best, most = None, 0
-        for (theirs, tokens), block in (found[-1] if found else self._root).children.items():
-            alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(wanted, tokens, strict=False)))
-            usable = alike if theirs in ("", owner) else min(alike, free)
-            if usable > most:
-                best, most = block, usable
-        return best, most
+    def _match_partly(
+        self, found: list[Block], ids: Sequence[int], owner: str, shared: int
+    ) -> tuple[Block | None, int]:
+        """The block after the `found` ones with the longest reusable prefix, and the length of that prefix in tokens.
 
-    def _use(self, block: Block) -> None:
-        block.users += 1
-        self._idle.pop(block.index, None)
+        Of another owner's block only the first `shared` tokens of the prompt may be reused.
+        """
+        start = len(found) * BLOCK_SIZE
+        wanted, free = ids[start : min(start + BLOCK_SIZE, len(ids) - 1)], shared - start
+        best, longest = None, 0
+        for (block_owner, tokens), block in (found[-1] if found else self._root).children.items():
+            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(wanted, tokens, strict=False)))
+            usable = common if block_owner in ("", owner) else min(common, free)
+            if usable > longest:
+                best, longest = block, usable
+        return best, longest
+
+    def _acquire(self, block: Block) -> None:
+        block.ref_count += 1
+        self._evictable.pop(block.index, None)
 
     def _release(self, blocks: Sequence[Block]) -> None:
-        """The last first: so a block is never less recent than those that follow it, and goes after them."""
+        """Drop a reference to each block, the last block first: a block is evicted after its successors."""
         for block in reversed(blocks):
-            block.users -= 1
-            if block.users:
+            block.ref_count -= 1
+            if block.ref_count:
                 continue
             if block.key:
-                self._idle[block.index] = block
+                self._evictable[block.index] = block
             else:
                 self._free.append(block)
 
     def _take(self) -> Block:
+        """An unused block; evicts the least recently used one if none is free."""
         if not self._free:
-            self._forget(next(iter(self._idle.values())))
+            self._evict(next(iter(self._evictable.values())))
         block = self._free.pop()
-        block.users = 1
+        block.ref_count = 1
         return block
 
-    def _forget(self, block: Block) -> None:
+    def _evict(self, block: Block) -> None:
         assert block.key
         assert block.parent
         assert not block.children
-        del self._idle[block.index], block.parent.children[block.key]
+        del self._evictable[block.index], block.parent.children[block.key]
         block.key = block.parent = None
         self._free.append(block)
 
 
-def _key(ids: Sequence[int], number: int, owner: str, shared: int) -> Key:
-    tokens = tuple(ids[number * BLOCK : (number + 1) * BLOCK])
-    return ("" if number * BLOCK + len(tokens) <= shared else owner), tokens
+def _key(ids: Sequence[int], number: int, owner: str, shared: int) -> BlockKey:
+    """Key of the block with this number in a sequence of `ids`."""
+    tokens = tuple(ids[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE])
+    return ("" if number * BLOCK_SIZE + len(tokens) <= shared else owner), tokens

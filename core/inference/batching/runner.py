@@ -1,4 +1,4 @@
-"""From a step to its tokens: the network's forward, then sampling."""
+"""Run a step: the network's forward pass, then sampling."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.inference.arrays import Floats
 from core.inference.batching.network import Network
-from core.inference.batching.sampler import choose
+from core.inference.batching.sampler import sample
 from core.inference.batching.scheduler import Chunk, Step
 from core.inference.batching.sequence import Sampled, Sequence
 
@@ -17,37 +17,40 @@ from core.inference.batching.sequence import Sampled, Sequence
 class Runner:
     """Used by one thread only.
 
-    `allowed`: bool [vocabulary], the tokens that may be sampled; everything else is masked.
+    `allowed`: bool [vocabulary], the tokens that may be sampled; the logits of all others are masked.
     """
 
     def __init__(self, network: Network, allowed: NDArray[np.bool]) -> None:
         self._network = network
         self._blocked = np.flatnonzero(~allowed)
-        self._randomness: dict[str, Random] = {}
+        self._generators: dict[str, Random] = {}
 
     def run(self, step: Step) -> list[list[Sampled]]:
-        """Runs a step; for each chunk the tokens sampled, one more than guesses that were right, or none."""
-        for sequence in step.gone:
-            self._randomness.pop(sequence.job.id, None)
+        """The tokens sampled for each chunk: none in mid-prompt, else one more than accepted draft tokens."""
+        for sequence in step.removed:
+            self._generators.pop(sequence.job.id, None)
         logits = self._network.run(step)
         logits[:, self._blocked] = -np.inf
         rows = iter(logits)
-        return [list(self._choose(chunk, list(islice(rows, chunk.outputs)))) for chunk in step.chunks]
+        return [list(self._sample(chunk, list(islice(rows, chunk.outputs)))) for chunk in step.chunks]
 
-    def _choose(self, chunk: Chunk, logits: list[Floats]) -> Iterator[Sampled]:
-        """Samples token after token, as long as each was guessed: the reply is the same without guesses."""
+    def _sample(self, chunk: Chunk, logits: list[Floats]) -> Iterator[Sampled]:
+        """Sample one token per row of logits, up to the first that differs from the draft.
+
+        Draft tokens are never sampled differently than without speculation, so the reply is the same.
+        """
         sequence, job = chunk.sequence, chunk.sequence.job
-        random = self._random(sequence)
+        random = self._generator(sequence)
         for number, row in enumerate(logits):
-            ids = [*sequence.ids, *chunk.guesses[:number]] if job.sampling.repetition_penalty != 1.0 else []
-            sampled = choose(row, ids, job.sampling, random, job.alternatives)
+            ids = [*sequence.ids, *chunk.draft[:number]] if job.sampling.repetition_penalty != 1.0 else []
+            sampled = sample(row, ids, job.sampling, random, job.top_logprobs)
             yield sampled
-            if (sampled.id,) != chunk.guesses[number : number + 1]:
+            if (sampled.id,) != chunk.draft[number : number + 1]:
                 return
 
-    def _random(self, sequence: Sequence) -> Random:
-        """A sequence's own randomness: the same reply alone and beside others."""
+    def _generator(self, sequence: Sequence) -> Random:
+        """The sequence's own random number generator: other sequences in the batch cannot change its reply."""
         key = sequence.job.id
-        if key not in self._randomness:
-            self._randomness[key] = Random(sequence.job.seed)  # noqa: S311  it draws words, not secrets
-        return self._randomness[key]
+        if key not in self._generators:
+            self._generators[key] = Random(sequence.job.seed)  # noqa: S311  it samples tokens, not secrets
+        return self._generators[key]

@@ -1,47 +1,48 @@
-"""The next token from the model's logits: the same distribution as transformers' logits processors give."""
+"""Sampling from logits, with the same distribution as transformers' logits processors."""
 
 from collections.abc import Sequence
 from random import Random
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import Floats
-from core.inference.batching.sequence import Likelihood, Sampled, Sampling
+from core.inference.batching.sequence import Logprob, Sampled, Sampling
 
 Ids: TypeAlias = NDArray[np.intp]
-ROWS = 128
-"""Scores stand in so many rows for a first look; the more, the fewer columns to compare."""
-GREEDY_BELOW = 1e-5
-"""Temperatures below this are greedy: dividing by them would leave one token anyway, or overflow."""
+ROWS: Final = 128
+"""Rows into which `top_k` folds the scores for its first pass; more rows leave fewer column maxima to compare."""
+GREEDY_BELOW: Final = 1e-5
+"""Temperatures below this are greedy: dividing by them would leave one candidate anyway, or overflow."""
 
 
-def choose(
-    logits: Floats, ids: Sequence[int], sampling: Sampling, random: Random, alternatives: int | None = None
+def sample(
+    logits: Floats, ids: Sequence[int], sampling: Sampling, random: Random, top_logprobs: int | None = None
 ) -> Sampled:
-    """Samples one token. `logits`: float32 [vocabulary], control tokens already -inf. `ids`: prompt and reply so far.
-    The reported log-probabilities are those of `logits`, before any option.
+    """Sample one token. `logits`: float32 [vocabulary], forbidden tokens already -inf. `ids`: prompt and reply so far.
+
+    Reported log-probabilities are those of `logits`, before any sampling option; None reports none.
     """
-    scores = penalised(logits, ids, sampling.repetition_penalty)
+    scores = apply_repetition_penalty(logits, ids, sampling.repetition_penalty)
     if sampling.temperature < GREEDY_BELOW:
         token = int(scores.argmax())
     else:
         tokens, probabilities = distribution(scores, sampling)
         token = int(tokens[_draw(probabilities, random)])
-    if alternatives is None:
+    if top_logprobs is None:
         return Sampled(id=token)
     peak = logits.max()
     total = peak + np.log(np.exp(logits - peak).sum())
 
-    def likelihood(number: int) -> Likelihood:
-        return Likelihood(id=number, logprob=float(logits[number] - total))
+    def logprob(number: int) -> Logprob:
+        return Logprob(id=number, value=float(logits[number] - total))
 
-    return Sampled(id=token, likelihood=likelihood(token), top=tuple(map(likelihood, best(logits, alternatives))))
+    return Sampled(id=token, logprob=logprob(token), top=tuple(map(logprob, sorted_top_k(logits, top_logprobs))))
 
 
-def penalised(logits: Floats, ids: Sequence[int], penalty: float) -> Floats:
-    """Makes every token that occurs in `ids` less likely (arXiv:1909.05858)."""
+def apply_repetition_penalty(logits: Floats, ids: Sequence[int], penalty: float) -> Floats:
+    """Make every token that occurs in `ids` less likely (arXiv:1909.05858, CTRL)."""
     if penalty == 1.0:
         return logits
     scores, seen = logits.copy(), logits[ids]
@@ -50,45 +51,45 @@ def penalised(logits: Floats, ids: Sequence[int], penalty: float) -> Floats:
 
 
 def distribution(scores: Floats, sampling: Sampling) -> tuple[Ids, Floats]:
-    """The tokens that may be chosen and their probabilities, both [n]: top-k, temperature, top-p.
+    """The candidates and their probabilities, both [n], after top-k, temperature and top-p.
 
-    Tokens as likely as the k-th stay in, as in transformers.
+    Tokens with the same score as the k-th are kept, as in transformers.
     """
-    some = 0 < sampling.top_k < len(scores)
-    tokens = likeliest(scores, sampling.top_k) if some else np.arange(len(scores))
+    limited = 0 < sampling.top_k < len(scores)
+    tokens = top_k(scores, sampling.top_k) if limited else np.arange(len(scores))
     scores = scores[tokens] / sampling.temperature
     if sampling.top_p < 1.0:
         enough = softmax(np.sort(scores)).cumsum() > 1.0 - sampling.top_p
-        kept = best(scores, max(1, int(enough.sum())))
+        kept = sorted_top_k(scores, max(1, int(enough.sum())))
         scores, tokens = scores[kept], tokens[kept]
     return tokens, softmax(scores)
 
 
-def likeliest(scores: Floats, count: int) -> Ids:
-    """The tokens that score no less than the one in the `count`-th place, [`count` or more], in order of id.
+def top_k(scores: Floats, count: int) -> Ids:
+    """The tokens with the `count` highest scores, ties with the last included: [`count` or more], in order of id.
 
-    Most are ruled out by the largest score of the column they are in: where `count` columns reach a score, no token
-    below it can be wanted.
+    A first pass compares only column maxima: if `count` columns reach a score, no token below it can be among the
+    highest `count`, so columns with a smaller maximum are skipped.
     """
     width = len(scores) // ROWS
-    highest = scores[: ROWS * width].reshape(ROWS, width).max(0)
-    columns = np.flatnonzero(highest >= _place(highest, count))
-    among: Ids = np.concatenate(
+    maxima = scores[: ROWS * width].reshape(ROWS, width).max(0)
+    columns = np.flatnonzero(maxima >= _kth_highest(maxima, count))
+    candidates: Ids = np.concatenate(
         [np.add.outer(np.arange(ROWS) * width, columns).ravel(), np.arange(ROWS * width, len(scores))]
     )
-    return among[scores[among] >= _place(scores[among], count)]
+    return candidates[scores[candidates] >= _kth_highest(scores[candidates], count)]
 
 
-def _place(scores: Floats, count: int) -> np.float32:
-    """The score in the `count`-th place; the lowest there can be where there are fewer."""
-    return np.partition(scores, -count)[-count] if count <= len(scores) else np.float32(-np.inf)
+def _kth_highest(scores: Floats, k: int) -> np.float32:
+    """The k-th highest score; -inf if there are fewer than k."""
+    return np.partition(scores, -k)[-k] if k <= len(scores) else np.float32(-np.inf)
 
 
-def best(scores: Floats, count: int) -> list[int]:
-    """The `count` tokens with the highest scores, the best first and the first of those that score the same."""
+def sorted_top_k(scores: Floats, count: int) -> list[int]:
+    """Exactly `count` tokens with the highest scores, in descending order; of equal scores the lower id first."""
     if not count:
         return []
-    tokens = likeliest(scores, count)
+    tokens = top_k(scores, count)
     ranked: list[int] = tokens[np.argsort(-scores[tokens], kind="stable")].tolist()
     return ranked[:count]
 
@@ -100,6 +101,6 @@ def softmax(scores: Floats) -> Floats:
 
 
 def _draw(probabilities: Floats, random: Random) -> int:
-    """A place drawn by its probability."""
+    """An index, drawn with its probability."""
     sums = probabilities.cumsum(dtype=np.float64)
     return int(np.searchsorted(sums, random.random() * sums[-1], side="right"))

@@ -1,69 +1,77 @@
-"""Who runs next: fair between users, bounded, and free of tensors."""
+"""Continuous batching: choose what runs in the next step, fairly between users. No tensors here."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.sequence import Sequence
 
+MAX_QUEUE: Final = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many sequences run at once and wait, and how many prompt tokens one step reads at most.
+    """Bounds of the batch, the waiting queue and a step.
 
-    A step is as long as everybody's stream waits for its next token, and as a hang-up waits to be noticed. Tokens are
-    guessed ahead in steps of `guess_within` tokens at most, 0 for never.
+    At most `max_batch` sequences run and `max_queue` wait. A step prefills at most `prefill_tokens` prompt tokens: its
+    duration is the time between two tokens of every stream, and the delay until a disconnect is noticed.
+    `max_speculative_step` is the largest step, in tokens, in which speculative tokens are almost free; 0 disables
+    speculation.
     """
 
-    max_batch: int = 8
-    max_queue: int = 64
+    max_batch: int
+    max_queue: int = MAX_QUEUE
     prefill_tokens: int = 128
-    guess_within: int = 0
+    max_speculative_step: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Run the next `count` ids of a sequence. When none is left after them, a token is sampled, and one more after each
-    of the `guesses` that turns out to be right.
+    """The next `count` pending ids of a sequence, and draft tokens to verify after them.
+
+    If it ends the pending ids, a token is sampled after it, and one more after each accepted draft token.
     """
 
     sequence: Sequence
     count: int
-    guesses: tuple[int, ...] = ()
+    draft: tuple[int, ...] = ()
 
     @property
     def ids(self) -> list[int]:
-        return [*self.sequence.ids[self.sequence.computed : self.sequence.computed + self.count], *self.guesses]
+        return [*self.sequence.ids[self.sequence.computed : self.sequence.computed + self.count], *self.draft]
 
     @property
     def positions(self) -> range:
-        return range(self.sequence.computed, self.sequence.computed + self.count + len(self.guesses))
+        return range(self.sequence.computed, self.sequence.computed + self.count + len(self.draft))
 
     @property
     def outputs(self) -> int:
-        """How many of its last tokens logits are needed for."""
-        return self.is_last * (1 + len(self.guesses))
+        """How many of its last ids need logits."""
+        return self.is_last * (1 + len(self.draft))
 
     @property
     def is_last(self) -> bool:
-        """Whether a token can be sampled after it."""
+        """Whether it ends the pending ids, so that a token can be sampled."""
         return self.count == self.sequence.pending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the runner does next: forget the sequences that are `gone`, copy blocks (from, to), run the chunks."""
+    """One step of the runner, in this order: drop the state of `removed` sequences, copy KV cache blocks (source index,
+    target index), run the chunks.
+    """
 
     chunks: tuple[Chunk, ...]
-    gone: tuple[Sequence, ...] = ()
+    removed: tuple[Sequence, ...] = ()
     copies: tuple[tuple[int, int], ...] = ()
 
 
 class Scheduler:
-    """Waiting and running sequences. Users with something waiting take turns to enter the batch.
+    """The waiting and the running queue. Users with waiting sequences are admitted in turn.
 
-    A sequence enters when there are blocks for all it may become: what runs never waits for memory.
+    A sequence is admitted if there are blocks for its longest possible reply: a running sequence is never preempted.
     """
 
     def __init__(self, limits: Limits, cache: PrefixCache) -> None:
@@ -71,7 +79,7 @@ class Scheduler:
         self.cache = cache
         self._waiting: OrderedDict[str, deque[Sequence]] = OrderedDict()
         self._running: dict[str, Sequence] = {}
-        self._gone: list[Sequence] = []
+        self._removed: list[Sequence] = []
 
     @property
     def waiting(self) -> int:
@@ -83,19 +91,19 @@ class Scheduler:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._running or self._waiting or self._gone)
+        return bool(self._running or self._waiting or self._removed)
 
     def add(self, sequence: Sequence) -> bool:
-        """Queues a sequence; False when the queue is full."""
+        """Queue a sequence; False if the queue is full."""
         if self.waiting >= self._limits.max_queue:
             return False
         self._waiting.setdefault(sequence.job.user, deque()).append(sequence)
         return True
 
     def remove(self, sequence: Sequence) -> None:
-        """Takes a sequence out, finished or not, wherever it is. Once removed, doing so again changes nothing."""
+        """Remove a finished or aborted sequence, running or waiting. Idempotent."""
         if self._running.pop(sequence.job.id, None):
-            self._gone.append(sequence)
+            self._removed.append(sequence)
             return
         queue = self._waiting.get(sequence.job.user, deque())
         if sequence in queue:
@@ -107,10 +115,12 @@ class Scheduler:
         return sequence.job.id in self._running
 
     def schedule(self) -> Step:
-        """Fills the batch, then gives each row its next token and prompts what is left of the step's budget."""
-        gone, self._gone = tuple(self._gone), []
-        for sequence in gone:
-            self._close(sequence)
+        """Free removed sequences, admit waiting ones, and plan the step: one decode token per running sequence, and
+        prefill chunks within the step's budget.
+        """
+        removed, self._removed = tuple(self._removed), []
+        for sequence in removed:
+            self._free_blocks(sequence)
         copies = tuple(self._admit())
         budget = self._limits.prefill_tokens
         chunks = []
@@ -119,48 +129,48 @@ class Scheduler:
             if count:
                 chunks.append(Chunk(sequence=sequence, count=count))
                 budget -= count if sequence.pending > 1 else 0
-        return Step(chunks=tuple(self._with_guesses(chunks)), gone=gone, copies=copies)
+        return Step(chunks=tuple(self._with_drafts(chunks)), removed=removed, copies=copies)
 
-    def _with_guesses(self, chunks: list[Chunk]) -> list[Chunk]:
-        """While few tokens run, reading the weights takes the time, and some more come nearly for nothing."""
-        free = self._limits.guess_within - sum(chunk.count for chunk in chunks)
-        room = free // len(chunks) if chunks else 0
-        if room < 1:
+    def _with_drafts(self, chunks: list[Chunk]) -> list[Chunk]:
+        """Add draft tokens if the step is small: it is bound by reading the weights, so more tokens are almost free."""
+        free = self._limits.max_speculative_step - sum(chunk.count for chunk in chunks)
+        share = free // len(chunks) if chunks else 0
+        if share < 1:
             return chunks
-        return [replace(chunk, guesses=chunk.sequence.guess(room)) if chunk.is_last else chunk for chunk in chunks]
+        return [replace(chunk, draft=chunk.sequence.draft(share)) if chunk.is_last else chunk for chunk in chunks]
 
-    def computed(self, chunk: Chunk, right: int = 0) -> None:
-        """Notes that a chunk has run and how many of its guesses were right; its blocks are there for others now."""
+    def mark_computed(self, chunk: Chunk, accepted: int = 0) -> None:
+        """Record that a chunk has run and how many of its draft tokens were accepted; publish its full blocks."""
         sequence = chunk.sequence
-        sequence.computed += chunk.count + right
-        if chunk.guesses:
-            sequence.lookup.learn(len(chunk.guesses), right)
-        if sequence.lease and self.is_running(sequence):
-            self.cache.publish(sequence.lease, sequence.ids, sequence.computed)
+        sequence.computed += chunk.count + accepted
+        if chunk.draft:
+            sequence.lookup.record(len(chunk.draft), accepted)
+        if sequence.block_table and self.is_running(sequence):
+            self.cache.publish(sequence.block_table, sequence.ids, sequence.computed)
 
     def _admit(self) -> Iterator[tuple[int, int]]:
-        """Lets in whoever fits, in turn; the copies of blocks that this needs."""
+        """Admit waiting sequences in turn, until the batch or the KV cache is full; yields the block copies to make."""
         while self._waiting and len(self._running) < self._limits.max_batch:
             user, queue = next(iter(self._waiting.items()))
             sequence = queue[0]
             job = sequence.job
-            lease = self.cache.open(job.prompt, len(job.prompt) + job.max_tokens, sequence.owner, job.shared)
-            if lease is None:
+            table = self.cache.allocate(job.prompt, len(job.prompt) + job.max_tokens, sequence.owner, job.shared)
+            if table is None:
                 return
-            self._take_turn(user)
-            sequence.lease, sequence.computed, sequence.cached = lease, lease.computed, lease.computed
+            self._dequeue(user)
+            sequence.block_table, sequence.computed, sequence.cached = table, table.computed, table.computed
             self._running[job.id] = sequence
-            if lease.copied:
-                yield lease.copied.index, lease.blocks[lease.published].index
+            if table.copy_source:
+                yield table.copy_source.index, table.blocks[table.published].index
 
-    def _take_turn(self, user: str) -> None:
-        """The oldest of a user leaves the queue, and the user goes to the end of the line."""
+    def _dequeue(self, user: str) -> None:
+        """Take a user's oldest sequence from the queue, and move the user behind the other waiting users."""
         queue = self._waiting.pop(user)
         queue.popleft()
         if queue:
             self._waiting[user] = queue
 
-    def _close(self, sequence: Sequence) -> None:
-        if sequence.lease:
-            self.cache.close(sequence.lease, sequence.ids, sequence.computed)
-            sequence.lease = None
+    def _free_blocks(self, sequence: Sequence) -> None:
+        if sequence.block_table:
+            self.cache.free(sequence.block_table, sequence.ids, sequence.computed)
+            sequence.block_table = None

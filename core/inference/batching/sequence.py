@@ -1,18 +1,18 @@
-"""One request's state on its way through the model: ids, options, text and why it ended."""
+"""State of one request: token ids, options, KV cache blocks, text and finish reason."""
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from core.inference.batching.detokenise import TextStream
-from core.inference.batching.lookup import Lookup
-from core.inference.batching.prefix import Lease
+from core.inference.batching.detokenise import Detokeniser
+from core.inference.batching.lookup import PromptLookup
+from core.inference.batching.prefix import BlockTable
 
 Finish: TypeAlias = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is chosen. A temperature of 0 is greedy; `top_k` 0 and `top_p` 1 switch these off."""
+    """Sampling options. A temperature of 0 is greedy; `top_k` 0 and `top_p` 1 disable these filters."""
 
     temperature: float = 0.0
     top_k: int = 0
@@ -22,8 +22,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What was asked. `max_tokens` already fits the context; `alternatives` is how many likely tokens to report with
-    each one, None for no log-probabilities at all. The first `shared` ids of the prompt are nobody's own words.
+    """A validated request. Prompt and `max_tokens` together fit the context.
+
+    The first `shared` ids of the prompt are the system message: their KV cache blocks may be reused for every user.
+    `top_logprobs` is the number of candidates to report with each token; None reports no log-probabilities at all.
     """
 
     id: str
@@ -34,29 +36,29 @@ class Job:
     seed: int
     shared: int = 0
     stop: tuple[str, ...] = ()
-    alternatives: int | None = None
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likelihood:
-    """A token and its natural log-probability."""
+class Logprob:
+    """A token and its log-probability, natural logarithm."""
 
     id: int
-    logprob: float
+    value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """The runner's choice for one sequence; `likelihood` and `top`, best first, where they were asked for."""
+    """A sampled token. `logprob` and `top`, the likeliest candidates in descending order, are set on request only."""
 
     id: int
-    likelihood: Likelihood | None = None
-    top: tuple[Likelihood, ...] = ()
+    logprob: Logprob | None = None
+    top: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One token's worth of reply. `text` may be empty: half a character, or what could begin a stop string."""
+    """One token of a reply and the text to show with it: empty if a character or a stop string may be incomplete."""
 
     text: str
     sampled: Sampled
@@ -65,52 +67,56 @@ class Output:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Sequence:
-    """A job under way. The keys and values of the first `computed` ids are in the runner's cache."""
+    """A job in progress: one batch row while it runs.
+
+    The keys and values of the first `computed` ids are in the KV cache; `cached` of them came from the prefix cache.
+    """
 
     job: Job
-    text: TextStream
-    ids: list[int] = field(default_factory=list)
-    lookup: Lookup = field(default_factory=Lookup)
-    lease: Lease | None = None
+    ids: list[int] = field(init=False)
+    detokeniser: Detokeniser = field(init=False)
+    lookup: PromptLookup = field(default_factory=PromptLookup)
+    block_table: BlockTable | None = None
     computed: int = 0
     cached: int = 0
     finish: Finish | None = None
 
     def __post_init__(self) -> None:
-        self.ids.extend(self.job.prompt)
+        self.ids = list(self.job.prompt)
+        self.detokeniser = Detokeniser(self.job.stop)
 
     @property
     def owner(self) -> str:
-        """Whose the words of this sequence are; a request that does not say whose it is has them for itself."""
+        """The user whose sequences may reuse this one's blocks; a request without a user shares with no other."""
         return self.job.user or self.job.id
 
     @property
     def pending(self) -> int:
-        """How many ids must run before the next token can be sampled; 1 while decoding."""
+        """Number of ids to run before the next token can be sampled: 1 in a decode step, more in prefill."""
         return len(self.ids) - self.computed
 
     @property
-    def blocks(self) -> list[int]:
-        """Where in the cache its keys and values are, while it runs."""
-        assert self.lease, "a sequence that runs has been admitted"
-        return self.lease.indexes
+    def block_ids(self) -> list[int]:
+        """Indices of its KV cache blocks, in order, while it runs."""
+        assert self.block_table, "a running sequence has a block table"
+        return self.block_table.block_ids
 
     @property
     def completion_tokens(self) -> int:
         return len(self.ids) - len(self.job.prompt)
 
-    def guess(self, room: int) -> tuple[int, ...]:
-        """What may come after the next token, as far as the reply may still go."""
-        return self.lookup.guess(self.ids, min(room, self.job.max_tokens - self.completion_tokens - 1))
+    def draft(self, max_tokens: int) -> tuple[int, ...]:
+        """Draft tokens for speculation, at most `max_tokens`, and within the reply's length limit."""
+        return self.lookup.draft(self.ids, min(max_tokens, self.job.max_tokens - self.completion_tokens - 1))
 
     def append(self, sampled: Sampled, token: bytes | None) -> Output:
-        """Takes the next token; `token` is None when it is one that ends the reply."""
+        """Append a sampled token; `token` is its bytes, or None for an EOS token."""
         self.ids.append(sampled.id)
-        text = "" if token is None else self.text.feed(token)
-        if token is None or self.text.stopped:
+        text = "" if token is None else self.detokeniser.feed(token)
+        if token is None or self.detokeniser.stopped:
             self.finish = "stop"
         elif self.completion_tokens >= self.job.max_tokens:
             self.finish = "length"
         if self.finish:
-            text += self.text.close()
+            text += self.detokeniser.close()
         return Output(text=text, sampled=sampled, finish=self.finish)

@@ -1,1 +1,1 @@
-"""Forward passes: the lean decoder, and transformers for every other architecture."""
+"""Networks: the lean decoder, and transformers for every other architecture."""

@@ -1,4 +1,4 @@
-"""The lean decoder: models of the Qwen2 family, a whole batch at a time in one call of native/decoder.c."""
+"""The lean decoder: models of the Qwen2 family. One call of native/decoder.c runs a whole batch."""
 
 import weakref
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import Array, Floats, empty
-from core.inference.batching.prefix import BLOCK
+from core.inference.batching.prefix import BLOCK_SIZE
 from core.inference.batching.scheduler import Chunk, Step
 from core.inference.native import library
 from core.inference.native.library import Kernels
@@ -17,20 +17,20 @@ from core.inference.weights.precision import BF16, FP32, INT8
 from core.inference.weights.shape import Shape
 
 KINDS: Final = {FP32: 0, BF16: 1, INT8: 2}
-"""`enum kind` in decoder.c."""
+"""Weight types: `enum kind` in decoder.c."""
 MATRICES: Final = ("qkv", "out", "gate_up", "down")
 NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
-"""What each layer has."""
+"""Packed tensors of each layer."""
 
 
 class Decoder:
-    """Packed weights, the blocks of keys and values, and the threads that work on them. Used by one thread only.
+    """Packed weights, the KV cache and the compute threads. Used by one thread only.
 
-    `packed` is what `packing.pack` gives for `dtype`; keys and values are float16, float32 beside float32 weights.
+    `packed`: the tensors of `packing.pack` for `dtype`. Keys and values are float16, or float32 if the weights are.
     """
 
-    shares_blocks = True
-    guess_within = 4
+    supports_prefix_cache = True
+    max_speculative_step = 4
 
     def __init__(
         self,
@@ -53,16 +53,16 @@ class Decoder:
         self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
         pool = kernels.open_pool(threads)
         if pool is None:
-            raise MemoryError("no threads to compute with")
+            raise MemoryError("cannot start the compute threads")
         weakref.finalize(self, kernels.close_pool, pool)
         self._model = self._describe(pool)
 
     @property
-    def vocabulary(self) -> int:
+    def vocabulary_size(self) -> int:
         return self.shape.vocabulary
 
     @property
-    def context(self) -> int:
+    def context_length(self) -> int:
         return self.shape.context
 
     @property
@@ -86,7 +86,7 @@ class Decoder:
         ids = np.fromiter((token for chunk in chunks for token in chunk.ids), np.int32)
         positions = np.fromiter((position for chunk in chunks for position in chunk.positions), np.int32)
         rows = np.repeat(np.arange(len(chunks), dtype=np.int32), counts)
-        blocks = _rectangle([chunk.sequence.blocks for chunk in chunks])
+        blocks = _padded([chunk.sequence.block_ids for chunk in chunks])
         ends = zip(counts.cumsum(), chunks, strict=True)
         wanted = np.array([token for end, chunk in ends for token in range(end - chunk.outputs, end)], np.int32)
         scratch = empty((self._kernels.scratch_bytes(self._model, len(ids)),), np.uint8)
@@ -148,8 +148,8 @@ class Decoder:
         return self._packed[name][layer].ctypes.data if name in self._packed else None
 
 
-def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
-    """Rows of different lengths as one array, filled up with zeros."""
+def _padded(rows: list[list[int]]) -> NDArray[np.int32]:
+    """Rows of different lengths as one array, padded with zeros: [rows, longest row]."""
     array = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for filled, row in zip(array, rows, strict=True):
         filled[: len(row)] = row
@@ -157,5 +157,5 @@ def _rectangle(rows: list[list[int]]) -> NDArray[np.int32]:
 
 
 def block_bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
-    """Bytes of the keys and values of one block of tokens."""
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK * (4 if dtype == FP32 else 2)
+    """Bytes of one KV cache block: keys and values of `BLOCK_SIZE` tokens in all layers."""
+    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK_SIZE * (4 if dtype == FP32 else 2)

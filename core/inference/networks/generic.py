@@ -1,4 +1,4 @@
-"""Any causal language model that transformers knows, by its own forward, one row after the other."""
+"""Any causal language model of transformers, by its own forward pass, one sequence after the other."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,17 +15,17 @@ from transformers.utils import logging as transformers_logging
 from core.errors import ModelDamaged
 from core.inference.arrays import Floats
 from core.inference.batching.scheduler import Chunk, Step
-from core.inference.hardware import runs_bf16
+from core.inference.hardware import has_fast_bf16
 from core.inference.weights.precision import Precision
 from core.models import weight_files
 
 Build: TypeAlias = Callable[..., tuple[PreTrainedModel, Mapping[str, set[str]]]]
 FALLBACK_CONTEXT = 2048
-"""Tokens, where the model names no limit."""
-MANY = 1 << 14
-"""Blocks, more than rows can fill: transformers keeps keys and values itself, as long as a row runs."""
+"""Context length, in tokens, if the configuration has none."""
+NOMINAL_BLOCKS = 1 << 14
+"""Never the limit: transformers allocates keys and values itself, as a sequence grows."""
 
-UNBUILDABLE = (
+BUILD_ERRORS = (
     KeyError,
     TypeError,
     ValueError,
@@ -36,15 +36,15 @@ UNBUILDABLE = (
     SafetensorError,
     StrictDataclassError,
 )
-"""How the libraries put it that a configuration makes no sense or does not fit the weights."""
+"""Exceptions of the libraries if a configuration is invalid or does not fit the weights."""
 
 
 class GenericNetwork:
-    """A model of transformers. Used by one thread only."""
+    """A transformers model and the KV caches of its running sequences. Used by one thread only."""
 
-    shares_blocks = False
-    guess_within = 0
-    blocks = MANY
+    supports_prefix_cache = False
+    max_speculative_step = 0
+    blocks = NOMINAL_BLOCKS
     path = "transformers"
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -52,11 +52,11 @@ class GenericNetwork:
         self._caches: dict[str, DynamicCache] = {}
 
     @property
-    def vocabulary(self) -> int:
+    def vocabulary_size(self) -> int:
         return int(self.model.config.vocab_size)
 
     @property
-    def context(self) -> int:
+    def context_length(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", 0) or FALLBACK_CONTEXT)
 
     @property
@@ -68,16 +68,16 @@ class GenericNetwork:
         return sum(weight.nbytes for weight in self.model.parameters())
 
     @property
-    def rows(self) -> int:
-        """How many sequences have keys and values here."""
+    def cached_sequences(self) -> int:
+        """Number of sequences with a KV cache."""
         return len(self._caches)
 
     @torch.inference_mode()
     def run(self, step: Step) -> Floats:
-        for sequence in step.gone:
+        for sequence in step.removed:
             self._caches.pop(sequence.job.id, None)
         logits = [(self._run(chunk), chunk.is_last) for chunk in step.chunks]
-        rows = torch.cat([torch.empty(0, self.vocabulary), *(row[None] for row, is_last in logits if is_last)])
+        rows = torch.cat([torch.empty(0, self.vocabulary_size), *(row[None] for row, is_last in logits if is_last)])
         found: Floats = rows.numpy()
         return found
 
@@ -91,10 +91,10 @@ class GenericNetwork:
 
 
 def open_generic(folder: Path, config: Mapping[str, object], precision: Precision, *, threads: int) -> GenericNetwork:
-    """The network in evaluation mode. ModelDamaged where it cannot be built.
+    """The network in evaluation mode. Raises ModelDamaged if it cannot be built.
 
-    Configuration and weights are handed over read, not as a folder: so nothing in the folder can name another file,
-    an adapter or a kernel to fetch.
+    transformers gets the configuration and the weights as objects, not the folder: nothing in the folder can make it
+    load another file, an adapter or a kernel.
     """
     path = str(folder / "config.json")
     transformers_logging.set_verbosity_error()
@@ -115,24 +115,24 @@ def open_generic(folder: Path, config: Mapping[str, object], precision: Precisio
             attn_implementation="sdpa",
             output_loading_info=True,
         )
-    except UNBUILDABLE as error:
-        raise ModelDamaged(path, f"the model cannot be built from it ({error})") from error
+    except BUILD_ERRORS as error:
+        raise ModelDamaged(path, f"transformers cannot build this model ({error})") from error
     if absent := found["missing_keys"] or found["mismatched_keys"]:
-        raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or of another shape")
+        raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or have another shape")
     network.eval()
     return GenericNetwork(network)
 
 
 def _dtype(folder: Path, precision: Precision) -> torch.dtype:
     if precision in (Precision.AUTO, Precision.INT8):
-        return torch.bfloat16 if runs_bf16() and _is_halved(folder) else torch.float32
+        return torch.bfloat16 if has_fast_bf16() and _has_bf16(folder) else torch.float32
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32
 
 
-def _is_halved(folder: Path) -> bool:
-    """Whether a checkpoint has weights in bfloat16."""
+def _has_bf16(folder: Path) -> bool:
+    """Whether a checkpoint has bfloat16 weights."""
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as file:
-            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  not a mapping
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  the file is not a mapping
                 return True
     return False

@@ -1,1 +1,1 @@
-"""Text to token ids and back, and chat prompts as ids."""
+"""Tokenisation: text to token ids and back, and chat prompts as ids."""

@@ -1,7 +1,7 @@
-r"""Chat prompts assembled from ids, never from strings: no text can become the beginning or end of a message.
+r"""ChatML prompts, assembled from token ids, never from strings: no message text can become a control token.
 
-The format is ChatML, as the Qwen family has it: `<|im_start|>role\n text <|im_end|>\n`, then the opening
-of a reply.
+Each message is `<|im_start|>role\ntext<|im_end|>\n`, as in the Qwen family; the prompt ends with the opening of the
+reply, `<|im_start|>assistant\n`.
 """
 
 import re
@@ -21,7 +21,7 @@ from core.models import read_json
 START, END = "<|im_start|>", "<|im_end|>"
 PROBE = "probe"
 GENERATION_MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
-"""What some templates mark a reply with, for training; it prints nothing."""
+"""Tags with which some templates mark the reply for training. They print nothing, and jinja2 does not know them."""
 
 
 class Role(StrEnum):
@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ChatMessage:
     """One message of a conversation."""
 
     role: Role
@@ -40,15 +40,18 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTemplate:
-    """Builds prompts. `system` is what the model's own template says for a conversation without a system message."""
+    """Builds prompts. `start` and `end` are the ids of the control tokens around a message.
+
+    `default_system` is the system message that the model's own template adds if a conversation has none, or None.
+    """
 
     vocabulary: Vocabulary
     start: int
     end: int
-    system: str | None
+    default_system: str | None
 
-    def build(self, conversation: Sequence[Said]) -> list[int]:
-        """The ids of a conversation, up to where the reply begins. Every text goes through `Vocabulary.encode`."""
+    def build(self, conversation: Sequence[ChatMessage]) -> list[int]:
+        """The ids of a prompt, with the opening of the reply. Raises ControlToken, see `Vocabulary.encode`."""
         encode = self.vocabulary.encode
         newline = encode("\n")
         ids: list[int] = []
@@ -56,32 +59,30 @@ class ChatTemplate:
             ids += [self.start, *encode(f"{message.role}\n{message.text}"), self.end, *newline]
         return [*ids, self.start, *encode(f"{Role.ASSISTANT}\n")]
 
-    def common(self, conversation: Sequence[Said], ids: Sequence[int]) -> int:
-        """How many of the `ids` that were built are nobody's own words: the system message they begin with."""
-        said = self._with_system(conversation)
-        return ids.index(self.start, 1) if said and said[0].role is Role.SYSTEM else 0
+    def shared_prefix(self, conversation: Sequence[ChatMessage], ids: Sequence[int]) -> int:
+        """Length of the system message in the prompt's `ids`: the part that prompts of different users share."""
+        messages = self._with_system(conversation)
+        return ids.index(self.start, 1) if messages and messages[0].role is Role.SYSTEM else 0
 
-    def _with_system(self, conversation: Sequence[Said]) -> Sequence[Said]:
-        if self.system is None or (conversation and conversation[0].role is Role.SYSTEM):
+    def _with_system(self, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+        if self.default_system is None or (conversation and conversation[0].role is Role.SYSTEM):
             return conversation
-        return [Said(role=Role.SYSTEM, text=self.system), *conversation]
+        return [ChatMessage(role=Role.SYSTEM, text=self.default_system), *conversation]
 
 
 def load_template(folder: Path, vocabulary: Vocabulary) -> ChatTemplate:
-    """The template of a model. ModelDamaged where its own template, tried on one message, is not ChatML."""
+    """The template of a model. Raises ModelDamaged if its own template, rendered with one message, is not ChatML."""
     ids = {name: token for token, name in vocabulary.control.items()}
     if START not in ids or END not in ids:
         raise ModelDamaged(
-            str(folder / "tokenizer.json"), f"it has no {START} and {END}: only ChatML models are served"
+            str(folder / "tokenizer.json"), f"it has no {START} and {END}: only ChatML models are supported"
         )
-    return ChatTemplate(vocabulary=vocabulary, start=ids[START], end=ids[END], system=_default_system(folder))
+    default_system = _default_system(folder)
+    return ChatTemplate(vocabulary=vocabulary, start=ids[START], end=ids[END], default_system=default_system)
 
 
 def _default_system(folder: Path) -> str | None:
-    """What stands before the first message when a conversation has no system message.
-
-    Told by the template itself: Qwen2.5 introduces Qwen here, Qwen3 says nothing.
-    """
+    """The system message that the model's template adds on its own: Qwen2.5 introduces Qwen, Qwen3 adds none."""
     rendered = _render(folder)
     opening, opened = f"{START}{Role.SYSTEM}\n", f"{END}\n"
     before, found, after = rendered.partition(f"{START}{Role.USER}\n{PROBE}{END}\n{START}{Role.ASSISTANT}\n")
@@ -93,7 +94,7 @@ def _default_system(folder: Path) -> str | None:
 
 
 def _render(folder: Path) -> str:
-    """The model's template applied to one message of a user; the bare ChatML of it where the model has none."""
+    """One user message, rendered by the model's template, or as plain ChatML if the model has none."""
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     source = _source(folder, settings)
     if source is None:
@@ -105,7 +106,7 @@ def _render(folder: Path) -> str:
         template = sandbox.from_string(GENERATION_MARKS.sub("", source))
         return template.render(messages=conversation, add_generation_prompt=True, **special)
     except (TemplateError, TypeError, ValueError) as error:
-        raise ModelDamaged(str(folder), f"its chat template fails ({error})") from error
+        raise ModelDamaged(str(folder), f"its chat template cannot be rendered ({error})") from error
 
 
 def _source(folder: Path, settings: Mapping[str, object]) -> str | None:
@@ -117,6 +118,6 @@ def _source(folder: Path, settings: Mapping[str, object]) -> str | None:
 
 
 def _text(token: object) -> str:
-    """A special token as `tokenizer_config.json` writes it: a string, an object, or null."""
+    """The text of a special token in `tokenizer_config.json`, which is a string, an object or null."""
     found = token.get("content") if isinstance(token, dict) else token
     return found if isinstance(found, str) else ""

@@ -1,4 +1,4 @@
-"""Plain text to ids and ids to bytes. The tokenizer in here does not know that control tokens exist."""
+"""Tokenizer for plain text: it has no control tokens, so no text can encode to one."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from core.models import read_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """A byte-level BPE. `tokens` are the bytes of each plain id; `control` names the added tokens by id."""
+    """A byte-level BPE vocabulary. `tokens[id]` is the bytes of a plain token, `control[id]` an added name."""
 
     path: str
     tokenizer: Tokenizer
@@ -22,25 +22,27 @@ class Vocabulary:
     control: Mapping[int, str]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of text that is only text, whatever it looks like. ControlToken if that could not be held."""
+        """The ids of plain text, which "<|im_end|>" is too. Raises ControlToken if one of them is a control token."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         if not all(map(self.is_plain, ids)):
-            raise ControlToken(self.path, "plain text was encoded as a control token")
+            raise ControlToken(self.path, "plain text encodes to a control token")
         return ids
 
     def is_plain(self, token: int) -> bool:
         return token < len(self.tokens) and token not in self.control
 
     def bytes_of(self, token: int) -> bytes:
-        """What a token stands for; a control token stands for its name."""
+        """The bytes of a token; of a control token, its name."""
         if self.is_plain(token):
             return self.tokens[token]
         return self.control.get(token, "").encode()
 
 
 def load_vocabulary(path: Path) -> Vocabulary:
-    """Reads a `tokenizer.json`. The added tokens are taken out before the tokenizer is built, so that no text, however
-    written, can be encoded as one of them; `split_special_tokens` would let those through that are not marked special.
+    """Read a `tokenizer.json`. Raises ModelDamaged if it is not a byte-level BPE tokenizer.
+
+    The added tokens are removed before the tokenizer is built, so that no text can encode to one of them.
+    transformers' `split_special_tokens` would not cover added tokens that are not marked special.
     """
     spec = dict(read_json(path))
     added = spec.get("added_tokens") or []
@@ -71,9 +73,10 @@ def _token_bytes(vocabulary: Mapping[str, int], control: Mapping[int, str]) -> t
 
 
 def _byte_of_character() -> dict[str, int]:
-    """Byte-level BPE writes a byte as the Latin-1 character of its value where that can be seen, and the others, in
-    order, from U+0100 on.
+    """The byte of each character in a byte-level BPE vocabulary (GPT-2's `bytes_to_unicode`).
+
+    A printable Latin-1 character stands for its own byte; the other bytes are numbered from U+0100.
     """
-    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    unseen = sorted(set(range(0x100)) - set(seen))
-    return {chr(byte): byte for byte in seen} | {chr(0x100 + n): byte for n, byte in enumerate(unseen)}
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = sorted(set(range(0x100)) - set(printable))
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}

@@ -1,1 +1,1 @@
-"""From a checkpoint to the packed weights that the kernels read."""
+"""Weights: read a checkpoint, quantise it and pack it for the kernels."""

@@ -1,4 +1,4 @@
-"""What a model of the family is made of: its matrices and norms, by the names of transformers and by ours."""
+"""Tensors of a Qwen2-family model: packed names, and the names in a transformers checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from core.inference.weights.shape import Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """Tensors of a checkpoint that are kept one below the other, of each layer or of the whole model.
+    """Checkpoint tensors that are packed as one, concatenated by rows; of each layer, or of the whole model.
 
-    `parts` are their names in transformers, with a place for the layer's number, and how many rows each has.
+    `parts` maps their names in transformers, with "{}" for the layer number, to their rows.
     """
 
     parts: Mapping[str, int]
@@ -21,7 +21,7 @@ class Stack:
         return sum(self.parts.values())
 
     def tensors(self, kind: str) -> list[Mapping[str, int]]:
-        """Each layer's tensors of a kind, "weight" or "bias", and their rows."""
+        """For each layer, the names of its tensors of a kind ("weight" or "bias") and their rows."""
         return [
             {f"{part.format(layer)}.{kind}": rows for part, rows in self.parts.items()} for layer in range(self.layers)
         ]
@@ -29,7 +29,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix(Stack):
-    """Matrices that share an input of so many `columns`."""
+    """Matrices with the same input, of `columns` elements."""
 
     columns: int
 
@@ -37,7 +37,7 @@ class Matrix(Stack):
 def matrices(shape: Shape) -> Mapping[str, Matrix]:
     """All matrices by their packed names."""
     hidden, inner = shape.hidden, shape.intermediate
-    attended, cached = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
 
     def in_layers(columns: int, parts: Mapping[str, int]) -> Matrix:
         return Matrix(parts=_in_layers(parts), layers=shape.layers, columns=columns)
@@ -46,10 +46,8 @@ def matrices(shape: Shape) -> Mapping[str, Matrix]:
         return Matrix(parts={part: shape.vocabulary}, columns=hidden)
 
     found = {
-        "qkv": in_layers(
-            hidden, {"self_attn.q_proj": attended, "self_attn.k_proj": cached, "self_attn.v_proj": cached}
-        ),
-        "out": in_layers(attended, {"self_attn.o_proj": hidden}),
+        "qkv": in_layers(hidden, {"self_attn.q_proj": queries, "self_attn.k_proj": keys, "self_attn.v_proj": keys}),
+        "out": in_layers(queries, {"self_attn.o_proj": hidden}),
         "gate_up": in_layers(hidden, {"mlp.gate_proj": inner, "mlp.up_proj": inner}),
         "down": in_layers(inner, {"mlp.down_proj": hidden}),
         "embedding": once("model.embed_tokens"),
@@ -58,7 +56,7 @@ def matrices(shape: Shape) -> Mapping[str, Matrix]:
 
 
 def norms(shape: Shape) -> Mapping[str, Stack]:
-    """All norms by their packed names; some models have none of queries and keys."""
+    """All norms by their packed names; `query_norm` and `key_norm` exist in some models only (Qwen3)."""
     of_layers = {
         "attention_norm": {"input_layernorm": shape.hidden},
         "mlp_norm": {"post_attention_layernorm": shape.hidden},

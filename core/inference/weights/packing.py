@@ -1,4 +1,4 @@
-"""From a checkpoint's tensors to packed ones: fused, quantised where asked for, in the kernels' order."""
+"""Pack a checkpoint: fuse its tensors, convert or quantise them, and arrange them in the kernels' order."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
@@ -20,13 +20,13 @@ from core.inference.weights.quantise import (
 from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
-"""As many are in a wider type at a time, near the processor; a whole vocabulary would be half a gigabyte."""
-EVERYWHERE = {"attention_norm", "mlp_norm", "norm"}
-"""Vectors that no model of the family is without."""
+"""Rows converted at a time. They fit the CPU cache; a whole embedding as float32 would take half a gigabyte."""
+REQUIRED = {"attention_norm", "mlp_norm", "norm"}
+"""Vectors that every model of the family has; biases and the other norms are optional."""
 
 
 class Source(Protocol):
-    """A tensor of the checkpoint, of which only those rows are read that are asked for."""
+    """A checkpoint tensor whose rows are read on access."""
 
     def get_shape(self) -> list[int]: ...
 
@@ -34,19 +34,19 @@ class Source(Protocol):
 
 
 Read: TypeAlias = Callable[[str], Source | None]
-"""A tensor of the checkpoint by its name in transformers, None where there is none."""
+"""Finds a checkpoint tensor by its name in transformers; None if there is none."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
-"""Packed tensors with their names."""
+"""Packed names and tensors."""
 
 
 class Unpackable(Exception):
-    """A checkpoint lacks a weight, or has it in another shape."""
+    """A tensor is missing from the checkpoint or has another shape."""
 
 
 def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
-    """Every tensor that the kernels need, of all layers as one: [layers, ...], or [1, ...] of the whole model.
+    """Every tensor that the kernels need: [layers, ...], or [1, ...] for tensors of the whole model.
 
-    Unpackable where the checkpoint is not one of this shape.
+    Raises Unpackable if the checkpoint does not have this shape.
     """
     for name, matrix in matrices(shape).items():
         if dtype == INT8:
@@ -62,23 +62,23 @@ def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:
     weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, INT8)), INT8)
     scales = empty((*weights.shape[:2], PANEL), FP32)
     limits = np.full(matrix.layers, MAX_ACTIVATION, np.int32)
-    for layer, place, rows in _pieces(matrix, read):
+    for layer, span, rows in _pieces(matrix, read):
         quantised, scale = quantise(rows)
-        weights[layer, place] = panels(quantised)
-        scales[layer, place] = whole_panels(scale).reshape(-1, PANEL)
+        weights[layer, span] = panels(quantised)
+        scales[layer, span] = whole_panels(scale).reshape(-1, PANEL)
         limits[layer] = min(limits[layer], activation_limit(quantised))
     yield from ((name, weights), (f"{name}.scale", scales), (f"{name}.limit", limits))
 
 
 def _pack_floats(name: str, matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Packed:
     weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, dtype)), dtype)
-    for layer, place, rows in _pieces(matrix, read):
-        weights[layer, place] = panels(rows.astype(dtype))
+    for layer, span, rows in _pieces(matrix, read):
+        weights[layer, span] = panels(rows.astype(dtype))
     yield name, weights
 
 
 def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:
-    """Some rows of a matrix at a time, float32 [rows, columns], with their layer and the panels that they fill."""
+    """A matrix in pieces: layer, the span of panels, and the rows for it, float32 [rows, columns]."""
     for layer, parts in enumerate(matrix.tensors("weight")):
         panel = 0
         for name, rows in parts.items():
@@ -91,8 +91,8 @@ def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:
 
 
 def _pack_vectors(name: str, layers: list[Mapping[str, int]], read: Read) -> Packed:
-    """A vector for each layer, float32 in whole panels, if the model has such ones."""
-    if name not in EVERYWHERE and all(read(part) is None for parts in layers for part in parts):
+    """One vector per layer, float32, padded to whole panels; nothing if it is optional and the model has none."""
+    if name not in REQUIRED and all(read(part) is None for parts in layers for part in parts):
         return
     vectors = [
         whole_panels(np.concatenate([_source(read, part, [rows])[:] for part, rows in parts.items()]))
@@ -106,5 +106,5 @@ def _source(read: Read, name: str, shape: list[int]) -> Source:
     if found is None:
         raise Unpackable(f"{name} is missing")
     if found.get_shape() != shape:
-        raise Unpackable(f"{name} is {found.get_shape()}, not {shape}")
+        raise Unpackable(f"{name} has shape {found.get_shape()}, not {shape}")
     return found

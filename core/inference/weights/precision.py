@@ -1,4 +1,4 @@
-"""How weights are held."""
+"""Data types of the weights."""
 
 from enum import StrEnum
 from typing import Any, Final
@@ -8,8 +8,10 @@ from ml_dtypes import bfloat16
 
 
 class Precision(StrEnum):
-    """`auto` is int8 where the lean decoder runs; else a bf16 checkpoint stays as it is where the CPU can, and
-    everything else is fp32.
+    """The configured type. `auto` is int8 for the lean decoder.
+
+    The transformers network has no int8: there `auto` and `int8` keep a bf16 checkpoint if bf16 is fast on this CPU,
+    and are fp32 otherwise.
     """
 
     AUTO = "auto"
@@ -21,5 +23,5 @@ class Precision(StrEnum):
 INT8: Final[np.dtype[Any]] = np.dtype(np.int8)
 FP32: Final[np.dtype[Any]] = np.dtype(np.float32)
 BF16: Final[np.dtype[Any]] = np.dtype(bfloat16)
-DTYPES: Final = {Precision.AUTO: INT8, Precision.INT8: INT8, Precision.FP32: FP32, Precision.BF16: BF16}
-"""What the lean decoder makes of each."""
+DECODER_DTYPES: Final = {Precision.AUTO: INT8, Precision.INT8: INT8, Precision.FP32: FP32, Precision.BF16: BF16}
+"""Weight type of the lean decoder for each precision."""

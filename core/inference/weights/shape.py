@@ -1,17 +1,18 @@
-"""What the lean decoder must know of a model, and whether it can run it at all."""
+"""Sizes of a model from its `config.json`, if the lean decoder supports it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 FAMILY = {"qwen2", "qwen3", "llama"}
-"""Architectures that differ only in biases and in norms of queries and keys."""
+"""Supported values of `model_type`; they differ only in biases and in query and key norms."""
 LANES = 16
+"""The widths of a model must be multiples of the float32 lanes of a 512-bit SIMD register."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The sizes of a decoder. `tied`: the embedding is the head, too."""
+    """The sizes of a decoder. `tied` means that the output head shares the embedding's weights."""
 
     layers: int
     hidden: int
@@ -27,7 +28,7 @@ class Shape:
 
 
 def lean_shape(config: Mapping[str, object]) -> Shape | None:
-    """The shape of a model from its `config.json`; None where the lean decoder would compute something else."""
+    """The shape of a model from its `config.json`; None if the lean decoder does not support the model."""
     try:
         shape = _shape(config)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -56,7 +57,7 @@ def _shape(config: Mapping[str, object]) -> Shape:
 
 
 def _is_plain(config: Mapping[str, object]) -> bool:
-    """Full attention in every layer, plain rotary embedding, SiLU."""
+    """Whether every layer has full attention, unscaled rotary embeddings, SiLU and no MLP bias."""
     layers = config.get("layer_types") or ()
     return (
         config.get("hidden_act", "silu") == "silu"
@@ -68,11 +69,11 @@ def _is_plain(config: Mapping[str, object]) -> bool:
 
 
 def _rope(config: Mapping[str, object]) -> Mapping[str, object]:
-    """`rope_parameters`, or `rope_scaling` as configurations had it before."""
+    """`rope_parameters`, or `rope_scaling` in older configurations."""
     return cast("Mapping[str, object]", config.get("rope_parameters") or config.get("rope_scaling") or {})
 
 
 def _int(value: object) -> int:
     if not isinstance(value, int) or value < 1:
-        raise ValueError("a size is a positive integer")
+        raise ValueError("a size must be a positive integer")
     return value

@@ -1,4 +1,4 @@
-"""Packed weights for the lean decoder, from a checkpoint or, once quantised, from a folder of their own."""
+"""Packed weights of the lean decoder. Quantised weights are stored on disk and mapped at the next start."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ from core.inference.weights.shape import Shape
 from core.models import MANIFEST, verify_manifest, weight_files, write_manifest
 
 FORMAT: Final = 2
-"""Raised when what packing.py writes changes its meaning."""
+"""Version of the stored format; raise it if packing.py changes."""
 log = structlog.get_logger()
 
 
 def load_packed(folder: Path, shape: Shape, dtype: np.dtype[Any], keep: Path) -> Mapping[str, Array]:
-    """The packed weights of a model. Quantised ones are written to `keep` once and mapped from there afterwards.
+    """The packed weights of a model. int8 weights are written to the folder `keep` once, and mapped from there.
 
-    Raises ModelDamaged where the checkpoint does not fit the shape.
+    Raises ModelDamaged if the checkpoint does not fit the shape.
     """
     return _quantised(folder, shape, keep) if dtype == INT8 else dict(_packed(folder, shape, dtype))
 
@@ -46,13 +46,13 @@ def _packed(folder: Path, shape: Shape, dtype: np.dtype[Any]) -> Packed:
 
 
 def _reader(folder: Path) -> Read:
-    """One tensor of a checkpoint at a time, whichever of its files it is in. What is not held any more is unmapped."""
-    where = {name: path for path in weight_files(folder) for name in _names(path)}
+    """Find tensors in all files of a checkpoint. Each is mapped on its own, and unmapped when it is released."""
+    path_of = {name: path for path in weight_files(folder) for name in _names(path)}
 
     def read(name: str) -> Source | None:
-        if name not in where:
+        if name not in path_of:
             return None
-        with safe_open(where[name], framework="np") as file:
+        with safe_open(path_of[name], framework="np") as file:
             found: Source = file.get_slice(name)
             return found
 
@@ -65,17 +65,20 @@ def _names(path: Path) -> list[str]:
 
 
 def _identity(folder: Path, shape: Shape) -> str:
-    """Changes with the checkpoint's files, with the shape they are read in, and with how we pack."""
+    """Hash of everything the packed weights depend on: format version, checkpoint files and shape."""
     stats = [(path.name, path.stat()) for path in weight_files(folder)]
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     return hashlib.sha256(repr((FORMAT, files, shape)).encode()).hexdigest()[:16]
 
 
 def _write(kept: Path, folder: Path, shape: Shape) -> None:
-    """A file for each tensor, one of which at a time is in memory, then the manifest. Those of an earlier state go."""
+    """Write one file per tensor, with one tensor in memory at a time, then the manifest.
+
+    The folder appears complete, by a rename; folders of earlier versions of this model are deleted.
+    """
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=kept.parent) as room:
-        made = Path(room, kept.name)
+    with TemporaryDirectory(dir=kept.parent) as temporary:
+        made = Path(temporary, kept.name)
         made.mkdir()
         for name, tensor in _packed(folder, shape, INT8):
             np.save(made / f"{name}.npy", tensor)
@@ -92,6 +95,6 @@ def _is_whole(kept: Path) -> bool:
     try:
         verify_manifest(kept)
     except ModelError as error:
-        log.warning("quantised weights are damaged; they are made anew", reason=str(error))
+        log.warning("stored quantised weights are damaged; quantising again", reason=str(error))
         return False
     return True

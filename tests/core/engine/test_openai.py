@@ -134,7 +134,8 @@ async def test_fields_that_other_servers_leave_out(connect: Connect, events: tup
 async def test_events_may_be_cut_anywhere(connect: Connect) -> None:
     """A body in chunks of one byte, with CR LF, comments and unescaped line separators, gives the same reply."""
     content = "一\u2028二\x85三"
-    body = f": ping\r\nevent: x\r\ndata: {json.dumps(text(content, 'stop'), ensure_ascii=False)}\r\n\r\ndata:[DONE]\r\n\r\n"
+    event = json.dumps(text(content, "stop"), ensure_ascii=False)
+    body = f": ping\r\nevent: x\r\ndata: {event}\r\n\r\ndata:[DONE]\r\n\r\n"
 
     async def drip(_request: Request, to: Connection) -> None:
         await to.begin()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import Qwen2ForCausalLM
 
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import GenericNetwork, open_generic
 from core.inference.weights.precision import Precision
+from tests.core.inference.options import load_options
 from tests.core.inference.serving import Running, Steered, serving
 from tests.core.inference.tiny import write_tiny_model
 
@@ -28,7 +29,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> LoadedModel:
-    loaded = load_model(str(tiny_folder), tiny_folder, LoadOptions(precision=Precision.FP32))
+    loaded = load_model(str(tiny_folder), tiny_folder, load_options(precision=Precision.FP32))
     return replace(loaded, network=Steered(loaded.network))
 
 
@@ -40,9 +41,10 @@ def tiny_generic(tiny: LoadedModel, tiny_folder: Path) -> LoadedModel:
 
 
 @pytest.fixture(scope="session")
-def oracle(tiny_generic: LoadedModel) -> PreTrainedModel:
+def oracle(tiny_generic: LoadedModel) -> Qwen2ForCausalLM:
     """Transformers' own model of the tiny weights."""
     assert isinstance(tiny_generic.network, GenericNetwork)
+    assert isinstance(tiny_generic.network.model, Qwen2ForCausalLM)
     return tiny_generic.network.model
 
 

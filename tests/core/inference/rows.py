@@ -6,7 +6,6 @@ from itertools import count
 
 from core.clock import ManualClock
 from core.inference.arrays import Floats
-from core.inference.batching.detokenise import TextStream
 from core.inference.batching.loop import Loop
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import PrefixCache
@@ -14,6 +13,7 @@ from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
+from tests.core.inference.options import batch_limits
 
 numbers = count()
 
@@ -30,7 +30,7 @@ def sequence(
         seed=3,
         shared=shared,
     )
-    return Sequence(job=job, text=TextStream())
+    return Sequence(job=job)
 
 
 class Rig:
@@ -38,10 +38,12 @@ class Rig:
 
     def __init__(self, model: LoadedModel, limits: Limits | None = None, *, reuse: bool = True) -> None:
         network: Network = model.network
-        self.cache = PrefixCache(min(network.blocks, 1000), reuse=reuse and network.shares_blocks)
-        self._scheduler = Scheduler(limits or Limits(guess_within=network.guess_within), self.cache)
+        self.cache = PrefixCache(min(network.blocks, 1000), reuse=reuse and network.supports_prefix_cache)
+        self._scheduler = Scheduler(
+            limits or batch_limits(max_speculative_step=network.max_speculative_step), self.cache
+        )
         runner = Runner(network, model.allowed)
-        self.loop = Loop(runner, self._scheduler, model.vocabulary, model.ends, ManualClock())
+        self.loop = Loop(runner, self._scheduler, model.vocabulary, model.eos_ids, ManualClock())
 
     def run(self, *sequences: Sequence, on_output: Callable[[Sequence], object] = lambda _: None) -> None:
         """Runs sequences together; `on_output` is called with each one that has got a token."""
@@ -59,14 +61,14 @@ class Rig:
 
 def logits(model: LoadedModel, ids: Rows[int], at_once: int = 0) -> Floats:
     """What a model says comes after some tokens, [vocabulary]. They are read `at_once`, all unless it is given."""
-    scheduler = Scheduler(Limits(prefill_tokens=at_once or len(ids)), PrefixCache(len(ids), reuse=False))
+    scheduler = Scheduler(batch_limits(prefill_tokens=at_once or len(ids)), PrefixCache(len(ids), reuse=False))
     alone = sequence(ids, max_tokens=1)
     scheduler.add(alone)
     rows: list[Floats] = []
     while not rows:
         step = scheduler.schedule()
         rows = [*model.network.run(step)]
-        scheduler.computed(step.chunks[0])
+        scheduler.mark_computed(step.chunks[0])
     [row] = rows
     scheduler.remove(alone)
     model.network.run(scheduler.schedule())

@@ -26,6 +26,7 @@ from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler, Step
 from core.inference.loader import LoadedModel
+from tests.core.inference.options import batch_limits
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Steered:
         self.before: list[Callable[[], object]] = []
         self.after: list[Callable[[Floats], object]] = []
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  any member of Network
         return getattr(self.network, name)
 
     def run(self, step: Step) -> Floats:
@@ -112,10 +113,10 @@ class Running:
     client: httpx.Client
     clock: ManualClock = field(default_factory=ManualClock)
 
-    def ask(self, text: str = "hello", **options: object) -> httpx.Response:
+    def ask(self, text: object = "hello", /, **options: object) -> httpx.Response:
         return self.client.post("/v1/chat/completions", json=body(text, **options))
 
-    def stream(self, text: str = "hello", **options: object) -> AbstractContextManager[httpx.Response]:
+    def stream(self, text: object = "hello", /, **options: object) -> AbstractContextManager[httpx.Response]:
         return self.client.stream("POST", "/v1/chat/completions", json=body(text, stream=True, **options))
 
     def when(self, running: int, waiting: int = 0) -> "Running":
@@ -126,7 +127,7 @@ class Running:
         return self
 
 
-def body(text: str = "hello", **options: object) -> dict[str, object]:
+def body(text: object = "hello", /, **options: object) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": text}], "max_tokens": 8, **options}
 
 
@@ -149,9 +150,9 @@ def serving(
 ) -> Iterator[Running]:
     """Runs the server on a thread, as it runs in its process."""
     clock = ManualClock()
-    cache = PrefixCache(model.network.blocks, reuse=model.network.shares_blocks)
-    runner, scheduler = Runner(model.network, model.allowed), Scheduler(limits or Limits(), cache)
-    loop = Loop(runner, scheduler, model.vocabulary, model.ends, clock)
+    cache = PrefixCache(model.network.blocks, reuse=model.network.supports_prefix_cache)
+    runner, scheduler = Runner(model.network, model.allowed), Scheduler(limits or batch_limits(), cache)
+    loop = Loop(runner, scheduler, model.vocabulary, model.eos_ids, clock)
     numbers = count()
     app = create_app(model, loop, options or ServerOptions(), entropy=lambda _: next(numbers), clock=clock)
     with ExitStack() as stack:

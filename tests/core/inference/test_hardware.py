@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.inference.hardware import cores, runs_bf16
+from core.inference.hardware import cores, has_fast_bf16
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("100000 100000", 1), ("150000 100000", 1), ("10000 100000", 1)])
@@ -30,5 +30,5 @@ def test_without_a_share_all_cores_are_ours(tmp_path: Path, limit: str) -> None:
 def test_bf16_is_kept_where_the_cpus_flags_allow(tmp_path: Path, flags: str, *, expected: bool) -> None:
     """Only a CPU that is known to be good at bfloat16 is given any."""
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    assert runs_bf16(tmp_path / "cpuinfo") is expected
-    assert runs_bf16(tmp_path / "nowhere") is False
+    assert has_fast_bf16(tmp_path / "cpuinfo") is expected
+    assert has_fast_bf16(tmp_path / "nowhere") is False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.inference.heap import giving_back
+from core.inference.heap import return_freed_memory
 
 STATM = Path("/proc/self/statm")
 PIECE, COUNT = 300_000, 300
@@ -22,7 +22,7 @@ def resident() -> int:
 @pytest.mark.skipif(not STATM.exists(), reason="memory is read from /proc")
 def test_what_is_freed_goes_back_to_the_system() -> None:
     """Even where something above it stays: a heap only shrinks from its end."""
-    with giving_back():
+    with return_freed_memory():
         pieces = [b"x" * PIECE for _ in range(COUNT)]
         last, before = pieces[-1], resident()
         del pieces
@@ -33,7 +33,7 @@ def test_what_is_freed_goes_back_to_the_system() -> None:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library does as it likes")
 def test_what_each_step_takes_and_frees_is_kept() -> None:
     """The logits of eight rows get the same pages again: new ones would take the system a sixth of the step."""
-    with giving_back():
+    with return_freed_memory():
         pass
     faults = [take(LOGITS) for _ in range(5)]
     assert max(faults[1:]) < LOGITS / os.sysconf("SC_PAGE_SIZE") / 10

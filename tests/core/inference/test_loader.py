@@ -16,10 +16,11 @@ from transformers import Qwen2ForCausalLM
 
 from core.errors import ConfigError, ModelDamaged, ModelMissing
 from core.inference.batching.sequence import Sampling
-from core.inference.hardware import runs_bf16
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.hardware import has_fast_bf16
+from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import open_generic
 from core.inference.weights.precision import Precision
+from tests.core.inference.options import load_options
 from tests.core.inference.rows import logits
 from tests.core.inference.tiny import write_tiny_model
 
@@ -38,7 +39,7 @@ def change(path: Path, **values: object) -> None:
 
 
 def load(folder: Path, precision: Precision = Precision.FP32, max_context: int = 0) -> LoadedModel:
-    return load_model(str(folder), folder, LoadOptions(precision=precision, max_context=max_context))
+    return load_model(str(folder), folder, load_options(precision=precision, max_context=max_context))
 
 
 def without_a_weight(folder: Path) -> None:
@@ -89,7 +90,7 @@ def test_damage_is_named_and_nothing_else_is_raised(folder: Path, damage: Edit) 
 def test_a_missing_model_is_missing(tmp_path: Path) -> None:
     """A name behind which there is nothing is a ModelMissing that says how to get it."""
     with pytest.raises(ModelMissing, match="parley model pull org/name"):
-        load_model("org/name", tmp_path, LoadOptions())
+        load_model("org/name", tmp_path, load_options())
 
 
 def test_a_word_tokenizer_is_refused(folder: Path) -> None:
@@ -173,9 +174,9 @@ def test_the_models_own_length_of_a_reply(folder: Path) -> None:
 
 def test_all_the_models_ends_end_a_reply(tiny: LoadedModel) -> None:
     """The end of a message and every end token that the model declares may be sampled."""
-    names = {tiny.vocabulary.control[token] for token in tiny.ends}
+    names = {tiny.vocabulary.control[token] for token in tiny.eos_ids}
     assert names == {"<|im_end|>", "<|endoftext|>"}
-    assert tiny.allowed[list(tiny.ends)].all()
+    assert tiny.allowed[list(tiny.eos_ids)].all()
 
 
 def test_context_is_the_smaller_of_the_limits(folder: Path) -> None:
@@ -204,8 +205,8 @@ def test_the_lean_decoder_needs_no_torch(folder: Path) -> None:
     """A process that serves a model of the family never loads torch: that takes more memory than the whole gateway."""
     script = (
         "import sys; from pathlib import Path; import core.inference.__main__;"
-        "from core.inference.loader import LoadOptions, load_model;"
-        "load_model(sys.argv[1], Path(sys.argv[1]), LoadOptions());"
+        "from core.inference.loader import load_model; from tests.core.inference.options import load_options;"
+        "load_model(sys.argv[1], Path(sys.argv[1]), load_options());"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script, folder], check=True)
@@ -227,7 +228,7 @@ def test_transformers_keeps_halved_weights_where_the_cpu_can(
     assert load(folder, precision).network.dtype == "float32"
     weights = load_file(folder / "model.safetensors")
     save_file({name: tensor.bfloat16() for name, tensor in weights.items()}, folder / "model.safetensors")
-    kept = "bfloat16" if runs_bf16() else "float32"
+    kept = "bfloat16" if has_fast_bf16() else "float32"
     assert load(folder, precision).network.dtype == kept
     assert load(folder, Precision.FP32).network.dtype == "float32"
 
@@ -235,10 +236,10 @@ def test_transformers_keeps_halved_weights_where_the_cpu_can(
 def test_a_cache_too_small_for_a_block_is_refused(folder: Path) -> None:
     """The operator is told which setting leaves no room for a single row."""
     with pytest.raises(ConfigError, match=r"engine\.cache_bytes"):
-        load_model(str(folder), folder, LoadOptions(cache_bytes=100))
+        load_model(str(folder), folder, load_options(cache_bytes=100))
 
 
 def test_a_small_cache_bounds_the_context(folder: Path) -> None:
     """No row is admitted that could never be given its blocks."""
     one_block = 2 * 2 * 2 * 16 * 16 * 2  # keys and values, layers, heads, their width, tokens, bytes of a float16
-    assert load_model(str(folder), folder, LoadOptions(cache_bytes=3 * one_block)).max_model_len == 48
+    assert load_model(str(folder), folder, load_options(cache_bytes=3 * one_block)).max_model_len == 48

@@ -12,16 +12,19 @@ from shutil import copytree
 import httpx
 import pytest
 
+from tests.core.inference.options import server_arguments
+
 EX_CONFIG = 78
 
 
-def arguments(*options: object) -> list[str]:
-    return [sys.executable, "-m", "core.inference", *map(str, options)]
+def arguments(model: Path, *options: object) -> list[str]:
+    """The command line of a server whose model folder is its data folder too."""
+    return [sys.executable, "-m", "core.inference", *map(str, (*server_arguments(model, model), *options))]
 
 
 @contextmanager
-def started(*options: object) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(arguments(*options), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def started(model: Path, *options: object) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(arguments(model, *options), stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:
@@ -40,7 +43,7 @@ def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "own" / "s"
     path.parent.mkdir()
     with (
-        started("--model", tiny_folder, "--uds", path, "--exit-with-parent") as process,
+        started(tiny_folder, "--uds", path, "--exit-with-parent") as process,
         httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client,
     ):
         until_listening(process)
@@ -60,7 +63,7 @@ def test_ends_in_order_when_told_to(tiny_folder: Path, tmp_path: Path, monkeypat
     path = tmp_path / "s"
     monkeypatch.setenv("PARLEY_SERVER_KEY", "secret")
     with (
-        started("--model", tiny_folder, "--uds", path, "--threads", 1) as process,
+        started(tiny_folder, "--uds", path, "--threads", 1) as process,
         httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client,
     ):
         until_listening(process)
@@ -75,7 +78,7 @@ def test_what_cannot_work_is_one_line(tiny_folder: Path, tmp_path: Path) -> None
     folder = copytree(tiny_folder, tmp_path / "model")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    ended = subprocess.run(arguments("--model", folder, "--port", 0), check=False, capture_output=True, text=True)
+    ended = subprocess.run(arguments(folder, "--port", 0), check=False, capture_output=True, text=True)
     assert ended.returncode == EX_CONFIG
     assert ended.stderr.count("\n") == 1
     assert "truncated or corrupt" in ended.stderr

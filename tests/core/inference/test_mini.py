@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelMissing
-from core.inference.loader import LoadOptions, load_model
+from core.inference.loader import load_model
 from core.language import language_of
 from core.models import EMBEDDED
+from tests.core.inference.options import load_options
 from tests.core.inference.serving import serving
 
 
@@ -17,7 +18,7 @@ def test_the_embedded_model_answers_in_the_language_of_the_question(
 ) -> None:
     """It loads by its name and ends its answers by itself, in English and in Chinese."""
     try:
-        mini = load_model(EMBEDDED, tmp_path, LoadOptions())
+        mini = load_model(EMBEDDED, tmp_path, load_options())
     except ModelMissing:
         pytest.skip("the embedded model is not part of this checkout")
     with serving(mini, tmp_path / "s") as server:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.inference.batching.scheduler import Limits
 from core.inference.loader import LoadedModel
+from tests.core.inference.options import batch_limits
 from tests.core.inference.serving import Gate, Running, body, serving
 
 
@@ -48,7 +48,7 @@ def test_a_hang_up_stops_the_model_within_one_token(
 def test_a_hang_up_while_waiting_costs_nothing(tiny: LoadedModel, tmp_path: Path, *, stream: bool) -> None:
     """A request whose client leaves before its turn never reaches the model."""
     gate = Gate()
-    with serving(tiny, tmp_path / "s", gate=gate, limits=Limits(max_batch=1)) as server:
+    with serving(tiny, tmp_path / "s", gate=gate, limits=batch_limits(max_batch=1)) as server:
         first = post(server.path, stream=stream)
         server.when(running=1)
         second = post(server.path, stream=stream)

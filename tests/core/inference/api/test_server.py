@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import Qwen2ForCausalLM
 
 from core.inference.api.server import ServerOptions
-from core.inference.batching.scheduler import Limits
 from core.inference.loader import LoadedModel
+from tests.core.inference.options import batch_limits
 from tests.core.inference.serving import Gate, Running, Steered, body, events, hooked, saying, serving
 
 CHAT = "/v1/chat/completions"
@@ -20,7 +20,7 @@ CHAT = "/v1/chat/completions"
 def error_of(response: httpx.Response, status: int) -> dict[str, str]:
     """The error of a response, which has the protocol's shape."""
     assert response.status_code == status
-    error = response.json()["error"]
+    error: dict[str, str] = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     return error
 
@@ -95,7 +95,7 @@ def test_the_models_control_tokens_are_never_its_words(server: Running, tiny: Lo
         assert "<|im_start|>" not in server.ask().json()["choices"][0]["message"]["content"]
 
 
-def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: PreTrainedModel) -> None:
+def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: Qwen2ForCausalLM) -> None:
     """The first token's log-probabilities are those of the model's masked logits, with every token's exact bytes."""
     answer = server.ask("hello", max_tokens=1, logprobs=True, top_logprobs=20, temperature=2, seed=1).json()
     [entry] = answer["choices"][0]["logprobs"]["content"]
@@ -236,7 +236,7 @@ def test_a_key_is_required_everywhere(tiny: LoadedModel, tmp_path: Path) -> None
     wrong = ["", "Bearer", "Bearer wrong", "secret", "Bearer secrets", "Bearer secre", "Bearer s\u00e9cret"]
     with serving(tiny, tmp_path / "s", options=ServerOptions(key="secret")) as server:
         for path, key in product(("/v1/models", "/tokenize", CHAT, "/nowhere", "/health/"), wrong):
-            headers = {"Authorization": key.encode("latin-1")}
+            headers = [(b"Authorization", key.encode("latin-1"))]
             assert error_of(server.client.get(path, headers=headers), 401)["code"] == "invalid_api_key"
             error_of(server.client.post(path, headers=headers, json=body()), 401)
         assert server.client.get("/health").status_code == 200
@@ -247,7 +247,7 @@ def test_a_full_queue_says_when_to_come_back(tiny: LoadedModel, tmp_path: Path) 
     """Over the limit the answer is a 503 with Retry-After at once, streamed or not, and the others are served."""
     gate = Gate()
     with (
-        serving(tiny, tmp_path / "s", gate=gate, limits=Limits(max_batch=1, max_queue=1)) as server,
+        serving(tiny, tmp_path / "s", gate=gate, limits=batch_limits(max_batch=1, max_queue=1)) as server,
         server.stream(max_tokens=2) as first,
         server.when(running=1).stream(max_tokens=2) as second,
     ):

@@ -5,14 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.inference.batching.detokenise import TextStream
+from core.inference.batching.detokenise import Detokeniser
 
 TEXT = st.text(st.characters(codec="utf-8") | st.sampled_from("👩‍👧🤗你好ab\n"), max_size=30)
 
 
-def pieces(data: bytes, cuts: list[int], stops: tuple[str, ...] = ()) -> tuple[list[str], TextStream]:
+def pieces(data: bytes, cuts: list[int], stops: tuple[str, ...] = ()) -> tuple[list[str], Detokeniser]:
     """What is shown of bytes that arrive cut up."""
-    stream = TextStream(stops)
+    stream = Detokeniser(stops)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     shown = []
     for start, end in pairwise(places):
@@ -32,7 +32,7 @@ def test_any_cut_gives_the_same_text(text: str, cuts: list[int]) -> None:
 
 def test_an_emoji_in_four_tokens_is_shown_once() -> None:
     """Nothing is shown before the last byte of an emoji, and then the whole of it."""
-    stream = TextStream()
+    stream = Detokeniser()
     assert [stream.feed(bytes([byte])) for byte in "🤗".encode()] == ["", "", "", "🤗"]
 
 
@@ -44,7 +44,7 @@ def test_half_a_character_at_the_end_is_dropped() -> None:
 
 def test_bytes_that_are_no_text_are_replaced() -> None:
     """Bytes that can never become a character are shown as U+FFFD, so that the rest is not held back for ever."""
-    assert TextStream().feed(b"a\xffb") == "a\ufffdb"
+    assert Detokeniser().feed(b"a\xffb") == "a\ufffdb"
 
 
 @given(TEXT, TEXT.filter(bool), TEXT, st.lists(st.integers(0, 300)))

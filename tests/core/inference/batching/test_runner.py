@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import Qwen2ForCausalLM
 
-from core.inference.batching.scheduler import Limits
 from core.inference.batching.sequence import Sampling
 from core.inference.loader import LoadedModel
 from core.inference.networks.generic import GenericNetwork
+from tests.core.inference.options import batch_limits
 from tests.core.inference.rows import Rig, sequence
 
 PROMPTS = ["the cat sat", "你好，今天", "hello hello world, and the dog sat on a very long mat indeed"]
@@ -19,31 +19,32 @@ def model(request: pytest.FixtureRequest, tiny: LoadedModel, tiny_generic: Loade
     return tiny if request.param == "lean" else tiny_generic
 
 
-def generated(model: LoadedModel, oracle: PreTrainedModel, prompt: list[int], penalty: float) -> list[int]:
+def generated(model: LoadedModel, oracle: Qwen2ForCausalLM, prompt: list[int], penalty: float) -> list[int]:
     """What `generate` writes with the same tokens forbidden."""
     ids = torch.tensor([prompt])
-    written = oracle.generate(
+    written = oracle.generate(  # type: ignore[misc]  # its annotation of `self` is a protocol
         ids,
         attention_mask=torch.ones_like(ids),
         do_sample=False,
         max_new_tokens=40,
         repetition_penalty=penalty,
         suppress_tokens=np.flatnonzero(~model.allowed).tolist(),
-        eos_token_id=sorted(model.ends),
-        pad_token_id=min(model.ends),
+        eos_token_id=sorted(model.eos_ids),
+        pad_token_id=min(model.eos_ids),
     )
-    return written[0].tolist()
+    ids_written: list[int] = written[0].tolist()
+    return ids_written
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
 @pytest.mark.parametrize("prefill_tokens", [256, 3])
 def test_greedy_equals_generate(
-    model: LoadedModel, oracle: PreTrainedModel, penalty: float, prefill_tokens: int
+    model: LoadedModel, oracle: Qwen2ForCausalLM, penalty: float, prefill_tokens: int
 ) -> None:
     """Several rows at once, prompts read whole or in chunks of three, write what `generate` writes for each alone."""
     prompts = [model.vocabulary.encode(text) for text in PROMPTS]
     sequences = [sequence(prompt, Sampling(repetition_penalty=penalty)) for prompt in prompts]
-    Rig(model, Limits(prefill_tokens=prefill_tokens)).run(*sequences)
+    Rig(model, batch_limits(prefill_tokens=prefill_tokens)).run(*sequences)
     for each, prompt in zip(sequences, prompts, strict=True):
         assert each.ids == generated(model, oracle, prompt, penalty)
 
@@ -63,7 +64,7 @@ def test_only_plain_text_and_ends_are_written(model: LoadedModel) -> None:
     Rig(model).run(*sequences)
     for each in sequences:
         written = each.ids[1:]
-        assert all(model.vocabulary.is_plain(token) or token in model.ends for token in written)
+        assert all(model.vocabulary.is_plain(token) or token in model.eos_ids for token in written)
     start = model.template.start
     assert not model.allowed[start]
     assert not model.allowed[len(model.vocabulary.tokens) + len(model.vocabulary.control) :].any()
@@ -72,6 +73,6 @@ def test_only_plain_text_and_ends_are_written(model: LoadedModel) -> None:
 def test_memory_of_finished_rows_is_freed(tiny_generic: LoadedModel) -> None:
     """The step after a sequence's end frees its keys and values, in transformers' caches, too."""
     prompt = tiny_generic.vocabulary.encode(PROMPTS[0])
-    Rig(tiny_generic, Limits(max_batch=1)).run(*(sequence(prompt) for _ in range(3)))
+    Rig(tiny_generic, batch_limits(max_batch=1)).run(*(sequence(prompt) for _ in range(3)))
     assert isinstance(tiny_generic.network, GenericNetwork)
-    assert tiny_generic.network.rows == 0
+    assert tiny_generic.network.cached_sequences == 0

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_dtypes import bfloat16
+from numpy.typing import NDArray
 from transformers import (
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
@@ -17,7 +18,7 @@ from transformers import (
 )
 
 from core.inference.arrays import Floats
-from core.inference.batching.sampler import choose, distribution, penalised
+from core.inference.batching.sampler import apply_repetition_penalty, distribution, sample
 from core.inference.batching.sequence import Sampling
 
 SIZE = 1000
@@ -45,7 +46,9 @@ def expected(scores: Floats, ids: list[int], options: Sampling) -> Floats:
         processors.append(TopKLogitsWarper(options.top_k))
     if options.top_p < 1:
         processors.append(TopPLogitsWarper(options.top_p))
-    return processors(torch.tensor([ids]), torch.from_numpy(scores)[None])[0].softmax(-1).numpy()
+    filtered = processors(torch.LongTensor([ids]), torch.from_numpy(scores)[None])
+    probabilities: Floats = filtered[0].softmax(-1).numpy()
+    return probabilities
 
 
 @given(OPTIONS, st.integers(0, 10_000), st.lists(st.integers(0, SIZE - 21), min_size=1, max_size=20))
@@ -56,14 +59,14 @@ def test_same_distribution_as_transformers(options: Sampling, seed: int, seen: l
     are counted together.
     """
     scores = logits(seed)
-    penalised_scores = penalised(scores, seen, options.repetition_penalty)
-    tokens, probabilities = distribution(penalised_scores, options)
-    ours = np.zeros(SIZE)
+    penalised = apply_repetition_penalty(scores, seen, options.repetition_penalty)
+    tokens, probabilities = distribution(penalised, options)
+    ours = np.zeros(SIZE, np.float32)
     ours[tokens] = probabilities
-    _, score_of = np.unique(penalised_scores, return_inverse=True)
+    _, score_of = np.unique(penalised, return_inverse=True)
 
-    def by_score(each: Floats) -> Floats:
-        return np.bincount(score_of, weights=each)
+    def by_score(each: Floats) -> NDArray[np.float64]:
+        return np.bincount(score_of, weights=each).astype(np.float64)
 
     np.testing.assert_allclose(by_score(ours), by_score(expected(scores, seen, options)), rtol=1e-5, atol=1e-6)
 
@@ -73,9 +76,9 @@ def test_greedy_is_the_likeliest_after_the_penalty(penalty: float, seed: int) ->
     """At temperature 0 the token is the best one, the repetition penalty applied as in transformers."""
     scores, ids = logits(seed), [3, 3, 5]
     process = RepetitionPenaltyLogitsProcessor(penalty)
-    found = process(torch.tensor([ids]), torch.from_numpy(scores)[None])[0].argmax()
+    found = process(torch.LongTensor([ids]), torch.from_numpy(scores)[None])[0].argmax()
     sampling = Sampling(temperature=0.0, top_k=5, top_p=0.5, repetition_penalty=penalty)
-    assert choose(scores, ids, sampling, Random(0)).id == found
+    assert sample(scores, ids, sampling, Random(0)).id == found
 
 
 @pytest.mark.parametrize("seed", [0, 1, -12345])
@@ -84,7 +87,7 @@ def test_a_seed_repeats_itself(seed: int) -> None:
 
     def draw() -> list[int]:
         random = Random(seed)
-        return [choose(logits(1), [0], Sampling(temperature=1.0), random).id for _ in range(20)]
+        return [sample(logits(1), [0], Sampling(temperature=1.0), random).id for _ in range(20)]
 
     assert draw() == draw()
     assert len(set(draw())) > 1
@@ -93,7 +96,7 @@ def test_a_seed_repeats_itself(seed: int) -> None:
 def test_draws_follow_the_distribution() -> None:
     """Over many draws each token comes up as often as its probability says."""
     options, random = Sampling(temperature=1.5, top_k=4), Random(0)
-    drawn = [choose(logits(1), [0], options, random).id for _ in range(4000)]
+    drawn = [sample(logits(1), [0], options, random).id for _ in range(4000)]
     shares = np.bincount(drawn, minlength=SIZE) / len(drawn)
     np.testing.assert_allclose(shares, expected(logits(1), [0], options), rtol=0, atol=0.03)
 
@@ -102,22 +105,22 @@ def test_logprobs_are_those_of_the_masked_logits() -> None:
     """Temperature, top-k and penalty change the choice and not the log-probabilities; masked tokens have no share."""
     scores, ids = logits(4), list(range(50))
     options = Sampling(temperature=2.0, top_k=3, top_p=0.5, repetition_penalty=2.0)
-    sampled = choose(scores, ids, options, Random(0), alternatives=5)
+    sampled = sample(scores, ids, options, Random(0), top_logprobs=5)
     raw = torch.from_numpy(scores).log_softmax(-1)
-    assert sampled.likelihood is not None
-    assert sampled.likelihood.logprob == pytest.approx(float(raw[sampled.id]))
-    assert [likelihood.id for likelihood in sampled.top] == raw.argsort(descending=True, stable=True)[:5].tolist()
-    assert [likelihood.logprob for likelihood in sampled.top] == pytest.approx(raw.topk(5).values.tolist())
+    assert sampled.logprob is not None
+    assert sampled.logprob.value == pytest.approx(float(raw[sampled.id]))
+    assert [logprob.id for logprob in sampled.top] == raw.argsort(descending=True, stable=True)[:5].tolist()
+    assert [logprob.value for logprob in sampled.top] == pytest.approx(raw.topk(5).values.tolist())
 
 
 def test_nothing_is_reported_unless_asked() -> None:
-    """Without `alternatives` there are no log-probabilities; with 0 only that of the token itself."""
-    assert choose(logits(1), [0], Sampling(), Random(0)).likelihood is None
-    alone = choose(logits(1), [0], Sampling(), Random(0), alternatives=0)
-    assert alone.likelihood is not None
+    """Without `top_logprobs` there are no log-probabilities; with 0 only that of the token itself."""
+    assert sample(logits(1), [0], Sampling(), Random(0)).logprob is None
+    alone = sample(logits(1), [0], Sampling(), Random(0), top_logprobs=0)
+    assert alone.logprob is not None
     assert alone.top == ()
 
 
 def test_a_temperature_too_small_to_divide_by_is_greedy() -> None:
     """A temperature that would overflow the scores takes the best token."""
-    assert choose(logits(2), [0], Sampling(temperature=1e-40), Random(0)).id == logits(2).argmax()
+    assert sample(logits(2), [0], Sampling(temperature=1e-40), Random(0)).id == logits(2).argmax()

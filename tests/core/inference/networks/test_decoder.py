@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.inference.batching.scheduler import Limits
 from core.inference.batching.sequence import Sampling, Sequence
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
 from core.inference.networks.generic import open_generic
-from core.inference.tokens.template import Role, Said
+from core.inference.tokens.template import ChatMessage, Role
 from core.inference.weights.precision import Precision
 from core.models import EMBEDDED, find_model, read_json
+from tests.core.inference.options import batch_limits, load_options
 from tests.core.inference.rows import Rig, logits, sequence
 from tests.core.inference.tiny import write_tiny_model
 from training.blind import BLIND, read_labelled
@@ -28,12 +28,12 @@ TEXT = "hello hello world, and the dog sat on a very long mat indeed 你好，�
 
 @pytest.fixture(scope="module")
 def mini(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), LoadOptions(precision=Precision.FP32))
+    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), load_options(precision=Precision.FP32))
 
 
 @pytest.fixture(scope="module")
 def mini_int8(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), LoadOptions(precision=Precision.INT8))
+    return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), load_options(precision=Precision.INT8))
 
 
 def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_whole_family_is_computed_alike(tmp_path: Path, kind: str, changes: 
     settings = AutoConfig.for_model(kind, **sizes | {"initializer_range": 0.3} | changes)
     AutoModelForCausalLM.from_config(settings, dtype=torch.float32).save_pretrained(folder)
     _randomise_vectors(folder)
-    lean = load_model(str(folder), tmp_path, LoadOptions(precision=Precision.FP32))
+    lean = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
     generic = replace(lean, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
     assert isinstance(lean.network, Decoder)
     ids = list(range(100))
@@ -85,13 +85,13 @@ def _randomise_vectors(folder: Path) -> None:
 @pytest.mark.parametrize("prefill_tokens", [1, 7, 128])
 def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: Precision, prefill_tokens: int) -> None:
     """To the last token: alone; beside others; joining others late; with neighbours that leave; in small chunks."""
-    model = load_model(str(write_tiny_model(tmp_path)), tmp_path, LoadOptions(precision=precision))
+    model = load_model(str(write_tiny_model(tmp_path)), tmp_path, load_options(precision=precision))
     prompts = [model.vocabulary.encode(TEXT[start : start + 10 * start]) for start in (3, 5, 9)]
     alone = [sequence(prompt) for prompt in prompts]
     for each in alone:
         Rig(model).run(each)
     together = [sequence(prompt) for prompt in prompts]
-    Rig(model, Limits(prefill_tokens=prefill_tokens)).run(*together)
+    Rig(model, batch_limits(prefill_tokens=prefill_tokens)).run(*together)
     late = [sequence(prompt) for prompt in prompts]
     rig, leaves = Rig(model), sequence(prompts[0])
 
@@ -112,7 +112,7 @@ def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: P
 def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
     """However many tokens a prompt is read by: tiles and groups of queries of every size compute the same."""
     folder = write_tiny_model(tmp_path, max_length=512)
-    model = load_model(str(folder), tmp_path, LoadOptions(precision=precision))
+    model = load_model(str(folder), tmp_path, load_options(precision=precision))
     ids = [number % 100 for number in range(300)]
     at_once = logits(model, ids)
     for size in (1, 2, 3, 5, 8, 13):
@@ -123,7 +123,7 @@ def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precisio
 def test_a_prefix_that_is_reused_changes_no_answer(tmp_path: Path, precision: Precision) -> None:
     """A conversation of six turns, each reusing the turns before, writes what it writes when all is computed anew."""
     folder = str(write_tiny_model(tmp_path, max_length=512))
-    model, other = (load_model(folder, tmp_path, LoadOptions(precision=precision)) for _ in range(2))
+    model, other = (load_model(folder, tmp_path, load_options(precision=precision)) for _ in range(2))
     reusing, anew = Rig(model), Rig(other, reuse=False)
     said = model.vocabulary.encode(TEXT)
     for turn in range(6):
@@ -144,14 +144,14 @@ def test_whatever_the_company_replies_are_those_of_transformers(mini: LoadedMode
     """
     folder = find_model(EMBEDDED, tmp_path)
     generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
-    prompts = [mini.template.build([Said(role=Role.USER, text=text)]) for text in blind_texts(many)]
+    prompts = [mini.template.build([ChatMessage(role=Role.USER, text=text)]) for text in blind_texts(many)]
 
-    def replies(rig: Rig, **options: str) -> list[list[int]]:
-        sequences = [sequence(prompt, max_tokens=16, **options) for prompt in prompts]
+    def replies(rig: Rig, user: str = "") -> list[list[int]]:
+        sequences = [sequence(prompt, max_tokens=16, user=user) for prompt in prompts]
         rig.run(*sequences)
         return [each.ids for each in sequences]
 
-    limits = Limits(max_queue=2 * many)
+    limits = batch_limits(max_queue=2 * many)
     expected = replies(Rig(generic, limits))
     rig = Rig(mini, limits)
     assert replies(rig, user="ann") == expected
@@ -172,9 +172,9 @@ def test_guessing_ahead_changes_no_reply(tmp_path: Path, sampling: Sampling) -> 
     """Greedy or sampled with a seed, a reply is the same with guesses, some of which are right."""
     folder = write_tiny_model(tmp_path)
     _make_it_stutter(folder)
-    model = load_model(str(folder), tmp_path, LoadOptions(precision=Precision.FP32))
+    model = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
     prompts = [model.vocabulary.encode(TEXT * 2), model.vocabulary.encode("hello hello world " * 5)]
-    plain, guessing = Rig(model, Limits()), Rig(model, Limits(guess_within=8))
+    plain, guessing = Rig(model, batch_limits()), Rig(model, batch_limits(max_speculative_step=8))
     expected, found = ([sequence(prompt, sampling, max_tokens=100) for prompt in prompts] for _ in range(2))
     plain.run(*expected)
     guessing.run(*found)

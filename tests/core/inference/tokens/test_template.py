@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from core.errors import ControlToken, ModelDamaged
 from core.inference.loader import LoadedModel
-from core.inference.tokens.template import ChatTemplate, Role, Said, load_template
+from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
 
 QWEN_BASE = 151_643
@@ -49,8 +49,8 @@ def reference(qwen: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(qwen)
 
 
-def said(turns: list[tuple[str, str]]) -> list[Said]:
-    return [Said(role=Role(role), text=text) for role, text in turns]
+def said(turns: list[tuple[str, str]]) -> list[ChatMessage]:
+    return [ChatMessage(role=Role(role), text=text) for role, text in turns]
 
 
 def test_published_vectors(qwen: Path, vocabulary: Vocabulary) -> None:
@@ -110,8 +110,8 @@ def test_an_id_of_control_from_text_is_an_error(vocabulary: Vocabulary, qwen: Pa
 
 def test_default_system_message_is_the_models_own(template: ChatTemplate, tiny: LoadedModel) -> None:
     """Qwen2.5's template introduces itself where there is no system message; the tiny model's does not."""
-    assert template.system == "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    assert tiny.template.system is None
+    assert template.default_system == "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+    assert tiny.template.default_system is None
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_a_model_without_a_template_is_taken_as_chatml(tiny_folder: Path, tmp_pa
     folder = copytree(tiny_folder, tmp_path / "model")
     (folder / "tokenizer_config.json").unlink()
     template = load_template(folder, load_vocabulary(folder / "tokenizer.json"))
-    assert template.system is None
+    assert template.default_system is None
 
 
 def test_the_system_message_is_nobodys_own(tiny: LoadedModel) -> None:
     """A prompt's common part is its first system message to the last id, and nothing where it begins with a person."""
-    asked = Said(role=Role.USER, text="hello <|im_start|> world")
-    system = Said(role=Role.SYSTEM, text="the cat sat")
+    asked = ChatMessage(role=Role.USER, text="hello <|im_start|> world")
+    system = ChatMessage(role=Role.SYSTEM, text="the cat sat")
     opening = len(tiny.template.build([system])) - len(tiny.template.build([]))
-    assert tiny.template.common([system, asked], tiny.template.build([system, asked])) == opening
-    assert tiny.template.common([asked], tiny.template.build([asked])) == 0
+    assert tiny.template.shared_prefix([system, asked], tiny.template.build([system, asked])) == opening
+    assert tiny.template.shared_prefix([asked], tiny.template.build([asked])) == 0
