@@ -7,7 +7,7 @@ The environment changes nothing.
 from dataclasses import replace
 from functools import partial
 
-from config.options import chat_options, limits, worker_options
+from config.options import chat_options, limits, model_child, openai_server, worker_options
 from config.settings import Settings
 
 _SETTINGS = Settings.model_construct()
@@ -16,3 +16,5 @@ limits_with = partial(replace, limits(_SETTINGS), slots=1)
 worker_with = partial(replace, worker_options(_SETTINGS, owner="me"), slots=1)
 chat_with = partial(replace, chat_options(_SETTINGS))
 reply_with = partial(replace, chat_options(_SETTINGS).reply)
+child_with = partial(replace, model_child(_SETTINGS))
+server_with = partial(replace, openai_server(_SETTINGS.engine), url="http://localhost/v1")

@@ -32,10 +32,9 @@ from core.store.history import Keeping
 from core.store.schema import turns
 from core.store.turns import disown
 from core.worker import Worker, working
-from tests.core.engine.options import model_child
 from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
-from tests.options import chat_with, limits_with, reply_with, worker_with
+from tests.options import chat_with, child_with, limits_with, reply_with, worker_with
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -176,7 +175,7 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
 @asynccontextmanager
 async def _open_engine(plan: Plan, crash_point: CrashPoint, child: Child) -> AsyncIterator[Engine]:
     if plan.engine == "child":
-        options = model_child(Path(plan.data_dir), model=plan.model, threads=1)
+        options = child_with(data_dir=Path(plan.data_dir), model=plan.model, threads=1)
         if plan.command:
             options = replace(options, command=plan.command)
         async with open_local(options, SystemClock(), idle_seconds=plan.idle_seconds, timings=TIMINGS) as engine:

@@ -15,7 +15,7 @@ from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Usage
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import chat_server, fake_server
-from tests.core.engine.options import openai_server
+from tests.options import server_with
 
 PROMPT: Prompt = (
     ChatMessage(role="system", content="Be kind."),
@@ -44,7 +44,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
         async def openai(script: ScriptedEngine) -> Subject:
             server = await stack.enter_async_context(fake_server(tmp_path, chat_server(script)))
-            return Subject(OpenAIEngine(openai_server(socket_path=server.socket_path)), server.settled)
+            return Subject(OpenAIEngine(server_with(socket_path=server.socket_path)), server.settled)
 
         yield scripted if request.param == "scripted" else openai
 

@@ -15,7 +15,7 @@ from core.errors import EngineLost, EngineRefused, EngineUnavailable
 from core.messages import Finish, Usage
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import Answer, Connection, FakeServer, Request, fake_server
-from tests.core.engine.options import openai_server
+from tests.options import server_with
 
 SECRET = "cinnamon 肉桂"
 PROMPT: Prompt = (ChatMessage(role="user", content=SECRET),)
@@ -31,7 +31,7 @@ async def connect(tmp_path: Path) -> AsyncIterator[Connect]:
 
         async def make(answers: dict[str, Answer]) -> tuple[OpenAIEngine, FakeServer]:
             server = await stack.enter_async_context(fake_server(tmp_path, answers))
-            return OpenAIEngine(openai_server(socket_path=server.socket_path, model="m", api_key="k")), server
+            return OpenAIEngine(server_with(socket_path=server.socket_path, model="m", api_key="k")), server
 
         yield make
 
@@ -96,7 +96,7 @@ async def test_the_request_asks_for_a_stream_with_usage(connect: Connect) -> Non
 
 def test_the_key_is_not_shown() -> None:
     """The API key is not part of the options' repr."""
-    assert "hush" not in repr(openai_server(api_key="hush"))
+    assert "hush" not in repr(server_with(api_key="hush"))
 
 
 async def test_usage_with_cached_tokens(connect: Connect) -> None:
@@ -224,10 +224,10 @@ async def test_no_server_at_all(tmp_path: Path) -> None:
     dead = tmp_path / "dead"
     (await asyncio.start_unix_server(lambda *_: None, path=dead)).close()
     servers = [
-        openai_server(socket_path=tmp_path / "none", model="m"),
-        openai_server(socket_path=dead, model="m"),
-        openai_server(socket_path=tmp_path / ("x" * 200), model="m"),
-        openai_server(url="http://127.0.0.1:9/v1", model="m"),
+        server_with(socket_path=tmp_path / "none", model="m"),
+        server_with(socket_path=dead, model="m"),
+        server_with(socket_path=tmp_path / ("x" * 200), model="m"),
+        server_with(url="http://127.0.0.1:9/v1", model="m"),
     ]
     for server in servers:
         with pytest.raises(EngineUnavailable):
@@ -379,7 +379,7 @@ async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> 
 
     models = replies(200, b'{"data": [{"id": "first"}, {"id": "second"}]}')
     async with fake_server(tmp_path, {MODELS: models, CHAT: chat}) as server:
-        engine = OpenAIEngine(openai_server(socket_path=server.socket_path))
+        engine = OpenAIEngine(server_with(socket_path=server.socket_path))
         for _ in range(2):
             assert (await read(engine))[0].text == "first"
         assert len(server.asked(MODELS)) == 1
@@ -398,7 +398,7 @@ async def test_a_server_without_models(tmp_path: Path, body: bytes, error: type[
     """An empty list of models raises EngineUnavailable; a malformed one raises EngineLost."""
     async with fake_server(tmp_path, {MODELS: replies(200, body)}) as server:
         with pytest.raises(error):
-            await OpenAIEngine(openai_server(socket_path=server.socket_path)).identity()
+            await OpenAIEngine(server_with(socket_path=server.socket_path)).identity()
 
 
 async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
@@ -418,7 +418,7 @@ async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
         await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,
     ):
         port = tcp.sockets[0].getsockname()[1]
-        engine = OpenAIEngine(openai_server(url=f"http://127.0.0.1:{port}/v1", model="m"))
+        engine = OpenAIEngine(server_with(url=f"http://127.0.0.1:{port}/v1", model="m"))
         assert (await read(engine))[0].text == "ok"
 
 

@@ -21,7 +21,7 @@ from core.engine.local import LocalEngine, open_local
 from core.engine.supervisor import EX_CONFIG, TIMINGS, Timings, supervise
 from core.errors import ConfigError, EngineLost, EngineUnavailable
 from core.prompt import ChatMessage, Prompt
-from tests.core.engine.options import model_child
+from tests.options import child_with
 
 FAKE = Path(__file__).with_name("fake_child.py")
 PROMPT: Prompt = (ChatMessage(role="user", content="cinnamon"),)
@@ -69,7 +69,7 @@ def make_child(tmp_path: Path) -> MakeChild:
 
     def make(mode: str) -> ModelChild:
         (tmp_path / "mode").write_text(mode)
-        return model_child(tmp_path, grace_seconds=20, command=(sys.executable, "-I", str(FAKE)))
+        return child_with(data_dir=tmp_path, grace_seconds=20, command=(sys.executable, "-I", str(FAKE)))
 
     return make
 
@@ -201,7 +201,7 @@ def test_pauses_double_up_to_a_limit(failures: int, served: float, code: int, pa
 
 async def test_a_command_that_does_not_exist(tmp_path: Path) -> None:
     """A server that cannot be started is reported as a reason and retried with back-off."""
-    child = model_child(tmp_path, command=(str(tmp_path / "none"),))
+    child = child_with(data_dir=tmp_path, command=(str(tmp_path / "none"),))
     clock = ManualClock()
     async with supervise(child, clock) as supervised:
         assert await clock.until_sleeping() == [0.5]
@@ -344,7 +344,7 @@ async def test_a_line_over_the_size_limit_is_cut(journal: Journal) -> None:
 
 def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     """The command line names every option of the model server and asks it to exit with its parent."""
-    child = model_child(tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
+    child = child_with(data_dir=tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
     argv = child.argv(Path("/s"))
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (

@@ -1,36 +1,26 @@
-"""The model server's options as tests use them; in the product they come from the settings."""
+"""Options of the model server for tests: Parley's defaults with changes, such as `load_options(threads=1)`."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from config.settings import EngineSettings
 from core.inference.batching.scheduler import Limits
 from core.inference.loader import LoadOptions
 from core.inference.weights.precision import Precision
+from tests.options import child_with
 
-CACHE_BYTES = 512 << 20
+_ENGINE = EngineSettings.model_construct()
 
-
-def load_options(**changes: Any) -> LoadOptions:  # noqa: ANN401  any field of LoadOptions
-    options: dict[str, Any] = {
-        "precision": Precision.AUTO,
-        "max_context": 0,
-        "cache_bytes": CACHE_BYTES,
-        "threads": 0,
-    }
-    return LoadOptions(**options | changes)
-
-
-def batch_limits(**changes: int) -> Limits:
-    return Limits(**{"max_batch": 8} | changes)
+batch_limits = partial(Limits, max_batch=_ENGINE.max_batch)
+load_options = partial(
+    LoadOptions,
+    precision=Precision(_ENGINE.dtype),
+    max_context=0,
+    cache_bytes=_ENGINE.cache_bytes,
+    threads=_ENGINE.threads,
+)
 
 
-def server_arguments(model: Path, data_dir: Path) -> tuple[object, ...]:
+def server_arguments(model: Path, data_dir: Path) -> tuple[str, ...]:
     """The required options of `python -m core.inference`."""
-    return (
-        *("--model", model),
-        *("--data-dir", data_dir),
-        *("--threads", 0),
-        *("--max-batch", 8),
-        *("--dtype", "auto"),
-        *("--cache-bytes", CACHE_BYTES),
-    )
+    return child_with(model=str(model), data_dir=data_dir).options()
