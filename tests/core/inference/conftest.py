@@ -1,4 +1,4 @@
-"""The tiny model, and a server of it that tests without a hold on the model share."""
+"""The tiny model, and a server of it, shared by all tests that do not control its steps."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.core.inference.tiny import write_tiny_model
 QWEN = Path(__file__).parents[3].parent / "shared/qwen2.5-tokenizer"
 
 
-torch.set_num_threads(1)  # for models this small a second thread only waits for its core
+torch.set_num_threads(1)  # a model this small is slower with a second thread
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +35,14 @@ def tiny(tiny_folder: Path) -> LoadedModel:
 
 @pytest.fixture(scope="session")
 def tiny_generic(tiny: LoadedModel, tiny_folder: Path) -> LoadedModel:
-    """The same model, run by transformers."""
+    """The tiny model, run by transformers."""
     config = json.loads((tiny_folder / "config.json").read_text())
     return replace(tiny, network=open_generic(tiny_folder, config, Precision.FP32, threads=1))
 
 
 @pytest.fixture(scope="session")
 def oracle(tiny_generic: LoadedModel) -> Qwen2ForCausalLM:
-    """Transformers' own model of the tiny weights."""
+    """The transformers model with the tiny weights: the reference."""
     assert isinstance(tiny_generic.network, GenericNetwork)
     assert isinstance(tiny_generic.network.model, Qwen2ForCausalLM)
     return tiny_generic.network.model

@@ -1,4 +1,4 @@
-"""Sequences run to their end on a loop of their own, without a server."""
+"""Run sequences to their end on a loop, without a server."""
 
 from collections.abc import Callable
 from collections.abc import Sequence as Rows
@@ -34,7 +34,7 @@ def sequence(
 
 
 class Rig:
-    """A loop over a network. It runs on the caller's thread, until all that was submitted has ended."""
+    """A loop over a network that runs on the caller's thread."""
 
     def __init__(self, model: LoadedModel, limits: Limits | None = None, *, reuse: bool = True) -> None:
         network: Network = model.network
@@ -46,7 +46,7 @@ class Rig:
         self.loop = Loop(runner, self._scheduler, model.vocabulary, model.eos_ids, ManualClock())
 
     def run(self, *sequences: Sequence, on_output: Callable[[Sequence], object] = lambda _: None) -> None:
-        """Runs sequences together; `on_output` is called with each one that has got a token."""
+        """Run sequences in one batch until all have ended; `on_output` is called after each of their tokens."""
         for each in sequences:
             self.submit(each, on_output)
         while self.loop.step():
@@ -59,9 +59,9 @@ class Rig:
         assert self.loop.submit(each, emit)
 
 
-def logits(model: LoadedModel, ids: Rows[int], at_once: int = 0) -> Floats:
-    """What a model says comes after some tokens, [vocabulary]. They are read `at_once`, all unless it is given."""
-    scheduler = Scheduler(batch_limits(prefill_tokens=at_once or len(ids)), PrefixCache(len(ids), reuse=False))
+def logits(model: LoadedModel, ids: Rows[int], chunk: int = 0) -> Floats:
+    """Logits of the next token after `ids`, [vocabulary]; prefilled in chunks of `chunk` tokens, 0 for all."""
+    scheduler = Scheduler(batch_limits(prefill_tokens=chunk or len(ids)), PrefixCache(len(ids), reuse=False))
     alone = sequence(ids, max_tokens=1)
     scheduler.add(alone)
     rows: list[Floats] = []

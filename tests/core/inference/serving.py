@@ -1,4 +1,4 @@
-"""A real server on a real Unix socket, and a hold on the model that runs in it."""
+"""The real server on a real Unix socket, and control over the steps of its model."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Steered:
-    """A network with a hold on it: what a test wants to happen before and after each of its forward passes."""
+    """A network with hooks: `before` and `after` are called around each forward pass."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -48,8 +48,8 @@ class Steered:
         for hook in self.before:
             hook()
         logits = self.network.run(step)
-        for look in self.after:
-            look(logits)
+        for hook_after in self.after:
+            hook_after(logits)
         return logits
 
 
@@ -63,7 +63,7 @@ def hooked(hooks: list[T], hook: T) -> Iterator[None]:
 
 
 class Gate:
-    """Counts the model's forward passes and lets them begin only when told to."""
+    """Counts forward passes and blocks each of them until it is allowed."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -91,22 +91,22 @@ class Gate:
 
 
 @contextmanager
-def saying(network: Network, ids: Sequence[int]) -> Iterator[None]:
-    """Makes the model put the given ids, one after the other, far above all others."""
+def forcing(network: Network, ids: Sequence[int]) -> Iterator[None]:
+    """Makes the model assign the given ids, one per row of logits, by far the highest logit."""
     assert isinstance(network, Steered)
     left = list(ids)
 
-    def insist(logits: Floats) -> None:
+    def force(logits: Floats) -> None:
         for row in logits:
             row[:] = np.where(np.arange(len(row)) == left.pop(0), 50.0, 0.0)
 
-    with hooked(network.after, insist):
+    with hooked(network.after, force):
         yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A server that runs, and a client for it."""
+    """A running server and a client for it."""
 
     path: Path
     loop: Loop
@@ -120,7 +120,7 @@ class Running:
         return self.client.stream("POST", "/v1/chat/completions", json=body(text, stream=True, **options))
 
     def when(self, running: int, waiting: int = 0) -> "Running":
-        """Asks until so many sequences run and wait."""
+        """Poll /health until this many sequences run and wait."""
         expected = {"status": "ok", "running": running, "waiting": waiting}
         while self.client.get("/health").json() != expected:
             pass
@@ -132,7 +132,7 @@ def body(text: object = "hello", /, **options: object) -> dict[str, object]:
 
 
 def events(response: httpx.Response) -> list[dict[str, Any]]:
-    """The chunks of a stream, which must end as the protocol says."""
+    """The chunks of a stream, which must end with [DONE]."""
     lines = [line for line in response.iter_lines() if line]
     assert lines[-1] == "data: [DONE]"
     return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
@@ -148,7 +148,7 @@ def serving(
     gate: Gate | None = None,
     on_crash: Callable[[], None] = lambda: None,
 ) -> Iterator[Running]:
-    """Runs the server on a thread, as it runs in its process."""
+    """Run the server on a thread, put together as in its own process."""
     clock = ManualClock()
     cache = PrefixCache(model.network.blocks, reuse=model.network.supports_prefix_cache)
     runner, scheduler = Runner(model.network, model.allowed), Scheduler(limits or batch_limits(), cache)
@@ -168,7 +168,7 @@ def serving(
 
 @contextmanager
 def answering(app: ASGIApp, bound: socket.socket) -> Iterator[None]:
-    """Runs the application on a thread."""
+    """Run the application on a thread."""
     server = uvicorn.Server(
         uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False)
     )

@@ -1,4 +1,4 @@
-"""What loading a model leaves behind."""
+"""Memory after work that allocates much and keeps little."""
 
 import ctypes
 import os
@@ -15,13 +15,13 @@ LOGITS = 8 * 151_936 * 4
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Resident bytes of this process."""
     return int(STATM.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="memory is read from /proc")
-def test_what_is_freed_goes_back_to_the_system() -> None:
-    """Even where something above it stays: a heap only shrinks from its end."""
+def test_freed_memory_returns_to_the_system() -> None:
+    """Freed memory is returned even if an allocation above it stays; a heap can only shrink from its end."""
     with return_freed_memory():
         pieces = [b"x" * PIECE for _ in range(COUNT)]
         last, before = pieces[-1], resident()
@@ -30,18 +30,18 @@ def test_what_is_freed_goes_back_to_the_system() -> None:
     assert last
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library does as it likes")
-def test_what_each_step_takes_and_frees_is_kept() -> None:
-    """The logits of eight rows get the same pages again: new ones would take the system a sixth of the step."""
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_memory_of_the_logits_is_reused() -> None:
+    """The logits of eight rows get the same pages in each step: new pages would take a sixth of the step's time."""
     with return_freed_memory():
         pass
-    faults = [take(LOGITS) for _ in range(5)]
+    faults = [page_faults(LOGITS) for _ in range(5)]
     assert max(faults[1:]) < LOGITS / os.sysconf("SC_PAGE_SIZE") / 10
 
 
-def take(size: int) -> int:
-    """Fills so many bytes and frees them; how many pages the system had to find for that."""
+def page_faults(size: int) -> int:
+    """Fill and free `size` bytes; the number of page faults."""
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
-    taken = bytearray(b"x") * size
-    del taken
+    filled = bytearray(b"x") * size
+    del filled
     return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before

@@ -1,4 +1,4 @@
-"""What a model's folder may and may not do."""
+"""Loading a model from a folder: damage, defaults, precision and isolation."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 def change(path: Path, **values: object) -> None:
-    """Sets keys of a JSON file; None takes one out."""
+    """Set keys of a JSON file; None removes a key."""
     settings = {**json.loads(path.read_text()), **values}
     path.write_text(json.dumps({name: value for name, value in settings.items() if value is not None}))
 
@@ -49,7 +49,7 @@ def without_a_weight(folder: Path) -> None:
 
 
 def with_a_smaller_network(folder: Path) -> None:
-    """Weights for fewer tokens than the tokenizer has."""
+    """A network with a smaller vocabulary than the tokenizer."""
     weights = load_file(folder / "model.safetensors")
     weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:290].clone()
     save_file(weights, folder / "model.safetensors")
@@ -80,21 +80,21 @@ def with_a_smaller_network(folder: Path) -> None:
         with_a_smaller_network,
     ],
 )
-def test_damage_is_named_and_nothing_else_is_raised(folder: Path, damage: Edit) -> None:
-    """Whatever is wrong with a folder, the error is a ModelDamaged."""
+def test_damage_raises_model_damaged(folder: Path, damage: Edit) -> None:
+    """Every kind of damage in a folder raises ModelDamaged and no other error."""
     damage(folder)
     with pytest.raises(ModelDamaged):
         load(folder)
 
 
-def test_a_missing_model_is_missing(tmp_path: Path) -> None:
-    """A name behind which there is nothing is a ModelMissing that says how to get it."""
+def test_an_unknown_model_raises_model_missing(tmp_path: Path) -> None:
+    """A name without a model raises ModelMissing, with the command that pulls it."""
     with pytest.raises(ModelMissing, match="parley model pull org/name"):
         load_model("org/name", tmp_path, load_options())
 
 
 def test_a_word_tokenizer_is_refused(folder: Path) -> None:
-    """Only byte-level tokenizers have exact bytes for each token."""
+    """A tokenizer that is not byte-level raises ModelDamaged: its tokens have no exact bytes."""
     spec = json.loads((folder / "tokenizer.json").read_text())
     spec["model"] = {"type": "WordLevel", "vocab": {"hello": 0, "<unk> 你": 1}, "unk_token": "hello"}
     (folder / "tokenizer.json").write_text(json.dumps(spec))
@@ -102,8 +102,8 @@ def test_a_word_tokenizer_is_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_a_folder_cannot_point_elsewhere(folder: Path) -> None:
-    """Attention kernels from a hub, other weight files and adapters that a folder asks for are not loaded."""
+def test_a_folder_cannot_load_other_files(folder: Path) -> None:
+    """Attention kernels from a hub, other weight files and adapters that a folder names are not loaded."""
     torch.save({"evil": torch.zeros(1)}, folder / "pytorch_model.bin")
     change(
         folder / "config.json",
@@ -122,15 +122,15 @@ def test_a_folder_cannot_point_elsewhere(folder: Path) -> None:
 
 
 def test_pickled_weights_are_refused(folder: Path) -> None:
-    """Weights that only come as a pickle are not loaded."""
+    """A model with pickled weights only raises ModelDamaged."""
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(ModelDamaged, match="pickled"):
         load(folder)
 
 
-def test_loading_connects_to_nobody(folder: Path) -> None:
-    """Nothing is looked up or fetched while a model loads, by name or by address, and caught again on the way."""
+def test_loading_opens_no_connection(folder: Path) -> None:
+    """Loading a model makes no socket call, not even one whose error is handled."""
     seen: list[str] = []
     watching = [True]
     sys.addaudithook(lambda event, _: seen.append(event) if watching[0] and event.startswith("socket.") else None)
@@ -139,8 +139,8 @@ def test_loading_connects_to_nobody(folder: Path) -> None:
     assert seen == []
 
 
-def test_shards_are_put_together(folder: Path, tiny: LoadedModel) -> None:
-    """A model whose weights lie in several files is the same model."""
+def test_shards_are_combined(folder: Path, tiny: LoadedModel) -> None:
+    """A model with its weights in several files has the same logits."""
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = {name: f"model-{number % 2}.safetensors" for number, name in enumerate(weights)}
@@ -151,7 +151,7 @@ def test_shards_are_put_together(folder: Path, tiny: LoadedModel) -> None:
 
 
 def test_sampling_defaults_are_those_of_transformers(folder: Path) -> None:
-    """A `generation_config.json` that does not sample is greedy; one that does has its values, or transformers' own."""
+    """A `generation_config.json` without sampling is greedy; with it, missing values are transformers' defaults."""
     assert load(folder).sampling.temperature == 0
     path = folder / "generation_config.json"
     change(path, do_sample=True)
@@ -162,8 +162,8 @@ def test_sampling_defaults_are_those_of_transformers(folder: Path) -> None:
     assert load(folder).sampling.temperature == 0
 
 
-def test_the_models_own_length_of_a_reply(folder: Path) -> None:
-    """Where a model says how long its replies are at most, that is the default; else the context is the limit."""
+def test_the_default_length_limit_of_a_reply(folder: Path) -> None:
+    """The model's own `max_new_tokens` is the default; without it the context is the limit."""
     assert load(folder).max_new_tokens == 256
     change(folder / "generation_config.json", max_new_tokens=32)
     assert load(folder).max_new_tokens == 32
@@ -172,27 +172,27 @@ def test_the_models_own_length_of_a_reply(folder: Path) -> None:
         load(folder)
 
 
-def test_all_the_models_ends_end_a_reply(tiny: LoadedModel) -> None:
-    """The end of a message and every end token that the model declares may be sampled."""
+def test_every_eos_token_may_be_sampled(tiny: LoadedModel) -> None:
+    """The end-of-message token and every declared EOS token end a reply and may be sampled."""
     names = {tiny.vocabulary.control[token] for token in tiny.eos_ids}
     assert names == {"<|im_end|>", "<|endoftext|>"}
     assert tiny.allowed[list(tiny.eos_ids)].all()
 
 
 def test_context_is_the_smaller_of_the_limits(folder: Path) -> None:
-    """The operator may lower the model's own context and cannot raise it."""
+    """`max_context` can lower the model's own context length but not raise it."""
     assert [load(folder, max_context=limit).max_model_len for limit in (0, 100, 9999)] == [256, 100, 256]
 
 
 def test_precision(folder: Path) -> None:
-    """A precision that is asked for is taken; `auto` is int8."""
+    """The configured precision is used; `auto` is int8."""
     precisions = (Precision.FP32, Precision.BF16, Precision.INT8, Precision.AUTO)
     held = [load(folder, precision).network.dtype for precision in precisions]
     assert held == ["float32", "bfloat16", "int8", "int8"]
 
 
 def test_without_a_compiler_transformers_runs_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the decoder cannot be compiled, models are served all the same, and the operator is told by what."""
+    """If the decoder cannot be compiled, transformers runs the model, and a warning gives the reason."""
     monkeypatch.setenv("CC", "no-such-compiler")
     with capture_logs() as logs:
         loaded = load(folder)
@@ -202,7 +202,7 @@ def test_without_a_compiler_transformers_runs_the_model(folder: Path, monkeypatc
 
 
 def test_the_lean_decoder_needs_no_torch(folder: Path) -> None:
-    """A process that serves a model of the family never loads torch: that takes more memory than the whole gateway."""
+    """Serving a model of the family does not import torch, which takes more memory than the whole gateway."""
     script = (
         "import sys; from pathlib import Path; import core.inference.__main__;"
         "from core.inference.loader import load_model; from tests.core.inference.options import load_options;"
@@ -213,17 +213,17 @@ def test_the_lean_decoder_needs_no_torch(folder: Path) -> None:
 
 
 def test_another_architecture_runs_on_transformers(tmp_path: Path) -> None:
-    """What the lean decoder does not know is served by transformers' own forward."""
+    """An architecture that the lean decoder does not support runs on transformers."""
     folder = write_tiny_model(tmp_path)
     change(folder / "config.json", use_sliding_window=True, sliding_window=4, max_window_layers=0, layer_types=None)
     assert load(folder).facts["path"] == "transformers"
 
 
 @pytest.mark.parametrize("precision", [Precision.AUTO, Precision.INT8])
-def test_transformers_keeps_halved_weights_where_the_cpu_can(
+def test_transformers_keeps_bf16_weights_if_the_cpu_is_fast_at_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:
-    """Without int8, a float32 checkpoint stays as it is, and a bfloat16 one where that is not slower."""
+    """On transformers a float32 checkpoint stays float32; a bfloat16 one stays bfloat16 if that is fast here."""
     monkeypatch.setenv("CC", "no-such-compiler")
     assert load(folder, precision).network.dtype == "float32"
     weights = load_file(folder / "model.safetensors")
@@ -234,12 +234,12 @@ def test_transformers_keeps_halved_weights_where_the_cpu_can(
 
 
 def test_a_cache_too_small_for_a_block_is_refused(folder: Path) -> None:
-    """The operator is told which setting leaves no room for a single row."""
+    """A cache smaller than one block raises ConfigError with the name of the setting."""
     with pytest.raises(ConfigError, match=r"engine\.cache_bytes"):
         load_model(str(folder), folder, load_options(cache_bytes=100))
 
 
 def test_a_small_cache_bounds_the_context(folder: Path) -> None:
-    """No row is admitted that could never be given its blocks."""
+    """The context is at most what the KV cache can hold, so that every admitted sequence gets its blocks."""
     one_block = 2 * 2 * 2 * 16 * 16 * 2  # keys and values, layers, heads, their width, tokens, bytes of a float16
     assert load_model(str(folder), folder, load_options(cache_bytes=3 * one_block)).max_model_len == 48

@@ -1,4 +1,4 @@
-"""The program itself: how it starts, answers and ends."""
+"""`python -m core.inference` as a process: start, answers and exit."""
 
 import signal
 import stat
@@ -36,9 +36,9 @@ def until_listening(process: subprocess.Popen[bytes]) -> None:
     assert any(b"listening" in line for line in process.stderr)
 
 
-def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
-    """The server answers on a socket only its owner can open; when its standard input ends it exits and leaves neither
-    the socket behind nor the folder that it was alone in.
+def test_exits_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
+    """The server answers on a socket of mode 0600. When its standard input is closed, it exits and removes the socket
+    and its folder.
     """
     path = tmp_path / "own" / "s"
     path.parent.mkdir()
@@ -58,8 +58,8 @@ def test_ends_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
         assert not path.parent.exists()
 
 
-def test_ends_in_order_when_told_to(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM ends the server with status 0 and takes the socket away; the environment's key is required."""
+def test_sigterm_ends_it_in_order(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM ends the server with status 0 and removes the socket; the key of the environment is required."""
     path = tmp_path / "s"
     monkeypatch.setenv("PARLEY_SERVER_KEY", "secret")
     with (
@@ -73,8 +73,8 @@ def test_ends_in_order_when_told_to(tiny_folder: Path, tmp_path: Path, monkeypat
         assert not path.exists()
 
 
-def test_what_cannot_work_is_one_line(tiny_folder: Path, tmp_path: Path) -> None:
-    """A damaged model is one line on standard error, no traceback, and status 78."""
+def test_a_damaged_model_is_reported_in_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+    """A damaged model gives one line on standard error, no traceback, and exit status 78."""
     folder = copytree(tiny_folder, tmp_path / "model")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

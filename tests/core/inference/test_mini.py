@@ -1,4 +1,4 @@
-"""The embedded model, served."""
+"""The embedded model behind the server."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.core.inference.serving import serving
 def test_the_embedded_model_answers_in_the_language_of_the_question(
     tmp_path: Path, question: str, language: str
 ) -> None:
-    """It loads by its name and ends its answers by itself, in English and in Chinese."""
+    """The model loads by its name and ends its replies itself, in English and in Chinese."""
     try:
         mini = load_model(EMBEDDED, tmp_path, load_options())
     except ModelMissing:

@@ -1,4 +1,4 @@
-"""A model of a few hundred kilobytes with random weights, built like Qwen2.5, for tests."""
+"""A Qwen2.5-like model with random weights, a few hundred kilobytes, for tests."""
 
 import json
 from pathlib import Path
@@ -21,8 +21,8 @@ TEMPLATE = (
 
 
 def write_tiny_model(folder: Path, *, max_length: int = 256) -> Path:
-    """Two layers, 64 wide. Like Qwen's: control tokens after the base vocabulary, one of them not marked special,
-    and rows of padding after those.
+    """Write a model of two layers, 64 wide. As in Qwen's, the control tokens follow the base vocabulary, with one that
+    is not marked special, and padding rows follow the control tokens.
     """
     tokenizer = _tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))

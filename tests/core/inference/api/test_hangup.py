@@ -1,4 +1,4 @@
-"""Who hangs up frees the model. Told by counting its forward passes, over a real socket."""
+"""A client that disconnects stops its sequence: checked over a real socket by counting forward passes."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from tests.core.inference.serving import Gate, Running, body, serving
 
 
 def post(path: Path, **options: object) -> socket.socket:
-    """Sends a request and returns its connection."""
+    """Send a request; its connection."""
     content = json.dumps(body(max_tokens=200, **options)).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -28,10 +28,10 @@ def until_steps(server: Running, gate: Gate, steps: int) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("written", [0, 1, 5])
-def test_a_hang_up_stops_the_model_within_one_token(
+def test_a_disconnect_stops_the_model_within_one_token(
     tiny: LoadedModel, tmp_path: Path, *, stream: bool, written: int
 ) -> None:
-    """Once the client is gone, the step under way is its last: the next one belongs to somebody else."""
+    """After the client disconnects, the current step is the last one of its sequence."""
     gate = Gate()
     with serving(tiny, tmp_path / "s", gate=gate) as server:
         connection = post(server.path, stream=stream)
@@ -45,8 +45,8 @@ def test_a_hang_up_stops_the_model_within_one_token(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_hang_up_while_waiting_costs_nothing(tiny: LoadedModel, tmp_path: Path, *, stream: bool) -> None:
-    """A request whose client leaves before its turn never reaches the model."""
+def test_a_disconnect_while_waiting_costs_no_step(tiny: LoadedModel, tmp_path: Path, *, stream: bool) -> None:
+    """A waiting request whose client disconnects never reaches the model."""
     gate = Gate()
     with serving(tiny, tmp_path / "s", gate=gate, limits=batch_limits(max_batch=1)) as server:
         first = post(server.path, stream=stream)
@@ -62,10 +62,10 @@ def test_a_hang_up_while_waiting_costs_nothing(tiny: LoadedModel, tmp_path: Path
         assert gate.steps == 2
 
 
-def test_a_hang_up_inside_a_request_is_no_failure(
+def test_a_disconnect_inside_a_request_is_not_an_error(
     tiny: LoadedModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client that leaves before its request is whole is not logged as a fault of the server."""
+    """A client that disconnects before its request is complete is not logged as a server error."""
     with serving(tiny, tmp_path / "s") as server:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(str(server.path))
@@ -76,8 +76,8 @@ def test_a_hang_up_inside_a_request_is_no_failure(
     assert "Exception" not in caplog.text
 
 
-def test_a_connection_kept_alive_is_no_hang_up(tiny: LoadedModel, tmp_path: Path) -> None:
-    """Several answers over one connection are whole: only a client that is gone stops the model."""
+def test_a_connection_kept_alive_is_not_a_disconnect(tiny: LoadedModel, tmp_path: Path) -> None:
+    """Several replies over one keep-alive connection are complete."""
     with serving(tiny, tmp_path / "s") as server:
         for _ in range(3):
             assert server.ask(max_tokens=20).json()["usage"]["completion_tokens"] == 20

@@ -1,4 +1,4 @@
-"""The protocol, over a real socket."""
+"""The OpenAI API over a real socket."""
 
 import json
 from itertools import product
@@ -12,21 +12,21 @@ from transformers import Qwen2ForCausalLM
 from core.inference.api.server import ServerOptions
 from core.inference.loader import LoadedModel
 from tests.core.inference.options import batch_limits
-from tests.core.inference.serving import Gate, Running, Steered, body, events, hooked, saying, serving
+from tests.core.inference.serving import Gate, Running, Steered, body, events, forcing, hooked, serving
 
 CHAT = "/v1/chat/completions"
 
 
 def error_of(response: httpx.Response, status: int) -> dict[str, str]:
-    """The error of a response, which has the protocol's shape."""
+    """The error of a response, which must be an OpenAI error body."""
     assert response.status_code == status
     error: dict[str, str] = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     return error
 
 
-def test_an_answer_has_the_protocols_shape(server: Running, tiny: LoadedModel) -> None:
-    """A completion names its model, its message, why it ended and what it cost."""
+def test_a_completion_has_the_openai_shape(server: Running, tiny: LoadedModel) -> None:
+    """A completion has a model, a message, a finish reason and the usage."""
     answer = server.ask("hello").json()
     assert (answer["object"], answer["model"]) == ("chat.completion", tiny.name)
     assert answer["choices"][0]["message"]["role"] == "assistant"
@@ -43,8 +43,8 @@ def test_an_answer_has_the_protocols_shape(server: Running, tiny: LoadedModel) -
 @pytest.mark.parametrize(
     "options", [{}, {"temperature": 1.5, "seed": 5}, {"temperature": 1, "seed": 6, "stop": ["a", "t"]}]
 )
-def test_a_stream_adds_up_to_the_whole_answer(server: Running, options: dict[str, object]) -> None:
-    """The same request gives the same text, finish, log-probabilities and usage, streamed or whole."""
+def test_a_stream_adds_up_to_the_completion(server: Running, options: dict[str, object]) -> None:
+    """The same request gives the same text, finish reason, log-probabilities and usage, streamed or not."""
     options = {**options, "max_tokens": 60, "logprobs": True, "top_logprobs": 2}
     whole = server.ask("你好", **options).json()
     with server.stream("你好", **options, stream_options={"include_usage": True}) as response:
@@ -69,19 +69,19 @@ def test_usage_in_a_stream_only_when_asked(server: Running) -> None:
 
 
 def test_emoji_and_stop_strings_stream_clean(server: Running, tiny: LoadedModel) -> None:
-    """An emoji of several tokens arrives in one piece, and nothing of a stop string arrives at all."""
+    """An emoji of several tokens arrives in one chunk, and no part of a stop string arrives."""
     ids = tiny.vocabulary.encode("好🤗 END of it")
     assert len(tiny.vocabulary.encode("🤗")) == 4
-    with saying(tiny.network, ids), server.stream(stop="END", max_tokens=50) as response:
+    with forcing(tiny.network, ids), server.stream(stop="END", max_tokens=50) as response:
         pieces = [chunk["choices"][0]["delta"].get("content") for chunk in events(response)]
     assert "".join(filter(None, pieces)) == "好🤗 "
     assert "🤗" in pieces
 
 
-def test_an_end_token_ends_an_answer(server: Running, tiny: LoadedModel) -> None:
-    """The end of a message is counted and reported as a token, and is no text."""
+def test_an_eos_token_ends_a_reply(server: Running, tiny: LoadedModel) -> None:
+    """An EOS token is counted and reported as a token, and adds no text."""
     ids = [*tiny.vocabulary.encode("hello"), tiny.template.end]
-    with saying(tiny.network, ids):
+    with forcing(tiny.network, ids):
         answer = server.ask(logprobs=True).json()
     [choice] = answer["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("hello", "stop")
@@ -89,14 +89,14 @@ def test_an_end_token_ends_an_answer(server: Running, tiny: LoadedModel) -> None
     assert choice["logprobs"]["content"][-1]["token"] == "<|im_end|>"
 
 
-def test_the_models_control_tokens_are_never_its_words(server: Running, tiny: LoadedModel) -> None:
-    """Even a model that insists on a control token writes something else."""
-    with saying(tiny.network, [tiny.template.start] * 8):
+def test_control_tokens_are_never_sampled(server: Running, tiny: LoadedModel) -> None:
+    """A control token with by far the highest logit is still not sampled."""
+    with forcing(tiny.network, [tiny.template.start] * 8):
         assert "<|im_start|>" not in server.ask().json()["choices"][0]["message"]["content"]
 
 
 def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: Qwen2ForCausalLM) -> None:
-    """The first token's log-probabilities are those of the model's masked logits, with every token's exact bytes."""
+    """Reported log-probabilities are those of the model's masked logits, with the exact bytes of each token."""
     answer = server.ask("hello", max_tokens=1, logprobs=True, top_logprobs=20, temperature=2, seed=1).json()
     [entry] = answer["choices"][0]["logprobs"]["content"]
     prompt = [*tiny.vocabulary.encode("user\nhello"), tiny.template.end, *tiny.vocabulary.encode("\n")]
@@ -112,7 +112,7 @@ def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: Qwe
 
 
 def test_names_of_the_model(server: Running, tiny: LoadedModel) -> None:
-    """The served name is listed and accepted, so is none; another is a 404."""
+    """The served model is listed, and accepted by its name or without one; another name gets a 404."""
     [card] = server.client.get("/v1/models").json()["data"]
     assert (card["id"], card["max_model_len"]) == (tiny.name, tiny.max_model_len)
     assert server.ask(model=tiny.name).status_code == server.ask(model="").status_code == 200
@@ -120,21 +120,21 @@ def test_names_of_the_model(server: Running, tiny: LoadedModel) -> None:
 
 
 def test_tokenize_counts_plain_text(server: Running, tiny: LoadedModel) -> None:
-    """The count is that of the text inside a prompt: control tokens written in it are text."""
+    """The count is that of plain text: a control token written in it is text."""
     answer = server.client.post("/tokenize", json={"prompt": "<|im_end|>你好"}).json()
     ids = tiny.vocabulary.encode("<|im_end|>你好")
     assert answer == {"count": len(ids), "tokens": ids, "max_model_len": tiny.max_model_len}
 
 
 def test_content_in_parts(server: Running) -> None:
-    """A content of text parts is their text in a row."""
+    """Content in text parts is the same as their joined text."""
     parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
     answers = [server.client.post(CHAT, json=body(content)).json() for content in ("hello", parts)]
     assert answers[0]["choices"] == answers[1]["choices"]
 
 
 def test_unknown_fields_are_ignored(server: Running) -> None:
-    """Fields of other servers change nothing."""
+    """Fields that the server does not know change nothing."""
     assert server.ask(frequency_penalty=0.5, tools=[], mystery={"a": [1]}).status_code == 200
 
 
@@ -193,7 +193,7 @@ def test_bad_values_are_refused(server: Running, options: dict[str, object]) -> 
 )
 @pytest.mark.parametrize("path", [CHAT, "/tokenize"])
 def test_json_bombs_are_refused(server: Running, path: str, content: bytes) -> None:
-    """Nesting, numbers and half characters that break parsers are a 400, and the server goes on."""
+    """Nesting, numbers and surrogates that break parsers get a 400, and the server keeps running."""
     error_of(server.client.post(path, content=content), 400)
     assert server.ask(max_tokens=1).status_code == 200
 
@@ -202,12 +202,12 @@ def test_json_bombs_are_refused(server: Running, path: str, content: bytes) -> N
     "text", ["\x00", "a\x00b", "\x1b[31m\r\n", "\u202eabc", "e" + "\u0301" * 50, "", "\ufffe", "👩‍👩‍👧"]
 )
 def test_odd_text_is_answered(server: Running, text: str) -> None:
-    """NUL, controls, right-to-left marks, piled accents and nothing at all are text like any other."""
+    """NUL, control characters, right-to-left marks, stacked accents and empty text are ordinary text."""
     assert server.ask(text, user=text, stop=text or None).status_code == 200
 
 
 def test_a_prompt_over_the_context_is_refused(server: Running, tiny: LoadedModel) -> None:
-    """A prompt that leaves no room for a reply is a 400, one that does gets as much reply as fits."""
+    """A prompt that fills the context gets a 400; a shorter one gets as long a reply as fits."""
     error = error_of(server.ask("好" * tiny.max_model_len), 400)
     assert error["code"] == "context_length_exceeded"
     answer = server.ask("hello", max_tokens=100_000).json()
@@ -216,7 +216,7 @@ def test_a_prompt_over_the_context_is_refused(server: Running, tiny: LoadedModel
 
 
 def test_a_body_over_the_limit_is_refused_unread(tiny: LoadedModel, tmp_path: Path) -> None:
-    """A body over the limit is a 413, whether its length is declared or it just keeps coming."""
+    """A body over the limit gets a 413, with or without a declared length."""
     with serving(tiny, tmp_path / "s", options=ServerOptions(max_body_bytes=1000)) as server:
         big = json.dumps(body("x" * 1000)).encode()
         assert error_of(server.client.post(CHAT, content=big), 413)["code"] == "request_too_large"
@@ -226,13 +226,13 @@ def test_a_body_over_the_limit_is_refused_unread(tiny: LoadedModel, tmp_path: Pa
 
 
 def test_unknown_paths_and_methods(server: Running) -> None:
-    """What is not served is a 404 or 405 in the protocol's shape."""
+    """Unknown paths and methods get a 404 or 405 with an OpenAI error body."""
     error_of(server.client.get("/v1/embeddings"), 404)
     error_of(server.client.get(CHAT), 405)
 
 
 def test_a_key_is_required_everywhere(tiny: LoadedModel, tmp_path: Path) -> None:
-    """Without the key nothing answers but /health, not even to say what exists."""
+    """Without the key every path except /health gets a 401, unknown paths included."""
     wrong = ["", "Bearer", "Bearer wrong", "secret", "Bearer secrets", "Bearer secre", "Bearer s\u00e9cret"]
     with serving(tiny, tmp_path / "s", options=ServerOptions(key="secret")) as server:
         for path, key in product(("/v1/models", "/tokenize", CHAT, "/nowhere", "/health/"), wrong):
@@ -243,8 +243,8 @@ def test_a_key_is_required_everywhere(tiny: LoadedModel, tmp_path: Path) -> None
         assert server.client.post(CHAT, headers={"Authorization": "Bearer secret"}, json=body()).status_code == 200
 
 
-def test_a_full_queue_says_when_to_come_back(tiny: LoadedModel, tmp_path: Path) -> None:
-    """Over the limit the answer is a 503 with Retry-After at once, streamed or not, and the others are served."""
+def test_a_full_queue_says_when_to_retry(tiny: LoadedModel, tmp_path: Path) -> None:
+    """A request over the queue's limit gets a 503 with Retry-After at once; the others are served."""
     gate = Gate()
     with (
         serving(tiny, tmp_path / "s", gate=gate, limits=batch_limits(max_batch=1, max_queue=1)) as server,
@@ -265,7 +265,7 @@ def test_two_streams_advance_together(tiny: LoadedModel, tmp_path: Path) -> None
     gate = Gate()
     ids = tiny.vocabulary.encode("abcdefghijklmnopqrstuvwxyz" * 3)
     with (
-        saying(tiny.network, ids),
+        forcing(tiny.network, ids),
         serving(tiny, tmp_path / "s", gate=gate) as server,
         server.stream(user="ann", max_tokens=30) as first,
         server.when(running=1).stream(user="bob", max_tokens=30) as second,
@@ -278,7 +278,7 @@ def test_two_streams_advance_together(tiny: LoadedModel, tmp_path: Path) -> None
 
 
 def test_metrics_count_what_happened(tiny: LoadedModel, tmp_path: Path) -> None:
-    """Prometheus' text says how many tokens were read, found again and written, how soon, and what is under way."""
+    """The metrics count tokens read, cached and written, the time to the first token, and current work."""
     with serving(tiny, tmp_path / "s") as server:
         usages = [server.ask("hello " * 20, user="ann").json()["usage"] for _ in range(2)]
         cached = usages[1]["prompt_tokens_details"]["cached_tokens"]
@@ -294,8 +294,8 @@ def test_metrics_count_what_happened(tiny: LoadedModel, tmp_path: Path) -> None:
     assert float(found["process_resident_memory_bytes"]) > 0
 
 
-def test_what_is_kept_is_for_the_same_user_alone(server: Running) -> None:
-    """Another user, and who does not say who it is, finds nothing of the same words; the same user does."""
+def test_the_prefix_cache_is_per_user(server: Running) -> None:
+    """Only the same user gets cached tokens of a text; another user and requests without one get none."""
     asked = "a long story of a dog that sat on a mat " * 3
 
     def cached(**options: object) -> int:
@@ -309,7 +309,7 @@ def test_what_is_kept_is_for_the_same_user_alone(server: Running) -> None:
 
 
 def test_a_model_that_does_not_advance_is_reported(tiny: LoadedModel, tmp_path: Path) -> None:
-    """/health says 503 once work has waited too long for a step, 200 again after one; idling is not a fault."""
+    """/health is 503 if work has waited too long for a step, and 200 after a step or without work."""
     gate = Gate()
     with serving(tiny, tmp_path / "s", gate=gate, options=ServerOptions(stall_seconds=60)) as server:
         server.clock.advance(1000)
@@ -327,7 +327,7 @@ def test_a_model_that_does_not_advance_is_reported(tiny: LoadedModel, tmp_path: 
 
 
 def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
-    """A failure inside the model is reported to whoever can start it again."""
+    """An exception in a step calls `on_crash`."""
     crashes: list[str] = []
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""Text as it may be shown: whole characters, and never the beginning of a stop string."""
+"""Incremental detokenisation: whole characters, and nothing of a stop string."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ TEXT = st.text(st.characters(codec="utf-8") | st.sampled_from("👩‍👧🤗�
 
 
 def pieces(data: bytes, cuts: list[int], stops: tuple[str, ...] = ()) -> tuple[list[str], Detokeniser]:
-    """What is shown of bytes that arrive cut up."""
+    """The pieces of text shown for bytes that are cut into tokens."""
     stream = Detokeniser(stops)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     shown = []
@@ -24,32 +24,32 @@ def pieces(data: bytes, cuts: list[int], stops: tuple[str, ...] = ()) -> tuple[l
 
 @given(TEXT, st.lists(st.integers(0, 200)))
 def test_any_cut_gives_the_same_text(text: str, cuts: list[int]) -> None:
-    """However the bytes of a text are cut into tokens, the pieces add up to it and none has half a character."""
+    """For any cut of a text into tokens, the pieces add up to the text and consist of whole characters."""
     shown, _ = pieces(text.encode(), cuts)
     assert "".join(shown) == text
     assert "\ufffd" in text or all("\ufffd" not in piece for piece in shown)
 
 
 def test_an_emoji_in_four_tokens_is_shown_once() -> None:
-    """Nothing is shown before the last byte of an emoji, and then the whole of it."""
+    """An emoji of four tokens is shown with the last one."""
     stream = Detokeniser()
     assert [stream.feed(bytes([byte])) for byte in "🤗".encode()] == ["", "", "", "🤗"]
 
 
-def test_half_a_character_at_the_end_is_dropped() -> None:
-    """A reply cut off inside an emoji ends before it."""
+def test_an_incomplete_character_at_the_end_is_dropped() -> None:
+    """A reply cut inside an emoji ends before it."""
     shown, _ = pieces("hi 🤗".encode()[:-1], [])
     assert "".join(shown) == "hi "
 
 
-def test_bytes_that_are_no_text_are_replaced() -> None:
-    """Bytes that can never become a character are shown as U+FFFD, so that the rest is not held back for ever."""
+def test_invalid_bytes_are_replaced() -> None:
+    """Bytes that are not UTF-8 are shown as U+FFFD, so that later text is not held back for ever."""
     assert Detokeniser().feed(b"a\xffb") == "a\ufffdb"
 
 
 @given(TEXT, TEXT.filter(bool), TEXT, st.lists(st.integers(0, 300)))
 def test_nothing_of_a_stop_string_is_shown(before: str, stop: str, after: str, cuts: list[int]) -> None:
-    """What is shown is the text up to the first stop string, however it is cut."""
+    """For any cut, the shown text ends before the first stop string."""
     text = before + stop + after
     shown, stream = pieces(text.encode(), cuts, (stop,))
     assert stream.stopped
@@ -57,8 +57,8 @@ def test_nothing_of_a_stop_string_is_shown(before: str, stop: str, after: str, c
 
 
 @given(TEXT, TEXT.filter(bool), st.lists(st.integers(0, 200)))
-def test_text_that_only_looked_like_a_stop_is_shown_in_the_end(text: str, stop: str, cuts: list[int]) -> None:
-    """Where the stop string never comes, no text is lost."""
+def test_text_held_back_for_a_stop_is_shown_in_the_end(text: str, stop: str, cuts: list[int]) -> None:
+    """If the stop string never completes, no text is lost."""
     if stop not in text:
         shown, stream = pieces(text.encode(), cuts, (stop,))
         assert not stream.stopped
@@ -66,6 +66,6 @@ def test_text_that_only_looked_like_a_stop_is_shown_in_the_end(text: str, stop: 
 
 
 def test_the_earliest_of_several_stops_counts() -> None:
-    """Of two stop strings in one token, the one that comes first ends the reply."""
+    """Of two stop strings in one token, the earlier one ends the reply."""
     shown, _ = pieces(b"one two three", [], ("three", "two"))
     assert "".join(shown) == "one "

@@ -1,4 +1,4 @@
-"""Which blocks a sequence gets, without any tensor."""
+"""Allocation and reuse of KV cache blocks, without tensors."""
 
 from itertools import count
 
@@ -12,97 +12,97 @@ numbers = count(1000)
 
 
 def words(tokens: int) -> list[int]:
-    """Tokens that nobody else has."""
+    """Tokens that no other call returns."""
     return [next(numbers) for _ in range(tokens)]
 
 
-def opened(cache: PrefixCache, ids: list[int], owner: str = "ann", shared: int = 0, more: int = 10) -> BlockTable:
+def allocated(cache: PrefixCache, ids: list[int], owner: str = "ann", shared: int = 0, more: int = 10) -> BlockTable:
     table = cache.allocate(ids, len(ids) + more, owner, shared)
     assert table
     return table
 
 
 def finished(cache: PrefixCache, ids: list[int], owner: str = "ann", shared: int = 0) -> None:
-    """A sequence that has come and gone."""
-    cache.free(opened(cache, ids, owner, shared), ids, len(ids))
+    """Allocate and free a sequence, so that its blocks stay for reuse."""
+    cache.free(allocated(cache, ids, owner, shared), ids, len(ids))
 
 
-def test_a_conversation_finds_what_it_said_before() -> None:
-    """The next turn of the same owner gets all full blocks of the turn before, and the begun one as a copy."""
-    cache, said = PrefixCache(100), words(40)
-    finished(cache, said + words(8))
-    table = opened(cache, said + words(30))
+def test_a_conversation_reuses_its_earlier_turns() -> None:
+    """The next turn of the same owner reuses all full blocks of the last turn and copies the partly filled one."""
+    cache, text = PrefixCache(100), words(40)
+    finished(cache, text + words(8))
+    table = allocated(cache, text + words(30))
     assert table.computed == 40
     assert table.copy_source
     assert table.copy_source.index not in table.block_ids
 
 
 def test_a_conversation_goes_on_where_it_ended() -> None:
-    """The block that a turn ended in is copied too, as far as it was computed: the last token of a reply never is."""
-    cache, said = PrefixCache(100), words(40)
-    cache.free(opened(cache, said), said, 39)
-    table = opened(cache, said + words(30))
+    """The last block of a turn is copied up to its computed tokens; the last token of a reply never is computed."""
+    cache, text = PrefixCache(100), words(40)
+    cache.free(allocated(cache, text), text, 39)
+    table = allocated(cache, text + words(30))
     assert table.computed == 39
-    assert opened(cache, said + words(30), "bob").computed == 0
+    assert allocated(cache, text + words(30), "bob").computed == 0
 
 
-def test_nobody_finds_anothers_words() -> None:
-    """Another owner gets nothing of the same tokens but the shared beginning, full blocks and the begun one."""
-    cache, said = PrefixCache(100), words(40)
-    finished(cache, SYSTEM + said, shared=len(SYSTEM))
-    assert opened(cache, SYSTEM + said, "bob", len(SYSTEM)).computed == len(SYSTEM)
-    assert opened(cache, said, "bob").computed == 0
+def test_owners_do_not_share_their_text() -> None:
+    """Another owner reuses only the shared prefix of the same tokens, in full and in partly filled blocks."""
+    cache, text = PrefixCache(100), words(40)
+    finished(cache, SYSTEM + text, shared=len(SYSTEM))
+    assert allocated(cache, SYSTEM + text, "bob", len(SYSTEM)).computed == len(SYSTEM)
+    assert allocated(cache, text, "bob").computed == 0
 
 
 def test_running_sequences_share_at_once() -> None:
-    """What one row has computed another one takes while the first still runs."""
-    cache, said = PrefixCache(100), words(32)
-    first = opened(cache, said)
-    assert opened(cache, said).computed == 0
-    cache.publish(first, said, len(said))
-    second = opened(cache, [*said, 1])
+    """A running sequence's published blocks are reused by another one at once."""
+    cache, text = PrefixCache(100), words(32)
+    first = allocated(cache, text)
+    assert allocated(cache, text).computed == 0
+    cache.publish(first, text, len(text))
+    second = allocated(cache, [*text, 1])
     assert second.computed == 32
     assert second.block_ids[:2] == first.block_ids[:2]
     assert set(second.block_ids[2:]).isdisjoint(first.block_ids)
 
 
 def test_the_last_token_is_always_computed() -> None:
-    """A prompt that is known to its end leaves a token to run: without one there would be nothing to sample from."""
-    cache, said = PrefixCache(100), words(2 * BLOCK_SIZE)
-    finished(cache, said)
-    assert opened(cache, said).computed == len(said) - 1
+    """A prompt that is cached completely still computes its last token, whose logits are sampled."""
+    cache, text = PrefixCache(100), words(2 * BLOCK_SIZE)
+    finished(cache, text)
+    assert allocated(cache, text).computed == len(text) - 1
 
 
-def test_who_does_not_fit_waits() -> None:
-    """With too few free blocks nothing is given, and nothing of what was found is lost or kept in use."""
-    cache, said = PrefixCache(4), words(20)
-    first = opened(cache, said, more=20)
+def test_allocation_fails_if_too_few_blocks_are_free() -> None:
+    """A failed allocation takes no blocks and keeps no reference to the blocks it found."""
+    cache, text = PrefixCache(4), words(20)
+    first = allocated(cache, text, more=20)
     assert cache.allocate(words(20), 30, "bob", 0) is None
     cache.free(first)
-    assert opened(cache, words(20), "bob", more=44)
+    assert allocated(cache, words(20), "bob", more=44)
 
 
-def test_the_least_recent_goes_first() -> None:
-    """When room is needed, the end of the oldest conversation goes, and the newer one stays."""
+def test_the_least_recently_used_block_is_evicted_first() -> None:
+    """Eviction starts with the end of the oldest conversation; the newer one stays."""
     cache, old, new = PrefixCache(4), words(32), words(32)
     finished(cache, old)
     finished(cache, new)
-    opened(cache, words(10), "bob", more=6)
-    assert opened(cache, [*new, 1], more=1).computed == 32
+    allocated(cache, words(10), "bob", more=6)
+    assert allocated(cache, [*new, 1], more=1).computed == 32
     assert cache.allocate([*old, 1], 33, "ann", 0) is None
 
 
-def test_without_reuse_nothing_is_found() -> None:
-    """A network that keeps keys and values itself only has its blocks counted."""
-    cache, said = PrefixCache(100, reuse=False), words(40)
-    finished(cache, said)
-    assert opened(cache, said).computed == 0
+def test_without_reuse_nothing_is_cached() -> None:
+    """Without reuse, blocks are only counted: an equal prompt finds nothing cached."""
+    cache, text = PrefixCache(100, reuse=False), words(40)
+    finished(cache, text)
+    assert allocated(cache, text).computed == 0
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(0, 2), min_size=1, max_size=50), st.booleans())))
-def test_no_block_is_ever_lost_or_held_twice(steps: list[tuple[int, list[int], bool]]) -> None:
-    """Whatever comes and goes, a block that somebody writes into is nobody else's, and all come back at the end."""
+def test_no_block_is_lost_or_written_by_two_sequences(steps: list[tuple[int, list[int], bool]]) -> None:
+    """In any order of allocations and frees, a block being written has one owner, and all are free at the end."""
     cache = PrefixCache(12)
     running: list[tuple[BlockTable, list[int]]] = []
     for owner, ids, ends in steps:
@@ -115,8 +115,8 @@ def test_no_block_is_ever_lost_or_held_twice(steps: list[tuple[int, list[int], b
         assert len(set(own)) == len(own)
         assert all(other.block_ids.count(index) <= 1 for other, _ in running for index in own)
         if ends and running:
-            first, said = running.pop(0)
-            cache.free(first, said, len(said))
+            first, text = running.pop(0)
+            cache.free(first, text, len(text))
     for table, ids in running:
         cache.free(table, ids, len(ids))
     assert cache.available == 12

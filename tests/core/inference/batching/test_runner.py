@@ -1,4 +1,4 @@
-"""The loop's arithmetic against transformers' own `generate`."""
+"""Replies of the loop against transformers' `generate`."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def model(request: pytest.FixtureRequest, tiny: LoadedModel, tiny_generic: Loade
 
 
 def generated(model: LoadedModel, oracle: Qwen2ForCausalLM, prompt: list[int], penalty: float) -> list[int]:
-    """What `generate` writes with the same tokens forbidden."""
+    """The ids that `generate` writes with the same tokens suppressed."""
     ids = torch.tensor([prompt])
     written = oracle.generate(  # type: ignore[misc]  # its annotation of `self` is a protocol
         ids,
@@ -41,7 +41,7 @@ def generated(model: LoadedModel, oracle: Qwen2ForCausalLM, prompt: list[int], p
 def test_greedy_equals_generate(
     model: LoadedModel, oracle: Qwen2ForCausalLM, penalty: float, prefill_tokens: int
 ) -> None:
-    """Several rows at once, prompts read whole or in chunks of three, write what `generate` writes for each alone."""
+    """A batch of several rows, with whole or chunked prefill, writes what `generate` writes for each prompt alone."""
     prompts = [model.vocabulary.encode(text) for text in PROMPTS]
     sequences = [sequence(prompt, Sampling(repetition_penalty=penalty)) for prompt in prompts]
     Rig(model, batch_limits(prefill_tokens=prefill_tokens)).run(*sequences)
@@ -50,7 +50,7 @@ def test_greedy_equals_generate(
 
 
 def test_neighbours_do_not_change_a_seeded_reply(model: LoadedModel) -> None:
-    """A reply with a seed is the same alone and beside others."""
+    """A seeded reply is the same alone and in a batch."""
     prompt, sampling = model.vocabulary.encode(PROMPTS[0]), Sampling(temperature=1.0)
     alone, beside, other = (sequence(prompt, sampling) for _ in range(3))
     Rig(model).run(alone)
@@ -58,8 +58,8 @@ def test_neighbours_do_not_change_a_seeded_reply(model: LoadedModel) -> None:
     assert alone.ids == beside.ids
 
 
-def test_only_plain_text_and_ends_are_written(model: LoadedModel) -> None:
-    """However hot the sampling, no control token but an end comes out, and no row of padding."""
+def test_only_plain_text_and_eos_are_sampled(model: LoadedModel) -> None:
+    """At any temperature no control token except EOS is sampled, and no padding row."""
     sequences = [sequence([number], Sampling(temperature=5.0)) for number in range(8)]
     Rig(model).run(*sequences)
     for each in sequences:
@@ -70,8 +70,8 @@ def test_only_plain_text_and_ends_are_written(model: LoadedModel) -> None:
     assert not model.allowed[len(model.vocabulary.tokens) + len(model.vocabulary.control) :].any()
 
 
-def test_memory_of_finished_rows_is_freed(tiny_generic: LoadedModel) -> None:
-    """The step after a sequence's end frees its keys and values, in transformers' caches, too."""
+def test_the_cache_of_finished_sequences_is_freed(tiny_generic: LoadedModel) -> None:
+    """The step after a sequence's end frees its keys and values in transformers' caches."""
     prompt = tiny_generic.vocabulary.encode(PROMPTS[0])
     Rig(tiny_generic, batch_limits(max_batch=1)).run(*(sequence(prompt) for _ in range(3)))
     assert isinstance(tiny_generic.network, GenericNetwork)

@@ -1,4 +1,4 @@
-"""The sampler against transformers' own logits processors."""
+"""The sampler against transformers' logits processors."""
 
 from random import Random
 
@@ -32,7 +32,7 @@ OPTIONS = st.builds(
 
 
 def logits(seed: int) -> Floats:
-    """Random logits [SIZE]; some control tokens masked, and some ties, as rounding to bf16 makes them."""
+    """Random logits [SIZE], with masked control tokens and with ties from rounding to bf16."""
     made = np.random.default_rng(seed).normal(scale=3, size=SIZE).astype(bfloat16).astype(np.float32)
     made[SIZE - 20 :] = -np.inf
     return made
@@ -55,8 +55,7 @@ def expected(scores: Floats, ids: list[int], options: Sampling) -> Floats:
 def test_same_distribution_as_transformers(options: Sampling, seed: int, seen: list[int]) -> None:
     """For any options, tokens have the probability that transformers gives them.
 
-    Which of several tokens of one and the same score falls out of top-p is left to the sorting, here and there: they
-    are counted together.
+    Tokens with equal scores are compared as one group: which of them top-p drops depends on the sort.
     """
     scores = logits(seed)
     penalised = apply_repetition_penalty(scores, seen, options.repetition_penalty)
@@ -72,8 +71,8 @@ def test_same_distribution_as_transformers(options: Sampling, seed: int, seen: l
 
 
 @given(st.floats(0.2, 5), st.integers(0, 10_000))
-def test_greedy_is_the_likeliest_after_the_penalty(penalty: float, seed: int) -> None:
-    """At temperature 0 the token is the best one, the repetition penalty applied as in transformers."""
+def test_greedy_is_the_likeliest_token_after_the_penalty(penalty: float, seed: int) -> None:
+    """At temperature 0 the likeliest token is chosen, with the repetition penalty as in transformers."""
     scores, ids = logits(seed), [3, 3, 5]
     process = RepetitionPenaltyLogitsProcessor(penalty)
     found = process(torch.LongTensor([ids]), torch.from_numpy(scores)[None])[0].argmax()
@@ -82,7 +81,7 @@ def test_greedy_is_the_likeliest_after_the_penalty(penalty: float, seed: int) ->
 
 
 @pytest.mark.parametrize("seed", [0, 1, -12345])
-def test_a_seed_repeats_itself(seed: int) -> None:
+def test_a_seed_is_reproducible(seed: int) -> None:
     """The same seed draws the same tokens."""
 
     def draw() -> list[int]:
@@ -94,7 +93,7 @@ def test_a_seed_repeats_itself(seed: int) -> None:
 
 
 def test_draws_follow_the_distribution() -> None:
-    """Over many draws each token comes up as often as its probability says."""
+    """Over many draws, the frequency of each token is its probability."""
     options, random = Sampling(temperature=1.5, top_k=4), Random(0)
     drawn = [sample(logits(1), [0], options, random).id for _ in range(4000)]
     shares = np.bincount(drawn, minlength=SIZE) / len(drawn)
@@ -102,7 +101,7 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_logprobs_are_those_of_the_masked_logits() -> None:
-    """Temperature, top-k and penalty change the choice and not the log-probabilities; masked tokens have no share."""
+    """Temperature, top-k and penalty do not change the log-probabilities; masked tokens have probability 0."""
     scores, ids = logits(4), list(range(50))
     options = Sampling(temperature=2.0, top_k=3, top_p=0.5, repetition_penalty=2.0)
     sampled = sample(scores, ids, options, Random(0), top_logprobs=5)
@@ -113,8 +112,8 @@ def test_logprobs_are_those_of_the_masked_logits() -> None:
     assert [logprob.value for logprob in sampled.top] == pytest.approx(raw.topk(5).values.tolist())
 
 
-def test_nothing_is_reported_unless_asked() -> None:
-    """Without `top_logprobs` there are no log-probabilities; with 0 only that of the token itself."""
+def test_logprobs_are_reported_on_request_only() -> None:
+    """Without `top_logprobs` there are no log-probabilities; 0 reports only the sampled token's own."""
     assert sample(logits(1), [0], Sampling(), Random(0)).logprob is None
     alone = sample(logits(1), [0], Sampling(), Random(0), top_logprobs=0)
     assert alone.logprob is not None
@@ -122,5 +121,5 @@ def test_nothing_is_reported_unless_asked() -> None:
 
 
 def test_a_temperature_too_small_to_divide_by_is_greedy() -> None:
-    """A temperature that would overflow the scores takes the best token."""
+    """A temperature that would overflow the scores is greedy."""
     assert sample(logits(2), [0], Sampling(temperature=1e-40), Random(0)).id == logits(2).argmax()

@@ -1,4 +1,4 @@
-"""Who runs next, without any tensor."""
+"""Scheduling of waiting and running sequences, without tensors."""
 
 from itertools import count
 
@@ -20,7 +20,7 @@ def running(scheduler: Scheduler) -> list[Sequence]:
 
 
 def test_users_take_turns() -> None:
-    """Whoever sent ten requests first still lets the others in after each one of theirs."""
+    """A user with ten waiting requests is admitted in turn with the other waiting users."""
     scheduler = Scheduler(batch_limits(max_batch=1), PrefixCache(100))
     flood = [sequence("flooder") for _ in range(10)]
     others = [sequence("ann"), sequence("bob")]
@@ -34,7 +34,7 @@ def test_users_take_turns() -> None:
 
 
 def test_one_users_requests_keep_their_order() -> None:
-    """Among the requests of one user, first come is first served."""
+    """The requests of one user are admitted first come, first served."""
     scheduler = Scheduler(batch_limits(max_batch=2), PrefixCache(100))
     mine = [sequence("ann") for _ in range(3)]
     for waiting in mine:
@@ -42,8 +42,8 @@ def test_one_users_requests_keep_their_order() -> None:
     assert running(scheduler) == mine[:2]
 
 
-def test_a_full_queue_takes_no_more() -> None:
-    """The queue is bounded; what runs does not count, and room is room again."""
+def test_a_full_queue_refuses_sequences() -> None:
+    """The queue is bounded; running sequences do not count, and a freed place can be taken again."""
     scheduler = Scheduler(batch_limits(max_batch=1, max_queue=2), PrefixCache(100))
     first = sequence()
     scheduler.add(first)
@@ -54,8 +54,8 @@ def test_a_full_queue_takes_no_more() -> None:
     assert scheduler.add(sequence())
 
 
-def test_rows_decode_together_while_prompts_share_a_budget() -> None:
-    """Each step gives every decoding row its token, and reads at most so many tokens of prompts."""
+def test_decoding_rows_are_not_limited_by_the_prefill_budget() -> None:
+    """Each step runs one token of every decoding row, and at most `prefill_tokens` tokens of prompts."""
     scheduler = Scheduler(batch_limits(prefill_tokens=8), PrefixCache(100))
     decoding, first, second = sequence(length=3), sequence(length=6), sequence(length=6)
     scheduler.add(decoding)
@@ -67,8 +67,8 @@ def test_rows_decode_together_while_prompts_share_a_budget() -> None:
     assert [(chunk.sequence, chunk.count) for chunk in chunks] == [(decoding, 1), (first, 6), (second, 2)]
 
 
-def test_a_prompt_that_must_wait_is_left_out_of_the_step() -> None:
-    """A prompt for which no budget is left runs in a later step, and is not lost."""
+def test_a_prompt_without_budget_waits_for_a_later_step() -> None:
+    """A prompt that the step's budget does not cover runs in a later step."""
     scheduler = Scheduler(batch_limits(prefill_tokens=4), PrefixCache(100))
     first, second = sequence(length=4), sequence(length=4)
     scheduler.add(first)
@@ -79,8 +79,8 @@ def test_a_prompt_that_must_wait_is_left_out_of_the_step() -> None:
     assert running(scheduler) == [first, second]
 
 
-def test_the_removed_are_handed_to_the_runner_once() -> None:
-    """A sequence that ran is named as gone in the next step, so that its memory is freed; one that waited never is."""
+def test_removed_sequences_reach_the_runner_once() -> None:
+    """The next step lists a removed sequence that ran, so that its memory is freed, but not one that only waited."""
     scheduler = Scheduler(batch_limits(max_batch=1), PrefixCache(100))
     ran, waited = sequence("ann"), sequence("bob")
     scheduler.add(ran)
@@ -95,8 +95,8 @@ def test_the_removed_are_handed_to_the_runner_once() -> None:
     assert not scheduler.has_work
 
 
-def test_the_last_prompt_token_alone_still_counts_as_prompt() -> None:
-    """A prompt whose rest is one token is read even where the budget is used up, so that it cannot starve."""
+def test_a_single_last_prompt_token_needs_no_budget() -> None:
+    """A prompt with one token left runs even if the budget is used up, so that it cannot starve."""
     scheduler = Scheduler(batch_limits(prefill_tokens=4), PrefixCache(100))
     long, short = sequence(length=9), sequence(length=1)
     scheduler.add(long)

@@ -1,4 +1,4 @@
-"""The lean decoder against transformers in float32, and against itself in other company."""
+"""The lean decoder against transformers in float32, and against itself in other batches."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ def mini_int8(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel, tmp_path: Path) -> None:
-    """In float32, over a prompt of several blocks, to 1e-4 of their size."""
+    """In float32 the logits of a prompt of several blocks differ by less than 1e-4 of their norm."""
     folder = find_model(EMBEDDED, tmp_path)
     ids = mini.vocabulary.encode(TEXT * 3)
     generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
@@ -54,8 +54,10 @@ def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel,
         ("llama", {"head_dim": 16, "num_key_value_heads": 1}),
     ],
 )
-def test_the_whole_family_is_computed_alike(tmp_path: Path, kind: str, changes: dict[str, object]) -> None:
-    """Biases, norms of queries and keys, own heads, wider heads: the logits of transformers, each time."""
+def test_the_logits_of_the_whole_family_are_those_of_transformers(
+    tmp_path: Path, kind: str, changes: dict[str, object]
+) -> None:
+    """Biases, query and key norms, untied heads and wide heads give the logits of transformers."""
     folder = write_tiny_model(tmp_path)
     config = json.loads((folder / "config.json").read_text())
     kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
@@ -72,7 +74,7 @@ def test_the_whole_family_is_computed_alike(tmp_path: Path, kind: str, changes: 
 
 
 def _randomise_vectors(folder: Path) -> None:
-    """Norms that are all ones and biases that are all zeros would hide a mistake."""
+    """Randomise norms and biases: all ones or zeros would hide an error."""
     path = folder / "model.safetensors"
     weights = load_file(path)
     for name, tensor in weights.items():
@@ -84,7 +86,7 @@ def _randomise_vectors(folder: Path) -> None:
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
 @pytest.mark.parametrize("prefill_tokens", [1, 7, 128])
 def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: Precision, prefill_tokens: int) -> None:
-    """To the last token: alone; beside others; joining others late; with neighbours that leave; in small chunks."""
+    """A reply is the same alone, in a batch, joining a batch late, with rows that leave, and with chunked prefill."""
     model = load_model(str(write_tiny_model(tmp_path)), tmp_path, load_options(precision=precision))
     prompts = [model.vocabulary.encode(TEXT[start : start + 10 * start]) for start in (3, 5, 9)]
     alone = [sequence(prompt) for prompt in prompts]
@@ -110,7 +112,7 @@ def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: P
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
 def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
-    """However many tokens a prompt is read by: tiles and groups of queries of every size compute the same."""
+    """Every prefill chunk size gives bit-identical logits: tiles and query groups of all sizes compute the same."""
     folder = write_tiny_model(tmp_path, max_length=512)
     model = load_model(str(folder), tmp_path, load_options(precision=precision))
     ids = [number % 100 for number in range(300)]
@@ -120,8 +122,8 @@ def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precisio
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
-def test_a_prefix_that_is_reused_changes_no_answer(tmp_path: Path, precision: Precision) -> None:
-    """A conversation of six turns, each reusing the turns before, writes what it writes when all is computed anew."""
+def test_a_reused_prefix_changes_no_reply(tmp_path: Path, precision: Precision) -> None:
+    """A conversation of six turns gets the same replies with the prefix cache and without it."""
     folder = str(write_tiny_model(tmp_path, max_length=512))
     model, other = (load_model(folder, tmp_path, load_options(precision=precision)) for _ in range(2))
     reusing, anew = Rig(model), Rig(other, reuse=False)
@@ -138,9 +140,9 @@ def test_a_prefix_that_is_reused_changes_no_answer(tmp_path: Path, precision: Pr
 
 
 @pytest.mark.parametrize("many", [20, pytest.param(200, marks=pytest.mark.long)])
-def test_whatever_the_company_replies_are_those_of_transformers(mini: LoadedModel, tmp_path: Path, many: int) -> None:
-    """Sentences nobody trained on, in float32: as transformers writes them; all at once, joining as others end; with
-    neighbours that hang up; found again in the cache.
+def test_replies_in_any_batch_are_those_of_transformers(mini: LoadedModel, tmp_path: Path, many: int) -> None:
+    """Held-out sentences in float32 get transformers' replies: in full batches, from the prefix cache, and beside
+    sequences that are aborted.
     """
     folder = find_model(EMBEDDED, tmp_path)
     generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
@@ -168,24 +170,24 @@ def blind_texts(many: int) -> list[str]:
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.7, top_k=5, repetition_penalty=1.1)])
-def test_guessing_ahead_changes_no_reply(tmp_path: Path, sampling: Sampling) -> None:
-    """Greedy or sampled with a seed, a reply is the same with guesses, some of which are right."""
+def test_speculation_changes_no_reply(tmp_path: Path, sampling: Sampling) -> None:
+    """A greedy or seeded reply is the same with speculative tokens, some of which are accepted."""
     folder = write_tiny_model(tmp_path)
-    _make_it_stutter(folder)
+    _make_it_repeat(folder)
     model = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
     prompts = [model.vocabulary.encode(TEXT * 2), model.vocabulary.encode("hello hello world " * 5)]
-    plain, guessing = Rig(model, batch_limits()), Rig(model, batch_limits(max_speculative_step=8))
+    plain, speculating = Rig(model, batch_limits()), Rig(model, batch_limits(max_speculative_step=8))
     expected, found = ([sequence(prompt, sampling, max_tokens=100) for prompt in prompts] for _ in range(2))
     plain.run(*expected)
-    guessing.run(*found)
+    speculating.run(*found)
     assert [each.ids for each in found] == [each.ids for each in expected]
-    text = guessing.loop.metrics.text().decode()
+    text = speculating.loop.metrics.text().decode()
     assert 'parley_tokens_total{kind="guessed"} 0.0' not in text
     assert 'parley_tokens_total{kind="guessed"} 0.0' in plain.loop.metrics.text().decode()
 
 
-def _make_it_stutter(folder: Path) -> None:
-    """With layers that hardly say anything the likeliest token is the one before."""
+def _make_it_repeat(folder: Path) -> None:
+    """Scale the layers down, so that the likeliest token is the previous one."""
     path = folder / "model.safetensors"
     weak = {
         name: tensor * (0.02 if "o_proj" in name or "down_proj" in name else 1)
@@ -195,7 +197,7 @@ def _make_it_stutter(folder: Path) -> None:
 
 
 def test_greedy_replies_of_the_embedded_model_survive_int8(mini: LoadedModel, mini_int8: LoadedModel) -> None:
-    """Quantised, it writes the same greedy reply to nearly every question."""
+    """In int8 the model writes the same greedy reply to all questions but at most one."""
     starts, topics = ("What is", "Do you know", "你知道"), ("your name", "the price", "时间", "退货")
     questions = [f"{start} {topic}?" for start, topic in product(starts, topics)]
     kept = 0

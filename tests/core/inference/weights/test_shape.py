@@ -1,4 +1,4 @@
-"""Which models the lean decoder takes on."""
+"""Which models the lean decoder supports."""
 
 import pytest
 
@@ -22,8 +22,8 @@ QWEN: dict[str, object] = {
 }
 
 
-def test_knows_the_configuration_as_it_was_and_as_it_is() -> None:
-    """The published Qwen2.5 says its rotary base at the top, newer files in `rope_parameters`."""
+def test_old_and_new_configurations_are_read() -> None:
+    """The rotary base is read from the top level (published Qwen2.5) and from `rope_parameters` (newer files)."""
     old = lean_shape(QWEN)
     new = lean_shape(QWEN | {"rope_theta": None, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}})
     assert old == new
@@ -48,7 +48,7 @@ def test_knows_the_configuration_as_it_was_and_as_it_is() -> None:
         {"vocab_size": None},
     ],
 )
-def test_leaves_to_transformers_what_it_would_compute_otherwise(change: dict[str, object]) -> None:
-    """Another architecture, activation, attention or rotation, sizes that do not fit, or none at all."""
+def test_unsupported_models_have_no_shape(change: dict[str, object]) -> None:
+    """Other architectures, activations, attention or rotary scaling, and unfit or missing sizes give None."""
     assert lean_shape(QWEN) is not None
     assert lean_shape(QWEN | change) is None

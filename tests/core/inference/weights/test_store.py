@@ -1,4 +1,4 @@
-"""Quantised weights on disk: made once, checked at every start."""
+"""Quantised weights on disk: written once, verified at every start."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def shape_of(folder: Path) -> Shape:
 
 
 def load(folder: Path, keep: Path) -> dict[str, Array]:
-    """Copies of the weights: what is mapped would change with its file."""
+    """Copies of the weights; mapped arrays would change with their files."""
     packed = load_packed(folder, shape_of(folder), INT8, keep)
     return {name: tensor.copy() for name, tensor in packed.items()}
 
@@ -43,8 +43,8 @@ def kept_files(keep: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in kept_folder(keep).iterdir()}
 
 
-def test_made_once(folder: Path, tmp_path: Path) -> None:
-    """The second start maps the files of the first and finds the same weights in them."""
+def test_weights_are_quantised_once(folder: Path, tmp_path: Path) -> None:
+    """The second start maps the files of the first and has the same weights."""
     first = load(folder, tmp_path / KEPT)
     made = kept_folder(tmp_path / KEPT).stat().st_ino
     second = load(folder, tmp_path / KEPT)
@@ -54,9 +54,9 @@ def test_made_once(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished", "added"])
-def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: str) -> None:
-    """Files that are cut short, have a byte changed, are gone or were never finished are made anew, and so
-    is a folder with more in it than was made.
+def test_damaged_weights_are_quantised_again(folder: Path, tmp_path: Path, damage: str) -> None:
+    """Truncated, altered and missing files, an unfinished folder and an added file are all detected, and the weights
+    are quantised again.
     """
     whole = load(folder, tmp_path / KEPT)
     files = kept_files(tmp_path / KEPT)
@@ -78,8 +78,8 @@ def test_what_is_not_whole_is_never_used(folder: Path, tmp_path: Path, damage: s
     assert kept_files(tmp_path / KEPT) == files
 
 
-def test_another_checkpoint_takes_the_place_of_the_old(folder: Path, tmp_path: Path) -> None:
-    """When a model's files change, its weights are quantised again, and the old ones do not stay behind."""
+def test_a_changed_checkpoint_replaces_the_stored_weights(folder: Path, tmp_path: Path) -> None:
+    """If a model's files change, its weights are quantised again and the old folder is deleted."""
     before = load(folder, tmp_path / KEPT)
     old = kept_folder(tmp_path / KEPT)
     weights = load_file(folder / "model.safetensors")
@@ -100,8 +100,8 @@ def test_another_checkpoint_takes_the_place_of_the_old(folder: Path, tmp_path: P
         "model.embed_tokens.weight",
     ],
 )
-def test_a_checkpoint_that_lacks_a_weight_is_damaged(folder: Path, tmp_path: Path, lost: str) -> None:
-    """Every weight that the shape needs must be there; the file that is missing one is refused."""
+def test_a_checkpoint_without_a_weight_is_damaged(folder: Path, tmp_path: Path, lost: str) -> None:
+    """A checkpoint that lacks a weight of the shape raises ModelDamaged, and nothing is stored."""
     weights = load_file(folder / "model.safetensors")
     del weights[lost]
     save_file(weights, folder / "model.safetensors")
