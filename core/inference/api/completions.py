@@ -26,7 +26,7 @@ RETRY_AFTER_SECONDS = 5
 class ChatCompletions:
     """The endpoint, as an ASGI application. However a request ends, its sequence is removed from the loop.
 
-    `entropy(bits)` returns a random integer of so many bits.
+    `entropy(bits)` returns a random integer of `bits` bits.
     """
 
     model: LoadedModel

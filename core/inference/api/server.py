@@ -49,7 +49,7 @@ def create_app(
     entropy: Callable[[int], int],
     clock: Clock,
 ) -> Starlette:
-    """The ASGI application. `entropy(bits)` returns a random integer of so many bits."""
+    """The ASGI application. `entropy(bits)` returns a random integer of `bits` bits."""
     card = ModelCard(id=model.name, created=int(clock.now()), max_model_len=model.max_model_len)
 
     async def models(_: Request) -> Response:
