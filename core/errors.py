@@ -21,6 +21,9 @@ ParleyError
 │   ├── NoKernels              the C decoder cannot be built or loaded on this machine
 │   └── ControlToken           plain text was encoded as a control token; never expected
 ├── DeliveryFailed             the platform does not accept the reply now
+│   ├── RateLimited            the platform's rate limit is reached; nothing was shown
+│   └── TokenRefused           the platform does not accept the bot's token
+├── DeliveryRejected           the platform refuses the reply for good
 ├── LeaseLost                  another gateway has taken the turn over
 └── StoreError
     ├── StoreDamaged           the database is corrupt; it is left untouched
@@ -151,11 +154,31 @@ class ControlToken(ModelError):
 
 
 class DeliveryFailed(ParleyError):
-    """The platform did not accept the call; retry in `retry_after` seconds."""
+    """The platform did not accept the call; retry in `retry_after` seconds.
 
-    def __init__(self, *, retry_after: float) -> None:
+    `reason` is a word for the log, without tokens or anybody's text.
+    """
+
+    def __init__(self, *, retry_after: float, reason: str = "") -> None:
         super().__init__(f"retry after {retry_after:g} s")
         self.retry_after = retry_after
+        self.reason = reason
+
+
+class RateLimited(DeliveryFailed):
+    """The platform's rate limit is reached, or would be. Nothing was shown."""
+
+
+class TokenRefused(DeliveryFailed):
+    """The platform does not accept the bot's token; an operator may have to change it."""
+
+
+class DeliveryRejected(ParleyError):
+    """The platform refuses what was sent, and would refuse it again; `reason` is the platform's word for why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class LeaseLost(ParleyError):

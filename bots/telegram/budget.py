@@ -1,36 +1,33 @@
-"""How fast the bot may write. Telegram counts everything that reaches a chat together: messages, edits, typing."""
+"""The rate limit of outgoing calls. Telegram counts messages, edits and typing notices of a chat together."""
 
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.errors import DeliveryFailed
+from core.errors import RateLimited
 
-LONGEST_WAIT = 10.0
-"""Seconds that a reply waits its turn here; for longer ones the worker comes back."""
-MANY_CHATS = 10_000
-
-
-class Flooded(DeliveryFailed):
-    """Telegram said, or would say, 429. Nothing was shown."""
+MAX_WAIT = 10.0
+"""Seconds that a call waits here. For a longer wait the worker releases the turn and comes back."""
+MAX_CHATS = 10_000
+"""Chats on record before those without a pending wait are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """One call each `interval` seconds, of which `burst` may come at once."""
+    """One call per `interval` seconds on average, `burst` calls at once."""
 
     interval: float
     burst: int
 
 
 OVERALL = Rate(interval=1 / 20, burst=5)
-"""No more than 25 in any second: of the 30 that Telegram allows, some are for calls that the network held up."""
+"""At most 25 calls in any second. Telegram allows 30; the rest is for calls that the network delayed."""
 PRIVATE = Rate(interval=1.0, burst=4)
 GROUP = Rate(interval=4.0, burst=4)
-"""No more than 20 in any minute."""
+"""At most 20 calls in any minute."""
 
 
 class Budget:
-    """One for all that goes out. Each place has a time up to which its calls are spent (GCRA, ITU-T I.371)."""
+    """The rate limits of one bot: GCRA (ITU-T I.371), with the time up to which each chat's calls are spent."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +36,7 @@ class Budget:
         self._paused: dict[int, float] = {}
 
     def try_take(self, chat: int, *, leave: int) -> bool:
-        """Whether a preview may go out now, which is only if `leave` calls can still follow it at once."""
+        """Spend a call on a preview if `leave` more calls can follow at once; whether it was spent."""
         now = self._clock.monotonic()
         if self._pause(chat, now) or self._wait(chat, now, leave) > 0:
             return False
@@ -47,17 +44,17 @@ class Budget:
         return True
 
     async def take(self, chat: int) -> None:
-        """Wait for a call's turn. Raises Flooded, and spends nothing, if that is far off."""
+        """Spend a call, and wait until it may be made. Raises RateLimited, and spends nothing, above `MAX_WAIT`."""
         now = self._clock.monotonic()
         wait = max(self._pause(chat, now), self._wait(chat, now, 0))
-        if wait > LONGEST_WAIT:
-            raise Flooded(retry_after=wait)
+        if wait > MAX_WAIT:
+            raise RateLimited(retry_after=wait)
         self._spend(chat, now)
         if wait > 0:
             await self._clock.sleep(wait)
 
     def pause(self, chat: int, seconds: float) -> None:
-        """Telegram wants to hear nothing for this chat. The others go on."""
+        """Make no calls to this chat for some seconds, because Telegram asked for it. Other chats go on."""
         self._paused[chat] = max(self._paused.get(chat, 0.0), self._clock.monotonic() + seconds)
 
     def _pause(self, chat: int, now: float) -> float:
@@ -72,7 +69,7 @@ class Budget:
     def _spend(self, chat: int, now: float) -> None:
         self._overall = max(self._overall, now) + OVERALL.interval
         self._spent[chat] = max(self._spent.get(chat, 0.0), now) + _rate(chat).interval
-        if len(self._spent) > MANY_CHATS:
+        if len(self._spent) > MAX_CHATS:
             self._spent = {chat: until for chat, until in self._spent.items() if until > now}
             self._paused = {chat: until for chat, until in self._paused.items() if until > now}
 

@@ -1,4 +1,4 @@
-"""The buttons under an answer, and what pressing one means. A client can send any data; only ours is sealed."""
+"""The buttons under an answer. Their data is signed, since a client can send any data."""
 
 import hmac
 import re
@@ -14,31 +14,33 @@ DATA = re.compile(r"fb:(up|down|again):(\d{1,18}):([0-9a-f]{12})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pressed:
-    """Which button, under the answer of which turn."""
+class Button:
+    """A button that was pressed, and the turn whose answer it stands under."""
 
     choice: str
     turn_id: int
 
 
 class Buttons:
-    """Makes and reads buttons. The seal keeps a person from voting on answers in chats that they are not in."""
+    """Makes and reads buttons. The signature covers the chat, so that people can only vote in their own chats."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def under(self, turn_id: int, chat: int) -> InlineKeyboardMarkup:
+        """The keyboard for an answer in a chat."""
         row = [
-            InlineKeyboardButton(face, callback_data=f"fb:{choice}:{turn_id}:{self._seal(turn_id, chat)}")
+            InlineKeyboardButton(face, callback_data=f"fb:{choice}:{turn_id}:{self._sign(turn_id, chat)}")
             for choice, face in FACES.items()
         ]
         return InlineKeyboardMarkup([row])
 
-    def read(self, data: str, chat: int) -> Pressed | None:
+    def read(self, data: str, chat: int) -> Button | None:
+        """The button with this data in this chat; None if the signature is wrong."""
         found = DATA.fullmatch(data)
-        if found is None or not hmac.compare_digest(found[3], self._seal(int(found[2]), chat)):
+        if found is None or not hmac.compare_digest(found[3], self._sign(int(found[2]), chat)):
             return None
-        return Pressed(choice=found[1], turn_id=int(found[2]))
+        return Button(choice=found[1], turn_id=int(found[2]))
 
-    def _seal(self, turn_id: int, chat: int) -> str:
+    def _sign(self, turn_id: int, chat: int) -> str:
         return blake2b(f"{turn_id}:{chat}".encode(), key=self._key, digest_size=6).hexdigest()

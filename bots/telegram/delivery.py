@@ -1,4 +1,4 @@
-"""How a turn is shown on Telegram: a placeholder, whose id is kept, and then the reply in its place."""
+"""Replies on Telegram: a placeholder, whose message id is committed, is edited into the reply."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -6,25 +6,25 @@ from typing import TypeVar
 
 import structlog
 
-from bots.telegram.budget import Flooded
+from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi
 from bots.telegram.buttons import Buttons
-from bots.telegram.outbox import Elsewhere, Missing, Outbox, Place, Unreachable
 from bots.telegram.previews import Previews
-from bots.telegram.text import Rich, rich, split, without_mentions
+from bots.telegram.text import FormattedText, from_markdown, split, without_mentions
 from core.delivery import Claim
+from core.errors import DeliveryRejected, RateLimited
 from core.messages import Kind, Reply, Source
 from core.mood import EMOJI
 
 R = TypeVar("R")
 log = structlog.get_logger()
 
-RATED = {Source.MODEL, Source.CACHE}
-"""The replies that people are asked about."""
+WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
+"""Replies that are Markdown and can be voted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """The messages of one reply: "-1001:12,13" in the store."""
+    """The messages of one reply, in order. Stored as "-1001:12,13"."""
 
     chat: int
     ids: tuple[int, ...] = ()
@@ -37,34 +37,36 @@ class Handle:
         chat, _, ids = text.partition(":")
         return cls(chat=int(chat), ids=tuple(map(int, ids.split(","))))
 
-    def put(self, number: int, message_id: int) -> "Handle":
-        """The handle with a message as its `number`th."""
-        return replace(self, ids=(*self.ids[:number], message_id, *self.ids[number + 1 :]))
+    def put(self, index: int, message_id: int) -> "Handle":
+        """The handle with another message at `index`, counted from 0."""
+        return replace(self, ids=(*self.ids[:index], message_id, *self.ids[index + 1 :]))
 
 
 class TelegramDelivery:
-    """A `Delivery`. In private chats the preview is a draft and the placeholder comes with the reply, one for each
-    part of it; in groups the placeholder comes first.
+    """A `Delivery` for one bot account.
+
+    In a private chat the preview is a draft, and each part of the reply gets its placeholder when the reply is known.
+    In a group the preview is made of edits of a placeholder that is posted at the start.
     """
 
-    def __init__(self, outbox: Outbox, previews: Previews, buttons: Buttons) -> None:
-        self._outbox = outbox
+    def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
+        self._api = api
         self._previews = previews
         self._buttons = buttons
         self._moved: dict[int, int] = {}
         self._substitutes: dict[int, set[int]] = {}
 
     def move(self, old: int, new: int) -> None:
-        """A group has a new id. It need not be kept: Telegram says so again to whoever writes to the old one, and the
-        store has it from the message that says so to all.
+        """Use a group's new id from now on. It is not stored: Telegram repeats it in the error for a call with the old
+        one.
         """
         self._moved[old] = new
 
     async def begin(self, claim: Claim) -> str:
         try:
-            return await self._following(claim, self._begin_preview)
-        except Unreachable as error:
-            log.warning("chat cannot be written to", turn=claim.id, reason=str(error))
+            return await self._following_the_group(claim, self._begin_preview)
+        except DeliveryRejected as error:
+            log.warning("chat cannot be written to", turn=claim.id, reason=error.reason)
             return ""
 
     async def preview(self, claim: Claim, piece: str) -> None:
@@ -73,9 +75,9 @@ class TelegramDelivery:
     async def finish(self, claim: Claim, reply: Reply) -> str:
         await self._previews.end(claim.id)
         try:
-            handle = str(await self._following(claim, lambda claim: self._show(claim, reply)))
-        except Unreachable as error:
-            log.warning("reply cannot be delivered", turn=claim.id, reason=str(error))
+            handle = str(await self._following_the_group(claim, lambda claim: self._show(claim, reply)))
+        except DeliveryRejected as error:
+            log.warning("reply cannot be delivered", turn=claim.id, reason=error.reason)
             handle = claim.handle
         if handle == claim.handle:
             self._substitutes.pop(claim.id, None)
@@ -86,73 +88,76 @@ class TelegramDelivery:
         self._substitutes.pop(claim.id, None)
 
     async def _begin_preview(self, claim: Claim) -> str:
-        """Drafts need no handle. A group whose budget is used up gets its placeholder with the reply."""
+        """The handle of a group's placeholder; empty for a private chat, or if the group's rate limit is reached."""
         place = self._place(claim)
         if claim.message.kind is Kind.PRIVATE:
             await self._previews.begin_drafts(claim.id, place)
             return ""
-        if not self._outbox.may_preview(place.chat, leave=1):
+        if not self._api.may_preview(place.chat, leave=1):
             return ""
         try:
-            message_id = await self._outbox.post_now(place)
-        except Flooded:
+            message_id = await self._api.post_now(place)
+        except RateLimited:
             return ""
         await self._previews.begin_edits(claim.id, place.chat, message_id)
         return str(Handle(chat=place.chat, ids=(message_id,)))
 
     async def _show(self, claim: Claim, reply: Reply) -> Handle:
-        """Each part of the reply in a message of its own; or, where one is missing, a placeholder more."""
+        """Put each part of the reply into its message. If a message is missing, post one placeholder instead."""
         place, parts = self._place(claim), self._parts(claim, reply)
-        handle = _known(claim, place.chat)
+        handle = _known_messages(claim, place.chat)
         if len(handle.ids) < len(parts):
-            return handle.put(len(handle.ids), await self._outbox.post(place))
-        is_rated = reply.source in RATED
-        for number, (message_id, part) in enumerate(zip(handle.ids, parts, strict=False)):
-            has_buttons = is_rated and number == len(parts) - 1
+            return handle.put(len(handle.ids), await self._api.post(place))
+        can_be_rated = reply.source in WRITTEN_BY_MODEL
+        for index, (message_id, part) in enumerate(zip(handle.ids, parts, strict=False)):
+            has_buttons = can_be_rated and index == len(parts) - 1
             keyboard = self._buttons.under(claim.id, place.chat) if has_buttons else None
             try:
-                await self._outbox.put(place.chat, message_id, part, keyboard)
-            except Missing:
-                return handle.put(number, await self._substitute(claim, message_id))
+                await self._api.edit(place.chat, message_id, part, keyboard)
+            except MessageMissing:
+                return handle.put(index, await self._substitute(claim, message_id))
         return handle
 
     async def _substitute(self, claim: Claim, message_id: int) -> int:
-        """A message in place of one that somebody deleted. If it goes the same way, that is what they want."""
+        """The id of a new placeholder for a message that was deleted. Raises MessageMissing if that message was a
+        substitute itself: a person who deletes it twice does not want it.
+        """
         substitutes = self._substitutes.setdefault(claim.id, set())
         if message_id in substitutes:
-            raise Missing
-        substitutes.add(fresh := await self._outbox.post(self._place(claim)))
+            raise MessageMissing
+        substitutes.add(fresh := await self._api.post(self._place(claim)))
         return fresh
 
-    async def _following(self, claim: Claim, show: Callable[[Claim], Awaitable[R]]) -> R:
-        """Do it, once more if the group turns out to be elsewhere."""
+    async def _following_the_group(self, claim: Claim, show: Callable[[Claim], Awaitable[R]]) -> R:
+        """Call `show`, and once more if the group turns out to have another id."""
         try:
             return await show(claim)
-        except Elsewhere as error:
+        except ChatMoved as error:
             self.move(self._place(claim).chat, error.chat)
             return await show(claim)
 
-    def _parts(self, claim: Claim, reply: Reply) -> list[Rich]:
-        """The reply in pieces that fit. Only a model writes Markdown: what people export comes as they wrote it."""
+    def _parts(self, claim: Claim, reply: Reply) -> list[FormattedText]:
+        """The reply in parts that fit. Only the model's replies are Markdown; a command's text is shown as it is."""
         text = without_mentions(reply.text) if claim.message.kind is Kind.GROUP else reply.text
-        whole = rich(text) if reply.source in RATED else Rich(text=text)
+        whole = from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
         if reply.mood is not None and reply.show_mood:
             whole = whole.followed_by(EMOJI[reply.mood.label])
         return split(whole)
 
     def _place(self, claim: Claim) -> Place:
+        """Where the reply goes. It points at the question in a group, unless the group has moved and renumbered."""
         conversation = claim.message.conversation
         chat = int(conversation.chat)
         has_moved = chat in self._moved
-        is_pointed_at = claim.message.kind is Kind.GROUP and not has_moved  # its number is another message's there
+        points_at_question = claim.message.kind is Kind.GROUP and not has_moved
         return Place(
             chat=self._moved[chat] if has_moved else chat,
             thread=int(conversation.thread or 0),
-            reply_to=int(claim.message.reference or 0) if is_pointed_at else 0,
+            reply_to=int(claim.message.reference or 0) if points_at_question else 0,
         )
 
 
-def _known(claim: Claim, chat: int) -> Handle:
-    """What is shown of this turn, as far as it is known. Message ids mean nothing in another chat."""
+def _known_messages(claim: Claim, chat: int) -> Handle:
+    """The claim's messages in `chat`; none if its handle is of another chat, whose message ids mean nothing here."""
     known = Handle.parse(claim.handle) if claim.handle else None
     return known if known and known.chat == chat else Handle(chat=chat)

@@ -1,4 +1,4 @@
-"""Replies on show while they are written: drafts in private chats, a few edits of the placeholder in groups."""
+"""Previews of replies while the model writes: drafts in private chats, edits of the placeholder in groups."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,80 +6,81 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bots.telegram.outbox import Outbox, Place
-from bots.telegram.text import Rich, ending, rich, without_mentions
+from bots.telegram.api import Place, TelegramApi
+from bots.telegram.text import FormattedText, ending, from_markdown, without_mentions
 from core.clock import Clock
 from core.errors import ParleyError
 
 log = structlog.get_logger()
 
-BEAT = 1.0
-"""Seconds between two looks at what is new in a private chat."""
+TICK = 1.0
+"""Seconds between two looks at the new text of a draft."""
 TYPING_EVERY = 4.5
 DRAFT_EVERY = 20.0
-"""A draft vanishes after 30 seconds."""
+"""Seconds until an unchanged draft is shown again; Telegram removes it after 30."""
 EDITS_AFTER = (3.0, 5.0, 8.0, 13.0, 21.0, 34.0)
 """Seconds before each edit of a group's placeholder."""
-LONGEST = 900.0
-"""Seconds after which nobody is coming for a preview any more."""
+MAX_SECONDS = 900.0
+"""Seconds after which a preview ends by itself."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Preview:
-    """A reply so far. `over` tells its task to end."""
+    """The text so far. `over` tells its task to end."""
 
     text: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Previews:
-    """One task for each reply being written. Pieces are taken at once; what Telegram has no time for is left out."""
+    """The previews of all turns being answered, one task each. A call that the rate limit forbids is skipped."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, tasks: asyncio.TaskGroup) -> None:
-        self._outbox = outbox
+    def __init__(self, api: TelegramApi, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self._api = api
         self._clock = clock
         self._tasks = tasks
-        self._running: dict[int, tuple[_Preview, asyncio.Task[None]]] = {}
+        self._open: dict[int, tuple[_Preview, asyncio.Task[None]]] = {}
 
     async def begin_drafts(self, turn_id: int, place: Place) -> None:
         await self.end(turn_id)
         preview = _Preview()
-        self._running[turn_id] = preview, self._tasks.create_task(self._draft(preview, turn_id, place))
+        self._open[turn_id] = preview, self._tasks.create_task(self._draft(preview, turn_id, place))
 
     async def begin_edits(self, turn_id: int, chat: int, message_id: int) -> None:
         await self.end(turn_id)
         preview = _Preview()
-        self._running[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id))
+        self._open[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id))
 
     def add(self, turn_id: int, piece: str) -> None:
-        if turn_id in self._running:
-            self._running[turn_id][0].text += piece
+        """Add a piece of the reply. Does nothing if the turn has no preview."""
+        if turn_id in self._open:
+            self._open[turn_id][0].text += piece
 
     async def end(self, turn_id: int) -> None:
-        """Once this returns nothing of the preview is on its way, so that it cannot arrive after the reply."""
-        if turn_id in self._running:
-            preview, task = self._running.pop(turn_id)
+        """End a preview, and wait for a call under way, so that none can arrive after the reply."""
+        if turn_id in self._open:
+            preview, task = self._open.pop(turn_id)
             preview.over.set()
             await asyncio.wait([task])
 
     async def end_all(self) -> None:
-        for turn_id in tuple(self._running):
+        for turn_id in tuple(self._open):
             await self.end(turn_id)
 
     async def _draft(self, preview: _Preview, draft_id: int, place: Place) -> None:
         begun = self._clock.monotonic()
-        typed = drawn = -LONGEST
+        typed = drawn = -MAX_SECONDS
         shown: str | None = None
-        while (now := self._clock.monotonic()) < begun + LONGEST:
-            if now - typed >= TYPING_EVERY and self._outbox.may_preview(place.chat, leave=2):
+        while (now := self._clock.monotonic()) < begun + MAX_SECONDS:
+            if now - typed >= TYPING_EVERY and self._api.may_preview(place.chat, leave=2):
                 typed = now
-                await self._try(self._outbox.type(place))
+                await self._try(self._api.type_now(place))
             text = preview.text.strip()
             is_due = text != shown or now - drawn >= DRAFT_EVERY
-            if is_due and not preview.over.is_set() and self._outbox.may_preview(place.chat, leave=2):
+            if is_due and not preview.over.is_set() and self._api.may_preview(place.chat, leave=2):
                 shown, drawn = text, now
-                await self._try(self._outbox.draft(place, draft_id, _so_far(text)))
-            if await self._is_over(preview, BEAT):
+                await self._try(self._api.draft_now(place, draft_id, _so_far(text)))
+            if await self._is_over(preview, TICK):
                 return
 
     async def _edit(self, preview: _Preview, chat: int, message_id: int) -> None:
@@ -88,18 +89,19 @@ class Previews:
             if await self._is_over(preview, seconds):
                 return
             text = preview.text.strip()
-            if text not in {"", shown} and self._outbox.may_preview(chat, leave=1):
+            if text not in {"", shown} and self._api.may_preview(chat, leave=1):
                 shown = text
-                await self._try(self._outbox.put_now(chat, message_id, _so_far(without_mentions(text)), None))
+                await self._try(self._api.edit_now(chat, message_id, _so_far(without_mentions(text)), None))
 
-    async def _try(self, showing: Awaitable[None]) -> None:
-        """Whatever becomes of a preview, the reply will come."""
+    async def _try(self, call: Awaitable[None]) -> None:
+        """Make a call of a preview. A failure is logged and ignored, since the reply follows anyway."""
         try:
-            await showing
+            await call
         except ParleyError as error:
             log.debug("preview dropped", error=type(error).__name__)
 
     async def _is_over(self, preview: _Preview, seconds: float) -> bool:
+        """Wait for some seconds; True as soon as the preview is over."""
         try:
             async with self._clock.timeout(seconds):
                 await preview.over.wait()
@@ -108,6 +110,6 @@ class Previews:
         return True
 
 
-def _so_far(text: str) -> Rich:
-    """A reply under way; nothing yet is what Telegram shows as "Thinking..."."""
-    return rich(ending(text)) if text else Rich(text="")
+def _so_far(text: str) -> FormattedText:
+    """The end of a reply under way, as much as fits. Telegram shows an empty draft as "Thinking..."."""
+    return from_markdown(ending(text)) if text else FormattedText(text="")

@@ -1,4 +1,4 @@
-"""A reply as Telegram takes it: plain text, marked parts, and pieces that fit. Nothing in it can fail to parse."""
+"""Formatted text for Telegram: plain text with message entities, which cannot fail to parse as markup can."""
 
 import re
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)|\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 MENTION = re.compile(r"(?<!\w)@(?=\w)")
 BREAKS = ("\n\n", "\n", " ")
 NO_BREAK = "\u2060"
-"""A word joiner, which nobody sees."""
+"""A word joiner, which is invisible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A marked part of a text, by Python's offsets."""
+    """A formatted span of a text, in Python's offsets. `kind` is "pre", "code" or "bold"."""
 
     start: int
     end: int
@@ -28,14 +28,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rich:
-    """A text and its marks."""
+class FormattedText:
+    """A text and its formatted spans."""
 
     text: str
     marks: tuple[Mark, ...] = ()
 
     def entities(self) -> list[MessageEntity]:
-        """The marks as Telegram counts them, in UTF-16 units."""
+        """The spans as Telegram's message entities, which count in UTF-16 code units."""
         return [
             MessageEntity(
                 type=mark.kind,
@@ -46,19 +46,19 @@ class Rich:
             for mark in self.marks[:MAX_MARKS]
         ]
 
-    def followed_by(self, ending: str) -> "Rich":
-        """The text with an ending, on a line of its own after a block of code."""
+    def followed_by(self, ending: str) -> "FormattedText":
+        """The text with an ending appended, on a new line after a block of code."""
         in_code = any(mark.kind == "pre" and mark.end == len(self.text) for mark in self.marks)
         return replace(self, text=self.text + ("\n" if in_code else " ") + ending)
 
 
 def units(text: str) -> int:
-    """The length of a text in UTF-16 units."""
+    """The length of a text in UTF-16 code units."""
     return len(text) + sum(char > "\uffff" for char in text)
 
 
-def rich(markdown: str) -> Rich:
-    """Code blocks, code and bold of a model's Markdown; all else stays as it is written."""
+def from_markdown(markdown: str) -> FormattedText:
+    """Markdown with its code blocks, code and bold formatted. All other markup stays as it is written."""
     pieces: list[tuple[str, str, str]] = []
     done = 0
     for block in FENCE.finditer(markdown):
@@ -66,16 +66,16 @@ def rich(markdown: str) -> Rich:
         pieces.append((block[2], "pre", block[1]))
         done = block.end()
     found = _joined([*pieces, *_inline(markdown[done:])])
-    return found if found.text else Rich(text=markdown.strip() or "…")
+    return found if found.text else FormattedText(text=markdown.strip() or "…")
 
 
 def without_mentions(text: str) -> str:
-    """The text with its @names as words, so that nobody is called by what the model wrote."""
+    """The text with an invisible character in each @name, so that Telegram notifies no one of it."""
     return MENTION.sub(f"@{NO_BREAK}", text)
 
 
-def split(whole: Rich, limit: int = LIMIT) -> list[Rich]:
-    """Parts of at most `limit` units, cut between paragraphs, lines or words; a mark goes on in the next part."""
+def split(whole: FormattedText, limit: int = LIMIT) -> list[FormattedText]:
+    """Parts of at most `limit` UTF-16 code units, cut between paragraphs, lines or words. Spans go on in the next."""
     parts, start = [], 0
     while start < len(whole.text):
         end = _end(whole.text, start, limit)
@@ -85,7 +85,7 @@ def split(whole: Rich, limit: int = LIMIT) -> list[Rich]:
 
 
 def ending(text: str, limit: int = LIMIT) -> str:
-    """As much of the end of a text as fits."""
+    """The end of a text, at most `limit` UTF-16 code units."""
     if units(text) <= limit:
         return text
     kept = text[-(limit - 1) :]
@@ -103,18 +103,18 @@ def _inline(text: str) -> list[tuple[str, str, str]]:
     return [*pieces, (text[done:], "", "")]
 
 
-def _joined(pieces: list[tuple[str, str, str]]) -> Rich:
+def _joined(pieces: list[tuple[str, str, str]]) -> FormattedText:
     marks, length = [], 0
     for text, kind, language in pieces:
         if kind and text.strip():
             marks.append(Mark(start=length, end=length + len(text), kind=kind, language=language))
         length += len(text)
-    whole = Rich(text="".join(text for text, _, _ in pieces), marks=tuple(marks))
+    whole = FormattedText(text="".join(text for text, _, _ in pieces), marks=tuple(marks))
     return _part(whole, 0, length)
 
 
-def _part(whole: Rich, start: int, end: int) -> Rich:
-    """A stretch of a text without the space around it, which Telegram would take away and shift the marks."""
+def _part(whole: FormattedText, start: int, end: int) -> FormattedText:
+    """A part of a text without the white space around it, which Telegram would strip without moving the entities."""
     text = whole.text[start:end]
     start += len(text) - len(text.lstrip())
     text = text.strip()
@@ -124,11 +124,11 @@ def _part(whole: Rich, start: int, end: int) -> Rich:
         for mark in whole.marks
         if mark.start < end and mark.end > start
     )
-    return Rich(text=text, marks=tuple(clipped))
+    return FormattedText(text=text, marks=tuple(clipped))
 
 
 def _end(text: str, start: int, limit: int) -> int:
-    """Where the part that begins at `start` ends: at the last break in the second half of what fits."""
+    """The end of the part that begins at `start`: the last break in the second half of what fits."""
     end = min(len(text), start + limit)
     while (over := units(text[start:end]) - limit) > 0:
         end -= max(1, over // 2)

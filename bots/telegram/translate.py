@@ -1,34 +1,26 @@
-"""From Telegram's updates to what people mean by them. Pure: an update and who we are go in, a gesture comes out."""
+"""Translate Telegram's updates into what people ask of the bot. Pure: nothing is fetched, stored or sent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from bots.telegram.buttons import Buttons
-from bots.telegram.shapes import Entity, Post, Query, Replied, Update, User
+from bots.telegram.identity import PLATFORM, Identity
+from bots.telegram.payloads import ButtonPress, Entity, Post, RepliedTo, Update, User
 from core import commands
 from core.language import locale_of_tag
 from core.messages import ConversationKey, Kind, Message, Person
 
-PLATFORM = "telegram"
+Groups: TypeAlias = Literal["mention", "all", "off"]
+"""Which messages in groups are for the bot: those that address it, all, or none."""
 GROUPS = {"group", "supergroup"}
 MEDIA = {
     *("photo", "video", "audio", "voice", "document", "sticker", "animation", "video_note", "location", "venue"),
     *("contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
 }
 MAX_QUOTED = 240
-"""Characters that are read of what a message replies to."""
-AFTER_A_NAME = " \t\n,:;，：；、"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Me:
-    """The bot as it knows itself. The name is empty until Telegram has said it."""
-
-    id: int
-    username: str
-    groups: Literal["mention", "all", "off"]
-    buttons: Buttons
+"""Characters that are read of the message that a message replies to."""
+AFTER_A_MENTION = " \t\n,:;，：；、"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,47 +43,47 @@ class Moved:
 Gesture: TypeAlias = Message | Vote | Moved
 
 
-def translate(update: Update, me: Me) -> Gesture | None:
-    """What an update means, None if it is not for us."""
+def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
+    """What an update asks of the bot; None if it is not for the bot."""
     if update.callback_query is not None:
-        return _pressed(update.update_id, update.callback_query, me)
+        return _press(update.update_id, update.callback_query, identity, buttons)
     post = update.message
     if post is None:
         return None
     if post.migrate_to_chat_id is not None:
-        return _moved(post.chat.id, post.migrate_to_chat_id, me)
+        return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
-        return _moved(post.migrate_from_chat_id, post.chat.id, me)
-    if post.sender is None or not _is_from_a_person(post) or not _is_for_us(post, me):
+        return _moved(post.migrate_from_chat_id, post.chat.id, identity)
+    if post.sender is None or not _is_from_a_person(post) or not _is_for_the_bot(post, identity, groups):
         return None
     return Message(
-        event_keys=tuple(_event_keys(update.update_id, post, me)),
-        conversation=_conversation(post, me),
-        sender=_person(post.sender, me),
-        text=_without_our_name(post, me),
+        event_keys=tuple(_event_keys(update.update_id, post, identity)),
+        conversation=_conversation(post, identity),
+        sender=_person(post.sender, identity),
+        text=_without_bot_name(post, identity),
         sent_at=float(post.date),
         kind=_kind(post),
         reference=str(post.message_id),
-        context=_pointed_at(post, me),
+        context=_quoted(post, identity),
     )
 
 
-def _moved(old: int, new: int, me: Me) -> Moved:
-    """Said once in either chat. The group that was had no topics."""
-    there = ConversationKey(platform=PLATFORM, workspace=str(me.id), chat=str(new))
+def _moved(old: int, new: int, identity: Identity) -> Moved:
+    """The same for the service messages in the old chat and in the new one. The old group had no topics."""
+    there = ConversationKey(platform=PLATFORM, workspace=str(identity.id), chat=str(new))
     return Moved(old=replace(there, chat=str(old)), new=there)
 
 
-def _pressed(update_id: int, query: Query, me: Me) -> Gesture | None:
-    post = query.message
-    if post is None or query.sender.is_bot or (pressed := me.buttons.read(query.data, post.chat.id)) is None:
+def _press(update_id: int, press: ButtonPress, identity: Identity, buttons: Buttons) -> Gesture | None:
+    post = press.message
+    if post is None or press.sender.is_bot or (button := buttons.read(press.data, post.chat.id)) is None:
         return None
-    person = _person(query.sender, me)
-    if pressed.choice != "again":
-        return Vote(turn_id=pressed.turn_id, person=person, value=1 if pressed.choice == "up" else -1)
+    person = _person(press.sender, identity)
+    if button.choice != "again":
+        return Vote(turn_id=button.turn_id, person=person, value=1 if button.choice == "up" else -1)
     return Message(
-        event_keys=(f"telegram:{me.id}:update:{update_id}", f"telegram:{me.id}:callback:{query.id}"),
-        conversation=_conversation(post, me),
+        event_keys=(f"telegram:{identity.id}:update:{update_id}", f"telegram:{identity.id}:callback:{press.id}"),
+        conversation=_conversation(post, identity),
         sender=person,
         text=str(commands.RETRY),
         sent_at=float(post.date),
@@ -101,66 +93,68 @@ def _pressed(update_id: int, query: Query, me: Me) -> Gesture | None:
 
 
 def _is_from_a_person(post: Post) -> bool:
-    """Not from a bot, nor through one, nor in a channel's name."""
+    """False for a bot, for a message sent through a bot, and for a sender in the name of a chat."""
     by_proxy = post.via_bot or post.sender_chat or post.is_automatic_forward
     return post.sender is not None and not post.sender.is_bot and not by_proxy
 
 
-def _is_for_us(post: Post, me: Me) -> bool:
+def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
     text = _text(post)
     if text is None and not MEDIA & (post.model_extra or {}).keys():
-        return False  # somebody joined, a message was pinned
+        return False  # a service message: a member joined, a message was pinned
     if post.chat.type == "private":
         return True
-    if post.chat.type not in GROUPS or me.groups == "off":
+    if post.chat.type not in GROUPS or groups == "off":
         return False
     call = commands.parse(text or "")
     if call and call.addressee:
-        return call.addressee.lower() == me.username.lower()
+        return call.addressee.lower() == identity.username.lower()
     if call and call.command:
         return True
-    talked_to = _is_reply_to_us(post, me) or any(_is_our_name(text or "", entity, me) for entity in _entities(post))
-    return talked_to or (me.groups == "all" and text is not None and not call)
+    mentioned = any(_is_bot_name(text or "", entity, identity) for entity in _entities(post))
+    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and text is not None and not call)
 
 
-def _is_reply_to_us(post: Post, me: Me) -> bool:
-    """In a topic every message replies to the one that opened the topic, whoever's that was."""
-    replied = post.reply_to_message
-    if replied is None or replied.sender is None or replied.forum_topic_created is not None:
+def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
+    """False for a reply to a topic's opening message: Telegram marks every message of a topic as such a reply."""
+    replied_to = post.reply_to_message
+    if replied_to is None or replied_to.sender is None or replied_to.forum_topic_created is not None:
         return False
-    return replied.sender.id == me.id
+    return replied_to.sender.id == identity.id
 
 
-def _is_our_name(text: str, entity: Entity, me: Me) -> bool:
+def _is_bot_name(text: str, entity: Entity, identity: Identity) -> bool:
     if entity.type == "text_mention":
-        return entity.user is not None and entity.user.id == me.id
-    return entity.type == "mention" and _slice(text, entity).lower() == f"@{me.username}".lower()
+        return entity.user is not None and entity.user.id == identity.id
+    return entity.type == "mention" and _slice(text, entity).lower() == f"@{identity.username}".lower()
 
 
-def _without_our_name(post: Post, me: Me) -> str:
-    """The words without the mentions of us, and a command without the name of whose it is."""
+def _without_bot_name(post: Post, identity: Identity) -> str:
+    """The text without mentions of the bot, and "/help@parley_bot" as "/help"."""
     text = _text(post) or ""
     for entity in sorted(_entities(post), key=lambda entity: entity.offset, reverse=True):
-        if _is_our_name(text, entity, me):
+        if _is_bot_name(text, entity, identity):
             before, after = _around(text, entity)
-            text = before + after.lstrip(AFTER_A_NAME if not before.strip() else " ")
+            text = before + after.lstrip(AFTER_A_MENTION if not before.strip() else " ")
     call = commands.parse(text)
-    return str(call) if call and call.addressee.lower() == me.username.lower() else text
+    return str(call) if call and call.addressee.lower() == identity.username.lower() else text
 
 
-def _pointed_at(post: Post, me: Me) -> str:
-    """What a person replies to: the part they marked, or else all of it, unless we said it ourselves."""
-    replied = post.reply_to_message
+def _quoted(post: Post, identity: Identity) -> str:
+    """The message that a person replies to, or the part of it that they selected. Empty for the bot's own messages,
+    which are in its history.
+    """
+    replied_to = post.reply_to_message
     if post.quote is not None:
         said = post.quote.text
-    elif replied is None or replied.forum_topic_created is not None or _is_reply_to_us(post, me):
+    elif replied_to is None or replied_to.forum_topic_created is not None or _is_reply_to_bot(post, identity):
         return ""
     else:
-        said = _text(replied) or ""
+        said = _text(replied_to) or ""
     return said if len(said) <= MAX_QUOTED else said[:MAX_QUOTED] + " …"
 
 
-def _text(post: Post | Replied) -> str | None:
+def _text(post: Post | RepliedTo) -> str | None:
     return post.caption if post.text is None else post.text
 
 
@@ -182,24 +176,24 @@ def _decoded(units: bytes) -> str:
     return units.decode("utf-16-le", "surrogatepass")
 
 
-def _event_keys(update_id: int, post: Post, me: Me) -> Iterable[str]:
-    """An album comes as one update for each picture; it is one gesture."""
-    yield f"telegram:{me.id}:update:{update_id}"
-    yield f"telegram:{me.id}:message:{post.chat.id}:{post.message_id}"
+def _event_keys(update_id: int, post: Post, identity: Identity) -> Iterable[str]:
+    """The identities of a gesture. An album is one gesture, although each of its pictures is an update."""
+    yield f"telegram:{identity.id}:update:{update_id}"
+    yield f"telegram:{identity.id}:message:{post.chat.id}:{post.message_id}"
     if post.media_group_id:
-        yield f"telegram:{me.id}:album:{post.chat.id}:{post.media_group_id}"
+        yield f"telegram:{identity.id}:album:{post.chat.id}:{post.media_group_id}"
 
 
-def _conversation(post: Post, me: Me) -> ConversationKey:
-    """In plain groups a thread id names a chain of replies and is no place of its own."""
+def _conversation(post: Post, identity: Identity) -> ConversationKey:
+    """Only a topic of a forum is a thread. In plain groups `message_thread_id` names a chain of replies."""
     thread = str(post.message_thread_id) if post.is_topic_message and post.message_thread_id else ""
-    return ConversationKey(platform=PLATFORM, workspace=str(me.id), chat=str(post.chat.id), thread=thread)
+    return ConversationKey(platform=PLATFORM, workspace=str(identity.id), chat=str(post.chat.id), thread=thread)
 
 
-def _person(user: User, me: Me) -> Person:
+def _person(user: User, identity: Identity) -> Person:
     return Person(
         platform=PLATFORM,
-        workspace=str(me.id),
+        workspace=str(identity.id),
         id=str(user.id),
         display_name=user.first_name,
         locale=locale_of_tag(user.language_code),

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from bots.telegram.budget import MANY_CHATS, Budget, Flooded
+from bots.telegram.budget import MAX_CHATS, Budget
 from core.clock import ManualClock
+from core.errors import RateLimited
 from tests.fakes.telegram.limits import FloodControl
 
 
@@ -67,10 +68,10 @@ async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
     for _ in range(4):
         await budget.take(-5)
     budget._spent[-5] += 60
-    with pytest.raises(Flooded) as caught:
+    with pytest.raises(RateLimited) as caught:
         await budget.take(-5)
     assert caught.value.retry_after == 64
-    with pytest.raises(Flooded) as again:
+    with pytest.raises(RateLimited) as again:
         await budget.take(-5)
     assert again.value.retry_after == 64
 
@@ -80,7 +81,7 @@ async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
     budget = Budget(clock)
     budget.pause(5, 137)
     assert not budget.try_take(5, leave=0)
-    with pytest.raises(Flooded):
+    with pytest.raises(RateLimited):
         await budget.take(5)
     assert budget.try_take(6, leave=0)
     clock.advance(137)
@@ -90,7 +91,7 @@ async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
 async def test_chats_at_rest_are_forgotten(clock: ManualClock) -> None:
     """The bookkeeping does not grow with everybody who ever wrote."""
     budget = Budget(clock)
-    for chat in range(1, MANY_CHATS + 10):
+    for chat in range(1, MAX_CHATS + 10):
         budget.try_take(chat, leave=0)
         clock.advance(0.1)
     assert len(budget._spent) < 1000

@@ -13,8 +13,8 @@ import structlog
 from starlette.applications import Starlette
 
 from bots.logs import configure_logs
+from bots.telegram.http import HEADER, MAX_BYTES, PATH
 from bots.telegram.polling import Timeouts
-from bots.telegram.webhook import HEADER, MAX_BYTES, PATH
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from tests.bots.telegram.conftest import Gateway, answers, done, echo, open_gateway, rows
@@ -244,7 +244,7 @@ async def test_no_log_holds_the_token(account: Account, capfd: pytest.CaptureFix
         await account.say("hello", person=5)
         await account.until(done)
     written = capfd.readouterr()
-    assert "telegram does not answer" in written.err
+    assert "platform does not answer" in written.err
     assert "canary" not in written.out + written.err
 
 

@@ -1,4 +1,4 @@
-"""What Parley reads of Telegram's updates. Everything else in them may be as it likes."""
+"""Telegram's updates, parsed as far as Parley reads them. Other fields are ignored, whatever their shape."""
 
 from typing import Annotated, TypeAlias
 
@@ -29,8 +29,8 @@ class Entity(BaseModel):
     user: User | None = None
 
 
-class Replied(BaseModel):
-    """The message that another one replies to."""
+class RepliedTo(BaseModel):
+    """The message that another message replies to."""
 
     sender: User | None = Field(default=None, alias="from")
     forum_topic_created: object | None = None
@@ -39,13 +39,13 @@ class Replied(BaseModel):
 
 
 class Quote(BaseModel):
-    """The part of it that was marked."""
+    """The part of that message that the person selected."""
 
     text: str
 
 
 class Post(BaseModel):
-    """A message as Telegram has it. What is not named here is in `model_extra`: kinds of media, service messages."""
+    """A Telegram message. Fields without a name here, such as media and service messages, are in `model_extra`."""
 
     model_config = ConfigDict(extra="allow")
     message_id: Int64
@@ -57,7 +57,7 @@ class Post(BaseModel):
     is_automatic_forward: bool = False
     message_thread_id: Int64 | None = None
     is_topic_message: bool = False
-    reply_to_message: Replied | None = None
+    reply_to_message: RepliedTo | None = None
     quote: Quote | None = None
     media_group_id: str | None = None
     text: str | None = None
@@ -68,8 +68,8 @@ class Post(BaseModel):
     migrate_from_chat_id: Int64 | None = None
 
 
-class Query(BaseModel):
-    """A button pressed under `message`."""
+class ButtonPress(BaseModel):
+    """A `callback_query`: a press of a button under `message`."""
 
     id: str
     sender: User = Field(alias="from")
@@ -78,14 +78,14 @@ class Query(BaseModel):
 
 
 class Update(BaseModel):
-    """One thing that happened. Edits and whatever else there is are not for us."""
+    """One event. Edited messages and other kinds of updates are not read."""
 
     update_id: Int64
     message: Post | None = None
-    callback_query: Query | None = None
+    callback_query: ButtonPress | None = None
 
 
 def update_id(raw: object) -> int:
-    """The number of an update, whatever else is wrong with it."""
+    """The number of an update that may be malformed otherwise; 0 if it has none."""
     found = raw.get("update_id") if isinstance(raw, dict) else None
     return found if isinstance(found, int) else 0

@@ -1,0 +1,76 @@
+"""The connection to one platform: calls that are repeated until they are answered, and what health reports of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from bots.fronts import Health
+from core.backoff import Backoff
+from core.clock import Clock
+from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+
+R = TypeVar("R")
+log = structlog.get_logger()
+
+REFUSED_FOR = 600.0
+"""Seconds after which a refused token is taken to be wrong, and is tried rarely."""
+RARELY = 300.0
+"""Seconds between two attempts with a token that is taken to be wrong."""
+
+
+class Connection:
+    """Whether a platform answers. The front end's API reports each answer with `heard`."""
+
+    def __init__(self, platform: str, clock: Clock, backoff: Backoff) -> None:
+        self._platform = platform
+        self._clock = clock
+        self._backoff = backoff
+        self._failures = 0
+        self._heard_at: float | None = None
+        self._refused_at: float | None = None
+
+    async def persist(self, call: Callable[[], Awaitable[R]]) -> R:
+        """The answer to a call, which is repeated with back-off until there is one."""
+        while True:
+            try:
+                answer = await call()
+            except (DeliveryFailed, DeliveryRejected) as error:
+                await self._wait(error)
+            else:
+                self._recovered()
+                return answer
+
+    def heard(self) -> None:
+        """Note that the platform has answered a call just now."""
+        self._heard_at = self._clock.monotonic()
+
+    def health(self) -> Health:
+        """Connected if the latest call of `persist` was answered."""
+        return Health(connected=self._heard_at is not None and not self._failures, heard_at=self._heard_at)
+
+    def _recovered(self) -> None:
+        if self._failures:
+            log.info("platform answers again", platform=self._platform)
+        self._failures = 0
+        self._refused_at = None
+        self.heard()
+
+    async def _wait(self, error: DeliveryFailed | DeliveryRejected) -> None:
+        self._failures += 1
+        pause = self._pause(error)
+        log.warning("platform does not answer", platform=self._platform, reason=error.reason, again_in=pause)
+        await self._clock.sleep(pause)
+
+    def _pause(self, error: DeliveryFailed | DeliveryRejected) -> float:
+        pause = self._backoff.pause(self._failures)
+        if isinstance(error, RateLimited):
+            return max(pause, error.retry_after)
+        now = self._clock.monotonic()
+        if not isinstance(error, TokenRefused):
+            self._refused_at = None
+        elif self._refused_at is None:
+            self._refused_at = now
+        elif now - self._refused_at >= REFUSED_FOR:
+            return RARELY
+        return pause

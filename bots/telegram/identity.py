@@ -1,0 +1,22 @@
+"""Who the bot is on Telegram."""
+
+from dataclasses import dataclass
+
+from core.messages import ConversationKey
+
+PLATFORM = "telegram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The bot's account. `username` is empty until Telegram has told it."""
+
+    id: int
+    username: str = ""
+
+    def __str__(self) -> str:
+        return f"@{self.username}"
+
+    @property
+    def front(self) -> str:
+        return ConversationKey(platform=PLATFORM, workspace=str(self.id), chat="").front

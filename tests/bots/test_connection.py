@@ -1,0 +1,83 @@
+"""How the bot waits for a platform that does not answer."""
+
+import asyncio
+
+import pytest
+
+from bots.connection import RARELY, Connection
+from core.backoff import Backoff
+from core.clock import ManualClock
+from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+
+DOWN = DeliveryFailed(retry_after=5, reason="NetworkError")
+REFUSED = TokenRefused(retry_after=60, reason="the token is not accepted")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def connection(clock: ManualClock) -> Connection:
+    return Connection("telegram", clock, Backoff(first=1, longest=30))
+
+
+async def pauses(
+    error: DeliveryFailed | DeliveryRejected, times: int, clock: ManualClock, connection: Connection
+) -> list[float]:
+    """How long it waits between calls that all fail; then one succeeds."""
+    left = times
+
+    async def call() -> str:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise error
+        return "heard"
+
+    task = asyncio.create_task(connection.persist(call))
+    found: list[float] = []
+    for _ in range(times):
+        found += await clock.until_sleeping()
+        assert not connection.health().connected
+        clock.advance(found[-1])
+        await asyncio.sleep(0)
+    assert await task == "heard"
+    return found
+
+
+async def test_it_waits_longer_each_time(clock: ManualClock, connection: Connection) -> None:
+    """Up to half a minute; after a success it begins anew."""
+    assert await pauses(DOWN, 8, clock, connection) == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert connection.health().connected
+    assert await pauses(DOWN, 2, clock, connection) == [1, 2]
+
+
+async def test_a_token_that_stays_refused_is_tried_rarely(clock: ManualClock, connection: Connection) -> None:
+    """Ten minutes after the first refusal the bot goes on asking, every five minutes, and health stays bad."""
+    waited = await pauses(REFUSED, 30, clock, connection)
+    slow = waited.index(RARELY)
+    assert sum(waited[:slow]) >= 600
+    assert set(waited[slow:]) == {RARELY}
+
+
+async def test_a_rate_limit_is_waited_out(clock: ManualClock, connection: Connection) -> None:
+    """The platform's own wait counts if it is longer than the back-off."""
+    assert await pauses(RateLimited(retry_after=40), 2, clock, connection) == [40, 40]
+    assert await pauses(RateLimited(retry_after=0.5), 2, clock, connection) == [1, 2]
+
+
+async def test_a_refusal_is_repeated_like_a_failure(clock: ManualClock, connection: Connection) -> None:
+    """The start of a front end does not end with one bad request: what refused it may be a proxy."""
+    assert await pauses(DeliveryRejected("Bad Request"), 2, clock, connection) == [1, 2]
+
+
+async def test_health_says_when_the_platform_was_heard(clock: ManualClock, connection: Connection) -> None:
+    """Any answered call counts as heard; only the calls that are repeated decide whether it is connected."""
+    assert connection.health().heard_at is None
+    await pauses(DOWN, 1, clock, connection)
+    assert connection.health().heard_at == clock.monotonic()
+    clock.advance(9)
+    connection.heard()
+    assert connection.health().heard_at == clock.monotonic()
