@@ -1,4 +1,4 @@
-"""How replies look on Slack: text, blocks and buttons, each with plainer forms to fall back on."""
+"""Forms of a reply on Slack: text, blocks and buttons, each with plainer forms to fall back on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,28 +21,28 @@ from core.messages import Locale, Reply, Source
 from core.mood import EMOJI
 
 RICH_SIZES, PLAIN_SIZES = (11_500, 3_800, 1_900), (3_800, 1_900)
-"""Characters a message may have, and what to try when it is too long all the same."""
-NOTICE = 300
+"""Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long."""
+NOTIFICATION_SIZE = 300
 """Characters of a reply that a notification shows."""
-WRITTEN = {Source.MODEL, Source.CACHE}
+WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
 """Replies that are Markdown and can be voted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """One way to say something: `markdown` alone, or `text` with `blocks` in its place."""
+    """The content of a message: `markdown` alone, or `blocks` with a `text` for notifications, or `text` alone."""
 
     text: str = ""
     markdown: str = ""
     blocks: Sequence[Block] = field(default_factory=tuple)
 
     def fields(self) -> Mapping[str, object]:
-        """Without blocks there is an empty list of them: an edit would leave those of the message as they are."""
+        """The fields of an API call. `blocks` is sent even if empty, since an edit without it keeps the old blocks."""
         return {"markdown_text": self.markdown} if self.markdown else {"text": self.text, "blocks": list(self.blocks)}
 
 
 Forms: TypeAlias = tuple[Form, ...]
-"""Ways to say the same, the best first."""
+"""Forms of the same content, the best first and plain text last."""
 
 
 def plain_form(text: str) -> Form:
@@ -50,33 +50,33 @@ def plain_form(text: str) -> Form:
 
 
 def rich_forms(text: str, buttons: Sequence[Sequence[Block]] = ((),)) -> Forms:
-    """Markdown with each kind of `buttons`, then without, then as plain text."""
-    notice, body = escaped(text[:NOTICE]), MarkdownBlock(text=markdown(text))
-    with_blocks = tuple(Form(text=notice, blocks=(body, *row)) for row in buttons)
+    """Markdown blocks with each kind of `buttons`, then Markdown alone, then plain text."""
+    notification, body = escaped(text[:NOTIFICATION_SIZE]), MarkdownBlock(text=markdown(text))
+    with_blocks = tuple(Form(text=notification, blocks=(body, *row)) for row in buttons)
     return (*with_blocks, Form(markdown=markdown(text)), plain_form(text))
 
 
 def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
-    """A reply as one or more messages, in each of the sizes it may have to be cut to."""
-    text = spoken(reply)
-    if reply.source not in WRITTEN:
+    """The messages of a reply, for each size that it may have to be cut to, the largest first."""
+    text = displayed_text(reply)
+    if reply.source not in WRITTEN_BY_MODEL:
         return tuple(tuple((plain_form(part),) for part in split(text, size)) for size in PLAIN_SIZES)
     buttons = _buttons(turn_id, locale, again=reply.tokens > 0)
     return tuple(_rich_parts(split(text, size), buttons) for size in RICH_SIZES)
 
 
-def spoken(reply: Reply) -> str:
-    """A reply's words, with the mood it answers where the person wants to see it."""
+def displayed_text(reply: Reply) -> str:
+    """The text of a reply, followed by the emoji of its mood if the person wants to see it."""
     return reply.text + (f" {EMOJI[reply.mood.label]}" if reply.mood and reply.show_mood else "")
 
 
 def _rich_parts(parts: Sequence[str], buttons: Sequence[Sequence[Block]]) -> tuple[Forms, ...]:
-    """Buttons stand under the last part."""
+    """The forms of each part. The last part has the buttons."""
     return (*(rich_forms(part) for part in parts[:-1]), rich_forms(parts[-1], buttons))
 
 
 def _buttons(turn_id: int, locale: Locale, *, again: bool) -> Sequence[Sequence[Block]]:
-    """Slack's own feedback buttons, or ordinary ones where a workspace does not know them."""
+    """Two kinds of buttons: Slack's own feedback buttons, and ordinary ones for a workspace that rejects those."""
     once_more = [_button(AGAIN, say(locale, "slack.again"), str(turn_id))] if again else []
     good, bad = (say(locale, "slack.good"), f"1:{turn_id}"), (say(locale, "slack.bad"), f"-1:{turn_id}")
     own = FeedbackButtonsElement(

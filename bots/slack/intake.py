@@ -1,51 +1,53 @@
-"""Where payloads of both transports arrive: a message is in the store, or known not to be for us, before the ack."""
+"""Intake of payloads from both transports: a message is in the store, or not for the bot, before Slack is told."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
-from bots.slack.places import Bot, Place
+from bots.slack.api import Place, SlackApi
+from bots.slack.identity import Identity
+from bots.slack.payloads import Payload, ThreadMessage
 from bots.slack.text import plain
-from bots.slack.translate import Heard, Opened, Vote, read
-from bots.slack.web import NotTaken, Said, Web
+from bots.slack.translate import ChatOpened, Heard, Vote, translate
 from core.admission import Admission
 from core.clock import Clock
-from core.errors import DeliveryFailed
+from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
 from core.messages import Message
 
 log = structlog.get_logger()
 
-ASIDE_SECONDS = 1.0
-"""Slack waits three seconds for the ack: what can be done without has one of them."""
+OPTIONAL_SECONDS = 1.0
+"""Time limit of calls before the acknowledgement that an answer can do without. Slack waits three seconds for it."""
 PROMPTS = ("prompt_day", "prompt_story")
 
 
 class Intake:
-    """Takes what one bot account is sent. With `shared`, everybody's words in a thread are quoted to the model."""
+    """Takes payloads for one bot account. With `shared_history`, everybody's messages in a thread are quoted."""
 
-    def __init__(self, web: Web, bot: Bot, clock: Clock, admission: Admission, *, shared: bool) -> None:
-        self._web = web
-        self._bot = bot
+    def __init__(
+        self, api: SlackApi, identity: Identity, clock: Clock, admission: Admission, *, shared_history: bool
+    ) -> None:
+        self._api = api
+        self._identity = identity
         self._clock = clock
         self._admission = admission
-        self._shared = shared
+        self._shared_history = shared_history
 
-    async def take(self, body: Mapping[str, object]) -> None:
-        """Once this returns, Slack may be told; if it raises StoreError, it may not."""
-        match read(body, self._bot, self._clock.now()):
+    async def take(self, payload: Payload) -> None:
+        """Commit a payload to the store; then it can be acknowledged. Raises StoreError if it must not be."""
+        match translate(payload, self._identity, self._clock.now()):
             case Heard() as heard:
                 await self._hear(heard)
-            case Vote(turn_id=turn_id, person=person, vote=vote):
-                await self._admission.vote(turn_id, person, vote)
-            case Opened(channel=channel):
+            case Vote() as vote:
+                await self._admission.vote(vote.turn_id, vote.person, vote.value)
+            case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
     async def _hear(self, heard: Heard) -> None:
         message = heard.message
         if not self._admission.allows(message.sender):
-            if heard.addressed:  # what people say to each other is answered to nobody
+            if heard.addressed:  # no notice to a person who wrote to others
                 await self._admission.accept(message)
             return
         if heard.follows and not await self._admission.takes_part(message.conversation):
@@ -55,33 +57,34 @@ class Intake:
         await self._admission.accept(message)
 
     async def _with_thread(self, message: Message) -> Message:
-        """The first message to the bot in a thread that was there before, with what was said there above it."""
+        """The first message to the bot in a thread, with the earlier messages of the thread as its context."""
         if message.text.startswith("/"):
             return message
         place = Place(channel=message.conversation.chat, thread=message.conversation.thread)
         try:
-            async with self._clock.timeout(ASIDE_SECONDS):
-                said = await self._web.replies(place)
-        except (DeliveryFailed, NotTaken, TimeoutError) as error:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                thread = await self._api.thread(place)
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("thread not read", error=type(error).__name__)
             return message
-        lines = [self._line(one) for one in said if self._may_be_quoted(one, message)]
+        lines = [self._line(earlier) for earlier in thread if self._may_be_quoted(earlier, message)]
         return replace(message, context="\n".join(lines))
 
-    def _may_be_quoted(self, said: Said, message: Message) -> bool:
-        """People's words before this one; others' only where the people of a chat share what the model reads."""
-        earlier = not said.by_bot and said.text.strip() != "" and float(said.ts) < float(message.reference)
-        return earlier and (self._shared or said.user == message.sender.id)
+    def _may_be_quoted(self, earlier: ThreadMessage, message: Message) -> bool:
+        """Whether it is an earlier message of a person: of the sender, or of anybody if people share a history."""
+        if earlier.bot_id or not earlier.text.strip() or float(earlier.ts) >= float(message.reference):
+            return False
+        return self._shared_history or earlier.user == message.sender.id
 
-    def _line(self, said: Said) -> str:
-        return " ".join(plain(said.text, self._bot.user).split())
+    def _line(self, earlier: ThreadMessage) -> str:
+        return " ".join(plain(earlier.text, self._identity.user).split())
 
     async def _suggest(self, channel: str) -> None:
-        """Nobody's language is known here, so that there is something in each."""
+        """Offer prompts in every language, since the person's own is not known here."""
         prompts = [say(locale, f"slack.{prompt}") for locale in LOCALES for prompt in PROMPTS]
         title = " · ".join(say(locale, "slack.suggestions") for locale in LOCALES)
         try:
-            async with self._clock.timeout(ASIDE_SECONDS):
-                await self._web.suggest(channel, title, prompts)
-        except (DeliveryFailed, NotTaken, TimeoutError) as error:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                await self._api.suggest(channel, title, prompts)
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("nothing suggested", error=type(error).__name__)

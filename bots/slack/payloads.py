@@ -1,27 +1,43 @@
-"""What Slack sends, as far as we read it. Fields that are absent, null or of no use to us are empty."""
+"""Slack's payloads, parsed as far as Parley reads them. Fields that are absent, null or not read are empty.
 
-from typing import Annotated, TypeAlias
+A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` makes a typed one of each.
+"""
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import parse_qsl
 
-PAYLOAD = ConfigDict(frozen=True, extra="ignore")
-Ts = Annotated[str, Field(pattern=r"^\d{1,12}\.\d{1,9}$")]
-"""A message's name within its channel: the seconds at which it was sent, made unique."""
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+
+FROZEN = ConfigDict(frozen=True, extra="ignore")
+TAG_EVENT = "parley_reply"
+"""The metadata type of the bot's own messages, whose payload holds a `tag`."""
 
 
-def _or_empty(value: object) -> object:
+def _empty_if_null(value: object) -> object:
     return "" if value is None else value
 
 
-Text: TypeAlias = Annotated[str, BeforeValidator(_or_empty)]
+def _own_tag(metadata: object) -> str:
+    match metadata:
+        case {"event_type": str(kind), "event_payload": {"tag": str(tag)}} if kind == TAG_EVENT:
+            return tag
+    return ""
 
 
-class Written(BaseModel):
-    """A `message` or `app_mention` event."""
+Ts: TypeAlias = Annotated[str, Field(pattern=r"^\d{1,12}\.\d{1,9}$")]
+"""The id of a message within its channel: the epoch seconds at which it was sent, made unique."""
+Id: TypeAlias = Annotated[str, Field(min_length=1)]
+Text: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
 
-    model_config = PAYLOAD
-    type: str
-    channel: Annotated[str, Field(min_length=1)]
+
+class MessageEvent(BaseModel):
+    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too."""
+
+    model_config = FROZEN
+    type: Literal["message", "app_mention"]
+    channel: Id
     ts: Ts
     user: Text = ""
     text: Text = ""
@@ -33,55 +49,133 @@ class Written(BaseModel):
     hidden: bool = False
 
 
-class Home(BaseModel):
-    """An `app_home_opened` event."""
+class HomeOpened(BaseModel):
+    """A person opened a tab of their direct messages with the bot."""
 
-    model_config = PAYLOAD
-    channel: Annotated[str, Field(min_length=1)]
+    model_config = FROZEN
+    type: Literal["app_home_opened"]
+    channel: Id
     tab: Text = ""
 
 
-class Named(BaseModel):
+class EventCallback(BaseModel):
+    """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
+
+    model_config = FROZEN
+    event_id: str
+    event: Annotated[MessageEvent | HomeOpened, Field(discriminator="type")]
+
+
+class HasId(BaseModel):
     """A user or a channel."""
 
-    model_config = PAYLOAD
-    id: Annotated[str, Field(min_length=1)]
+    model_config = FROZEN
+    id: Id
 
 
-class Holder(BaseModel):
-    """The message that a button is on."""
+class ButtonMessage(BaseModel):
+    """The message that a button stands under."""
 
-    model_config = PAYLOAD
+    model_config = FROZEN
     ts: Ts
     thread_ts: Text = ""
 
 
-class Pressed(BaseModel):
-    """One of the `actions`."""
+class Action(BaseModel):
+    """A press of one button."""
 
-    model_config = PAYLOAD
+    model_config = FROZEN
     action_id: Text = ""
     action_ts: Ts
     value: Text = ""
 
 
-class Press(BaseModel):
-    """A `block_actions` payload."""
+class BlockActions(BaseModel):
+    """A press of a button; Slack sends one action in a payload."""
 
-    model_config = PAYLOAD
-    user: Named
-    channel: Named
-    message: Holder
-    actions: Annotated[tuple[Pressed, ...], Field(min_length=1)]
+    model_config = FROZEN
+    user: HasId
+    channel: HasId
+    message: ButtonMessage
+    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
 
 
-class Slash(BaseModel):
-    """A slash command."""
+class SlashCommand(BaseModel):
+    """A slash command, the one payload without a `type`."""
 
-    model_config = PAYLOAD
+    model_config = FROZEN
     command: str
     text: Text = ""
-    user_id: Annotated[str, Field(min_length=1)]
-    channel_id: Annotated[str, Field(min_length=1)]
-    trigger_id: Annotated[str, Field(min_length=1)]
-    response_url: Annotated[str, Field(min_length=1)]
+    user_id: Id
+    channel_id: Id
+    trigger_id: Id
+    response_url: Id
+
+
+class UrlVerification(BaseModel):
+    """Slack's question when an operator enters the bot's URL. The answer is the challenge."""
+
+    model_config = FROZEN
+    challenge: Text = ""
+
+
+class ThreadMessage(BaseModel):
+    """A message of a thread, as the Web API returns it. `tag` marks the bot's own messages."""
+
+    model_config = FROZEN
+    ts: Ts
+    user: Text = ""
+    text: Text = ""
+    bot_id: Text = ""
+    tag: Annotated[str, BeforeValidator(_own_tag)] = Field(default="", alias="metadata")
+
+
+def _kind(raw: object) -> str | None:
+    kind = raw.get("type", "slash_command") if isinstance(raw, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+Payload: TypeAlias = EventCallback | BlockActions | SlashCommand | UrlVerification
+_PAYLOAD: TypeAdapter[Payload] = TypeAdapter(
+    Annotated[
+        Annotated[EventCallback, Tag("event_callback")]
+        | Annotated[BlockActions, Tag("block_actions")]
+        | Annotated[SlashCommand, Tag("slash_command")]
+        | Annotated[UrlVerification, Tag("url_verification")],
+        Discriminator(_kind),
+    ]
+)
+
+
+def decode(body: bytes) -> Mapping[str, object] | None:
+    """The fields of an HTTP body: JSON, or a form, which may hold JSON as `payload`. None if it is neither."""
+    try:
+        text = body.decode()
+        if not text.startswith("{"):
+            form = dict(parse_qsl(text, keep_blank_values=True))
+            if "payload" not in form:
+                return dict(form)
+            text = form["payload"]
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def parse(fields: Mapping[str, object]) -> Payload | None:
+    """The payload with these fields; None if it is of a kind or shape that Parley does not read."""
+    try:
+        return _PAYLOAD.validate_python(fields)
+    except ValidationError:
+        return None
+
+
+def parse_thread(messages: object) -> tuple[ThreadMessage, ...]:
+    """The messages of a thread, without those of another shape."""
+    found = []
+    for message in messages if isinstance(messages, list) else ():
+        try:
+            found.append(ThreadMessage.model_validate(message))
+        except ValidationError:
+            continue
+    return tuple(found)

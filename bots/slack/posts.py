@@ -1,75 +1,82 @@
-"""Messages that are posted once, as far as one can know: each carries a mark by which it is found after a crash."""
+"""Messages that are posted once: each carries a tag by which it is found after a crash or a lost answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
 
+from bots.slack.api import Place, SlackApi
 from bots.slack.forms import Form, Forms
-from bots.slack.places import Bot, Place
-from bots.slack.web import NotTaken, Web
+from bots.slack.identity import Identity
 from core.clock import Clock
 from core.delivery import Claim
+from core.errors import DeliveryRejected
 
 log = structlog.get_logger()
 
 BAD_FORM = {"invalid_blocks", "invalid_blocks_format", "invalid_arguments", "markdown_text_conflict", "no_text"}
+"""Errors after which a plainer form of the same message is tried."""
 CLOCK_SKEW = 60.0
+"""Seconds by which Slack's clock, which dates messages, may differ from ours."""
 
 
 class Posts:
     """The messages of one bot account."""
 
-    def __init__(self, web: Web, bot: Bot, clock: Clock) -> None:
-        self._web = web
-        self._bot = bot
-        self._born = clock.now()
+    def __init__(self, api: SlackApi, identity: Identity, clock: Clock) -> None:
+        self._api = api
+        self._identity = identity
+        self._started_at = clock.now()
         self._in_doubt: set[int] = set()
 
     async def post(self, claim: Claim, part: str, form: Form) -> str:
-        """Post a message, unless it is there already: from before a crash, or from a post whose answer was lost."""
+        """Post one part of a reply, unless it is there already; its ts."""
         tag = f"{claim.id}:{claim.message.reference}:{part}"
-        is_looked_for = self.may_be_there(claim)
-        with self.doubted(claim):
-            found = await self._find(claim, tag) if is_looked_for else ""
-            return found or await self._web.post(place(claim), form, tag)
+        may_exist = self.may_exist(claim)
+        with self.in_doubt(claim):
+            found = await self._find(claim, tag) if may_exist else ""
+            return found or await self._api.post(place(claim), form, tag)
 
     async def post_beside(self, claim: Claim, part: str, forms: Forms) -> None:
-        """One more message of a reply, looked for before it is posted: this may be the second try."""
+        """Post one more message of a reply. It is always looked for first: `finish` may be at its second attempt."""
         self._in_doubt.add(claim.id)
         ts = await self.post(claim, part, forms[-1])
         await self.edit(claim, ts, forms)
 
     async def edit(self, claim: Claim, ts: str, forms: Forms) -> None:
-        """Edit a message to the best form that the workspace knows."""
+        """Put the best form that the workspace accepts into a message. Idempotent."""
         for form in forms[:-1]:
             try:
-                return await self._web.update(place(claim), ts, form)
-            except NotTaken as error:
-                if error.code not in BAD_FORM:
+                return await self._api.update(place(claim), ts, form)
+            except DeliveryRejected as error:
+                if error.reason not in BAD_FORM:
                     raise
-        return await self._web.update(place(claim), ts, forms[-1])
+        return await self._api.update(place(claim), ts, forms[-1])
 
-    def may_be_there(self, claim: Claim) -> bool:
-        """Messages from before our time may have been worked on by somebody else."""
-        return claim.attempt > 1 or claim.id in self._in_doubt or claim.message.sent_at < self._born + CLOCK_SKEW
+    def may_exist(self, claim: Claim) -> bool:
+        """Whether a message of this turn may exist without a handle: an earlier attempt, or an earlier process whose
+        turn this was, may have posted it and crashed.
+        """
+        return claim.attempt > 1 or claim.id in self._in_doubt or claim.message.sent_at < self._started_at + CLOCK_SKEW
 
     @contextmanager
-    def doubted(self, claim: Claim) -> Iterator[None]:
-        """Something is posted for a turn: if that fails, it may be there all the same."""
+    def in_doubt(self, claim: Claim) -> Iterator[None]:
+        """Post something for a turn. If that fails, the turn stays in doubt: Slack may have posted it all the same."""
         self._in_doubt.add(claim.id)
         yield
         self._in_doubt.discard(claim.id)
 
     async def _find(self, claim: Claim, tag: str) -> str:
+        """The ts of the message with this tag; empty if there is none, or the thread may not be read."""
         try:
-            said = await self._web.replies(place(claim), oldest=claim.message.reference)
-        except NotTaken as error:  # without the right to read the thread a second bubble is the lesser evil
-            log.info("cannot look for an earlier post", reason=error.code)
+            messages = await self._api.thread(place(claim), oldest=claim.message.reference)
+        except DeliveryRejected as error:  # a second placeholder is better than no answer
+            log.info("cannot look for an earlier post", reason=error.reason)
             return ""
-        return next((message.ts for message in said if message.tag == tag and message.user == self._bot.user), "")
+        return next((found.ts for found in messages if found.tag == tag and found.user == self._identity.user), "")
 
 
 def place(claim: Claim) -> Place:
+    """The thread of a turn."""
     conversation = claim.message.conversation
     return Place(channel=conversation.chat, thread=conversation.thread)

@@ -1,4 +1,4 @@
-"""Socket Mode: one connection at a time, and a new one where it has gone deaf."""
+"""Socket Mode: one WebSocket to Slack, replaced when it stays down."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,16 +13,16 @@ from core.clock import Clock
 
 log = structlog.get_logger()
 
-DEAF_SECONDS = 30.0
-"""How long a socket may be down before it is given up. The library may try a used ticket for ever."""
-LOOK_SECONDS = 5.0
-DELIVERED_FOR = 300.0
+MAX_DOWN_SECONDS = 30.0
+"""How long a socket may be down before it is replaced: the library may retry a used single-use URL for ever."""
+CHECK_SECONDS = 5.0
+REDELIVERY_SECONDS = 300.0
 """How long Slack goes on delivering an event: at once, after a minute and after five."""
 
 
 @asynccontextmanager
 async def open_socket(app: AsyncApp, app_token: str, url: str) -> AsyncIterator[SocketModeClient]:
-    """A client that connects to `url` in the background, and by itself again as long as it can."""
+    """A client that connects to `url` in the background, and reconnects by itself."""
     handler = AsyncSocketModeHandler(app, app_token)
     client = handler.client
     client.wss_uri = url
@@ -37,14 +37,17 @@ async def open_socket(app: AsyncApp, app_token: str, url: str) -> AsyncIterator[
         await asyncio.gather(*filter(None, working), return_exceptions=True)
 
 
-async def until_deaf(client: SocketModeClient, clock: Clock, heard_at: float) -> float:
-    """Until the socket has been down for too long; when one was last up, which before this one was at `heard_at`."""
+async def until_down(client: SocketModeClient, clock: Clock, up_at: float) -> float:
+    """Return once the socket has been down for `MAX_DOWN_SECONDS`: the monotonic time at which it was last up.
+
+    `up_at` is that time of the socket before this one.
+    """
     begun = clock.monotonic()
-    while clock.monotonic() - max(begun, heard_at) < DEAF_SECONDS:
-        await clock.sleep(LOOK_SECONDS)
+    while clock.monotonic() - max(begun, up_at) < MAX_DOWN_SECONDS:
+        await clock.sleep(CHECK_SECONDS)
         if await client.is_connected():
             now = clock.monotonic()
-            if now - heard_at > DELIVERED_FOR:
-                log.warning("slack was out of reach; what was written meanwhile may be lost", seconds=now - heard_at)
-            heard_at = now
-    return heard_at
+            if now - up_at > REDELIVERY_SECONDS:
+                log.warning("slack was out of reach; what was written meanwhile may be lost", seconds=now - up_at)
+            up_at = now
+    return up_at

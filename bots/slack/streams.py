@@ -1,7 +1,7 @@
-"""Answers that grow in Slack's own way: a message is begun, appended to, and stopped. A preview, and nothing more.
+"""Previews as Slack's streams: a message is started, appended to, and stopped.
 
-A stream cannot be edited or deleted while it is open, and Slack ends it by itself: five minutes after its beginning, by
-some reports after half a minute of silence (slackapi/python-slack-sdk#1859). Then it is a message like any other.
+An open stream cannot be edited or deleted. Slack ends it by itself after five minutes, by some reports after 30 seconds
+without an append (slackapi/python-slack-sdk#1859). Once it has ended it is an ordinary message.
 """
 
 from collections import deque
@@ -9,83 +9,83 @@ from dataclasses import dataclass
 
 import structlog
 
-from bots.slack.places import Place
-from bots.slack.web import NotTaken, Web
+from bots.slack.api import Place, SlackApi
 from core.clock import Clock
-from core.errors import DeliveryFailed
+from core.errors import DeliveryFailed, DeliveryRejected
 from core.messages import Person
 
 log = structlog.get_logger()
 
-MOST, WITHIN = 15, 60.0
-"""Streams begun in so many seconds: Slack takes some twenty a minute in a workspace, and as many ends."""
+MAX_STARTS, STARTS_WINDOW = 15, 60.0
+"""Streams started in so many seconds: Slack allows about twenty starts, and stops, a minute in a workspace."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Stream:
-    """`text` is what stands in it, as far as `grows` says that this is known."""
+    """`text` is the content so far. It is unknown once `can_append` is false."""
 
     place: Place
     ts: str
     text: str = ""
-    grows: bool = True
+    can_append: bool = True
 
 
 class Streams:
-    """The open streams of the turns at hand."""
+    """The open streams of the turns being answered."""
 
-    def __init__(self, web: Web, clock: Clock) -> None:
-        self._web = web
+    def __init__(self, api: SlackApi, clock: Clock) -> None:
+        self._api = api
         self._clock = clock
         self._open: dict[int, _Stream] = {}
-        self._begun: deque[float] = deque(maxlen=MOST)
-        self._refused: set[str] = set()
+        self._starts: deque[float] = deque(maxlen=MAX_STARTS)
+        self._without_streams: set[str] = set()
 
     async def begin(self, turn_id: int, place: Place, person: Person) -> str:
-        """Open a stream for a person; its ts, empty where Slack offers none, or not so many. Not to be repeated."""
+        """Start a stream; its ts, empty if the channel has no streams or the rate limit is reached. Not idempotent."""
         now = self._clock.monotonic()
-        if place.channel in self._refused or (len(self._begun) == MOST and now < self._begun[0] + WITHIN):
+        if place.channel in self._without_streams or self._is_limited(now):
             return ""
-        self._begun.append(now)
+        self._starts.append(now)
         try:
-            ts = await self._web.start_stream(place, person)
-        except NotTaken as error:
-            log.info("no stream here", reason=error.code)
-            self._refused.add(place.channel)
+            ts = await self._api.start_stream(place, person)
+        except DeliveryRejected as error:
+            log.info("no stream here", reason=error.reason)
+            self._without_streams.add(place.channel)
             return ""
         self._open[turn_id] = _Stream(place=place, ts=ts)
         return ts
 
-    def take_up(self, turn_id: int, place: Place, ts: str) -> None:
-        """Take over a stream of which nobody knows what stands in it."""
-        self._open[turn_id] = _Stream(place=place, ts=ts, grows=False)
+    def adopt(self, turn_id: int, place: Place, ts: str) -> None:
+        """Take over a stream of an earlier process. Its content is unknown, so it will only be stopped."""
+        self._open[turn_id] = _Stream(place=place, ts=ts, can_append=False)
 
-    async def grow(self, turn_id: int, text: str) -> bool:
-        """Append what is new in a text; False if the message is no stream any more and wants to be edited.
+    async def show(self, turn_id: int, text: str) -> bool:
+        """Append what is new in `text`; False if the stream has ended and the message is to be edited instead.
 
-        Raises DeliveryFailed if it is neither: a stream that will not grow is stopped first.
+        A stream that cannot be appended to is stopped. Raises DeliveryFailed if that fails too.
         """
         stream = self._open.get(turn_id)
         if stream is None:
             return False
-        if stream.grows and text.startswith(stream.text):
-            stream.grows = await self._append(stream, _to_the_last_space(text.removeprefix(stream.text)))
-        else:  # a code block that closes can change how what stands before it is written
-            stream.grows = False
-        if not stream.grows:
+        # The end of a code block can change the escaping of the text before it.
+        if stream.can_append and text.startswith(stream.text):
+            stream.can_append = await self._append(stream, _up_to_last_space(text.removeprefix(stream.text)))
+        else:
+            stream.can_append = False
+        if not stream.can_append:
             await self.end(turn_id, stream.place, stream.ts)
-        return stream.grows
+        return stream.can_append
 
     async def end(self, turn_id: int, place: Place, ts: str) -> None:
-        """Make an ordinary message of a stream. May be repeated. Raises DeliveryFailed."""
+        """Stop a stream, which becomes an ordinary message. Idempotent. Raises DeliveryFailed."""
         try:
-            await self._web.stop_stream(place, ts)
-        except NotTaken as error:  # it has ended by itself, or is gone
-            log.debug("stream not stopped", turn=turn_id, reason=error.code)
+            await self._api.stop_stream(place, ts)
+        except DeliveryRejected as error:  # Slack has ended it, or a person has deleted it
+            log.debug("stream not stopped", turn=turn_id, reason=error.reason)
         self._open.pop(turn_id, None)
 
     def drop(self, turn_id: int) -> None:
-        """Leave a stream to whoever has its turn now."""
+        """Forget a stream, since another gateway has its turn."""
         self._open.pop(turn_id, None)
 
     async def end_all(self) -> None:
@@ -95,18 +95,21 @@ class Streams:
             except DeliveryFailed:
                 log.info("stream left open", turn=turn_id)
 
+    def _is_limited(self, now: float) -> bool:
+        return len(self._starts) == MAX_STARTS and now < self._starts[0] + STARTS_WINDOW
+
     async def _append(self, stream: _Stream, text: str) -> bool:
-        """Whether the stream goes on. A failure may have appended all the same: what stands there is not known then."""
+        """Whether the append succeeded. After a failure the content is unknown: Slack may have appended the text."""
         try:
             if text:
-                await self._web.append_to_stream(stream.place, stream.ts, text)
-        except (DeliveryFailed, NotTaken) as error:
-            log.info("stream ended", error=type(error).__name__)
+                await self._api.append_to_stream(stream.place, stream.ts, text)
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.info("stream ended", reason=error.reason)
             return False
         stream.text += text
         return True
 
 
-def _to_the_last_space(text: str) -> str:
-    """The text up to its last space, if there is one: Slack may lose a space that an append begins with."""
+def _up_to_last_space(text: str) -> str:
+    """The text up to its last space, or all of it: Slack may drop a space at the beginning of an append."""
     return text[: max(text.rfind(" "), text.rfind("\n")) + 1] or text

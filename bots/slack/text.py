@@ -1,4 +1,4 @@
-"""Text in Slack's notation, and out of it."""
+"""Conversions from and to Slack's markup."""
 
 import html
 import re
@@ -9,14 +9,14 @@ CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 PING = re.compile(r"<(?=[@#!])")
 WORD_JOINER = "\u2060"
 LINK = re.compile(r"://|\w\.[^\W\d_]{2}")
-"""What Slack may take for a link, scheme or not."""
+"""Text that Slack may turn into a link, with a scheme or without."""
 INSIDE_LINK = re.compile(r"(?<=:)(?=//)|(?<=\w\.)(?=[^\W\d_])")
 BREAKS = ("\n\n", "\n", "。", " ")
-"""Where a long text is best cut, the best first."""
+"""Places to cut a long text, the best first."""
 
 
 def plain(text: str, bot_user: str) -> str:
-    """What a person meant to write: without the bot's own mention, links and mentions as they look, no entities."""
+    """Slack's markup as plain text: without mentions of the bot; links and mentions as they are displayed."""
     mention = rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>"
     text = re.sub(rf"^\s*{mention}[\s,:，：]*", "", text)
     text = re.sub(rf"[ \t]*{mention}[ \t]*", " ", text)
@@ -35,15 +35,15 @@ def _as_seen(token: re.Match[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that means itself and nothing else: no mention, no link, nobody pinged."""
+    """Text without markup: special characters are escaped, so that it holds no mention and no link."""
     return html.escape(text, quote=False)
 
 
 def markdown(text: str) -> str:
-    """Markdown in which nothing pings anybody.
+    """Markdown without mentions, which would notify people.
 
-    Entities are text in code, so that code keeps its signs and what would be a mention is taken apart invisibly.
-    A lone ">" is harmless and makes quotes.
+    Slack does not decode entities in code, so mentions in code are broken by an invisible character instead of being
+    escaped. ">" stays, since it begins a quote and cannot form a mention alone.
     """
     parts = CODE.split(text)
     return "".join(
@@ -57,12 +57,12 @@ def has_link(text: str) -> bool:
 
 
 def without_links(text: str) -> str:
-    """Text in which all links are taken apart invisibly: where previews cannot be turned off nothing may have one."""
+    """Text whose links are broken by an invisible character, for messages whose link previews cannot be turned off."""
     return INSIDE_LINK.sub(WORD_JOINER, text)
 
 
 def split(text: str, limit: int) -> tuple[str, ...]:
-    """Parts of a text, each within `limit` characters once it is escaped; code blocks are closed and opened again."""
+    """Parts of at most `limit` characters each once escaped. Code blocks that are cut are closed and reopened."""
     return tuple(filter(str.strip, _parts(text, limit))) or (text,)
 
 
@@ -77,10 +77,10 @@ def _parts(text: str, limit: int) -> Iterator[str]:
 
 
 def _cut(text: str, limit: int) -> int:
-    """How many characters go into one part: as many as fit, up to the best break in the second half of them."""
+    """The number of characters in the next part: as many as fit, up to the best break in their second half."""
     most = min(len(text), limit)
     while (over := len(escaped(text[:most])) - limit) > 0:
-        most -= (over + 4) // 5  # an escaped character is five long at most
+        most -= (over + 4) // 5  # an escaped character has at most five characters
     for mark in BREAKS:
         if (at := text.rfind(mark, most // 2, most)) >= 0:
             return at + len(mark)
@@ -88,6 +88,6 @@ def _cut(text: str, limit: int) -> int:
 
 
 def _open_fence(text: str) -> str:
-    """The line that opens a code block which `text` does not close."""
+    """The opening line of a code block that `text` leaves open; empty if there is none."""
     fences = re.findall(r"^```[^\n`]*", text, re.MULTILINE)
     return fences[-1][:40] if len(fences) % 2 else ""

@@ -14,7 +14,7 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from bots.slack.adapter import SlackFront, open_slack
+from bots.slack.adapter import Slack, open_slack
 from config.settings import SlackSettings
 from core.admission import Admission, Limits
 from core.chat import chatbot
@@ -38,7 +38,7 @@ class Gateway:
     """One life of the bot, and the Slack it serves."""
 
     slack: FakeSlack
-    front: SlackFront
+    front: Slack
     store: Store
     clock: ManualClock
     engine: ScriptedEngine
@@ -115,14 +115,14 @@ def settings(slack: FakeSlack, *, http: bool = False) -> SlackSettings:
     )
 
 
-async def _until_listening(slack: FakeSlack, front: SlackFront, *, http: bool) -> None:
+async def _until_listening(slack: FakeSlack, front: Slack, *, http: bool) -> None:
     await slack.until(lambda state: state.calls.get("auth.test", 0) > 0 if http else state.sockets > 0)
     while not front.deliveries:
         await asyncio.sleep(0)
 
 
 @asynccontextmanager
-async def _served(front: SlackFront, admission: Admission, slack: FakeSlack, *, http: bool) -> AsyncIterator[str]:
+async def _served(front: Slack, admission: Admission, slack: FakeSlack, *, http: bool) -> AsyncIterator[str]:
     """The front end's routes on a port of their own, where Slack sends its events."""
     if not http:
         yield ""

@@ -9,25 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from bots.slack.http import MAX_BODY, is_genuine, payload, slack_route
+from bots.slack.http import MAX_BYTES, is_genuine, slack_route
+from bots.slack.payloads import EventCallback, Payload, decode, parse
 from core.clock import ManualClock
 from tests.fakes.slack.events import signed
 from tests.fakes.slack.workspace import SIGNING_SECRET
 
 NOW = ManualClock().now()
-BODY = json.dumps({"type": "event_callback", "event_id": "Ev1"}).encode()
+EVENT = {"type": "app_home_opened", "channel": "D1", "tab": "messages"}
+BODY = json.dumps({"type": "event_callback", "event_id": "Ev1", "event": EVENT}).encode()
 
 
 class Door:
     def __init__(self) -> None:
-        self.taken: list[Mapping[str, object]] = []
+        self.taken: list[Payload | None] = []
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=Starlette(routes=[slack_route(self, SIGNING_SECRET, ManualClock())])),
             base_url="http://parley",
         )
 
-    async def __call__(self, body: Mapping[str, object]) -> int:
-        self.taken.append(body)
+    async def __call__(self, payload: Payload | None) -> int:
+        self.taken.append(payload)
         return 200
 
     async def post(self, raw: bytes, headers: Mapping[str, str]) -> httpx.Response:
@@ -39,7 +41,8 @@ async def test_signed_request_is_taken() -> None:
     """Slack's own requests come in."""
     door = Door()
     assert (await door.post(BODY, signed(BODY, int(NOW)))).status_code == 200
-    assert door.taken == [json.loads(BODY)]
+    assert door.taken == [parse(json.loads(BODY))]
+    assert isinstance(door.taken[0], EventCallback)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_strange_signatures_are_wrong_and_nothing_more(timestamp: str, signature
 
 async def test_body_is_bounded_before_it_is_read() -> None:
     """More than Slack would ever send is refused unseen."""
-    big = b"x" * (MAX_BODY + 1)
+    big = b"x" * (MAX_BYTES + 1)
     assert (await Door().post(big, signed(big, int(NOW)))).status_code == 413
 
 
@@ -97,5 +100,5 @@ async def test_address_is_verified() -> None:
 
 def test_forms_and_their_payloads() -> None:
     """A command is a form, even one that speaks of a payload; a button's form holds JSON."""
-    assert payload(b"command=%2Fparley&text=my+payload") == {"command": "/parley", "text": "my payload"}
-    assert payload(b"payload=%7B%22type%22%3A%22block_actions%22%7D") == {"type": "block_actions"}
+    assert decode(b"command=%2Fparley&text=my+payload") == {"command": "/parley", "text": "my payload"}
+    assert decode(b"payload=%7B%22type%22%3A%22block_actions%22%7D") == {"type": "block_actions"}

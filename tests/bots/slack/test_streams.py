@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bots.slack.posts import CLOCK_SKEW
-from bots.slack.streams import MOST
+from bots.slack.streams import MAX_STARTS
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Prompt
@@ -242,12 +242,12 @@ async def test_slacks_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> N
     """When many write at once the first are answered by streams and the others by placeholders, none over a limit."""
     await slack.pull("rules", limited=True)
     async with running(open_gateway) as gateway:
-        for number in range(MOST + 5):
+        for number in range(MAX_STARTS + 5):
             await slack.say("hello", user=f"U{number + 10}")
-        state = await slack.until_shown(*[HEARD] * (MOST + 5))
-        assert (state.calls["chat.startStream"], state.calls["chat.stopStream"]) == (MOST, MOST)
+        state = await slack.until_shown(*[HEARD] * (MAX_STARTS + 5))
+        assert (state.calls["chat.startStream"], state.calls["chat.stopStream"]) == (MAX_STARTS, MAX_STARTS)
         assert state.calls["chat.postMessage"] == 5
         await gateway.advance(60)
         await slack.say("once more")
         state = await slack.until(lambda state: any("once more 😐" in text for text in texts(state)))
-        assert state.calls["chat.startStream"] == MOST + 1
+        assert state.calls["chat.startStream"] == MAX_STARTS + 1

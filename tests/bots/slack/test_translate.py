@@ -2,11 +2,12 @@ from typing import Any
 
 import pytest
 
-from bots.slack.places import Bot
-from bots.slack.translate import Heard, Opened, Vote, read
+from bots.slack.identity import Identity
+from bots.slack.payloads import parse
+from bots.slack.translate import ChatOpened, Gesture, Heard, Vote, translate
 from core.messages import ConversationKey, Kind, Message
 
-BOT = Bot(team="T1", user="UBOT")
+IDENTITY = Identity(team="T1", user="UBOT")
 NOW = 1_750_000_000.0
 
 
@@ -22,8 +23,13 @@ def event(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
     return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": plain | fields}
 
 
+def read(body: dict[str, Any]) -> Gesture | None:
+    payload = parse(body)
+    return translate(payload, IDENTITY, NOW) if payload else None
+
+
 def heard(body: dict[str, Any]) -> Heard | None:
-    gesture = read(body, BOT, NOW)
+    gesture = read(body)
     assert gesture is None or isinstance(gesture, Heard)
     return gesture
 
@@ -101,7 +107,7 @@ def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:
 )
 def test_not_for_us(fields: dict[str, Any]) -> None:
     """Other bots, ourselves, edits, talk between others, and what has another shape."""
-    assert read(event(**fields), BOT, NOW) is None
+    assert read(event(**fields)) is None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_not_for_us(fields: dict[str, Any]) -> None:
 )
 def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
     """Whatever comes, translating it does not fail."""
-    assert read(body, BOT, NOW) is None
+    assert read(body) is None
 
 
 @pytest.mark.parametrize(
@@ -178,15 +184,15 @@ def press(action: str, value: str) -> dict[str, Any]:
 )
 def test_vote(action: str, value: str, vote: int) -> None:
     """Slack's feedback buttons and plain ones say the same."""
-    gesture = read(press(action, value), BOT, NOW)
+    gesture = read(press(action, value))
     assert isinstance(gesture, Vote)
-    assert (gesture.turn_id, gesture.vote, gesture.person.id) == (12, vote, "U1")
+    assert (gesture.turn_id, gesture.value, gesture.person.id) == (12, vote, "U1")
 
 
 @pytest.mark.parametrize(("action", "value"), [("vote", "2:1"), ("vote", "1:x"), ("vote", ""), ("other", "1:1")])
 def test_strange_press_is_nothing(action: str, value: str) -> None:
     """A button that is not ours does nothing."""
-    assert read(press(action, value), BOT, NOW) is None
+    assert read(press(action, value)) is None
 
 
 def test_again_is_a_message_in_the_thread() -> None:
@@ -200,4 +206,4 @@ def test_again_is_a_message_in_the_thread() -> None:
 
 def test_opened_chat() -> None:
     """Only the Messages tab is where suggestions stand."""
-    assert read(event(type="app_home_opened", channel="D1", tab="messages"), BOT, NOW) == Opened(channel="D1")
+    assert read(event(type="app_home_opened", channel="D1", tab="messages")) == ChatOpened(channel="D1")

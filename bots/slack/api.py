@@ -1,0 +1,192 @@
+"""Slack's Web API as the bot uses it: one method per call, and failures as errors of `core/errors.py`.
+
+No call is repeated here. The library's own retries are off: they would repeat a post whose answer was lost.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bots.connection import Connection
+from bots.slack.forms import Form
+from bots.slack.identity import Identity
+from bots.slack.payloads import TAG_EVENT, ThreadMessage, parse_thread
+from core.clock import Clock
+from core.errors import DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
+from core.messages import Person
+
+P = ParamSpec("P")
+log = structlog.get_logger()
+
+TRANSIENT = {"", "ratelimited", "fatal_error", "internal_error", "service_unavailable", "request_timeout"}
+BAD_TOKEN = {
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "not_allowed_token_type",
+}
+RETRY_AFTER, TOKEN_RETRY_AFTER = 2.0, 300.0
+"""Seconds until a reply is offered again: after a failure of Slack or the network, and without a usable token."""
+RATE_LIMIT_RETRY_AFTER = 30.0
+"""The same for a 429 without a Retry-After."""
+THREAD_LIMIT = 200
+TOO_MANY, SERVER_ERROR = 429, 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A thread: its channel, and the ts of its first message."""
+
+    channel: str
+    thread: str
+
+
+class SlackApi:
+    """Raises DeliveryFailed if a call may succeed later, DeliveryRejected if it will not."""
+
+    def __init__(
+        self, client: AsyncWebClient, session: aiohttp.ClientSession, clock: Clock, connection: Connection
+    ) -> None:
+        self.client = client
+        self._session = session
+        self._clock = clock
+        self._connection = connection
+        self._paused_until: dict[str, float] = {}
+
+    async def identify(self) -> Identity:
+        """The account that the token belongs to."""
+        answer = await self._call(self.client.auth_test)
+        return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]))
+
+    async def socket_url(self, app_token: str) -> str:
+        """A URL for Socket Mode, which is good for one connection."""
+        return str((await self._call(self.client.apps_connections_open, app_token=app_token))["url"])
+
+    async def post(self, place: Place, form: Form, tag: str) -> str:
+        """Post a message in a thread; its ts. Not idempotent: look for the tag in `thread` before posting again."""
+        answer = await self._call(
+            self.client.chat_postMessage,
+            channel=place.channel,
+            thread_ts=place.thread,
+            metadata={"event_type": TAG_EVENT, "event_payload": {"tag": tag}},
+            unfurl_links=False,
+            unfurl_media=False,
+            **{name: value for name, value in form.fields().items() if value},  # type: ignore[arg-type]  # JSON
+        )
+        return str(answer["ts"])
+
+    async def update(self, place: Place, ts: str, form: Form) -> None:
+        """Replace the content of a message. Idempotent."""
+        await self._call(self.client.chat_update, channel=place.channel, ts=ts, **form.fields())  # type: ignore[arg-type]  # JSON
+
+    async def delete(self, place: Place, ts: str) -> None:
+        """Delete a message. Raises DeliveryRejected("message_not_found") if it is deleted already."""
+        await self._call(self.client.chat_delete, channel=place.channel, ts=ts)
+
+    async def start_stream(self, place: Place, person: Person) -> str:
+        """Begin a message that is streamed to a person; its ts. Not idempotent, and it cannot carry a tag."""
+        answer = await self._call(
+            self.client.chat_startStream,
+            channel=place.channel,
+            thread_ts=place.thread,
+            recipient_team_id=person.workspace,
+            recipient_user_id=person.id,
+        )
+        return str(answer["ts"])
+
+    async def append_to_stream(self, place: Place, ts: str, text: str) -> None:
+        """Append Markdown to a stream. Not idempotent."""
+        await self._call(self.client.chat_appendStream, channel=place.channel, ts=ts, markdown_text=text)
+
+    async def stop_stream(self, place: Place, ts: str) -> None:
+        """End a stream; it becomes an ordinary message. Raises DeliveryRejected if it has ended already."""
+        await self._call(self.client.chat_stopStream, channel=place.channel, ts=ts)
+
+    async def thread(self, place: Place, *, oldest: str = "") -> Sequence[ThreadMessage]:
+        """The messages of a thread since `oldest`; Slack always includes the first message."""
+        answer = await self._call(
+            self.client.conversations_replies,
+            channel=place.channel,
+            ts=place.thread,
+            oldest=oldest or None,
+            inclusive=True,
+            limit=THREAD_LIMIT,
+            include_all_metadata=True,
+        )
+        return parse_thread(answer["messages"])
+
+    async def set_status(self, place: Place, words: str) -> None:
+        """Show a status, such as "is thinking", until the bot's next message; empty to clear it."""
+        await self._call(
+            self.client.assistant_threads_setStatus, channel_id=place.channel, thread_ts=place.thread, status=words
+        )
+
+    async def suggest(self, channel: str, title: str, prompts: Sequence[str]) -> None:
+        """Offer prompts to start a conversation with."""
+        offered = [{"title": prompt, "message": prompt} for prompt in prompts]
+        await self._call(
+            self.client.assistant_threads_setSuggestedPrompts, channel_id=channel, title=title, prompts=offered
+        )
+
+    async def respond(self, url: str, form: Form) -> None:
+        """Answer a slash command at its response URL; only the person who typed it sees the answer."""
+        host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
+        if host != ours and not host.endswith(f".{ours}"):
+            raise DeliveryRejected("foreign_response_url")
+        try:
+            async with self._session.post(url, json={"response_type": "ephemeral", "text": form.text}) as answer:
+                if answer.status == TOO_MANY or answer.status >= SERVER_ERROR:
+                    raise DeliveryFailed(retry_after=float(answer.headers.get("Retry-After", RETRY_AFTER)))
+                if not answer.ok:
+                    raise DeliveryRejected("response_url_expired")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DeliveryFailed(retry_after=RETRY_AFTER) from error
+
+    async def _call(
+        self,
+        method: Callable[P, Awaitable[AsyncSlackResponse]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> AsyncSlackResponse:
+        channel = str(kwargs.get("channel", ""))
+        self._check_pause(channel)
+        try:
+            answer = await method(*args, **kwargs)
+        except SlackApiError as error:
+            raise self._translated(channel, error) from None  # its text quotes what was sent
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from error
+        self._connection.heard()
+        return answer
+
+    def _check_pause(self, channel: str) -> None:
+        """Make no calls to a channel for the seconds of a Retry-After. Raises RateLimited."""
+        left = self._paused_until.get(channel, 0.0) - self._clock.monotonic()
+        if left > 0:
+            raise RateLimited(retry_after=left, reason="ratelimited")
+        self._paused_until.pop(channel, None)
+
+    def _translated(self, channel: str, error: SlackApiError) -> ParleyError:
+        response = error.response
+        if not isinstance(response, AsyncSlackResponse):  # the answer was not JSON
+            return DeliveryFailed(retry_after=RETRY_AFTER, reason="no JSON")
+        code = str(response.get("error") or "")
+        if response.status_code == TOO_MANY or code == "ratelimited":
+            seconds = float(response.headers.get("Retry-After", RATE_LIMIT_RETRY_AFTER))
+            self._paused_until[channel] = self._clock.monotonic() + seconds
+            return RateLimited(retry_after=seconds, reason="ratelimited")
+        if code in BAD_TOKEN:
+            log.error("slack does not take our token", reason=code)
+            return TokenRefused(retry_after=TOKEN_RETRY_AFTER, reason=code)
+        if response.status_code >= SERVER_ERROR or code in TRANSIENT:
+            return DeliveryFailed(retry_after=RETRY_AFTER, reason=code or f"HTTP {response.status_code}")
+        return DeliveryRejected(code)
