@@ -1,4 +1,4 @@
-"""The only place where things meet: settings become a store, an engine, a chatbot and a worker."""
+"""The composition root: settings become a store, an engine, a chatbot and a worker."""
 
 import asyncio
 import time
@@ -32,16 +32,16 @@ log = structlog.get_logger()
 
 DAY = 86_400.0
 REDELIVERY = 30 * DAY
-"""Seconds after which no platform delivers an event once more; Telegram tries for a day."""
+"""Seconds after which no platform delivers an event again. Telegram, the most persistent, tries for a day."""
 GRACE = 20.0
-"""Seconds in which replies at hand are finished at a shutdown; the others are taken up at the next start."""
+"""Seconds that running replies have at a shutdown. Those that take longer are answered after the next start."""
 
 
 @asynccontextmanager
 async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """The configured model: our own server as a child of this process, or whoever answers at `engine.url`.
+    """The configured model: the server at `engine.url`, or our own server as a child of this process.
 
-    ModelMissing where there is none: better now than in every answer.
+    Raises ModelMissing if there is no model, so that the bot does not start only to apologise.
     """
     idle_seconds = settings.chat.idle_timeout
     if settings.engine.url:
@@ -54,7 +54,7 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """A bot at work: its door, and what its health hangs on."""
+    """A running bot: where messages are admitted, and the parts that /ready checks."""
 
     admission: Admission
     store: Store
@@ -65,10 +65,10 @@ class Bot:
 async def open_bot(
     settings: Settings, clock: Clock, fronts: Mapping[str, Delivery], served: Collection[str]
 ) -> AsyncIterator[Bot]:
-    """The whole bot behind its door, until the context is left.
+    """Run a bot until the context is left.
 
-    It answers the turns of the front ends in `fronts`, which may grow meanwhile. `served` names the platforms, or
-    single front ends, that this process alone serves.
+    `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the platforms, or single front ends,
+    that only this process serves. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
     async with (
@@ -77,7 +77,7 @@ async def open_bot(
         open_engine(settings, clock) as engine,
     ):
         for name in served:
-            await store.run(turns.disown, name)  # whoever served it before us is dead
+            await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         handler = chatbot(store, engine, answers, clock, chat_options(settings))
         worker = Worker(store, handler, fronts, clock, worker_options(settings, owner=uuid4().hex))
         async with working(worker, GRACE), _purging(store, clock):
@@ -86,7 +86,7 @@ async def open_bot(
 
 @asynccontextmanager
 async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
-    """Drop the keys of events that nobody delivers any more, now and once a day."""
+    """Delete the keys of events that no platform delivers again, at once and then daily."""
 
     async def purge() -> None:
         while True:
@@ -106,7 +106,10 @@ async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _sole_server(data_dir: Path, served: Iterable[str]) -> AsyncIterator[None]:
-    """Nobody else with this data folder serves these platforms meanwhile: two would take each other's replies."""
+    """Lock each platform in the data folder: two processes would answer each other's turns.
+
+    Raises ConfigError if another process holds a lock.
+    """
     private_folder(data_dir)
     with ExitStack() as locks:
         for name in served:

@@ -1,4 +1,4 @@
-"""Is everything there that a bot needs? What is what, or the first thing wrong."""
+"""`parley check`: check settings, folders, store, model and platforms, and report the first fault."""
 
 import asyncio
 import os
@@ -35,21 +35,21 @@ GREETING = (ChatMessage(role="user", content="Hi"),)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is as it should be: the setting it hangs on, and what it comes to."""
+    """A check that passed: the setting that it checks, and the value found."""
 
     key: str
     text: str
 
 
 def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
-    """The whole program: a line for each finding."""
+    """Entry point of `python -m bots.check`: print a line for each finding."""
     with one_line_errors():
         for finding in list(check_all(load_settings(config))):
             typer.echo(f"{finding.key:<13} {finding.text}")
 
 
 def check_all(settings: Settings) -> Iterator[Finding]:
-    """A finding for each check. Raises ConfigError for the first thing wrong, under the setting that leads to it."""
+    """A finding for each check. Raises ConfigError at the first fault, with the setting to correct."""
     for key, check in CHECKS.items():
         try:
             yield Finding(key=key, text=check(settings))
@@ -68,7 +68,7 @@ def check_locale(settings: Settings) -> str:
 
 
 def check_data_dir(settings: Settings) -> str:
-    """The folder need not exist, but it must be possible to make it and to write in it."""
+    """The data folder. It need not exist, but must be possible to create and write."""
     folder = settings.data_dir
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
@@ -79,7 +79,7 @@ def check_data_dir(settings: Settings) -> str:
 
 
 def check_store(settings: Settings) -> str:
-    """A store that exists is opened, which also brings it up to date; none is made."""
+    """The database. An existing one is opened, which also migrates it; a missing one is not created."""
     path = settings.store_path
     if not path.exists():
         return f"{path} (made on first use)"
@@ -92,21 +92,21 @@ def check_model(settings: Settings) -> str:
         return f"{asyncio.run(_ask(settings))} at {settings.engine.url}"
     folder = find_model(settings.engine.model, settings.data_dir)
     verify_model(folder)
-    return f"{settings.engine.model} ({folder}), {_path(folder)}, {_manner(settings)}"
+    return f"{settings.engine.model} ({folder}), {_compute_path(folder)}, {_batching(settings)}"
 
 
-def _path(folder: Path) -> str:
-    """What will compute the model here. Kernels are compiled for that, and kept only beside the code."""
+def _compute_path(folder: Path) -> str:
+    """The code that will compute the model on this machine. The kernels are compiled to find out, and not kept."""
     if lean_shape(read_json(folder / "config.json")) is None:
         return "transformers (no lean decoder for its architecture)"
     try:
-        with TemporaryDirectory() as nowhere:
-            return f"{open_kernels(Path(nowhere)).level} kernels"
+        with TemporaryDirectory() as folder_of_kernels:
+            return f"{open_kernels(Path(folder_of_kernels)).level} kernels"
     except NoKernels as error:
         return f"transformers, several times slower (no kernels: {error.reason})"
 
 
-def _manner(settings: Settings) -> str:
+def _batching(settings: Settings) -> str:
     threads = settings.engine.threads or cores()
     return f"dtype {settings.engine.dtype}, {threads} threads, {settings.engine.max_batch} at a time"
 
@@ -117,7 +117,7 @@ async def _open(url: str) -> None:
 
 
 async def _ask(settings: Settings) -> str:
-    """The name of the model at the configured server, once it has said one token: address, key and name are right."""
+    """The model's name at `engine.url`. One token is generated, to check address, key and name."""
     seconds = settings.chat.total_timeout
     engine = OpenAIEngine(openai_server(settings.engine))
     try:

@@ -1,4 +1,4 @@
-"""The `parley` command. Each command reads the settings, and leaves the rest to the module that knows how."""
+"""The `parley` command line. Each command loads the settings and calls the module that implements it."""
 
 import asyncio
 import getpass
@@ -18,22 +18,22 @@ from config.load import load_settings
 from config.options import model_child
 
 app = typer.Typer(
-    help="Parley, a chatbot that thinks on the CPU it runs on.",
+    help="Parley, a self-hosted chatbot for Telegram and Slack that runs its model on the CPU.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-model = typer.Typer(help="Fetch models.", no_args_is_help=True)
+model = typer.Typer(help="Download models.", no_args_is_help=True)
 app.add_typer(model, name="model")
 
 ConfigFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings to use instead of ./parley.toml.")
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./parley.toml.")
 ]
 User: TypeAlias = Annotated[
-    str | None, typer.Option("--user", metavar="NAME", help="Who is talking; each has a history of their own.")
+    str | None, typer.Option("--user", metavar="NAME", help="Name of the person; each has a separate history.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+FORWARD_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def main() -> None:
@@ -43,14 +43,14 @@ def main() -> None:
 
 @app.command()
 def run(config: ConfigFile = None) -> None:
-    """Run the bot: every platform that has a token, until told to stop."""
-    load_settings(config)  # what is wrong with them is said at once
-    _become("bots.run", *([str(config)] if config else []))
+    """Run the bot on every platform that has a token."""
+    load_settings(config)  # so that a bad setting is reported before the slow start
+    _replace_process("bots.run", *([str(config)] if config else []))
 
 
 @app.command()
 def export(config: ConfigFile = None) -> None:
-    """Print all messages, answers and votes, one JSON object a line."""
+    """Print all messages, answers and votes, one JSON object per line."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(write_export(settings, sys.stdout))
@@ -58,13 +58,13 @@ def export(config: ConfigFile = None) -> None:
 
 @app.command()
 def check(config: ConfigFile = None) -> None:
-    """Say what is what: settings, folders, store and model; or the first thing wrong."""
-    _become("bots.check", *([str(config)] if config else []))
+    """Check settings, folders, store, model and platforms, and report the first fault."""
+    _replace_process("bots.check", *([str(config)] if config else []))
 
 
 @app.command()
 def chat(*, user: User = None, as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Talk here: at the terminal, or a line a message through a pipe."""
+    """Chat in the terminal, or through a pipe with one message per line."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(run_console(settings, user=user or getpass.getuser(), as_json=as_json))
@@ -72,16 +72,16 @@ def chat(*, user: User = None, as_json: AsJson = False, config: ConfigFile = Non
 
 @app.command()
 def mood(*, as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Read lines and say the mood of each."""
+    """Print the mood of each line of the input."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(run_moods(settings, as_json=as_json))
 
 
-@app.command(context_settings=PASS_ON, add_help_option=False)
+@app.command(context_settings=FORWARD_ARGUMENTS, add_help_option=False)
 def serve_model(context: typer.Context, config: ConfigFile = None) -> None:
-    """Serve the model to others over HTTP, as OpenAI chat completions; has options of its own."""
-    _become("core.inference", *model_child(load_settings(config)).options(), *context.args)
+    """Serve the model as an OpenAI-compatible HTTP API. Its own options follow."""
+    _replace_process("core.inference", *model_child(load_settings(config)).options(), *context.args)
 
 
 @model.command()
@@ -89,13 +89,13 @@ def pull(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="For example Qwen/Qwen2.5-0.5B-Instruct.")],
     config: ConfigFile = None,
 ) -> None:
-    """Fetch a model from Hugging Face into the data folder."""
-    _become("bots.model", model_id, str(load_settings(config).data_dir))
+    """Download a model from Hugging Face into the data folder."""
+    _replace_process("bots.model", model_id, str(load_settings(config).data_dir))
 
 
-def _become(module: str, *arguments: str) -> NoReturn:
-    """Go on as another program. What it imports is never part of this one.
+def _replace_process(module: str, *arguments: str) -> NoReturn:
+    """Run a module in place of this process, so that its imports cost the other commands nothing.
 
-    -P: a folder named "core" where Parley is started must not be taken for ours.
+    -P keeps the working directory off the import path: a folder named "core" there would hide ours.
     """
     os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606  no shell is wanted

@@ -1,4 +1,4 @@
-"""The console: a terminal or a pipe as a front end of the bot."""
+"""The console front end: chat in a terminal or through a pipe."""
 
 import asyncio
 import os
@@ -25,8 +25,8 @@ GOODBYES = {"/quit", "/exit"}
 
 
 @dataclass(slots=True, kw_only=True)
-class _Asked:
-    """The message at hand: when it came, its turn once it is known, when its first piece came, and its end."""
+class _Question:
+    """The message being answered. `begun` and `first_piece` are monotonic; `turn_id` is None if there is no turn."""
 
     begun: float
     turn_id: asyncio.Future[int | None]
@@ -35,7 +35,7 @@ class _Asked:
 
 
 class Console:
-    """A `Delivery` to one screen, and the way messages come in. One message is asked at a time."""
+    """A `Delivery` to one screen, and the intake of its messages, one at a time."""
 
     def __init__(self, user: str, screen: Screen, clock: Clock, locale: Locale) -> None:
         self.conversation = ConversationKey(platform=PLATFORM, workspace=user, chat=user)
@@ -43,59 +43,61 @@ class Console:
         self._locale = locale
         self._screen = screen
         self._clock = clock
-        self._asked: _Asked | None = None
+        self._question: _Question | None = None
 
     async def ask(self, admission: Admission, text: str) -> None:
-        """Take one message in and return when its reply is on the screen."""
-        asked = _Asked(
+        """Admit one message, and return once its reply is on the screen."""
+        question = _Question(
             begun=self._clock.monotonic(),
             turn_id=asyncio.get_running_loop().create_future(),
             replied=asyncio.Event(),
         )
-        self._asked = asked
+        self._question = question
         self._screen.thinking()
         try:
             outcome = await admission.accept(self._message(text))
         except StoreError as error:
-            asked.turn_id.set_result(None)
-            self._show(asked, apology(error, self._locale))
+            question.turn_id.set_result(None)
+            self._show(question, apology(error, self._locale))
             return
         if isinstance(outcome, Refused) and outcome.turn_id is None:
-            asked.turn_id.set_result(None)
-            self._show(asked, outcome.notice)
+            question.turn_id.set_result(None)
+            self._show(question, outcome.notice)
             return
-        asked.turn_id.set_result(getattr(outcome, "turn_id", None))
-        await asked.replied.wait()
+        question.turn_id.set_result(getattr(outcome, "turn_id", None))
+        await question.replied.wait()
 
     async def begin(self, claim: Claim) -> str:  # noqa: ARG002
-        """A terminal cannot replace what it has shown, so nothing is shown."""
+        """Post no placeholder: a terminal cannot replace what it has printed."""
         return ""
 
     async def preview(self, claim: Claim, piece: str) -> None:
-        if asked := await self._asked_by(claim):
-            asked.first_piece = asked.first_piece or self._clock.monotonic()
+        if question := await self._question_of(claim):
+            question.first_piece = question.first_piece or self._clock.monotonic()
             self._screen.piece(piece)
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
-        if asked := await self._asked_by(claim):
-            self._show(asked, reply)
+        if question := await self._question_of(claim):
+            self._show(question, reply)
         else:
             self._screen.recovered(reply)
         return claim.handle
 
     async def drop(self, claim: Claim) -> None:
-        """Nobody else writes to this terminal."""
+        """Do nothing: no other process serves this console."""
 
-    async def _asked_by(self, claim: Claim) -> _Asked | None:
-        """The message at hand if the claim is its turn, which may begin before its admission has returned."""
-        asked = self._asked
-        return asked if asked and await asked.turn_id == claim.id else None
+    async def _question_of(self, claim: Claim) -> _Question | None:
+        """The current question if the claim is its turn. Waits for the turn's id, since a worker may be faster than
+        `ask`.
+        """
+        question = self._question
+        return question if question and await question.turn_id == claim.id else None
 
-    def _show(self, asked: _Asked, reply: Reply) -> None:
-        first = None if asked.first_piece is None else round(asked.first_piece - asked.begun, 4)
-        total = round(self._clock.monotonic() - asked.begun, 4)
+    def _show(self, question: _Question, reply: Reply) -> None:
+        first = None if question.first_piece is None else round(question.first_piece - question.begun, 4)
+        total = round(self._clock.monotonic() - question.begun, 4)
         self._screen.reply(reply, Seconds(first_token=first, total=total))
-        asked.replied.set()
+        question.replied.set()
 
     def _message(self, text: str) -> Message:
         return Message(
@@ -108,7 +110,7 @@ class Console:
 
 
 async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
-    """Talk until the input ends."""
+    """Chat until the input ends."""
     clock = SystemClock()
     locale = Languages(hint=_terminal_locale()).own_words(fixed_locale(settings))
     interactive = sys.stdin.isatty() and not as_json
@@ -133,5 +135,5 @@ def _screen(locale: Locale, *, interactive: bool, as_json: bool) -> Screen:
 
 
 def _terminal_locale() -> Locale | None:
-    """The language that the environment names, as gettext reads it."""
+    """The language of the environment variables that gettext reads."""
     return locale_of_tag(os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG"))

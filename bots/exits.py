@@ -1,4 +1,4 @@
-"""How the program ends when it cannot go on: one line, and an exit status that says whose turn it is."""
+"""Fatal errors: one line on standard error and an exit status."""
 
 import os
 import sys
@@ -10,9 +10,9 @@ from core.errors import ConfigError, ModelError, ParleyError
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line on standard error instead of a traceback.
+    """End the program with one line on standard error, instead of a traceback, at an error of `core/errors.py`.
 
-    Exit status 78 (sysexits.h: EX_CONFIG) says that starting again changes nothing until somebody changes something.
+    Exit status 78 (EX_CONFIG of sysexits.h) means that a restart will fail again until an operator changes something.
     """
     try:
         yield
@@ -26,7 +26,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _end(error: Exception) -> None:
-    print("parley:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201  no log is set up yet
+    print("parley:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201  logs may not be set up yet
     sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | ModelError) else 1)
 
 

@@ -1,4 +1,4 @@
-"""`parley export`: all that was said and how it was liked, for whoever runs the bot, as JSON lines."""
+"""`parley export`: all messages, answers and votes as JSON lines, for the operator."""
 
 import json
 from dataclasses import asdict

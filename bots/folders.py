@@ -1,4 +1,4 @@
-"""The data folder, which holds people's words and is nobody else's business."""
+"""The data folder, which only its owner may read: it holds people's messages."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from core.errors import ConfigError
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if need be, for its owner's eyes only. An existing one keeps its mode."""
+    """Create the folder with mode 700; an existing one keeps its mode. Raises ConfigError if that fails."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

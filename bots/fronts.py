@@ -1,6 +1,6 @@
-"""What every platform's front end is, as `parley run` sees it."""
+"""The interface of a platform's front end, as `parley run` uses it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from core.delivery import Delivery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether a platform is reachable. `heard_at` is when it last answered, on the monotonic clock; None if never."""
+    """Whether a platform is connected. `heard_at` is the monotonic time of its latest answer, None before the first."""
 
     connected: bool
     heard_at: float | None
@@ -21,8 +21,8 @@ class Health:
 class FrontEnd(Protocol):
     """One platform: messages come in through `run` and `routes`, and go out through `deliveries`.
 
-    `deliveries` holds a Delivery for each front served (`ConversationKey.front`); it may grow while the front end
-    runs, when a bot learns who it is only from the platform.
+    `deliveries` holds a Delivery for each `ConversationKey.front` that is served. It may grow while the front end runs,
+    since a bot may learn its account only from the platform.
     """
 
     @property
@@ -32,12 +32,34 @@ class FrontEnd(Protocol):
     def deliveries(self) -> Mapping[str, Delivery]: ...
 
     def routes(self, admission: Admission) -> Sequence[BaseRoute]:
-        """What the platform calls us at, if anything."""
+        """The HTTP routes that the platform calls; none if the bot fetches its messages."""
 
     async def run(self, admission: Admission) -> None:
-        """Take messages in until cancelled. Survives whatever the platform does, short of a ConfigError."""
+        """Take messages in until cancelled. Failures of the platform are retried. Raises ConfigError if it refuses a
+        setting.
+        """
 
     def health(self) -> Health: ...
 
     async def who(self) -> str:
-        """The bot's name there, asked of the platform once. ConfigError says which setting is at fault."""
+        """The bot's name on the platform, asked once. Raises ConfigError with the setting at fault."""
+
+
+class Deliveries(Mapping[str, Delivery]):
+    """The deliveries of several front ends as one mapping, which grows as theirs do."""
+
+    def __init__(self, fronts: Sequence[FrontEnd]) -> None:
+        self._fronts = fronts
+
+    def __getitem__(self, name: str) -> Delivery:
+        for front in self._fronts:
+            if delivery := front.deliveries.get(name):
+                return delivery
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        for front in self._fronts:
+            yield from front.deliveries
+
+    def __len__(self) -> int:
+        return sum(len(front.deliveries) for front in self._fronts)

@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard error, or readable ones where a person watches."""
+"""Logs on standard error: JSON lines, or readable ones if standard error is a terminal."""
 
 import logging
 import sys
@@ -6,14 +6,14 @@ import sys
 import structlog
 from structlog.types import Processor
 
-TALKATIVE = ("httpx", "httpcore", "telegram")
-"""Libraries that log every URL they call, or what they send: somebody's secret more often than not."""
+VERBOSE_LIBRARIES = ("httpx", "httpcore", "telegram")
+"""Libraries that log URLs and requests below WARNING, and with them tokens and people's text."""
 
 
 def configure_logs(level: str, *, otherwise: str = "info") -> None:
-    """Send our own logs and those of libraries to standard error, from `level` ("debug" ... "error") up.
+    """Send our logs and those of libraries to standard error, from `level` ("debug" ... "error") up.
 
-    The level "auto" leaves it to the program: a console keeps quieter than a server.
+    The level "auto" means `otherwise`, the default of the program: a console logs less than a server.
     """
     threshold = (otherwise if level == "auto" else level).upper()
     before: list[Processor] = [
@@ -27,16 +27,18 @@ def configure_logs(level: str, *, otherwise: str = "info") -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=_render(person=sys.stderr.isatty()))
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before, processors=_renderers(terminal=sys.stderr.isatty())
+        )
     )
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
-    for name in TALKATIVE:
+    for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _render(*, person: bool) -> list[Processor]:
-    """Tracebacks come without local variables: those hold people's words."""
+def _renderers(*, terminal: bool) -> list[Processor]:
+    """Tracebacks are rendered without local variables, which may hold people's text."""
     plain = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    if person:
+    if terminal:
         return [plain, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [plain, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]

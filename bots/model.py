@@ -1,6 +1,6 @@
-"""`parley model pull`: fetches a model from Hugging Face. Run as `python -m bots.model ID DATA_DIR`.
+"""`parley model pull`: download a model from Hugging Face. Run as `python -m bots.model ID DATA_DIR`.
 
-A program of its own, so that the gateway does not carry the hub's client.
+It is a program of its own, so that the gateway does not import the hub's client.
 """
 
 import re
@@ -23,12 +23,12 @@ from core.models import verify_model, write_manifest
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "LICENSE*")
-"""What a model is made of. Pickled weights and code are never fetched."""
+"""The files of a model. Pickled weights and code are never downloaded, since loading them can run code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFile:
-    """A file of a model on the hub; `sha256` is known for the large ones only."""
+    """A file on the hub; `size` in bytes. The hub gives a `sha256` for large files only."""
 
     name: str
     size: int
@@ -39,23 +39,24 @@ def main() -> None:
     with one_line_errors():
         model_id, data_dir = sys.argv[1:]
         folder = pull(model_id, Path(data_dir))
-        print(f"{model_id} is in {folder}. To think with it, set engine.model = {model_id!r} in parley.toml.")  # noqa: T201
+        print(f"{model_id} is in {folder}. To use it, set engine.model = {model_id!r} in parley.toml.")  # noqa: T201
 
 
 def pull(model_id: str, data_dir: Path, *, endpoint: str | None = None) -> Path:
-    """The folder of a model, fetched unless it is there, whole. Until it is, nothing stands under its name.
+    """The folder of a model, which is downloaded if it is missing or damaged.
 
-    `endpoint` is the hub; None is HF_ENDPOINT or Hugging Face itself.
+    The folder gets its name once it is complete. `endpoint` is the hub; None is HF_ENDPOINT or Hugging Face itself.
+    Raises ModelMissing if the model cannot be downloaded, ModelDamaged if a file is not what the hub announced.
     """
     if not HUB_ID.fullmatch(model_id):
         raise ModelMissing(model_id, "is not a Hugging Face id such as Qwen/Qwen2.5-0.5B-Instruct")
     folder = private_folder(data_dir) / "models" / model_id.replace("/", "--")
-    if _is_whole(folder):
+    if _is_complete(folder):
         return folder
     unfinished = folder.with_name(f".{folder.name}.part")
     with _hub_errors(model_id):
         unfinished.mkdir(parents=True, exist_ok=True)
-        _fetch(model_id, unfinished, endpoint)
+        _download(model_id, unfinished, endpoint)
     try:
         verify_model(unfinished)
     except ModelError:
@@ -65,7 +66,7 @@ def pull(model_id: str, data_dir: Path, *, endpoint: str | None = None) -> Path:
     return unfinished.rename(folder)
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     try:
         verify_model(folder)
     except ModelError:
@@ -73,15 +74,15 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _fetch(model_id: str, folder: Path, endpoint: str | None) -> None:
-    """The model's files, and a manifest of them. What an earlier attempt left in the folder is not fetched again."""
+def _download(model_id: str, folder: Path, endpoint: str | None) -> None:
+    """Download the files that an earlier attempt left out, and write a manifest of all."""
     revision, files = _list_files(model_id, endpoint)
     missing = sum(file.size for file in files if not (folder / file.name).exists())
     if missing > shutil.disk_usage(folder).free:
         raise ModelMissing(model_id, f"needs {missing / 1e6:.0f} MB, which is more than is free at {folder}")
     names = [file.name for file in files]
     snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=names, endpoint=endpoint)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's notes
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's bookkeeping
     write_manifest(folder, {file.name: file.sha256 for file in files if file.sha256})
 
 
@@ -111,7 +112,7 @@ def _hub_errors(model_id: str) -> Iterator[None]:
     except (HTTPError, ConnectionError) as error:
         raise ModelMissing(model_id, f"Hugging Face cannot be reached ({type(error).__name__})") from None
     except OSError as error:
-        raise ModelMissing(model_id, f"could not be fetched: {error.strerror or error}") from None
+        raise ModelMissing(model_id, f"could not be downloaded: {error.strerror or error}") from None
 
 
 if __name__ == "__main__":

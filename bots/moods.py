@@ -1,4 +1,4 @@
-"""`parley mood`: the mood of each line of the input, read by the model and nothing else."""
+"""`parley mood`: the mood of each line of the input, read by the model."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from core.text import clean
 
 
 async def run_moods(settings: Settings, *, as_json: bool) -> None:
-    """Print a mood for each line. Raises EngineError when the model does not answer."""
+    """Print a mood for each line. Raises EngineError if the model does not answer."""
     private_folder(settings.data_dir)
     locale = fixed_locale(settings) or "en"
     async with open_engine(settings, SystemClock()) as engine:

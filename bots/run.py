@@ -1,19 +1,18 @@
-"""`parley run`: every front end that has a token, in one process, until it is told to stop."""
+"""`parley run`: serve every platform that has a token, in one process, until a signal."""
 
 import asyncio
 import signal
-from collections import ChainMap
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import structlog
 import typer
 
 from bots.app import open_bot
 from bots.exits import one_line_errors
-from bots.fronts import FrontEnd
+from bots.fronts import Deliveries, FrontEnd
 from bots.logs import configure_logs
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
@@ -22,14 +21,13 @@ from config.load import load_settings
 from config.settings import Settings
 from core.admission import Admission
 from core.clock import Clock, SystemClock
-from core.delivery import Delivery
 from core.errors import ConfigError
 
 log = structlog.get_logger()
 
 
 def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
-    """The whole program: settings, logs, and the bot until it is told to stop."""
+    """Entry point of `python -m bots.run`: load settings, set up logs, run the bot."""
     with one_line_errors():
         settings = load_settings(config)
         configure_logs(settings.log_level)
@@ -37,16 +35,15 @@ def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
 
 
 async def run_bot(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends it at once. Raises ConfigError when no front end is on."""
+    """Serve until SIGTERM or SIGINT; a second signal ends it at once. Raises ConfigError if no platform has a token."""
     stop = _on_signals()
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         fronts = [await stack.enter_async_context(front) for front in _configured(settings, clock)]
         if not fronts:
             raise ConfigError("telegram.token", "is not set, nor is slack.bot_token: there is nobody to talk to")
-        deliveries = ChainMap(*(cast("MutableMapping[str, Delivery]", front.deliveries) for front in fronts))
         served = [front.platform for front in fronts]
-        bot = await stack.enter_async_context(open_bot(settings, clock, deliveries, served))
+        bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
         await stack.enter_async_context(serving(web_app(bot, fronts, clock), settings.web))
         _announce(settings, fronts)
         async with _taking_in(fronts, bot.admission):
@@ -65,22 +62,22 @@ def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncConte
 
 
 def _on_signals() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; the second cancels the caller."""
+    """An event that the first SIGTERM or SIGINT sets. The second one cancels the caller."""
     loop, main, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
     assert main is not None
 
-    def told() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             main.cancel()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told)
+        loop.add_signal_handler(number, on_signal)
     return stop
 
 
 def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
-    """Say what is on, and what would be forgotten most easily."""
+    """Print what is served, and a hint if no one may talk to the bot yet."""
     model = f"{settings.engine.model} at {settings.engine.url}" if settings.engine.url else settings.engine.model
     names = ", ".join(front.platform for front in fronts)
     print(f"Parley is on: {names}; model {model}; http://{settings.web.host}:{settings.web.port}/ready", flush=True)  # noqa: T201
@@ -100,7 +97,7 @@ async def _taking_in(fronts: Sequence[FrontEnd], admission: Admission) -> AsyncI
 
 
 async def _take_in(front: FrontEnd, admission: Admission, *, alone: bool) -> None:
-    """Run one front end's intake. A platform that refuses its settings does not take the others down."""
+    """Run one front end's intake. If its platform refuses a setting, the other platforms go on."""
     try:
         await front.run(admission)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""How the console shows a reply: to a person at a terminal, to a pipe line by line, or to a program as JSON."""
+"""Outputs of the console: a terminal, lines for a pipe, or JSON lines for a program."""
 
 import json
 import sys
@@ -16,55 +16,55 @@ from core.mood import EMOJI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seconds:
-    """How long a reply took from the message's arrival; `first_token` is None where nothing was previewed."""
+    """Seconds from a message to its reply; `first_token` is None if the reply did not come in pieces."""
 
     first_token: float | None
     total: float
 
 
 class Screen(Protocol):
-    """What the console asks of an output."""
+    """An output of the console."""
 
     def thinking(self) -> None:
-        """A message was taken; its reply will follow."""
+        """Show that a message is being answered."""
 
     def piece(self, text: str) -> None:
-        """The next piece of the reply."""
+        """Show the next piece of the reply."""
 
     def reply(self, reply: Reply, seconds: Seconds) -> None:
-        """The whole reply to the message at hand."""
+        """Show the whole reply, of which pieces may have been shown."""
 
     def recovered(self, reply: Reply) -> None:
-        """The reply to a message of an earlier session."""
+        """Show the reply to a message of an earlier session."""
 
 
 class TerminalScreen:
-    """Streams to a person, with a spinner while nothing has come."""
+    """Streams a reply to a terminal, with a spinner until its first piece."""
 
     def __init__(self, locale: Locale) -> None:
         self._terminal = Terminal(highlight=False)
         self._locale = locale
         self._spinner: Status | None = None
-        self._seen = ""
+        self._shown = ""
 
     def thinking(self) -> None:
-        self._seen = ""
+        self._shown = ""
         self._spinner = self._terminal.status(Text(say(self._locale, "console.thinking"), style="dim"))
         self._spinner.start()
 
     def piece(self, text: str) -> None:
         self._stop_spinner()
-        fresh = text if self._seen else text.lstrip()
-        self._seen += fresh
+        fresh = text if self._shown else text.lstrip()
+        self._shown += fresh
         self._terminal.print(Text(fresh), end="", soft_wrap=True)
 
-    def reply(self, reply: Reply, seconds: Seconds) -> None:  # noqa: ARG002  a person sees how long it takes
+    def reply(self, reply: Reply, seconds: Seconds) -> None:  # noqa: ARG002  a person needs no figures
         self._stop_spinner()
-        seen = self._seen.rstrip()
-        if not reply.text.startswith(seen):  # the model died and began again, or an apology took the place
+        shown = self._shown.rstrip()
+        if not reply.text.startswith(shown):  # the model was restarted, or an apology replaced the reply
             self._terminal.print()
-            seen = ""
-        self._terminal.print(Text(reply.text[len(seen) :] + _mark(reply.mood, shown=reply.show_mood)), soft_wrap=True)
+            shown = ""
+        self._terminal.print(Text(reply.text[len(shown) :] + _mark(reply.mood, shown=reply.show_mood)), soft_wrap=True)
 
     def recovered(self, reply: Reply) -> None:
         self._stop_spinner()
@@ -78,7 +78,7 @@ class TerminalScreen:
 
 
 class LineScreen:
-    """One line a reply, for pipes."""
+    """Prints one line per reply, for pipes."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
@@ -94,12 +94,12 @@ class LineScreen:
         print(line, file=self._out, flush=True)
 
     def recovered(self, reply: Reply) -> None:
-        """Goes to standard error: standard output has one line for each line that came in."""
+        """Goes to standard error: standard output has exactly one line per line of input."""
         print(" ".join(reply.text.split()), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class JsonScreen:
-    """One JSON object a reply, for programs."""
+    """Prints one JSON object per reply, for programs."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
@@ -114,7 +114,7 @@ class JsonScreen:
         self._write(reply, self._out, seconds)
 
     def recovered(self, reply: Reply) -> None:
-        """Goes to standard error, like every recovered reply where the output is read by a program."""
+        """Goes to standard error: standard output has exactly one object per line of input."""
         self._write(reply, sys.stderr, None)
 
     def _write(self, reply: Reply, out: TextIO, seconds: Seconds | None) -> None:
@@ -131,7 +131,7 @@ class JsonScreen:
 
 
 def mood_row(mood: Mood | None) -> dict[str, str | float] | None:
-    """A mood as JSON has it."""
+    """A mood as a JSON value."""
     return {"label": mood.label, "confidence": round(mood.confidence, 4)} if mood else None
 
 

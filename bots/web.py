@@ -1,4 +1,4 @@
-"""The bot's HTTP server: whether it is alive, whether it is ready, and where platforms call."""
+"""The bot's HTTP server: /health, /ready, and the webhooks of the platforms."""
 
 import asyncio
 import socket
@@ -20,11 +20,11 @@ from core.engine.deadline import in_time
 from core.errors import ConfigError, EngineError, StoreError
 
 CHECK_SECONDS = 2.0
-"""How long /ready waits for the model, and for the store."""
+"""Time limit of each check of /ready."""
 
 
 def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
-    """/health for "restart me if this fails", /ready for "send me traffic", and the routes of the front ends."""
+    """/health (restart the process if it fails), /ready (it can answer messages), and the routes of the front ends."""
 
     async def health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -44,7 +44,7 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
 
 @asynccontextmanager
 async def serving(app: Starlette, settings: WebSettings) -> AsyncIterator[None]:
-    """Serve until the context is left. Signals are not its business. Raises ConfigError if the port is taken."""
+    """Serve until the context is left, without handling signals. Raises ConfigError if the port is taken."""
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     with _listening(settings.host, settings.port) as bound:
         task = asyncio.create_task(server._serve(sockets=[bound]))  # noqa: SLF001  `serve` would take the signals
