@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -136,3 +137,10 @@ async def test_export_is_a_line_for_each_answer(tmp_path: Path, account: Account
     assert code == 0, errors
     assert '"text": "hello there"' in out
     assert len(out.splitlines()) == 1
+
+
+def test_the_gateway_does_without_rich() -> None:
+    """Rich draws the console's terminal; the gateway neither imports that nor needs Rich to be installed."""
+    script = "import sys; sys.modules['rich'] = None; import bots.run; print('bots.screens' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import bots.slack
+from core.commands import COMMANDS
 
 FOLDER = Path(bots.slack.__file__).parent
 HISTORY = {"channels:history", "groups:history", "im:history", "mpim:history"}
@@ -39,8 +40,8 @@ def manifest(name: str) -> Any:  # noqa: ANN401  YAML
 
 
 def methods() -> set[str]:
-    """The Web API methods that the code calls, all of them in one file."""
-    names = re.findall(r"self\.client\.([a-z]+_\w+)", (FOLDER / "web.py").read_text())
+    """The SlackApi API methods that the code calls, all of them in one file."""
+    names = re.findall(r"self\.client\.([a-z]+_\w+)", (FOLDER / "api.py").read_text())
     return {name.replace("_", ".") for name in names} - {"base.url"}
 
 
@@ -74,3 +75,12 @@ def test_events_have_their_scopes(name: str) -> None:
     assert app["features"]["app_home"]["messages_tab_enabled"]
     assert not app["features"]["app_home"]["messages_tab_read_only_enabled"]
     assert "agent_view" in app["features"]
+
+
+@pytest.mark.parametrize("name", ["manifest.yaml", "manifest.minimal.yaml"])
+def test_slash_command_offers_every_command(name: str) -> None:
+    """The description names the commands of the registry in its order; the hint shows how each is typed."""
+    (slash,) = manifest(name)["features"]["slash_commands"]
+    listed = slash["description"].rpartition(": ")[2].split(", ")
+    assert listed == [command.name for command in COMMANDS]
+    assert slash["usage_hint"] == " | ".join(command.usage.removeprefix("/") for command in COMMANDS)

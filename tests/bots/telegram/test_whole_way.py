@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.commands import COMMANDS
 from core.engine.scripted import ScriptedEngine
 from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
@@ -80,11 +81,15 @@ async def test_media_without_words_gets_a_sentence_once(account: Account) -> Non
 
 
 async def test_the_menu_is_in_both_languages(account: Account) -> None:
-    """Commands are offered in English, in Chinese to whoever has Telegram in it."""
+    """Every command of the registry is offered: in Chinese if a person's Telegram is Chinese, otherwise in English."""
     async with open_gateway(account):
         await account.until(lambda journal: sum(entry["do"] == "commands" for entry in journal) == 3)
         commands = (await account.state())["commands"]
     assert [command["command"] for command in commands[""]] == [command["command"] for command in commands["zh"]]
+    for language, locale in (("", "en"), ("en", "en"), ("zh", "zh")):
+        assert commands[language] == [
+            {"command": command.name, "description": command.describe(locale)} for command in COMMANDS
+        ]
     assert commands[""][0] == {"command": "help", "description": "What I can do"}
     assert commands["zh"][0]["description"] == "看看我会做什么"
 
