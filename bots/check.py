@@ -144,7 +144,7 @@ def check_slack(settings: Settings) -> str:
 
 
 def check_access(settings: Settings) -> str:
-    return ", ".join(settings.access.allow) or "nobody yet, but at the console"
+    return ", ".join(settings.access.allow) or "nobody yet, except at the console"
 
 
 async def _who(opening: AbstractAsyncContextManager[FrontEnd]) -> str:

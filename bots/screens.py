@@ -32,7 +32,7 @@ class Screen(Protocol):
         """Show the next piece of the reply."""
 
     def reply(self, reply: Reply, seconds: Seconds) -> None:
-        """Show the whole reply, of which pieces may have been shown."""
+        """Show the whole reply. Its pieces may have been shown before."""
 
     def recovered(self, reply: Reply) -> None:
         """Show the reply to a message of an earlier session."""

@@ -39,7 +39,7 @@ def slack_route(take: Take, signing_secret: str, clock: Clock) -> Route:
             return Response(status_code=413)
         timestamp = request.headers.get("x-slack-request-timestamp", "")
         if not is_genuine(signing_secret, timestamp, request.headers.get("x-slack-signature", ""), body, clock.now()):
-            log.warning("request with a wrong signature")  # without its content, which may come from anybody
+            log.warning("request with a wrong signature")  # its content is not logged, as its sender is unknown
             return Response(status_code=401)
         fields = decode(body)
         if fields is None:

@@ -71,7 +71,7 @@ class Intake:
         return replace(message, context="\n".join(lines))
 
     def _may_be_quoted(self, earlier: ThreadMessage, message: Message) -> bool:
-        """Whether it is an earlier message of a person: of the sender, or of anybody if people share a history."""
+        """Whether it is an earlier message of a person: of the sender, or of any person if they share a history."""
         if earlier.bot_id or not earlier.text.strip() or float(earlier.ts) >= float(message.reference):
             return False
         return self._shared_history or earlier.user == message.sender.id

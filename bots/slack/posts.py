@@ -30,7 +30,7 @@ class Posts:
         self._in_doubt: set[int] = set()
 
     async def post(self, claim: Claim, part: str, form: Form) -> str:
-        """Post one part of a reply, unless it is there already; its ts."""
+        """The ts of one part of a reply. The part is posted if it is not found in the thread."""
         tag = f"{claim.id}:{claim.message.reference}:{part}"
         may_exist = self.may_exist(claim)
         with self.in_doubt(claim):

@@ -1,74 +1,95 @@
-"""Previews of replies while the model writes: shown every few seconds, so that edits stay within Slack's limits."""
+"""Previews of replies while the model writes: a stream grows, or a placeholder is edited. A failed one is skipped."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, repeat
-from typing import TypeAlias
+from functools import partial
 
+import structlog
+
+from bots.slack.api import SlackApi
+from bots.slack.debounce import Debouncer
+from bots.slack.forms import rich_forms
+from bots.slack.handle import Handle, Surface
+from bots.slack.posts import Posts, place
+from bots.slack.streams import Streams
+from bots.slack.text import markdown, split, without_links
 from core.clock import Clock
+from core.delivery import Claim
+from core.errors import DeliveryFailed, DeliveryRejected
+from core.i18n import say
 
-PAUSES = (3.0, 5.0, 8.0, 12.0)
-"""Seconds before each time a preview is shown; the last pause repeats."""
-Show: TypeAlias = Callable[[str], Awaitable[None]]
-"""Shows the text so far, which is empty the first time. Must not raise."""
+log = structlog.get_logger()
 
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Preview:
-    show: Show
-    pauses: Sequence[float]
-    text: str = ""
-    fresh: asyncio.Event = field(default_factory=asyncio.Event)
-    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+STREAM_PAUSES = (3.0, 5.0)
+"""Seconds before each append, shorter than those before edits: a stream may end after 30 seconds of silence."""
+PREVIEW_SIZE = 3_800
+"""Characters of the message that is shown as a preview."""
 
 
 class Previews:
-    """The previews of all turns being answered, one task each."""
+    """The previews of the turns of one bot account."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._open: dict[int, tuple[_Preview, asyncio.Task[None]]] = {}
+    def __init__(self, api: SlackApi, posts: Posts, streams: Streams, clock: Clock) -> None:
+        self._api = api
+        self._posts = posts
+        self._streams = streams
+        self._texts = Debouncer(clock)
+        self._has_status = True
 
-    async def begin(self, turn_id: int, show: Show, pauses: Sequence[float] = PAUSES) -> None:
-        """Begin a turn's preview. One that the turn has already is ended."""
-        await self.end(turn_id)
-        preview = _Preview(show=show, pauses=pauses)
-        self._open[turn_id] = preview, asyncio.create_task(self._keep_showing(preview))
+    async def begin(self, claim: Claim, handle: Handle) -> None:
+        """Begin to show a reply in the message of a handle."""
+        if handle.surface is Surface.STREAM:
+            await self._texts.begin(claim.id, partial(self._append, claim, handle), STREAM_PAUSES)
+        else:
+            await self._texts.begin(claim.id, partial(self._edit, claim, handle))
 
-    def __contains__(self, turn_id: int) -> bool:
-        return turn_id in self._open
-
-    def add(self, turn_id: int, piece: str) -> None:
-        """Add a piece of the reply."""
-        preview, _ = self._open[turn_id]
-        preview.text += piece
-        preview.fresh.set()
+    async def add(self, claim: Claim, handle: Handle, piece: str) -> None:
+        """Add a piece of the reply. Begins the preview if an earlier process began the turn."""
+        if claim.id not in self._texts:
+            if handle.surface is Surface.STREAM:
+                self._streams.adopt(claim.id, place(claim), handle.ts)
+            await self.begin(claim, handle)
+        self._texts.add(claim.id, piece)
 
     async def end(self, turn_id: int) -> bool:
         """End a preview, and wait for a call under way, so that none can arrive after the reply. False if there is
         none.
         """
-        preview, task = self._open.pop(turn_id, (None, None))
-        if preview is None or task is None:
-            return False
-        async with preview.showing:
-            task.cancel()
-        await asyncio.wait([task])
-        return True
+        return await self._texts.end(turn_id)
 
     async def end_all(self) -> None:
-        for turn_id in tuple(self._open):
-            await self.end(turn_id)
+        await self._texts.end_all()
 
-    async def _keep_showing(self, preview: _Preview) -> None:
-        await self._show(preview, "")
-        for pause in chain(preview.pauses, repeat(preview.pauses[-1])):
-            await preview.fresh.wait()
-            await self._clock.sleep(pause)
-            preview.fresh.clear()
-            await self._show(preview, preview.text)
+    async def clear_status(self, claim: Claim) -> None:
+        """Clear the status that a preview in a placeholder has set."""
+        await self._set_status(claim, "")
 
-    async def _show(self, preview: _Preview, text: str) -> None:
-        async with preview.showing:
-            await preview.show(text)
+    async def _append(self, claim: Claim, handle: Handle, text: str) -> None:
+        """Append to the stream; fall back to edits once it has ended. Slack shows an empty stream as in progress."""
+        text = without_links(text)
+        try:
+            if text.strip() and not await self._streams.show(claim.id, markdown(text)):
+                await self._edit(claim, handle, text)
+        except DeliveryFailed as error:
+            log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
+
+    async def _edit(self, claim: Claim, handle: Handle, text: str) -> None:
+        """Edit the message; before the first word, set a status instead."""
+        if not text.strip():
+            await self._set_status(claim, say(claim.locale, "slack.status"))
+            return
+        shown, *rest = split(text, PREVIEW_SIZE)
+        try:
+            await self._posts.edit(claim, handle.ts, rich_forms(shown + (" …" if rest else "")))
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
+
+    async def _set_status(self, claim: Claim, words: str) -> None:
+        """Set the thread's status. After a refusal no more are set, since not every workspace has them."""
+        if not self._has_status:
+            return
+        try:
+            await self._api.set_status(place(claim), words)
+        except DeliveryRejected as error:
+            log.info("no status is shown", reason=error.reason)
+            self._has_status = False
+        except DeliveryFailed:
+            return

@@ -14,7 +14,7 @@ from core.clock import Clock
 log = structlog.get_logger()
 
 MAX_DOWN_SECONDS = 30.0
-"""How long a socket may be down before it is replaced: the library may retry a used single-use URL for ever."""
+"""How long a socket may be down before it is replaced: the library may retry a single-use URL endlessly."""
 CHECK_SECONDS = 5.0
 REDELIVERY_SECONDS = 300.0
 """How long Slack goes on delivering an event: at once, after a minute and after five."""

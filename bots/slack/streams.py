@@ -17,7 +17,7 @@ from core.messages import Person
 log = structlog.get_logger()
 
 MAX_STARTS, STARTS_WINDOW = 15, 60.0
-"""Streams started in so many seconds: Slack allows about twenty starts, and stops, a minute in a workspace."""
+"""Most starts of streams in a window of seconds. Slack allows about 20 starts, and stops, a minute per workspace."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -132,7 +132,7 @@ def _again(press: BlockActions, action: Action, person: Person, identity: Identi
 
 
 def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard:
-    """A private message, whatever the channel: only the person who types a slash command sees it and its answer."""
+    """A private message in any channel: only the person who types a slash command sees it and its answer."""
     message = Message(
         event_keys=(f"{PLATFORM}:{identity.team}:slash:{slash.trigger_id}",),
         conversation=_conversation(identity, slash.channel_id, ""),

@@ -193,7 +193,7 @@ class TelegramApi:
 
 
 def _check_refusal(message: str) -> None:
-    """Raise the error for an HTTP 400, which is final, unless it says that the text is in place already."""
+    """Raise the error for an HTTP 400, which is final. "Not modified" is no error: the text is in place already."""
     said = message.lower()
     if "message is not modified" in said:
         return

@@ -1,13 +1,13 @@
 """Replies on Telegram: a placeholder, whose message id is committed, is edited into the reply."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
 
 from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi
 from bots.telegram.buttons import Buttons
+from bots.telegram.handle import Handle
 from bots.telegram.previews import Previews
 from bots.telegram.text import FormattedText, from_markdown, split, without_mentions
 from core.delivery import Claim
@@ -20,26 +20,6 @@ log = structlog.get_logger()
 
 WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
 """Replies that are Markdown and can be voted on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
-    """The messages of one reply, in order. Stored as "-1001:12,13"."""
-
-    chat: int
-    ids: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.chat}:{','.join(map(str, self.ids))}" if self.ids else ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Handle":
-        chat, _, ids = text.partition(":")
-        return cls(chat=int(chat), ids=tuple(map(int, ids.split(","))))
-
-    def put(self, index: int, message_id: int) -> "Handle":
-        """The handle with another message at `index`, counted from 0."""
-        return replace(self, ids=(*self.ids[:index], message_id, *self.ids[index + 1 :]))
 
 
 class TelegramDelivery:
@@ -145,15 +125,15 @@ class TelegramDelivery:
         return split(whole)
 
     def _place(self, claim: Claim) -> Place:
-        """Where the reply goes. It points at the question in a group, unless the group has moved and renumbered."""
+        """Where the reply goes. In a group it replies to the question, but a move renumbers messages."""
         conversation = claim.message.conversation
         chat = int(conversation.chat)
         has_moved = chat in self._moved
-        points_at_question = claim.message.kind is Kind.GROUP and not has_moved
+        is_reply = claim.message.kind is Kind.GROUP and not has_moved
         return Place(
             chat=self._moved[chat] if has_moved else chat,
             thread=int(conversation.thread or 0),
-            reply_to=int(claim.message.reference or 0) if points_at_question else 0,
+            reply_to=int(claim.message.reference or 0) if is_reply else 0,
         )
 
 

@@ -1,4 +1,4 @@
-"""Telegram's updates, parsed as far as Parley reads them. Other fields are ignored, whatever their shape."""
+"""Telegram's updates, parsed as far as Parley reads them. Other fields are ignored."""
 
 from typing import Annotated, TypeAlias
 

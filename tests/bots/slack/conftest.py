@@ -1,4 +1,4 @@
-"""A gateway in front of the fake Slack: everything real but the model and the time."""
+"""A gateway connected to the fake Slack. Everything is real except the model and the clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """One life of the bot, and the Slack it serves."""
+    """One process of the bot, and the fake Slack that it serves."""
 
     slack: FakeSlack
     front: Slack
@@ -45,7 +45,7 @@ class Gateway:
     url: str = ""
 
     async def until(self, holds: Callable[[State], bool], *, step: float = 1.0) -> State:
-        """The first state in which something holds, while time goes on."""
+        """The first state that satisfies a condition, while time advances."""
         while not holds(state := await self.slack.state()):
             await self.advance(step)
         return state
@@ -65,7 +65,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def open_gateway(slack: FakeSlack, tmp_path: Path, clock: ManualClock) -> Open:
-    """Opens gateways, one after the other, on one database."""
+    """Opens gateways one after another on the same database."""
     return partial(_gateway, slack, tmp_path, clock)
 
 
@@ -123,7 +123,7 @@ async def _until_listening(slack: FakeSlack, front: Slack, *, http: bool) -> Non
 
 @asynccontextmanager
 async def _served(front: Slack, admission: Admission, slack: FakeSlack, *, http: bool) -> AsyncIterator[str]:
-    """The front end's routes on a port of their own, where Slack sends its events."""
+    """Serve the front end's routes on a free port, and have Slack send its events there."""
     if not http:
         yield ""
         return

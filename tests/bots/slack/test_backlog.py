@@ -1,4 +1,4 @@
-"""Many messages at once, and Slack at its worst: each is answered once, in order, in its thread."""
+"""Many messages at once while Slack misbehaves: each is answered once, in order, in its thread."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ class Backlog:
         return 4 * self.threads * self.each
 
     async def write(self, slack: FakeSlack) -> dict[str, list[str]]:
-        """Have people write, a message in each thread and then the next; what they wrote, by thread."""
+        """Have people write one message per thread, then the next ones; what they wrote, by thread."""
         roots: dict[tuple[str, int], str] = {}
         words: dict[str, list[str]] = {}
         for number in range(self.each):
@@ -48,7 +48,7 @@ SIZES = [
 
 @asynccontextmanager
 async def written(open_gateway: Open, slack: FakeSlack, backlog: Backlog) -> AsyncIterator[Gateway]:
-    """A gateway that has taken all of it in; in the end everything is answered once and in order."""
+    """A gateway that has accepted the whole backlog. On leaving, every message must be answered once and in order."""
     async with open_gateway() as gateway:
         words = await backlog.write(slack)
         while await count(gateway, "SELECT count(*) FROM turns") < backlog.count:
@@ -73,7 +73,7 @@ def check(state: State, words: dict[str, list[str]]) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", SIZES)
 async def test_a_backlog_is_worked_off_under_the_limits(open_gateway: Open, slack: FakeSlack, backlog: Backlog) -> None:
-    """With Slack's rates enforced everything arrives: 429s are waited out."""
+    """With Slack's rate limits enforced every answer arrives: 429s are waited out."""
     await slack.pull("rules", limited=True)
     async with written(open_gateway, slack, backlog):
         pass
@@ -82,7 +82,7 @@ async def test_a_backlog_is_worked_off_under_the_limits(open_gateway: Open, slac
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", SIZES)
 async def test_final_answers_arrive_through_everything(open_gateway: Open, slack: FakeSlack, backlog: Backlog) -> None:
-    """Waits of 137 seconds, 5xx, answers lost after the call took effect, cut sockets, over and over."""
+    """Answers survive repeated waits of 137 seconds, 5xx, lost responses and cut sockets."""
     for number in range(backlog.count // 2):
         method = ("chat.postMessage", "chat.update")[number % 2]
         trouble = {"method": method, "kind": KINDS[number % 5], "skip": 1 + number // 3, "retry_after": 137}
@@ -98,7 +98,7 @@ async def test_final_answers_arrive_through_everything(open_gateway: Open, slack
 async def test_an_hour_of_outage_delays_and_loses_nothing(
     open_gateway: Open, slack: FakeSlack, backlog: Backlog
 ) -> None:
-    """Slack's API goes away when all messages are taken and some answers are out, and comes back after an hour."""
+    """Slack's API fails for an hour while some messages wait for an answer; they are answered after it."""
     async with written(open_gateway, slack, backlog) as gateway:
         await slack.pull("fault", method="*", kind="unavailable", times=-1)
         for _ in range(12):

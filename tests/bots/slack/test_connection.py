@@ -1,4 +1,4 @@
-"""The way in: nothing is acknowledged that is not kept, and a connection that is gone comes back."""
+"""Intake: only stored messages are acknowledged, and a lost connection is restored."""
 
 import asyncio
 from collections.abc import Callable, MutableMapping
@@ -32,7 +32,7 @@ async def no_room(gateway: Gateway, pages: int = 1) -> None:
 
 @pytest.mark.parametrize("http", [False, True])
 async def test_what_is_not_kept_is_not_acknowledged(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
-    """With a full disk Slack is told nothing, and sends the message again when there is room."""
+    """With a full disk Slack gets no acknowledgement, and its next attempt succeeds once there is room."""
     async with open_gateway(http=http) as gateway:
         await no_room(gateway)
         with capture_logs() as logs:
@@ -47,7 +47,7 @@ async def test_what_is_not_kept_is_not_acknowledged(open_gateway: Open, slack: F
 
 
 async def test_what_came_while_nobody_listened_comes_again(open_gateway: Open, slack: FakeSlack) -> None:
-    """A retry is the only copy of what was sent during an outage: it is taken like any other."""
+    """A message sent during an outage is accepted from Slack's retry, which is its only copy."""
     await slack.say("hello")
     async with open_gateway():
         await slack.pull("advance", seconds=3)
@@ -56,7 +56,7 @@ async def test_what_came_while_nobody_listened_comes_again(open_gateway: Open, s
 
 
 async def test_http_is_not_acknowledged_before_slack_says_who_we_are(open_gateway: Open, slack: FakeSlack) -> None:
-    """An event that comes while auth.test fails is turned away, and answered when it comes again."""
+    """An event that arrives while auth.test fails gets 503, and is answered when Slack sends it again."""
     await slack.pull("fault", method="auth.test", kind="unavailable", times=2)
     async with open_gateway(http=True, listening=False) as gateway:
         await slack.say("hello")
@@ -72,7 +72,7 @@ async def unreachable(_turn: Turn) -> Reply:
 
 @pytest.mark.parametrize(("revoked", "setting"), [("xoxb", "slack.bot_token"), ("xapp", "slack.app_token")])
 async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revoked: str, setting: str) -> None:
-    """A token that Slack does not know ends the front end with the setting's name, and no storm of tries."""
+    """A refused token ends the front end with the name of the setting, after at most two calls."""
     clock = ManualClock()
     await slack.pull("rules", revoked=[revoked])
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store, open_slack(settings(slack), clock) as front:
@@ -83,7 +83,7 @@ async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revok
 
 
 async def test_who_it_is_can_be_asked(slack: FakeSlack) -> None:
-    """`parley check` is told the bot's account, or the setting that is at fault."""
+    """`parley check` learns the bot's account, or the setting at fault."""
     async with open_slack(settings(slack), ManualClock()) as front:
         assert await front.who() == "UBOT in T1"
         await slack.pull("fault", method="auth.test", kind="unavailable")
@@ -95,7 +95,7 @@ async def test_who_it_is_can_be_asked(slack: FakeSlack) -> None:
 
 
 async def test_a_way_in_must_be_configured(slack: FakeSlack) -> None:
-    """A bot token alone lets nobody in."""
+    """A bot token alone is a ConfigError, since no message could arrive."""
     plain = settings(slack).model_copy(update={"app_token": settings(slack).signing_secret})
     with pytest.raises(ConfigError):
         async with open_slack(plain, ManualClock()):
@@ -103,7 +103,7 @@ async def test_a_way_in_must_be_configured(slack: FakeSlack) -> None:
 
 
 async def test_refreshed_socket_goes_on(open_gateway: Open, slack: FakeSlack) -> None:
-    """When Slack asks for another connection there is one, with another ticket."""
+    """When Slack asks for a new connection, one is opened with a new ticket."""
     async with open_gateway():
         await slack.pull("drop", how="refresh")
         await slack.until(lambda state: list(state.tickets.values()) == [False, False] and state.sockets == 1)
@@ -112,7 +112,7 @@ async def test_refreshed_socket_goes_on(open_gateway: Open, slack: FakeSlack) ->
 
 
 async def test_cut_socket_comes_back(open_gateway: Open, slack: FakeSlack) -> None:
-    """A connection that ends without a word is replaced, and what was sent meanwhile is answered."""
+    """A cut connection is replaced, and messages sent meanwhile are answered."""
     async with open_gateway() as gateway:
         await slack.pull("drop", how="cut")
         await slack.say("hello")
@@ -121,7 +121,7 @@ async def test_cut_socket_comes_back(open_gateway: Open, slack: FakeSlack) -> No
 
 
 async def test_used_ticket_is_given_up(open_gateway: Open, slack: FakeSlack) -> None:
-    """The library tries a ticket that was refused for ever; after 30 seconds it gets another one."""
+    """A refused ticket, which the library retries endlessly, is replaced after 30 seconds."""
     await slack.pull("rules", refused_sockets=1)
     async with open_gateway(listening=False) as gateway:
         await slack.until(lambda state: list(state.tickets.values()) == [False])
@@ -133,7 +133,7 @@ async def test_used_ticket_is_given_up(open_gateway: Open, slack: FakeSlack) -> 
 
 
 async def away(gateway: Gateway, minutes: int) -> None:
-    """Slack is out of reach for a while, and then answers a message again."""
+    """Keep Slack out of reach for some minutes, then until a message is answered again."""
     await gateway.slack.pull("rules", refused_sockets=99)
     await gateway.slack.pull("drop", how="cut")
     began = gateway.clock.monotonic()
@@ -149,7 +149,7 @@ def gaps(logs: list[MutableMapping[str, Any]]) -> list[float]:
 
 
 async def test_a_gap_in_what_was_heard_is_said(open_gateway: Open, slack: FakeSlack) -> None:
-    """Slack delivers for five minutes. After a longer outage messages may be missing, and the log says so, once."""
+    """After an outage longer than Slack's five minutes of redelivery, one log entry says that messages may be lost."""
     with capture_logs() as logs:
         async with open_gateway() as gateway:
             await away(gateway, minutes=8)
@@ -161,7 +161,7 @@ async def test_a_gap_in_what_was_heard_is_said(open_gateway: Open, slack: FakeSl
 
 
 async def test_a_short_outage_leaves_no_gap(open_gateway: Open) -> None:
-    """What Slack still delivers is not missing."""
+    """An outage within Slack's redelivery time is not logged as a gap."""
     with capture_logs() as logs:
         async with open_gateway() as gateway:
             await away(gateway, minutes=2)
@@ -172,7 +172,7 @@ async def test_a_short_outage_leaves_no_gap(open_gateway: Open) -> None:
 
 
 async def test_health_tells_a_lost_connection(open_gateway: Open, slack: FakeSlack) -> None:
-    """Connected is what can hear, not what once could."""
+    """Health reports disconnected as soon as the socket is lost."""
     async with open_gateway() as gateway:
         assert gateway.front.health().connected
         assert gateway.front.health().heard_at is not None
@@ -182,7 +182,7 @@ async def test_health_tells_a_lost_connection(open_gateway: Open, slack: FakeSla
 
 
 async def test_nothing_of_it_is_logged(open_gateway: Open, slack: FakeSlack, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither tokens nor a person's words are in any log, on the good way and on the bad ones."""
+    """No log holds a token or a person's text, whether calls succeed or fail."""
     caplog.set_level("INFO")
     for method in ("chat.postMessage", "chat.update"):
         await slack.pull("fault", method=method, kind="error", error="internal_error")

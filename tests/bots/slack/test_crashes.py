@@ -1,4 +1,4 @@
-"""kill -9 at every point of a message's way through Slack, by Socket Mode and by HTTP."""
+"""kill -9 at every step of answering a message on Slack, by Socket Mode and by HTTP."""
 
 import os
 import random
@@ -23,9 +23,9 @@ STEPS = (
     *("find_or_add uncommitted", "set_handle uncommitted", "set_handle committed"),
     *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
 )
-"""Where the gateway kills itself: a store's verb is done, or committed."""
+"""Where the gateway kills itself: after a verb of the store has run, or after its commit."""
 CALLS = tuple(f"call {number} {kind}" for number in range(1, 10) for kind in ("silence", "mute"))
-"""Where it is killed while Slack does not answer a call, whichever it is: one without an effect, or one with."""
+"""Where it is killed while Slack does not answer the n-th call, which had no effect (silence) or took effect (mute)."""
 STREAMING = tuple(
     f"chat.{method} {kind}" for method in ("startStream", "stopStream", "delete") for kind in ("silence", "mute")
 )
@@ -41,7 +41,7 @@ AGAIN = 0.2
 
 
 def takes_long(point: str, number: int, way: int, seed: int) -> bool:
-    """All but each of a stream's ends and every third other point once, by the one way or the other."""
+    """False for one life at each step of a stream and each third other point, by alternating transports."""
     return (way, seed) != (number % 2, 0) or (point not in STREAMING and number % 3 > 0)
 
 
@@ -56,7 +56,7 @@ LATE = CLOCK_SKEW + 60
 
 
 def answer(state: State, word: str) -> dict[str, str]:
-    """The messages in which the reply to a word stands, in their order."""
+    """The messages that hold the reply to a word, in order."""
     return {one["ts"]: one["text"] for one in state.bubbles() if one["text"].startswith(f"you said {word} ")}
 
 
@@ -77,7 +77,7 @@ async def test_every_message_is_answered_once(
     mode: str,
     seed: int,
 ) -> None:
-    """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
+    """After a kill and a restart the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
     words = [f"w{number}x{chance.choice((1, 2, 27)) if number else LINKED}" for number in range(chance.randint(3, 5))]
     port, log, database = free_port(), tmp_path / "log", f"sqlite:///{tmp_path}/parley.db"
@@ -121,7 +121,7 @@ def settings(slack: FakeSlack, mode: str) -> dict[str, str]:
 
 
 async def ask(slack: FakeSlack, word: str, chance: random.Random, *, alone: bool) -> None:
-    """To the bot alone, where it answers by streams, or in front of everybody, which Slack tells twice."""
+    """Write a direct message, which is answered in a stream, or a mention, which comes as two events."""
     if alone:
         await slack.say(word, channel=chance.choice(("D1", "D2")))
     else:
@@ -129,7 +129,7 @@ async def ask(slack: FakeSlack, word: str, chance: random.Random, *, alone: bool
 
 
 async def remembered(database: str) -> list[str]:
-    """What is remembered of all conversations; everything has its reply."""
+    """The questions in all histories. Every turn must have a reply."""
     async with open_store(database) as store:
         kept = await store.run(lambda c: c.scalars(sa.text("SELECT text FROM turns WHERE remembered")).all())
         states = await store.run(lambda c: c.scalars(sa.text("SELECT DISTINCT state FROM turns")).all())

@@ -1,4 +1,4 @@
-"""Answers arrive once, whatever Slack, the network or the process does."""
+"""Answers arrive once, despite failures of Slack, the network and the process."""
 
 import asyncio
 from itertools import pairwise
@@ -24,7 +24,7 @@ async def undelivered(store: Store) -> int:
 
 
 async def until_delivered(gateway: Gateway) -> State:
-    """Until the bot has nothing left to do."""
+    """Advance time until every turn is delivered."""
     while await undelivered(gateway.store):
         await gateway.advance(1)
     return await gateway.slack.state()
@@ -33,7 +33,7 @@ async def until_delivered(gateway: Gateway) -> State:
 @pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "cut", "lost", "error"])
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
 async def test_failed_call_is_made_good(open_gateway: Open, slack: FakeSlack, method: str, kind: str) -> None:
-    """A refused, failed, unsent or unanswered call delays the answer; there is one bubble and one answer."""
+    """A refused, failed, unsent or unanswered call delays the answer; one message is shown."""
     await slack.pull("fault", method=method, kind=kind, error="internal_error", times=2)
     async with open_gateway() as gateway:
         await slack.say("hello")
@@ -43,7 +43,7 @@ async def test_failed_call_is_made_good(open_gateway: Open, slack: FakeSlack, me
 
 
 async def test_bubble_is_found_after_a_crash(open_gateway: Open, slack: FakeSlack) -> None:
-    """Posted, but killed before it could be noted: the next life finds it by its tag."""
+    """A placeholder that was posted before a crash but not committed is found by its tag."""
     await slack.pull("fault", method="chat.postMessage", kind="lost")
     async with open_gateway():
         await slack.say("hello")
@@ -54,7 +54,7 @@ async def test_bubble_is_found_after_a_crash(open_gateway: Open, slack: FakeSlac
 
 
 async def test_bubble_is_doubled_rather_than_the_answer_lost(open_gateway: Open, slack: FakeSlack) -> None:
-    """Without the right to read the thread one "Thinking" is left behind, and the answer still comes."""
+    """Without permission to read the thread, one "Thinking" is left behind and the answer still arrives."""
     await slack.pull("fault", method="chat.postMessage", kind="lost")
     await slack.pull("fault", method="conversations.replies", kind="error", error="missing_scope", times=99)
     async with open_gateway() as gateway:
@@ -65,7 +65,7 @@ async def test_bubble_is_doubled_rather_than_the_answer_lost(open_gateway: Open,
 
 
 async def test_answer_goes_on_in_its_bubble_after_a_restart(open_gateway: Open, slack: FakeSlack) -> None:
-    """Cut off in the middle of a reply, the next life writes it into the same message."""
+    """A reply that a restart interrupts is written into the same message by the next process."""
     async with open_gateway(ScriptedEngine.hanging(after=1)):
         await slack.say("hello")
         await slack.until(lambda state: len(state.bubbles()) == 1)
@@ -75,7 +75,7 @@ async def test_answer_goes_on_in_its_bubble_after_a_restart(open_gateway: Open, 
 
 
 async def test_redelivered_event_is_answered_once(open_gateway: Open, slack: FakeSlack) -> None:
-    """The same message under a new event id, in this life and the next, is acknowledged and nothing else."""
+    """The same message under a new event id is acknowledged and not answered again, also after a restart."""
     async with open_gateway():
         ts = await slack.say("hello")
         await slack.until_shown(HEARD)
@@ -89,7 +89,7 @@ async def test_redelivered_event_is_answered_once(open_gateway: Open, slack: Fak
 
 
 async def test_quiet_is_kept_where_slack_asks_for_it(open_gateway: Open, slack: FakeSlack) -> None:
-    """For the seconds of a Retry-After nothing is sent to a channel, whatever it is about; another one is served."""
+    """During a Retry-After no call is made to the channel, while other channels are served."""
     await slack.pull("fault", method="chat.update", kind="ratelimited", retry_after=30)
     async with open_gateway() as gateway:
         await slack.say("hello")
@@ -110,7 +110,7 @@ async def test_quiet_is_kept_where_slack_asks_for_it(open_gateway: Open, slack: 
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
 @pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "not_in_channel"])
 async def test_lost_place_ends_the_turn(open_gateway: Open, slack: FakeSlack, method: str, error: str) -> None:
-    """Where nothing can be said any more nothing is tried for ever, and others are served."""
+    """A channel that rejects messages ends the turn without retries, and other channels are served."""
     await slack.pull("fault", method=method, kind="error", error=error)
     async with open_gateway() as gateway:
         await slack.say("lost")
@@ -121,7 +121,7 @@ async def test_lost_place_ends_the_turn(open_gateway: Open, slack: FakeSlack, me
 
 
 async def test_answer_waits_for_a_usable_token(open_gateway: Open, slack: FakeSlack) -> None:
-    """A token that is not taken is tried once in five minutes; the answer is not thrown away."""
+    """A refused token is tried again after five minutes, and the answer then arrives."""
     await slack.pull("fault", method="chat.update", kind="error", error="token_revoked")
     async with open_gateway() as gateway:
         await slack.say("hello")
@@ -134,7 +134,7 @@ async def test_answer_waits_for_a_usable_token(open_gateway: Open, slack: FakeSl
 
 @pytest.mark.parametrize("kind", ["unavailable", "lost"])
 async def test_deleted_bubble_is_answered_beside(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
-    """Somebody deletes the placeholder: the answer is a message of its own, once, whatever fails meanwhile."""
+    """If a person deletes the placeholder, the answer is posted as a new message, once, even if a post fails."""
     async with open_gateway(ScriptedEngine.slow("hello you", 1.0, clock)) as gateway:
         await slack.say("hello")
         state = await slack.until(lambda state: len(state.bubbles()) == 1)
@@ -146,7 +146,7 @@ async def test_deleted_bubble_is_answered_beside(open_gateway: Open, slack: Fake
 
 @pytest.mark.parametrize("where", ["hello {}", "`{}`", "```\n{}\n```", "```{}"])
 async def test_nobody_is_pinged(open_gateway: Open, slack: FakeSlack, where: str) -> None:
-    """An engine that says everything it is told pings nobody, in previews, answers and notices; nothing is unfurled."""
+    """A model that repeats mentions and links notifies no one and unfurls no link, in previews, answers and notices."""
     pings = "<!channel> <!here> <!everyone> <@U2> <!subteam^S1> https://evil.example"
     written = where.format(pings).replace("<", "&lt;").replace(">", "&gt;")
     async with open_gateway(ScriptedEngine.echo()) as gateway:
@@ -164,7 +164,7 @@ async def until_delivered_after(gateway: Gateway, words: str) -> State:
 
 
 async def test_long_answer_comes_in_parts(open_gateway: Open, slack: FakeSlack) -> None:
-    """Over Slack's limit the answer goes on below, whole, with the buttons under its end; no part comes twice."""
+    """An answer over Slack's limit continues in further messages, each posted once, with the buttons under the last."""
     words = [f"word{number}" for number in range(4_000)]
     async with open_gateway(ScriptedEngine.fixed(" ".join(words))) as gateway:
         await slack.say("hello")
@@ -179,7 +179,7 @@ async def test_long_answer_comes_in_parts(open_gateway: Open, slack: FakeSlack) 
 async def test_answer_that_is_too_long_all_the_same_is_cut_smaller(
     open_gateway: Open, slack: FakeSlack, error: str
 ) -> None:
-    """Slack's limits are not all known: what it calls too long is tried in smaller parts."""
+    """A message that Slack finds too long is posted in smaller parts, since not all limits are documented."""
     await slack.pull("shorten", longest=4_000, error=error)
     words = " ".join(["word"] * 1_200)
     async with open_gateway(ScriptedEngine.fixed(words)) as gateway:
@@ -200,7 +200,7 @@ async def test_answer_that_is_too_long_all_the_same_is_cut_smaller(
 async def test_plainer_where_a_workspace_knows_no_better(
     open_gateway: Open, slack: FakeSlack, rejected: list[str], actions: list[str]
 ) -> None:
-    """Feedback buttons, else ordinary ones, else none; the words always."""
+    """A workspace that rejects feedback buttons gets ordinary buttons, or the text without buttons."""
     await slack.pull("rules", rejected_blocks=rejected)
     async with open_gateway() as gateway:
         await slack.say("hello")
@@ -210,7 +210,7 @@ async def test_plainer_where_a_workspace_knows_no_better(
 
 
 async def test_drafts_are_shown_now_and_then(open_gateway: Open, slack: FakeSlack, clock: Any) -> None:  # noqa: ANN401
-    """A reply that takes a minute is shown growing, in a handful of edits, with a status before the first word."""
+    """A reply that takes a minute grows in a handful of edits, after a status before its first word."""
     engine = ScriptedEngine.slow(" ".join(f"w{number}" for number in range(60)), 1.0, clock)
     async with open_gateway(engine) as gateway:
         await slack.say("hello")
@@ -225,7 +225,7 @@ async def test_drafts_are_shown_now_and_then(open_gateway: Open, slack: FakeSlac
 
 @pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "error"])
 async def test_failing_drafts_do_not_matter(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
-    """A preview or status that fails is dropped; the next one is shown, and the answer comes."""
+    """A failed preview or status is skipped; the next preview and the answer arrive."""
     for method in ("chat.update", "assistant.threads.setStatus"):
         await slack.pull("fault", method=method, kind=kind, error="not_allowed", retry_after=2, times=1)
     engine = ScriptedEngine.slow("one two three four five six seven eight nine ten", 1.0, clock)
@@ -238,7 +238,7 @@ async def test_failing_drafts_do_not_matter(open_gateway: Open, slack: FakeSlack
 
 
 async def test_limits_of_the_real_slack_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
-    """Twenty people at once, at Slack's own rates: everybody is answered."""
+    """Twenty people at once are all answered within Slack's own rate limits."""
     await slack.pull("rules", limited=True)
     async with open_gateway() as gateway:
         for number in range(20):
@@ -250,7 +250,7 @@ async def test_limits_of_the_real_slack_are_kept(open_gateway: Open, slack: Fake
 
 @pytest.mark.parametrize("kind", ["expired", "foreign"])
 async def test_command_without_a_way_back_ends(open_gateway: Open, slack: FakeSlack, kind: str) -> None:
-    """A response URL that is used up, or that is not Slack's, ends the turn; nothing else is called."""
+    """An expired response URL, or one that is not Slack's, ends the turn without another call."""
     async with open_gateway() as gateway:
         if kind == "expired":
             await slack.pull("rules", spent_responses=True)

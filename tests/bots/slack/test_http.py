@@ -1,4 +1,4 @@
-"""Slack's requests by HTTP, genuine and not."""
+"""Slack's requests by HTTP, genuine and forged."""
 
 import json
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Door:
 
 
 async def test_signed_request_is_taken() -> None:
-    """Slack's own requests come in."""
+    """A signed request is accepted and parsed."""
     door = Door()
     assert (await door.post(BODY, signed(BODY, int(NOW)))).status_code == 200
     assert door.taken == [parse(json.loads(BODY))]
@@ -60,7 +60,7 @@ async def test_signed_request_is_taken() -> None:
     ],
 )
 async def test_everything_else_is_turned_away(headers: Mapping[str, str]) -> None:
-    """Without the secret, or too late, there is 401 and nothing is read."""
+    """A request with a wrong or an old signature gets 401 and is not parsed."""
     door = Door()
     assert (await door.post(BODY, headers)).status_code == 401
     assert not door.taken
@@ -68,18 +68,18 @@ async def test_everything_else_is_turned_away(headers: Mapping[str, str]) -> Non
 
 @pytest.mark.parametrize("age", [-299, 0, 299])
 async def test_clocks_may_differ_by_five_minutes(age: int) -> None:
-    """Within the window a signature counts."""
+    """A signature is accepted up to five minutes early or late."""
     assert (await Door().post(BODY, signed(BODY, int(NOW) - age))).status_code == 200
 
 
 @given(st.text(), st.text(), st.binary())
 def test_strange_signatures_are_wrong_and_nothing_more(timestamp: str, signature: str, raw: bytes) -> None:
-    """Whatever the headers hold, the answer is no, not an error."""
+    """Any text in the headers gives False, not an exception."""
     assert not is_genuine(SIGNING_SECRET, timestamp, signature, raw, NOW)
 
 
 async def test_body_is_bounded_before_it_is_read() -> None:
-    """More than Slack would ever send is refused unseen."""
+    """A body over the limit gets 413."""
     big = b"x" * (MAX_BYTES + 1)
     assert (await Door().post(big, signed(big, int(NOW)))).status_code == 413
 
@@ -88,17 +88,17 @@ async def test_body_is_bounded_before_it_is_read() -> None:
     "raw", [b"{", b"\xff", b"{" * 100_000, b'{"a":' + b"[" * 100_000, b'{"a":' + b"9" * 5_000 + b"}"]
 )
 async def test_signed_nonsense_is_a_bad_request(raw: bytes) -> None:
-    """Bombs and fragments are 400."""
+    """A signed body that is not valid JSON gets 400."""
     assert (await Door().post(raw, signed(raw, int(NOW)))).status_code == 400
 
 
 async def test_address_is_verified() -> None:
-    """Slack's question when the address is entered is answered at once."""
+    """The challenge of a URL verification is returned."""
     raw = json.dumps({"type": "url_verification", "challenge": "abc"}).encode()
     assert (await Door().post(raw, signed(raw, int(NOW)))).json() == {"challenge": "abc"}
 
 
 def test_forms_and_their_payloads() -> None:
-    """A command is a form, even one that speaks of a payload; a button's form holds JSON."""
+    """A slash command is a form, even if its text mentions a payload; a button's form holds JSON."""
     assert decode(b"command=%2Fparley&text=my+payload") == {"command": "/parley", "text": "my payload"}
     assert decode(b"payload=%7B%22type%22%3A%22block_actions%22%7D") == {"type": "block_actions"}

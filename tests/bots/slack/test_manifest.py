@@ -1,4 +1,4 @@
-"""What the app asks for is what the code uses: nothing is missing, nothing is too much."""
+"""The manifests ask for exactly the permissions that the code uses."""
 
 import re
 from collections.abc import Mapping
@@ -40,13 +40,13 @@ def manifest(name: str) -> Any:  # noqa: ANN401  YAML
 
 
 def methods() -> set[str]:
-    """The SlackApi API methods that the code calls, all of them in one file."""
+    """The Web API methods that the code calls, all of them in one file."""
     names = re.findall(r"self\.client\.([a-z]+_\w+)", (FOLDER / "api.py").read_text())
     return {name.replace("_", ".") for name in names} - {"base.url"}
 
 
 def test_every_method_is_known() -> None:
-    """A call that is added needs its scope here, and then in the manifest."""
+    """Every Web API method in use is listed in this file with its scopes."""
     assert methods() == set(SCOPES)
 
 
@@ -57,7 +57,7 @@ def test_scopes_are_those_that_are_used() -> None:
 
 
 def test_minimal_reads_no_channels() -> None:
-    """The minimal one can do everything but read along in channels."""
+    """The minimal manifest has all scopes except those to read channels."""
     full, minimal = manifest("manifest.yaml"), manifest("manifest.minimal.yaml")
     scopes = set(minimal["oauth_config"]["scopes"]["bot"])
     assert scopes == set(full["oauth_config"]["scopes"]["bot"]) - (HISTORY - {"im:history"})
@@ -66,7 +66,7 @@ def test_minimal_reads_no_channels() -> None:
 
 @pytest.mark.parametrize("name", ["manifest.yaml", "manifest.minimal.yaml"])
 def test_events_have_their_scopes(name: str) -> None:
-    """Slack refuses a manifest with an event whose scope is missing; people must be able to write to the app."""
+    """Each event has its scope, without which Slack refuses the manifest, and people can write to the app."""
     app = manifest(name)
     events, scopes = app["settings"]["event_subscriptions"]["bot_events"], app["oauth_config"]["scopes"]["bot"]
     assert {EVENTS[event] for event in events if event in EVENTS} <= set(scopes)

@@ -1,4 +1,4 @@
-"""Answers that grow as a stream: a preview that Slack may end at any time, and that the answer always outlives."""
+"""Previews as streams, which Slack may end at any time without harm to the answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -20,7 +20,7 @@ HEARD = "I heard: hello 😐"
 
 
 class Writer:
-    """An engine whose replies a test writes, piece by piece."""
+    """An engine whose reply a test writes piece by piece."""
 
     def __init__(self) -> None:
         self.engine = ScriptedEngine(self._script)
@@ -44,14 +44,14 @@ def writer() -> Writer:
 
 @asynccontextmanager
 async def running(open_gateway: Open, engine: ScriptedEngine | None = None) -> AsyncIterator[Gateway]:
-    """A gateway that has been up for so long that nobody else can have begun what it begins."""
+    """A gateway that started before any message, so that no earlier process can have begun its turns."""
     async with open_gateway(engine) as gateway:
         await gateway.advance(CLOCK_SKEW + 1)
         yield gateway
 
 
 async def shown(gateway: Gateway, holds: Callable[[State], bool]) -> State:
-    """The first state in which something holds, while the bot's time goes on, and Slack's does not."""
+    """The first state that satisfies a condition, while the bot's clock advances and Slack's stands still."""
     while not holds(state := await gateway.slack.state()):
         gateway.clock.advance(1)
     return state
@@ -71,7 +71,7 @@ def edits(state: State) -> list[str]:
 
 
 async def test_direct_message_is_answered_in_a_stream(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """It grows by whole words every few seconds, is stopped, and becomes the answer with its buttons."""
+    """The stream grows by whole words every few seconds, is stopped, and becomes the answer with its buttons."""
     async with running(open_gateway, writer.engine) as gateway:
         ts = await slack.say("hello")
         for number, piece in enumerate(("one two ", "three four", " five "), start=1):
@@ -89,7 +89,7 @@ async def test_direct_message_is_answered_in_a_stream(open_gateway: Open, slack:
 
 
 async def test_stream_that_slack_ends_is_edited(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """After five minutes, or half a minute before the first word: from then on there are edits, and one answer."""
+    """A stream that Slack ends, after five minutes or 30 seconds of silence, is continued by edits into one answer."""
     async with running(open_gateway, writer.engine) as gateway:
         for seconds, written in ((31, ()), (301, ("one ",))):
             await slack.say(f"hello {seconds}")
@@ -111,7 +111,7 @@ async def test_stream_that_slack_ends_is_edited(open_gateway: Open, slack: FakeS
 
 @pytest.mark.parametrize("error", ["channel_type_not_supported", "missing_scope", "invalid_arguments"])
 async def test_without_streams_there_are_placeholders(open_gateway: Open, slack: FakeSlack, error: str) -> None:
-    """Where Slack offers none it is asked once in a channel, and the answer takes a placeholder's place."""
+    """A channel that refuses a stream is not asked again, and its answers replace placeholders."""
     await slack.pull("fault", method="chat.startStream", kind="error", error=error, times=99)
     async with running(open_gateway):
         for number in (1, 2):
@@ -122,7 +122,7 @@ async def test_without_streams_there_are_placeholders(open_gateway: Open, slack:
 
 
 async def test_channels_have_placeholders(open_gateway: Open, slack: FakeSlack) -> None:
-    """Only one person would see a stream grow there; edits are seen by all."""
+    """A message in a channel is not answered in a stream, since only one person would see it grow."""
     async with running(open_gateway) as gateway:
         await slack.mention("hello")
         state = await answered(gateway, HEARD)
@@ -134,7 +134,7 @@ async def test_channels_have_placeholders(open_gateway: Open, slack: FakeSlack) 
 async def test_failed_call_is_made_good(
     open_gateway: Open, slack: FakeSlack, clock: ManualClock, method: str, kind: str
 ) -> None:
-    """The answer comes once. A stream whose beginning was not answered is left behind, alone and empty."""
+    """The answer arrives once. Only a stream whose start was not answered is left behind, and it is empty."""
     await slack.pull("fault", method=method, kind=kind, error="internal_error", times=2)
     async with running(open_gateway, ScriptedEngine.slow(WORDS, 0.5, clock)) as gateway:
         await slack.say("hello")
@@ -148,7 +148,7 @@ async def test_failed_call_is_made_good(
 async def test_stream_that_is_stopped_by_somebody_else(
     open_gateway: Open, slack: FakeSlack, writer: Writer, error: str
 ) -> None:
-    """The rest is shown by edits."""
+    """After an append is refused, the rest of the preview is shown by edits."""
     await slack.pull("fault", method="chat.appendStream", kind="error", error=error)
     async with running(open_gateway, writer.engine) as gateway:
         await slack.say("hello")
@@ -163,7 +163,7 @@ async def test_stream_that_is_stopped_by_somebody_else(
 
 
 async def test_stream_goes_on_as_edits_after_a_restart(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """The next life does not know what stands in it: it stops it and writes over it."""
+    """The next process, which does not know a stream's content, stops the stream and edits its message."""
     async with running(open_gateway, ScriptedEngine.hanging(after=3, text="half a word or more")) as gateway:
         await slack.pull("fault", method="chat.stopStream", kind="unavailable")
         await slack.say("hello")
@@ -179,7 +179,7 @@ async def test_stream_goes_on_as_edits_after_a_restart(open_gateway: Open, slack
 
 
 async def test_streams_are_stopped_when_the_bot_ends(open_gateway: Open, slack: FakeSlack) -> None:
-    """Nobody is left looking at a message that seems to be written."""
+    """A shutdown stops open streams, so that no message seems to be in progress."""
     async with running(open_gateway, ScriptedEngine.hanging(after=1)):
         await slack.say("hello")
         await slack.until(lambda state: len(state.streams) == 1)
@@ -189,7 +189,7 @@ async def test_streams_are_stopped_when_the_bot_ends(open_gateway: Open, slack: 
 
 
 async def test_answer_outlives_a_stream_that_is_deleted(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """It is a message of its own then."""
+    """The answer to a deleted stream is a new message."""
     async with running(open_gateway, writer.engine) as gateway:
         await slack.say("hello")
         state = await slack.until(lambda state: len(state.streams) == 1)
@@ -201,7 +201,7 @@ async def test_answer_outlives_a_stream_that_is_deleted(open_gateway: Open, slac
 
 @pytest.mark.parametrize("kind", ["", "unavailable", "lost"])
 async def test_answer_with_a_link_is_posted(open_gateway: Open, slack: FakeSlack, writer: Writer, kind: str) -> None:
-    """In a stream links are taken apart, and Slack cannot be told to leave them alone: the answer takes its place."""
+    """An answer with links replaces the stream by a post, since only a post can be told to preview no links."""
     for method in ("chat.delete", "chat.postMessage") if kind else ():
         await slack.pull("fault", method=method, kind=kind)
     said = "see https://evil.example/?q=secret or evil.example or <!channel> "
@@ -218,7 +218,7 @@ async def test_answer_with_a_link_is_posted(open_gateway: Open, slack: FakeSlack
 
 
 async def test_stream_that_may_not_be_deleted_is_edited(open_gateway: Open, slack: FakeSlack) -> None:
-    """An answer in a poor place is better than none, or two."""
+    """A stream that cannot be deleted holds the answer, even if it has a link."""
     await slack.pull("fault", method="chat.delete", kind="error", error="cant_delete_message", times=9)
     async with running(open_gateway, ScriptedEngine.fixed("see example.com")) as gateway:
         await slack.say("hello")
@@ -227,7 +227,7 @@ async def test_stream_that_may_not_be_deleted_is_edited(open_gateway: Open, slac
 
 
 async def test_code_that_closes_ends_the_stream(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """What was written as text turns out to be code: it cannot be appended to, so it is written over."""
+    """A code span that closes changes text that was appended already, so the stream is stopped and edited."""
     async with running(open_gateway, writer.engine) as gateway:
         await slack.say("hello")
         writer.write("try `a < b ")
@@ -239,7 +239,7 @@ async def test_code_that_closes_ends_the_stream(open_gateway: Open, slack: FakeS
 
 
 async def test_slacks_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
-    """When many write at once the first are answered by streams and the others by placeholders, none over a limit."""
+    """Of many messages at once the first get streams and the others placeholders, within Slack's rate limits."""
     await slack.pull("rules", limited=True)
     async with running(open_gateway) as gateway:
         for number in range(MAX_STARTS + 5):

@@ -1,4 +1,4 @@
-"""The whole way: what people write in Slack, and what they see. Both transports over real sockets."""
+"""Conversations on Slack from end to end, by both transports over real sockets."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ async def number_of_turns(gateway: Gateway) -> int:
 
 @pytest.mark.parametrize("http", [False, True])
 async def test_direct_message_is_answered_in_its_thread(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
-    """The answer takes the placeholder's place, under the message it answers; every event is acknowledged."""
+    """The answer replaces the placeholder in the thread of the message, and every event is acknowledged."""
     async with open_gateway(http=http) as gateway:
         ts = await slack.say("hello there")
         state = await slack.until_shown("I heard: hello there 😐")
@@ -29,7 +29,7 @@ async def test_direct_message_is_answered_in_its_thread(open_gateway: Open, slac
 
 
 async def test_chinese_is_met_in_chinese(open_gateway: Open, slack: FakeSlack) -> None:
-    """The placeholder speaks the language of the message, and the mood that was read is shown."""
+    """The placeholder is in the language of the message, and the answer shows the mood."""
     engine = ScriptedEngine.fixed("很高兴认识你", mood=lambda text: Label.POSITIVE if "开心" in text else Label.NEUTRAL)
     async with open_gateway(engine):
         await slack.say("你好，今天真开心")
@@ -39,7 +39,7 @@ async def test_chinese_is_met_in_chinese(open_gateway: Open, slack: FakeSlack) -
 
 @pytest.mark.parametrize("http", [False, True])
 async def test_mention_comes_twice_and_is_answered_once(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
-    """app_mention and message are one gesture; both are acknowledged."""
+    """The two events of a mention are one turn, and both are acknowledged."""
     async with open_gateway(http=http) as gateway:
         ts = await slack.mention("hello")
         state = await slack.until(lambda state: len(state.bubbles()) > 0 and not state.unacknowledged())
@@ -49,7 +49,7 @@ async def test_mention_comes_twice_and_is_answered_once(open_gateway: Open, slac
 
 
 async def test_thread_goes_on_without_mention_where_the_bot_takes_part(open_gateway: Open, slack: FakeSlack) -> None:
-    """Also after a restart. Threads among people are left alone, and so is what is said to somebody else."""
+    """The bot answers in its threads without a mention, also after a restart, and stays out of other conversations."""
     async with open_gateway():
         thread = await slack.mention("hello")
         await slack.until_shown("I heard: hello 😐")
@@ -65,7 +65,7 @@ async def test_thread_goes_on_without_mention_where_the_bot_takes_part(open_gate
 
 
 async def test_history_is_kept_by_thread(open_gateway: Open, slack: FakeSlack) -> None:
-    """The model sees what was said in this thread, and nothing of another one."""
+    """The model sees the history of this thread and nothing of another."""
     async with open_gateway() as gateway:
         thread = await slack.say("the first canary")
         await slack.until_shown("I heard: the first canary 😐")
@@ -81,7 +81,7 @@ async def test_history_is_kept_by_thread(open_gateway: Open, slack: FakeSlack) -
 async def test_called_into_a_thread_it_reads_what_came_before(
     open_gateway: Open, slack: FakeSlack, *, shared: bool, seen: str
 ) -> None:
-    """One's own words there; everybody's only where people share what the model reads. Later turns are as they are."""
+    """The bot quotes the sender's earlier messages of a thread, and everybody's only if people share a history."""
     async with open_gateway(shared=shared) as gateway:
         thread = await slack.say("we saw a whale", channel="C1", user="U2")
         await slack.say("mine", channel="C1", thread_ts=thread)
@@ -91,7 +91,7 @@ async def test_called_into_a_thread_it_reads_what_came_before(
 
 
 async def test_bots_do_not_talk_to_bots(open_gateway: Open, slack: FakeSlack) -> None:
-    """Other bots and the bot's own messages, new or edited, are acknowledged and left at that."""
+    """Messages of other bots and of the bot itself, new or edited, are acknowledged and not answered."""
     async with open_gateway() as gateway:
         await slack.say("hello", user="U9", bot_id="B9")
         await slack.say("hello", user="UBOT")
@@ -102,7 +102,7 @@ async def test_bots_do_not_talk_to_bots(open_gateway: Open, slack: FakeSlack) ->
 
 
 async def test_every_event_is_acknowledged(open_gateway: Open, slack: FakeSlack) -> None:
-    """What nobody waits for is not sent again four times."""
+    """Events that the bot does not read are acknowledged at the first attempt."""
     async with open_gateway():
         for kind in ("reaction_added", "member_joined_channel", "tokens_revoked", "message"):
             await slack.pull("event", event={"type": kind, "item": {"channel": "C1"}})
@@ -112,7 +112,7 @@ async def test_every_event_is_acknowledged(open_gateway: Open, slack: FakeSlack)
 
 @pytest.mark.parametrize("http", [False, True])
 async def test_slash_command_is_answered_to_its_giver(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
-    """By the response URL, for nobody else to see, with nothing posted."""
+    """A slash command is answered at its response URL, visible to one person, and nothing is posted."""
     async with open_gateway(http=http):
         name = await slack.pull("command", channel="C1", user="U1", command="/parley", text="stats")
         state = await slack.until(lambda state: bool(state.entries("response")))
@@ -124,7 +124,7 @@ async def test_slash_command_is_answered_to_its_giver(open_gateway: Open, slack:
 
 
 async def test_command_in_a_thread(open_gateway: Open, slack: FakeSlack) -> None:
-    """Slack has no slash commands in threads, so that "!" does it; no buttons under it."""
+    """In a thread, where Slack has no slash commands, "!help" is a command; its answer has no buttons."""
     async with open_gateway():
         await slack.mention("!help")
         state = await slack.until(lambda state: any("/reset" in bubble["text"] for bubble in state.bubbles()))
@@ -133,7 +133,7 @@ async def test_command_in_a_thread(open_gateway: Open, slack: FakeSlack) -> None
 
 @pytest.mark.parametrize("http", [False, True])
 async def test_votes_are_kept(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
-    """The feedback buttons under an answer are votes on it."""
+    """A press of a feedback button is recorded as a vote."""
     async with open_gateway(http=http) as gateway:
         await slack.say("hello")
         state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
@@ -148,7 +148,7 @@ async def test_votes_are_kept(open_gateway: Open, slack: FakeSlack, *, http: boo
 
 
 async def test_again_asks_once_more(open_gateway: Open, slack: FakeSlack) -> None:
-    """The button asks the last question of the thread again, in the thread."""
+    """The "Again" button has the last question of the thread answered again, in the thread."""
     async with open_gateway() as gateway:
         thread = await slack.say("what are you doing here")
         state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
@@ -161,8 +161,9 @@ async def test_again_asks_once_more(open_gateway: Open, slack: FakeSlack) -> Non
 
 
 async def test_strangers_are_answered_only_when_they_ask(open_gateway: Open, slack: FakeSlack) -> None:
-    """Who is not on the list is told so when they turn to the bot, not when they write to others in a thread it is in.
-    They cannot vote, and for them no thread is read.
+    """People who are not allowed are told so if they address the bot, not if they write to others in its thread.
+
+    They cannot vote, and no thread is read for them.
     """
     async with open_gateway(limits=replace(LIMITS, allow=frozenset({"slack:U1"}))) as gateway:
         thread = await slack.mention("hello")
@@ -179,7 +180,7 @@ async def test_strangers_are_answered_only_when_they_ask(open_gateway: Open, sla
 
 
 async def test_something_to_begin_with(open_gateway: Open, slack: FakeSlack) -> None:
-    """Whoever opens the Messages tab is offered prompts in both languages."""
+    """A person who opens the Messages tab is offered prompts in both languages."""
     async with open_gateway():
         await slack.pull("event", event={"type": "app_home_opened", "tab": "messages", "channel": "D1", "user": "U1"})
         state = await slack.until(lambda state: bool(state.entries("prompts")))

@@ -13,14 +13,14 @@ PINGS = ("<!channel>", "<!here>", "<!everyone|all>", "<@U1>", "<!subteam^S1>", "
 @pytest.mark.parametrize("ping", PINGS)
 @pytest.mark.parametrize("around", ["{}", "`{}`", "```\n{}\n```", "```{}", "a `b {} `c`", "\\`{}\\`", "``{}``"])
 def test_nothing_pings(ping: str, around: str) -> None:
-    """No mention survives, in code or out of it, closed or not."""
+    """No mention survives, in closed or open code or outside of it."""
     for said in (markdown(around.format(ping)), escaped(around.format(ping))):
         assert not MENTION.search(said)
         assert not re.search("<[@!#]", said)
 
 
 def test_code_keeps_its_signs() -> None:
-    """Code is shown as it is, up to an invisible sign in what would ping somebody."""
+    """Code is unchanged, except for an invisible character in a mention."""
     code = "`a < b && c` and ```#include <stdio.h>```"
     assert markdown(code) == code
     assert markdown("`<@U1>`") == f"`<{WORD_JOINER}@U1>`"
@@ -29,7 +29,7 @@ def test_code_keeps_its_signs() -> None:
 
 @given(st.text(alphabet="ab <>&@!#`\n。U", max_size=200), st.integers(20, 60))
 def test_parts_fit_and_lose_nothing(text: str, limit: int) -> None:
-    """Each part is within the limit as it is sent, and together they say what the whole did."""
+    """Each escaped part is within the limit, and the parts together hold the whole text."""
     parts = split(text, limit)
     said = re.sub(r"\s|`", "", "".join(parts))
     if "```" not in text:
@@ -38,7 +38,7 @@ def test_parts_fit_and_lose_nothing(text: str, limit: int) -> None:
 
 
 def test_code_block_goes_on_in_the_next_part() -> None:
-    """A block that is cut is closed, and opened again with its language."""
+    """A code block that is cut is closed, and reopened with its language."""
     text = "look:\n```python\n" + "x = 1\n" * 40 + "```\nand so on"
     parts = split(text, 120)
     assert all(part.count("```") % 2 == 0 for part in parts)
@@ -47,13 +47,13 @@ def test_code_block_goes_on_in_the_next_part() -> None:
 
 
 def test_parts_end_at_a_paragraph_where_they_can() -> None:
-    """The best break in the second half is taken."""
+    """A part ends at the best break in its second half."""
     assert split("a" * 30 + "\n\n" + "b" * 30, 50) == ("a" * 30, "b" * 30)
     assert split("甲" * 30 + "。" + "乙" * 30, 50) == ("甲" * 30 + "。", "乙" * 30)
 
 
 def test_code_is_found() -> None:
-    """A fence that is never closed is code to the end."""
+    """A fence that is not closed is code up to the end."""
     assert CODE.split("a `b` ```c")[1::2] == ["`b`", "```c"]
 
 
@@ -70,7 +70,7 @@ LINKS = (
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("around", ["see {}.", "({})", "`{}`", "```\n{}\n```", "。{}。"])
 def test_links_are_taken_apart(link: str, around: str) -> None:
-    """However much of a text there is already, no part of it is a link, and nothing is lost to the eye."""
+    """No prefix of a text holds a link, and its visible characters are unchanged."""
     text = around.format(link)
     assert has_link(text)
     for end in range(len(text) + 1):
@@ -81,5 +81,5 @@ def test_links_are_taken_apart(link: str, around: str) -> None:
 
 @pytest.mark.parametrize("text", ["Yes. No.", "e.g. this, i.e. that", "at 3.14 or 10:30", "a: b // c", "好。走", "..."])
 def test_what_is_no_link(text: str) -> None:
-    """Numbers, abbreviations and the ends of sentences."""
+    """Numbers, abbreviations and ends of sentences are not taken for links."""
     assert not has_link(text)

@@ -41,7 +41,7 @@ def message(body: dict[str, Any]) -> Message:
 
 
 def test_direct_message() -> None:
-    """A direct message roots a thread of its own and is known by every name it has."""
+    """A direct message begins a thread, and its event keys hold all its identities."""
     got = message(event(channel="D1", channel_type="im", client_msg_id="m1"))
     assert got.conversation == ConversationKey(platform="slack", workspace="T1", chat="D1", thread="5.000001")
     assert got.event_keys == ("slack:T1:event:Ev1", "slack:T1:message:D1:5.000001", "slack:T1:client:m1")
@@ -54,7 +54,7 @@ def test_direct_message() -> None:
 
 
 def test_mention_and_its_message_are_one_gesture() -> None:
-    """The two events of a mention share the key of channel and ts, and say the same."""
+    """The two events of a mention share the key of channel and ts, and translate to the same message."""
     mention = message(event(type="app_mention", text="<@UBOT> hi"))
     plain = message(event(text="<@UBOT> hi") | {"event_id": "Ev2"})
     assert set(mention.event_keys) & set(plain.event_keys)
@@ -76,7 +76,7 @@ def test_mention_and_its_message_are_one_gesture() -> None:
     ],
 )
 def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:  # noqa: FBT001
-    """What is said to the bot, and what may be if it takes part."""
+    """Messages that address the bot, and messages that are for it only if it takes part in the thread."""
     found = heard(event(**fields))
     assert found is not None
     assert (found.addressed, found.follows) == (addressed, follows)
@@ -106,7 +106,7 @@ def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:
     ],
 )
 def test_not_for_us(fields: dict[str, Any]) -> None:
-    """Other bots, ourselves, edits, talk between others, and what has another shape."""
+    """Messages of bots, edits, talk between others and malformed events are not for the bot."""
     assert read(event(**fields)) is None
 
 
@@ -115,7 +115,7 @@ def test_not_for_us(fields: dict[str, Any]) -> None:
     [{}, {"type": "event_callback"}, {"type": "event_callback", "event_id": "E", "event": []}, {"command": "/x"}],
 )
 def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
-    """Whatever comes, translating it does not fail."""
+    """A malformed payload translates to None."""
     assert read(body) is None
 
 
@@ -143,7 +143,7 @@ def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
     ],
 )
 def test_text(written: str, text: str) -> None:
-    """What a person meant, without Slack's notation; commands by "!", because "/" is Slack's own."""
+    """The text is without Slack's markup, and "!help" is a command, since Slack reserves the slash."""
     assert message(event(type="app_mention", text=written)).text == text
 
 
@@ -162,7 +162,7 @@ def test_text(written: str, text: str) -> None:
     ],
 )
 def test_slash_command(typed: str, text: str) -> None:
-    """`/parley help` is the command; anything else after it is a question. The answer goes where Slack says."""
+    """`/parley help` is the command, other text is a question, and the answer goes to the response URL."""
     body = {"command": "/parley", "text": typed, "user_id": "U1", "channel_id": "C1", "trigger_id": "t"}
     got = message(body | {"response_url": "https://hooks.slack.com/x"})
     assert (got.text, got.conversation.thread, got.sent_at) == (text, "", NOW)
@@ -183,7 +183,7 @@ def press(action: str, value: str) -> dict[str, Any]:
     ("action", "value", "vote"), [("vote", "1:12", 1), ("vote", "-1:12", -1), ("vote:up", "1:12", 1)]
 )
 def test_vote(action: str, value: str, vote: int) -> None:
-    """Slack's feedback buttons and plain ones say the same."""
+    """Feedback buttons and ordinary buttons give the same vote."""
     gesture = read(press(action, value))
     assert isinstance(gesture, Vote)
     assert (gesture.turn_id, gesture.value, gesture.person.id) == (12, vote, "U1")
@@ -191,12 +191,12 @@ def test_vote(action: str, value: str, vote: int) -> None:
 
 @pytest.mark.parametrize(("action", "value"), [("vote", "2:1"), ("vote", "1:x"), ("vote", ""), ("other", "1:1")])
 def test_strange_press_is_nothing(action: str, value: str) -> None:
-    """A button that is not ours does nothing."""
+    """A press with unknown data translates to None."""
     assert read(press(action, value)) is None
 
 
 def test_again_is_a_message_in_the_thread() -> None:
-    """The button asks as if the person had written it there; another press is another gesture."""
+    """The "Again" button is /retry in the thread of the answer, and each press has its own event key."""
     got = message(press("again", "12"))
     assert (got.text, got.conversation.thread, got.sent_at) == ("/retry", "5.000001", 7.000001)
     later = press("again", "12")
@@ -205,5 +205,5 @@ def test_again_is_a_message_in_the_thread() -> None:
 
 
 def test_opened_chat() -> None:
-    """Only the Messages tab is where suggestions stand."""
+    """Opening the Messages tab asks for suggestions."""
     assert read(event(type="app_home_opened", channel="D1", tab="messages")) == ChatOpened(channel="D1")
