@@ -1,4 +1,4 @@
-"""A fake Telegram in a process of its own, bots on it, and whole gateways in front of it."""
+"""The fake Telegram in a process of its own, and whole gateways connected to it."""
 
 import asyncio
 import socket
@@ -30,14 +30,14 @@ from tests.fakes.telegram.journal import Entry
 from tests.options import chat_with, limits_with, worker_with
 
 SPEED = 20.0
-"""The tests' seconds are this much shorter than the bot's and Telegram's."""
+"""The factor by which the clocks of the bot and of the fake Telegram are faster than the tests'."""
 QUICK = Timeouts(poll=10, read=2.0)
 LIMITS = limits_with(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
 
 class FastClock:
-    """The machine's time, `SPEED` times as fast."""
+    """The machine's clock, `SPEED` times as fast."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -57,7 +57,7 @@ class FastClock:
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
-    """A bot in full, in this process."""
+    """A whole bot in this process."""
 
     telegram: Telegram
     store: Store
@@ -114,7 +114,7 @@ async def open_gateway(
 
 
 def answers(journal: list[Entry], text: str = "") -> list[Entry]:
-    """The edits with buttons: replies of the model."""
+    """The edits with buttons, which are the model's replies."""
     return [entry for entry in journal if entry["do"] == "edit" and entry["buttons"] and text in entry["text"]]
 
 
@@ -127,13 +127,13 @@ async def rows(gateway: Gateway, query: str) -> list[Any]:
 
 
 def echo() -> ScriptedEngine:
-    """Says what it was last asked, and nothing of its prompt."""
+    """An engine that repeats the last message and nothing else of its prompt."""
     return ScriptedEngine.replying(lambda prompt: f"you said {prompt[-1].content.split()[0]}")
 
 
 @asynccontextmanager
 async def serving(routes: Sequence[BaseRoute], port: int) -> AsyncIterator[None]:
-    """What the platform calls us at, if anything."""
+    """Serve the front end's routes, if it has any."""
     if not routes:
         yield
         return

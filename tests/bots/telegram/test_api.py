@@ -1,4 +1,4 @@
-"""What Telegram's answers, and what is not an answer of Telegram's, mean to the bot."""
+"""The API's errors for answers of Telegram, and for answers that are not Telegram's."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def opened(status: int, body: object) -> tuple[TelegramApi, Connection]:
 
 @pytest.mark.parametrize("body", [{"ok": True}, {"ok": True, "result": []}, {"ok": True, "result": {"id": 1}}, 7, []])
 async def test_what_is_not_telegram_fails_for_now(body: object) -> None:
-    """A proxy's answer in another shape is a failure like any other, and errors are not quoted."""
+    """An answer of another shape, as from a proxy, is a temporary failure whose text is not quoted."""
     api, connection = opened(200, body)
     with capture_logs() as logs, pytest.raises(DeliveryFailed) as caught:
         await api.identify()
@@ -59,7 +59,7 @@ async def test_what_is_not_telegram_fails_for_now(body: object) -> None:
     [(401, TokenRefused), (404, TokenRefused), (403, DeliveryRejected), (400, DeliveryRejected), (409, DeliveryFailed)],
 )
 async def test_refusals_are_errors_of_ours(status: int, expected: type[Exception]) -> None:
-    """Each kind of refusal is an error that says whether a second try makes sense."""
+    """Each HTTP status is the error that says whether the call may be repeated."""
     api, _ = opened(status, {"ok": False, "error_code": status, "description": "because"})
     with pytest.raises(expected):
         await api.get_updates(0, poll=0, read_timeout=1)
@@ -67,7 +67,7 @@ async def test_refusals_are_errors_of_ours(status: int, expected: type[Exception
 
 @pytest.mark.parametrize("seconds", [3, 137])
 async def test_rate_limit_carries_telegrams_wait(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seconds of a 429 are kept."""
+    """The error of a 429 carries the seconds that Telegram asks to wait."""
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     body = {"ok": False, "error_code": 429, "description": "slow", "parameters": {"retry_after": seconds}}
     api, _ = opened(429, body)

@@ -1,4 +1,4 @@
-"""Many messages at once, and Telegram at its worst: each is answered once, in order, within Telegram's limits."""
+"""Many messages at once while Telegram misbehaves: each is answered once, in order, within the rate limits."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ async def account(address: str) -> AsyncIterator[Account]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """How many messages in how many chats of each kind."""
+    """The number of messages in a number of chats of each kind."""
 
     people: int
     each: int
@@ -48,13 +48,13 @@ class Backlog:
     in_each: int
 
     def words(self) -> dict[int, list[str]]:
-        """What is written, by chat, in order."""
+        """What people write in each chat, in order."""
         sizes = {number + 1: self.each for number in range(self.people)}
         sizes |= {-100 - number: self.in_each for number in range(self.groups)}
         return {chat: [f"c{abs(chat)}m{number}" for number in range(size)] for chat, size in sizes.items()}
 
     async def write(self, account: Account) -> int:
-        """Have them write, a message in each chat and then the next; how many there were."""
+        """Have people write one message per chat, then the next ones; the number of messages."""
         words = self.words()
         for number in range(max(self.each, self.in_each)):
             for chat, said in words.items():
@@ -66,7 +66,7 @@ class Backlog:
 
 
 FEW = Backlog(people=6, each=4, groups=1, in_each=11)
-"""A group's eleven placeholders and answers are more than it may have in a minute."""
+"""A group's eleven placeholders and answers exceed its rate limit of a minute."""
 MANY = Backlog(people=80, each=6, groups=2, in_each=15)
 """510 messages."""
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.long)]
@@ -80,14 +80,14 @@ async def opened(account: Account) -> AsyncIterator[Stillness]:
 
 
 def said(journal: list[Entry], chat: int) -> list[str]:
-    """The messages of the bot in a chat as they stand in the end, in the order in which they got their last text."""
+    """The final texts of the bot's messages in a chat, in the order of their last edits."""
     last = {entry["message"]: (at, entry["text"]) for at, entry in enumerate(shown(journal, chat))}
     return [text.removeprefix("you said ").removesuffix(" 😐") for _, text in sorted(last.values())]
 
 
 def check(journal: list[Entry], backlog: Backlog) -> None:
-    """Everything was answered once and in order; Telegram had no reason to complain; bubbles without an answer are
-    those whose sending it kept to itself.
+    """Assert that everything was answered once and in order, that no rate limit was hit, and that the only placeholders
+    left are those whose posting Telegram did not confirm.
     """
     for chat, words in backlog.words().items():
         assert [text for text in said(journal, chat) if text != "…"] == words
@@ -98,7 +98,7 @@ def check(journal: list[Entry], backlog: Backlog) -> None:
 
 
 async def answered(still: Stillness, count: int) -> bool:
-    """Whether all messages were taken in and have their answers where people see them."""
+    """Whether all messages were accepted and their answers are shown."""
     return await taken_in(still, count) and not await open_turns(still.gateway)
 
 
@@ -109,8 +109,8 @@ async def taken_in(still: Stillness, count: int) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", SIZES)
 async def test_a_backlog_is_worked_off_within_the_limits(account: Account, backlog: Backlog) -> None:
-    """What waited while the bot was down is answered as fast as Telegram allows and no faster: 30 calls a second, one a
-    second in a chat, 20 a minute in a group, placeholders, edits and typing counted together.
+    """A backlog is answered within Telegram's rate limits: 30 calls a second, one a second in a chat, 20 a minute in a
+    group, with placeholders, edits and typing counted together.
     """
     count = await backlog.write(account)
     async with opened(account) as still:
@@ -121,7 +121,7 @@ async def test_a_backlog_is_worked_off_within_the_limits(account: Account, backl
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", SIZES)
 async def test_final_answers_arrive_through_everything(account: Account, backlog: Backlog) -> None:
-    """Waits of 137 seconds, 5xx, answers lost after the call took effect, cut sockets, over and over."""
+    """Answers survive repeated waits of 137 seconds, 5xx, lost responses and cut sockets."""
     count = await backlog.write(account)
     troubles = [{**TROUBLES[n % 5], "method": TELLING[n % 2], "skip": 1 + n // 3} for n in range(count // 2)]
     await account.faults(*troubles)
@@ -136,7 +136,7 @@ async def test_final_answers_arrive_through_everything(account: Account, backlog
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", SIZES)
 async def test_an_hour_of_outage_delays_and_loses_nothing(account: Account, backlog: Backlog) -> None:
-    """Telegram goes away when all messages are taken and some answers are out, and comes back after an hour."""
+    """Telegram fails for an hour while some messages wait for an answer; they are answered after it."""
     count = await backlog.write(account)
     async with opened(account) as still:
         await still.until(lambda: taken_in(still, count))

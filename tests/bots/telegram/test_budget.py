@@ -1,4 +1,4 @@
-"""How fast the bot may write, on a clock moved by hand."""
+"""The rate limit of outgoing calls, on a manual clock."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def clock() -> ManualClock:
 
 @pytest.mark.parametrize("chats", [[5], [-5], list(range(1, 200)), [-1, -2, 3, 4]])
 async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[int]) -> None:
-    """As much as the budget lets out, for minutes on end, stays within 30/s, 1/s a chat and 20/min a group."""
+    """All calls that the budget allows, over minutes, stay within 30/s, 1/s per chat and 20/min per group."""
     budget, flood_control = Budget(clock), FloodControl(clock.now)
     for _ in range(3000):
         for chat in chats:
@@ -27,7 +27,7 @@ async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[in
 
 
 async def test_a_slow_network_breaks_no_limit(clock: ManualClock) -> None:
-    """After each pause the first calls are held up for a fifth of a second, and arrive on top of those that follow."""
+    """Calls that the network delays by a fifth of a second, and that arrive with later ones, break no limit."""
     budget, flood_control = Budget(clock), FloodControl(clock.now)
     for _ in range(20):
         held: list[int] = []
@@ -42,7 +42,7 @@ async def test_a_slow_network_breaks_no_limit(clock: ManualClock) -> None:
 
 
 async def test_previews_leave_room_for_the_reply(clock: ManualClock) -> None:
-    """Previews stop while a reply can still go out at once."""
+    """Previews stop while the budget still has room for a reply."""
     budget = Budget(clock)
     while budget.try_take(5, leave=2):
         pass
@@ -52,7 +52,7 @@ async def test_previews_leave_room_for_the_reply(clock: ManualClock) -> None:
 
 
 async def test_a_reply_waits_its_turn(clock: ManualClock) -> None:
-    """Beyond the burst replies go out one a second, in order."""
+    """Beyond the burst, replies go out at one per second, in order."""
     budget = Budget(clock)
     for _ in range(4):
         await budget.take(5)
@@ -63,7 +63,7 @@ async def test_a_reply_waits_its_turn(clock: ManualClock) -> None:
 
 
 async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
-    """A group that is far over its budget is reported with the time to wait, and nothing is spent on it."""
+    """A wait that is too long raises RateLimited with its seconds, and spends nothing."""
     budget = Budget(clock)
     for _ in range(4):
         await budget.take(-5)
@@ -77,7 +77,7 @@ async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
 
 
 async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
-    """When Telegram wants no more in one chat, the others go on; the chat does after the pause."""
+    """A pause applies to one chat, until it is over."""
     budget = Budget(clock)
     budget.pause(5, 137)
     assert not budget.try_take(5, leave=0)
@@ -89,7 +89,7 @@ async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
 
 
 async def test_chats_at_rest_are_forgotten(clock: ManualClock) -> None:
-    """The bookkeeping does not grow with everybody who ever wrote."""
+    """The memory for rate limits is bounded: chats without a pending wait are dropped."""
     budget = Budget(clock)
     for chat in range(1, MAX_CHATS + 10):
         budget.try_take(chat, leave=0)

@@ -1,4 +1,4 @@
-"""kill -9 at every point of a message's way through Telegram, by polling and by webhook."""
+"""kill -9 at every step of answering a message on Telegram, by polling and by webhook."""
 
 import os
 import random
@@ -21,10 +21,10 @@ STEPS = (
     *("find_or_add uncommitted", "set_handle uncommitted", "set_handle committed"),
     *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
 )
-"""Where the gateway kills itself: a store's verb is done, or committed."""
+"""Where the gateway kills itself: after a verb of the store has run, or after its commit."""
 CALLS = ("sendMessage silence", "sendMessage mute", "editMessageText silence", "editMessageText mute")
 PREVIEWS = ("sendMessageDraft mute", "sendChatAction silence")
-"""Where it is killed while Telegram does not answer a call: one that had no effect, or one that had."""
+"""Where it is killed while Telegram does not answer a call, which had no effect (silence) or took effect (mute)."""
 WINDOW = {"sendMessage mute", "set_handle uncommitted", "accept uncommitted", "accept committed"}
 """Between a placeholder's being posted and its id's being kept: where a crash may leave it behind. A message is taken
 in beside a turn that may be there.
@@ -38,11 +38,11 @@ LIVES = [
     for way, mode in enumerate(MODES)
     for seed in SEEDS
 ]
-"""Each point once, by the one way or the other; the rest takes minutes."""
+"""Each point runs once, by alternating transports; the others take minutes."""
 
 
 def answer(journal: list[Entry], word: str) -> dict[tuple[int, int], str]:
-    """The messages in which the reply to a question stands, in their order."""
+    """The messages that hold the reply to a question, in order."""
     found = {(e["chat"], e["message"]): e["text"] for e in shown(journal) if e["text"].startswith(f"you said {word} ")}
     return dict(sorted(found.items()))
 
@@ -62,7 +62,7 @@ async def test_every_message_is_answered_once(
     mode: str,
     seed: int,
 ) -> None:
-    """Killed there and started again, the bot answers each message once, and remembers each exchange once."""
+    """After a kill and a restart the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
     words = [f"w{number}x{chance.choice((1, 9))}" for number in range(chance.randint(2, 5))]
     chats = [5, *(chance.choice((5, 6, ROOM)) for _ in words[1:])]
@@ -107,7 +107,7 @@ async def ask(account: Account, word: str, chat: int) -> None:
 
 
 async def remembered(database: str, account: Account) -> list[tuple[int, str]]:
-    """Each question in the histories, with its chat; everything has its reply."""
+    """The questions in the histories, with their chats. Every turn must have a reply."""
     found = []
     async with open_store(database) as store:
         for chat, person in ((5, 5), (6, 6), (ROOM, 7)):

@@ -1,4 +1,4 @@
-"""Replies reach people once, whatever Telegram answers. Real sockets; the bot's clock is moved by hand."""
+"""Replies arrive once, despite failures of Telegram. Real sockets and a manual clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -37,7 +37,7 @@ def clock() -> ManualClock:
 
 @asynccontextmanager
 async def opened(account: Account, clock: ManualClock, *, read: float = 2.0) -> AsyncIterator[Delivery]:
-    """A delivery as a new process has it."""
+    """The delivery of a new process."""
     settings = TelegramSettings.model_validate({"token": account.token, "base_url": account.base_url})
     async with open_telegram(settings, clock, Timeouts(read=read)) as telegram:
         (found,) = telegram.deliveries.values()
@@ -45,7 +45,7 @@ async def opened(account: Account, clock: ManualClock, *, read: float = 2.0) -> 
 
 
 async def asked(account: Account, chat: int = ANN, *, turn: int = 1) -> Claim:
-    """A turn whose question is on the fake Telegram."""
+    """The claim of a turn whose question the fake Telegram knows."""
     place = {} if chat > 0 else {"chat": {"id": chat, "type": "group", "title": "g"}}
     said = await account.say("/help", person=ANN if chat < 0 else chat, **place)
     message = Message(
@@ -61,24 +61,24 @@ async def asked(account: Account, chat: int = ANN, *, turn: int = 1) -> Claim:
 
 
 async def begun(delivery: Delivery, claim: Claim) -> Claim:
-    """What the worker does before there is a reply."""
+    """The claim after `begin`, as the worker keeps it."""
     return replace(claim, handle=await delivery.begin(claim))
 
 
 async def placed(delivery: Delivery, claim: Claim, reply: Reply = REPLY) -> Claim:
-    """One message more for a reply, as the worker keeps it."""
+    """The claim after one `finish`, as the worker keeps it."""
     return replace(claim, handle=await delivery.finish(claim, reply))
 
 
 async def deliver(delivery: Delivery, claim: Claim, reply: Reply = REPLY) -> Claim:
-    """What the worker does: ask again with what was posted, until nothing more is."""
+    """The claim after `finish` was repeated until it posts nothing more, as the worker does."""
     while (after := await placed(delivery, claim, reply)) != claim:
         claim = after
     return claim
 
 
 async def in_time(clock: ManualClock, work: Coroutine[None, None, R]) -> R:
-    """Let time pass, no faster than on the fake, for whoever waits for the budget."""
+    """Run some work while time advances as fast as on the fake Telegram."""
     task = asyncio.create_task(work)
     while not task.done():
         clock.advance(0.005 * SPEED)
@@ -91,12 +91,12 @@ def has_shown(count: int, journal: list[Entry]) -> bool:
 
 
 def texts(journal: list[Entry], chat: int = ANN) -> list[str]:
-    """What stands in a chat in the end."""
+    """The final texts of a chat."""
     return list({entry["message"]: entry["text"] for entry in shown(journal, chat)}.values())
 
 
 def seen(journal: list[Entry]) -> list[Entry]:
-    """All that was shown, drafts too."""
+    """Everything that was shown, including drafts."""
     return [entry for entry in journal if entry["do"] in {"draft", "send", "edit"}]
 
 
@@ -105,7 +105,7 @@ def calls(journal: list[Entry], method: str) -> int:
 
 
 async def test_a_reply_may_be_delivered_again_and_again(account: Account, clock: ManualClock) -> None:
-    """By the same process or the next one: it is one message."""
+    """A reply that is delivered repeatedly, by one process or two, is one message."""
     async with opened(account, clock) as delivery:
         claim = await deliver(delivery, await asked(account))
         await delivery.finish(claim, REPLY)
@@ -115,8 +115,8 @@ async def test_a_reply_may_be_delivered_again_and_again(account: Account, clock:
 
 
 async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: ManualClock) -> None:
-    """Telegram took the send and its answer was lost: nothing is sent again by itself; later one answer stands there,
-    and at most one empty bubble.
+    """A send whose response was lost is not repeated by itself. Later one answer is shown, and at most one placeholder
+    is left.
     """
     await account.faults({"method": "sendMessage", "kind": "lost"})
     async with opened(account, clock) as delivery:
@@ -130,7 +130,7 @@ async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: 
 
 @pytest.mark.parametrize("kind", ["lost", "cut", "mute", "silence"])
 async def test_an_edit_that_nothing_is_known_of_is_repeated(account: Account, clock: ManualClock, kind: str) -> None:
-    """Whether it arrived or not, the same edit again ends well."""
+    """An edit without a response is repeated, whether it took effect or not."""
     await account.faults({"method": "editMessageText", "kind": kind})
     async with opened(account, clock, read=0.3) as delivery:
         claim = await placed(delivery, await asked(account))
@@ -142,7 +142,7 @@ async def test_an_edit_that_nothing_is_known_of_is_repeated(account: Account, cl
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 401}, {"status": 404}], ids=str)
 async def test_a_broken_server_delays_the_reply(account: Account, clock: ManualClock, fault: dict[str, int]) -> None:
-    """5xx and a refused token are for later; nothing is thrown away, nothing repeated at once."""
+    """After a 5xx or a refused token the reply is offered again later, and not at once."""
     await account.faults({"method": "editMessageText", "kind": "error", **fault})
     async with opened(account, clock) as delivery:
         claim = await placed(delivery, await asked(account))
@@ -155,7 +155,7 @@ async def test_a_broken_server_delays_the_reply(account: Account, clock: ManualC
 
 
 async def test_a_flood_wait_is_obeyed_in_its_chat_only(account: Account, clock: ManualClock) -> None:
-    """While one chat has to wait 137 s nothing at all is sent to it; others are served; then its reply comes."""
+    """While Telegram demands a wait of 137 s for a chat, no call is made to it and other chats are served."""
     await account.faults({"method": "editMessageText", "kind": "error", "retry_after": 137, "chat": ANN})
     async with opened(account, clock) as delivery:
         ann, ben = await asked(account, ANN), await asked(account, BEN, turn=2)
@@ -174,7 +174,7 @@ async def test_a_flood_wait_is_obeyed_in_its_chat_only(account: Account, clock: 
 
 
 async def test_a_flood_wait_that_a_preview_met_holds_the_reply_too(account: Account, clock: ManualClock) -> None:
-    """A refused draft costs no more than a draft: the model goes on, and the reply waits without a call."""
+    """A rate limit that a draft meets delays the reply without a further call."""
     await account.faults({"method": "sendMessageDraft", "kind": "error", "retry_after": 60})
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account))
@@ -191,7 +191,7 @@ async def test_a_flood_wait_that_a_preview_met_holds_the_reply_too(account: Acco
 
 @pytest.mark.parametrize("fault", [{"status": 400}, {"status": 403}, {"status": 500}, {"kind": "cut"}], ids=str)
 async def test_a_preview_may_fail(account: Account, clock: ManualClock, fault: dict[str, object]) -> None:
-    """Drafts and typing come to nothing; the reply comes all the same."""
+    """The reply arrives even if drafts and typing fail."""
     await account.faults(
         {"method": "sendMessageDraft", "kind": "error", "times": 9, **fault},
         {"method": "sendChatAction", "kind": "error", "times": 9, **fault},
@@ -206,7 +206,7 @@ async def test_a_preview_may_fail(account: Account, clock: ManualClock, fault: d
 
 @pytest.mark.parametrize("chat", [ANN, ROOM])
 async def test_a_preview_never_arrives_after_the_reply(account: Account, clock: ManualClock, chat: int) -> None:
-    """One that is on its way is waited for, however slow Telegram is with it."""
+    """A preview under way is waited for, however slow Telegram is."""
     method = "sendMessageDraft" if chat > 0 else "editMessageText"
     await account.faults({"method": method, "kind": "late"})
     async with opened(account, clock) as delivery:
@@ -222,7 +222,7 @@ async def test_a_preview_never_arrives_after_the_reply(account: Account, clock: 
 
 
 async def test_a_dropped_turn_shows_no_more(account: Account, clock: ManualClock) -> None:
-    """What another gateway answers is not edited by this one, however much it has written."""
+    """A turn that another gateway has taken over is not edited any more."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
         await delivery.preview(claim, "the ans")
@@ -233,7 +233,7 @@ async def test_a_dropped_turn_shows_no_more(account: Account, clock: ManualClock
 
 
 async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: ManualClock) -> None:
-    """However long the model writes; a word more is not worth an edit in between, and nothing new is worth none."""
+    """A group's placeholder is edited at growing intervals, at most six times before the reply."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
         for number, seconds in enumerate(EDITS_AFTER):
@@ -251,7 +251,7 @@ async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: 
 
 
 async def test_a_busy_group_gets_its_placeholder_late(account: Account, clock: ManualClock) -> None:
-    """Where the budget is used up there is no early bubble and the model is not held up; the replies come."""
+    """A group at its rate limit gets its placeholders with the replies, and the model is not delayed."""
     async with opened(account, clock) as delivery:
         claims = [await begun(delivery, await asked(account, ROOM, turn=number + 1)) for number in range(6)]
         assert [bool(claim.handle) for claim in claims] == [True, True, True, False, False, False]
@@ -263,7 +263,7 @@ async def test_a_busy_group_gets_its_placeholder_late(account: Account, clock: M
 
 @pytest.mark.parametrize("why", ["bot was blocked by the user", "user is deactivated"])
 async def test_who_cannot_be_reached_is_not_tried_again(account: Account, clock: ManualClock, why: str) -> None:
-    """Blocked before the placeholder or after it: the turn ends, after one call."""
+    """A person who blocks the bot, before or after the placeholder, ends the turn after one call."""
     async with opened(account, clock) as delivery:
         late = await placed(delivery, await asked(account))
         early = await asked(account, turn=2)
@@ -277,7 +277,7 @@ async def test_who_cannot_be_reached_is_not_tried_again(account: Account, clock:
 
 
 async def test_a_chat_that_is_gone_ends_the_turn(account: Account, clock: ManualClock) -> None:
-    """That a chat is not found is a 400, and said again it would be a 400: nothing is repeated."""
+    """A chat that is not found ends the turn without a repeated call."""
     async with opened(account, clock) as delivery:
         claim = await asked(account)
         nowhere = replace(claim.message, conversation=replace(claim.message.conversation, chat="404"))
@@ -286,7 +286,7 @@ async def test_a_chat_that_is_gone_ends_the_turn(account: Account, clock: Manual
 
 
 async def test_a_deleted_placeholder_is_replaced(account: Account, clock: ManualClock) -> None:
-    """Somebody deleted it while the model wrote: the reply stands in a new message, once."""
+    """If a person deletes the placeholder, the reply is posted in one new message."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
         (placeholder,) = shown(await account.journal())
@@ -300,7 +300,7 @@ async def test_a_deleted_placeholder_is_replaced(account: Account, clock: Manual
 
 
 async def test_a_placeholder_that_is_deleted_again_is_not_replaced_again(account: Account, clock: ManualClock) -> None:
-    """A chat in which nothing can be edited sees two empty bubbles at most, and the turn ends."""
+    """A chat that refuses all edits gets at most two placeholders, and the turn ends."""
     await account.faults(
         {"method": "editMessageText", "kind": "error", "status": 400, "times": 99, "description": GONE}
     )
@@ -311,7 +311,7 @@ async def test_a_placeholder_that_is_deleted_again_is_not_replaced_again(account
 
 @pytest.mark.parametrize("is_restarted", [False, True])
 async def test_a_reply_follows_an_upgraded_group(account: Account, clock: ManualClock, is_restarted: bool) -> None:  # noqa: FBT001
-    """The group became a supergroup while the model wrote: the reply is posted there, by whichever process."""
+    """If the group becomes a supergroup meanwhile, the reply is posted there, by this process or the next."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
         await account.migrate(ROOM, -1001)
@@ -330,7 +330,7 @@ async def test_a_reply_follows_an_upgraded_group(account: Account, clock: Manual
 
 
 async def test_parts_are_posted_once_each(account: Account, clock: ManualClock) -> None:
-    """A reply of three parts, with an answer of Telegram's lost at each step: one orphan for each lost send."""
+    """A reply of three parts leaves one placeholder for each send whose response was lost."""
     async with opened(account, clock) as delivery:
         claim = await placed(delivery, await asked(account), LONG)
         await account.faults({"method": "sendMessage", "kind": "lost"})
@@ -350,7 +350,7 @@ async def test_parts_are_posted_once_each(account: Account, clock: ManualClock) 
 
 @pytest.mark.parametrize("chat", [ANN, ROOM])
 async def test_each_part_is_known_before_the_next_is_posted(account: Account, clock: ManualClock, chat: int) -> None:
-    """A new process at every step: each posts one message, and puts the text into those that it knows of."""
+    """With a new process at every step, each posts one message and edits those before it."""
     claim = await asked(account, chat)
     for posted in range(PARTS + 1):
         assert calls(await account.journal(), "sendMessage") == posted
@@ -361,7 +361,7 @@ async def test_each_part_is_known_before_the_next_is_posted(account: Account, cl
 
 
 async def test_parts_known_by_their_handle_are_edited_after_a_crash(account: Account, clock: ManualClock) -> None:
-    """The handle names all parts, so another process puts the same text into the same messages."""
+    """Another process edits the same messages, since the handle names all parts."""
     async with opened(account, clock) as delivery:
         claim = await in_time(clock, deliver(delivery, await asked(account), LONG))
     async with opened(account, clock) as another:
@@ -371,7 +371,7 @@ async def test_parts_known_by_their_handle_are_edited_after_a_crash(account: Acc
 
 
 async def test_hostile_text_arrives_as_it_is(account: Account, clock: ManualClock) -> None:
-    """Markup of every kind, half open: nothing fails to parse, nothing calls anybody, no link is looked at."""
+    """Half-open markup of every kind arrives unchanged, notifies no one and previews no link."""
     nasty = "_*[x](tg://user?id=1)`~>#+-=|{}.! <b>&amp; **x ``` @all <!channel> https://evil.example/?q=1"
     async with opened(account, clock) as delivery:
         await deliver(delivery, await asked(account, ROOM), replace(REPLY, text=nasty))
@@ -381,7 +381,7 @@ async def test_hostile_text_arrives_as_it_is(account: Account, clock: ManualCloc
 
 
 async def test_only_a_model_writes_markdown(account: Account, clock: ManualClock) -> None:
-    """What a command shows is as people wrote it; a model's code is shown as code."""
+    """A command's text is shown unchanged; Markdown of the model is formatted."""
     text = '{"text": "use `x` and **y**"}'
     async with opened(account, clock) as delivery:
         await deliver(delivery, await asked(account), Reply(text=text, source=Source.COMMAND))
@@ -393,7 +393,7 @@ async def test_only_a_model_writes_markdown(account: Account, clock: ManualClock
 
 @pytest.mark.parametrize(("show", "text"), [(True, "the answer 😊"), (False, "the answer")])
 async def test_a_mood_is_shown_to_who_wants_it(account: Account, clock: ManualClock, show: bool, text: str) -> None:  # noqa: FBT001
-    """As one emoji at the end."""
+    """The mood is one emoji at the end, for people who want to see it."""
     reply = replace(REPLY, mood=Mood(label=Label.POSITIVE, confidence=0.9), show_mood=show)
     async with opened(account, clock) as delivery:
         await deliver(delivery, await asked(account), reply)

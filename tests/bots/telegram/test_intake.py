@@ -1,4 +1,4 @@
-"""Messages come in whatever Telegram, the network and the store do, and each is answered once."""
+"""Intake: every message is accepted despite failures of Telegram, network and store, and answered once."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ def calls(journal: list[Entry], method: str, fault: str | None = None) -> list[E
 
 
 async def set_room(gateway: Gateway, pages: int) -> None:
-    """Let the store grow to so many pages and no further; 0 for what it has."""
+    """Limit the store to a number of pages; 0 means its present size."""
 
     def limit(connection: sa.Connection) -> None:
         have = connection.execute(sa.text("PRAGMA page_count")).scalar_one()
@@ -41,7 +41,7 @@ async def set_room(gateway: Gateway, pages: int) -> None:
 
 
 async def asked_again(account: Account, times: int) -> None:
-    """Wait until the bot asked for updates so many times more."""
+    """Wait until the bot has asked for updates `times` more times."""
     before = (await account.state())["polls"]
     while (await account.state())["polls"] < before + times:
         await asyncio.sleep(0.01)
@@ -49,7 +49,7 @@ async def asked_again(account: Account, times: int) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_nothing_is_confirmed_that_is_not_kept(account: Account, mode: str) -> None:
-    """While the store is full Telegram keeps the message; when there is room it is taken and answered once."""
+    """While the store is full, Telegram keeps the message; it is accepted and answered once there is room."""
     async with open_gateway(account, echo(), mode=mode) as gateway:
         await account.say("first", person=5)
         await account.until(done)
@@ -67,7 +67,7 @@ async def test_nothing_is_confirmed_that_is_not_kept(account: Account, mode: str
 
 
 async def test_a_batch_that_comes_twice_is_answered_once(account: Account) -> None:
-    """The answer to getUpdates is lost after Telegram sent it, twice: the messages come again, the replies do not."""
+    """Updates that come again because the response to getUpdates was lost are answered once."""
     async with open_gateway(account, echo()):
         await account.faults({"method": "getUpdates", "kind": "lost", "times": 2})
         for word in ("one", "two", "three"):
@@ -78,7 +78,7 @@ async def test_a_batch_that_comes_twice_is_answered_once(account: Account) -> No
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_message_under_another_number_is_the_same(account: Account, mode: str) -> None:
-    """An update that comes again, and the same message in another update, are not answered."""
+    """A repeated update, and a repeated message in another update, are not answered again."""
     async with open_gateway(account, echo(), mode=mode) as gateway:
         message = await account.say("one", person=5)
         await account.until(done)
@@ -91,7 +91,7 @@ async def test_a_message_under_another_number_is_the_same(account: Account, mode
 
 
 async def test_an_outage_leaves_a_backlog_that_is_answered(account: Account) -> None:
-    """What was written while the bot was down is not dropped, is answered in order, and floods nobody."""
+    """Messages written while the bot was down are answered in order and within the rate limits."""
     await account.say("zero", person=5)  # the chats exist
     for number in range(15):
         await account.say(f"m{number}", person=5 + number % 3)
@@ -117,7 +117,7 @@ async def test_an_outage_leaves_a_backlog_that_is_answered(account: Account) -> 
     ids=str,
 )
 async def test_polling_survives(account: Account, fault: dict[str, Any]) -> None:
-    """Neither a refused token nor a conflict nor a broken server ends the intake; health says what it knows."""
+    """A refused token, a conflict or a broken server does not end polling, and health reports it."""
     async with open_gateway(account, echo()) as gateway:
         await account.say("before", person=5)
         await account.until(done)
@@ -132,7 +132,7 @@ async def test_polling_survives(account: Account, fault: dict[str, Any]) -> None
 
 
 async def test_polling_survives_silence(account: Account) -> None:
-    """A connection on which nothing comes is given up."""
+    """A request for updates without a response times out and is repeated."""
     async with open_gateway(account, echo(), timeouts=Timeouts(poll=0, read=0.2)):
         await account.say("before", person=5)
         await account.until(done)
@@ -143,7 +143,7 @@ async def test_polling_survives_silence(account: Account) -> None:
 
 @pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"kind": "cut"}], ids=str)
 async def test_a_bad_start_is_survived(account: Account, fault: dict[str, Any]) -> None:
-    """Telegram may be away when the bot starts: it goes on asking who it is."""
+    """If Telegram fails at the start, getMe is repeated until it succeeds."""
     await account.faults({"kind": "error", "method": "getMe", "times": 3, **fault})
     async with open_gateway(account, echo()):
         await account.say("hello", person=5)
@@ -151,7 +151,7 @@ async def test_a_bad_start_is_survived(account: Account, fault: dict[str, Any]) 
 
 
 async def test_an_update_nobody_can_read_is_skipped(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is named in the log by its number, and those behind it are taken."""
+    """A malformed update is logged with its number, and the updates after it are accepted."""
     async with open_gateway(account, echo()):
         await account.raw({"update_id": 4_001, "message": {"message_id": "nonsense", "date": -1}})
         await account.raw({"update_id": 4_002, "message": [], "unheard_of": {"deep": [{}]}})
@@ -161,7 +161,7 @@ async def test_an_update_nobody_can_read_is_skipped(account: Account, capsys: py
 
 
 async def test_a_webhook_left_behind_does_not_deafen(account: Account) -> None:
-    """A bot that was on a webhook before is set to polling, and what waited is not thrown away."""
+    """Polling removes an earlier webhook, and updates that wait are kept."""
     await account.raw({"update_id": 900, "message": {}})
     async with open_gateway(account, mode="webhook", webhook_url="http://127.0.0.1:9"):
         await account.until(lambda journal: [e for e in journal if e["do"] == "webhook" and e["url"]])
@@ -171,7 +171,7 @@ async def test_a_webhook_left_behind_does_not_deafen(account: Account) -> None:
 
 
 async def test_a_webhook_taken_away_is_set_again(account: Account) -> None:
-    """The bot looks every minute whether updates still come to it."""
+    """A webhook that another program removed is set again within a minute."""
     async with open_gateway(account, echo(), mode="webhook"):
         await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
         async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
@@ -181,7 +181,7 @@ async def test_a_webhook_taken_away_is_set_again(account: Account) -> None:
 
 
 async def test_two_of_us_do_not_fight(account: Account) -> None:
-    """With a second bot on the token one stands back, and every message is still answered once."""
+    """A second program that takes updates with the same token does not stop the bot."""
     database_of_both = "sqlite://"
     async with open_gateway(account, echo(), database=database_of_both):
         await account.say("one", person=5)
@@ -194,7 +194,7 @@ async def test_two_of_us_do_not_fight(account: Account) -> None:
 
 
 async def test_silent_weeks_do_not_deafen(account: Account) -> None:
-    """Telegram may start its numbers anywhere after a week without updates: a smaller number is not taken for old."""
+    """An update with a smaller number than before is accepted, since Telegram may number anew after a week."""
     async with open_gateway(account, echo()):
         await account.raw({"update_id": 900_000_000, "edited_message": {}})
         await account.until(lambda journal: [e for e in journal if e["do"] == "confirmed"])
@@ -206,7 +206,7 @@ async def test_silent_weeks_do_not_deafen(account: Account) -> None:
 
 
 async def test_what_a_stop_interrupts_is_answered_after_it(account: Account, tmp_path: Path) -> None:
-    """A reply under way at a shutdown that cannot wait is given by the next process, in the same bubble."""
+    """A reply that a shutdown interrupts is written into the same message by the next process."""
     database = f"sqlite:///{tmp_path}/parley.db"
     group = {"id": -100, "type": "group", "title": "g"}
 
@@ -235,7 +235,7 @@ def logging_as_before() -> Iterator[None]:
 
 @pytest.mark.usefixtures("logging_as_before")
 async def test_no_log_holds_the_token(account: Account, capfd: pytest.CaptureFixture[str]) -> None:
-    """At the finest level, through refusals and faults, in logs of ours and of libraries."""
+    """No log holds the token, at level debug and during failures."""
     configure_logs("debug")
     await account.faults(
         {"kind": "error", "method": "getMe", "status": 401}, {"kind": "error", "method": "getUpdates", "status": 500}
@@ -250,7 +250,7 @@ async def test_no_log_holds_the_token(account: Account, capfd: pytest.CaptureFix
 
 @pytest.mark.parametrize("settings", [{"token": "nonsense"}, {"token": "12:"}, {"mode": "webhook", "webhook_url": ""}])
 async def test_settings_that_cannot_work_are_said_at_once(account: Account, settings: dict[str, Any]) -> None:
-    """A token that cannot be one, a webhook without an address: ConfigError, which does not quote the token."""
+    """A malformed token or a webhook without an address is a ConfigError that does not quote the token."""
     with pytest.raises(ConfigError) as caught:
         async with open_gateway(account, **settings):
             pass
@@ -258,7 +258,7 @@ async def test_settings_that_cannot_work_are_said_at_once(account: Account, sett
 
 
 async def test_a_webhook_believes_only_telegram(account: Account) -> None:
-    """Without the secret 401, whatever the body; with it a bomb is 400, a flood of bytes 413, an update 200."""
+    """The webhook answers 401 without the secret, 400 to invalid JSON, 413 to a large body, and 200 to an update."""
     async with open_gateway(account, echo(), mode="webhook", webhook_secret=SECRET) as gateway:
         journal = await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
         url = next(entry["url"] for entry in journal if entry["do"] == "webhook")
@@ -282,7 +282,7 @@ async def test_a_webhook_believes_only_telegram(account: Account) -> None:
 
 
 async def test_a_webhook_takes_nothing_before_the_bot_knows_its_name(account: Account) -> None:
-    """What comes at the start, before getMe is answered, has to come again: a mention would be taken for small talk."""
+    """An update that comes before getMe is answered gets 503, since the bot cannot recognise a mention yet."""
     room = {"id": -100, "type": "group", "title": "g"}
     message = {"message_id": 1, "date": 1, "chat": room, "from": {"id": 5}, "text": f"@{account.username} hello"}
     message["entities"] = [{"type": "mention", "offset": 0, "length": len(account.username) + 1}]
@@ -299,7 +299,7 @@ async def test_a_webhook_takes_nothing_before_the_bot_knows_its_name(account: Ac
 
 
 async def test_a_webhook_has_a_secret_of_its_own(account: Account) -> None:
-    """Without a configured secret there is one all the same, that does not show the token."""
+    """Without a configured secret the webhook uses one that is derived from the token."""
     async with open_gateway(account, echo(), mode="webhook"):
         journal = await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
         url = next(entry["url"] for entry in journal if entry["do"] == "webhook")
@@ -310,7 +310,7 @@ async def test_a_webhook_has_a_secret_of_its_own(account: Account) -> None:
 
 
 async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:
-    """Updates are confirmed while a reply is being written."""
+    """Updates are accepted while the model writes a reply."""
     engine = ScriptedEngine.hanging(1)
     async with asyncio.timeout(30), open_gateway(account, engine) as gateway:
         await account.say("slow", person=5)
@@ -325,7 +325,7 @@ async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_we_want_does_not_depend_on_what_others_wanted(account: Account, mode: str) -> None:
-    """Telegram keeps the last list of kinds it was given: ours is always sent."""
+    """The bot always sends its list of update kinds, since Telegram otherwise keeps the list of an earlier program."""
     async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
         asked = {"url": "http://127.0.0.1:9", "allowed_updates": '["edited_message"]'}
         await http.post(f"/bot{account.token}/setWebhook", data=asked)

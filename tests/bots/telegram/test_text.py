@@ -1,4 +1,4 @@
-"""How replies become Telegram's texts."""
+"""Formatting and splitting of replies for Telegram."""
 
 import pytest
 from hypothesis import given
@@ -29,26 +29,26 @@ def marks(whole: FormattedText) -> list[tuple[str, str]]:
     ],
 )
 def test_a_little_markdown_becomes_marks(markdown: str, text: str, found: list[tuple[str, str]]) -> None:
-    """Code blocks, code and bold; everything else is text as it stands, and never an error or nothing."""
+    """Code blocks, code and bold are formatted; other markup stays as text, and the result is never empty."""
     whole = from_markdown(markdown)
     assert (whole.text, marks(whole)) == (text, found)
 
 
 def test_marks_are_counted_in_utf16() -> None:
-    """An emoji before a mark is two units to Telegram."""
+    """Entities count an emoji as two UTF-16 code units."""
     entity = from_markdown("🎉 `x🎉`").entities()[0]
     assert (entity.offset, entity.length) == (3, 3)
 
 
 def test_the_language_of_a_code_block_is_kept() -> None:
-    """Telegram colours code by it."""
+    """The language of a code block is kept, since Telegram highlights by it."""
     assert from_markdown("```rust\nfn\n```").entities()[0].language == "rust"
 
 
 @pytest.mark.parametrize("size", [1, 4095, 4096, 4097, 8192, 8193, 40_000])
 @pytest.mark.parametrize("unit", ["x", "🎉", "你", "word "])
 def test_parts_fit_and_nothing_is_lost(size: int, unit: str) -> None:
-    """At every length around the limit, counted in UTF-16, all parts together are the text."""
+    """All parts together are the text, at every length around the limit in UTF-16 code units."""
     text = (unit * size).strip()
     parts = split(from_markdown(text))
     assert all(0 < units(part.text) <= LIMIT for part in parts)
@@ -56,13 +56,13 @@ def test_parts_fit_and_nothing_is_lost(size: int, unit: str) -> None:
 
 
 def test_parts_end_with_a_paragraph_where_there_is_one() -> None:
-    """A break is looked for in the second half of what fits: paragraphs before lines before words."""
+    """A part ends in its second half at a paragraph if there is one, else at a line, else at a word."""
     text = "a" * 3000 + "\n\n" + "b" * 500 + "\n" + "c" * 2000
     assert [len(part.text) for part in split(from_markdown(text))] == [3000, 2501]
 
 
 def test_a_code_block_goes_on_in_the_next_part() -> None:
-    """Cut in the middle, both halves are code."""
+    """Both halves of a code block that is cut are code."""
     parts = split(from_markdown("```py\n" + "x = 1\n" * 1000 + "```"))
     assert len(parts) == 2
     for part in parts:
@@ -72,7 +72,7 @@ def test_a_code_block_goes_on_in_the_next_part() -> None:
 
 @given(st.text(st.sampled_from("ab 🎉\n`*你"), max_size=60), st.integers(4, 12))
 def test_marks_stay_within_their_part(text: str, limit: int) -> None:
-    """Whatever is cut wherever, Telegram finds no mark beyond the end, and no space around the text."""
+    """No span reaches beyond its part, and no part has white space around it."""
     for part in split(from_markdown(text), limit):
         assert part.text == part.text.strip() != ""
         assert units(part.text) <= limit
@@ -82,24 +82,24 @@ def test_marks_stay_within_their_part(text: str, limit: int) -> None:
 
 
 def test_a_mood_stands_after_the_code() -> None:
-    """On a line of its own after a block of code, behind a space otherwise."""
+    """The mood follows on a new line after a block of code, and after a space otherwise."""
     assert from_markdown("hi").followed_by("😊").text == "hi 😊"
     assert from_markdown("```\nx\n```").followed_by("😊").text == "x\n😊"
 
 
 def test_names_are_not_called() -> None:
-    """What the model writes notifies nobody in a group; an address stays one."""
+    """Names in a reply notify no one in a group; e-mail addresses stay unchanged."""
     assert without_mentions("@all and (@ann), not a@b.example") == "@\u2060all and (@\u2060ann), not a@b.example"
 
 
 @given(st.text(max_size=50), st.integers(2, 20))
 def test_the_end_of_a_long_text_fits(text: str, limit: int) -> None:
-    """A preview shows the newest words, within the limit."""
+    """A preview shows the end of a long text, within the limit."""
     assert units(ending(text, limit)) <= limit
 
 
 def test_a_mark_across_a_cut_is_in_both_parts() -> None:
-    """Each part has its own share of it, counted from its own beginning."""
+    """A span across a cut is in both parts, in offsets of each part."""
     whole = FormattedText(text="x" * 8 + "y" * 8, marks=(Mark(start=6, end=16, kind="bold"),))
     shares = [(entity.offset, entity.length) for part in split(whole, 10) for entity in part.entities()]
     assert shares == [(6, 4), (0, 6)]

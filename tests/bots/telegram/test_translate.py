@@ -1,4 +1,4 @@
-"""What updates mean, case by case."""
+"""Translation of updates, case by case."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +29,7 @@ def understood(update: dict[str, Any], groups: Groups = "mention") -> Gesture | 
 
 
 def post(text: str | None = None, **facts: object) -> dict[str, Any]:
-    """A message in a group, marked up as Telegram does it."""
+    """A message in a group, with the entities that Telegram finds in its text."""
     given: dict[str, Any] = {"message_id": 11, "from": ANN, "chat": GROUP, "date": 1_750_000_000}
     if text is not None:
         given |= {"text": text, "entities": entities(text)}
@@ -41,7 +41,7 @@ def meaning(message: dict[str, Any], groups: Groups = "mention") -> Gesture | No
 
 
 def words(message: dict[str, Any], groups: Groups = "mention") -> str | None:
-    """The text of the message it means, None for silence."""
+    """The text of the translated message; None if it is not for the bot."""
     found = meaning(message, groups)
     return found.text if isinstance(found, Message) else None
 
@@ -58,7 +58,7 @@ def data(choice: str, turn: int = 9, chat: int = -100) -> str:
 
 
 def test_a_private_message_keeps_all_that_matters() -> None:
-    """Every identity of the gesture, whose it is and where, in which language, and when."""
+    """A private message keeps its event keys, conversation, sender, language hint, time and reference."""
     found = meaning(post("hello", chat=PRIVATE))
     assert isinstance(found, Message)
     assert found.event_keys == ("telegram:7:update:3", "telegram:7:message:5:11")
@@ -73,7 +73,7 @@ def test_a_private_message_keeps_all_that_matters() -> None:
     [("zh", "zh"), ("zh-hans", "zh"), ("zh-TW", "zh"), ("en", "en"), ("en-GB", "en"), ("de", None), (None, None)],
 )
 def test_the_language_of_somebodys_telegram_is_a_hint(code: str | None, locale: str | None) -> None:
-    """Chinese of every kind, English, or nothing known."""
+    """Chinese and English tags are locale hints; other languages give none."""
     found = meaning(post("x", chat=PRIVATE, **{"from": {**ANN, "language_code": code}}))
     assert isinstance(found, Message)
     assert found.sender.locale == locale
@@ -120,7 +120,7 @@ NAMED_OTHER = [{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]
     ],
 )
 def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], text: str | None) -> None:
-    """Mentions, replies and commands are for the bot, without its name; all else is not."""
+    """In a group only mentions of the bot, replies to it and commands are for it; its name is removed."""
     assert words(message) == text
 
 
@@ -138,7 +138,7 @@ def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], 
     ],
 )
 def test_reply_points_at_what_it_replies_to(facts: dict[str, Any], context: str) -> None:
-    """Called in a reply to somebody's message, the bot reads that, or the part that was marked; its own it knows."""
+    """The context is the message replied to, or its quoted part; empty for the bot's own messages."""
     found = meaning(post("@ParleyBot what is this", **facts))
     assert isinstance(found, Message)
     assert (found.text, found.context) == ("what is this", context)
@@ -155,12 +155,12 @@ def test_reply_points_at_what_it_replies_to(facts: dict[str, Any], context: str)
     ],
 )
 def test_a_bot_that_hears_all_leaves_others_commands_alone(message: dict[str, Any], text: str | None) -> None:
-    """With groups = all every text counts, but no other bot's command and no lone sticker."""
+    """With groups = all every text is for the bot, except other bots' commands and media without a text."""
     assert words(message, "all") == text
 
 
 def test_groups_can_be_switched_off() -> None:
-    """With groups = off not even a mention is heard, and private chats are."""
+    """With groups = off mentions are ignored and private chats are answered."""
     assert words(post("@ParleyBot hello"), "off") is None
     assert words(post("hello", chat=PRIVATE), "off") == "hello"
 
@@ -179,18 +179,18 @@ def test_groups_can_be_switched_off() -> None:
     ],
 )
 def test_who_is_no_person_is_not_answered(message: dict[str, Any]) -> None:
-    """Bots, words through bots, channels, anonymous senders and service messages."""
+    """Bots, messages through bots, channels, anonymous senders and service messages are ignored."""
     assert meaning(message, "all") is None
 
 
 @pytest.mark.parametrize("kind", ["edited_message", "channel_post", "my_chat_member", "business_message", "unheard_of"])
 def test_other_updates_are_not_for_us(kind: str) -> None:
-    """Edits above all: an answered message is not answered again."""
+    """Other updates are ignored, above all edits, which would be answered twice."""
     assert understood({kind: post("@ParleyBot x", chat=PRIVATE)}) is None
 
 
 def test_a_topic_is_a_place_and_a_chain_of_replies_is_not() -> None:
-    """Only a forum's topics separate conversations."""
+    """A topic of a forum is a thread; a chain of replies is not."""
     topic = meaning(post("/help", message_thread_id=44, is_topic_message=True))
     chain = meaning(post("/help", message_thread_id=44))
     assert isinstance(topic, Message)
@@ -199,7 +199,7 @@ def test_a_topic_is_a_place_and_a_chain_of_replies_is_not() -> None:
 
 
 def test_media_without_words_is_a_message_without_words() -> None:
-    """In private the core then says that it found none; an album is one gesture, not ten."""
+    """Media without a caption is a message without text, and all pictures of an album share an event key."""
     found = meaning(post(photo=[{}], media_group_id="al", chat=PRIVATE))
     assert isinstance(found, Message)
     assert found.text == ""
@@ -207,7 +207,7 @@ def test_media_without_words_is_a_message_without_words() -> None:
 
 
 def test_an_upgraded_group_is_known_by_both_names() -> None:
-    """The service message in the old group and the one in the new say the same."""
+    """The service messages in the old group and in the new one translate to the same move."""
     old = ConversationKey(platform="telegram", workspace="7", chat="-100")
     moved = Moved(old=old, new=replace(old, chat="-1001"))
     assert meaning(post(migrate_to_chat_id=-1001)) == moved
@@ -216,14 +216,14 @@ def test_an_upgraded_group_is_known_by_both_names() -> None:
 
 @pytest.mark.parametrize(("choice", "value"), [("up", 1), ("down", -1)])
 def test_a_thumb_is_a_vote(choice: str, value: int) -> None:
-    """For or against the turn that the button stands under, by whoever pressed."""
+    """A thumb is a vote of the person who pressed it, on the turn of its button."""
     found = pressed(data(choice))
     assert isinstance(found, Vote)
     assert (found.turn_id, found.person.id, found.value) == (9, "5", value)
 
 
 def test_again_is_the_command_to_retry() -> None:
-    """The button becomes a message of the person's, with its own identities, in the same topic."""
+    """The again button is /retry of the person who pressed it, in the same topic, with its own event keys."""
     found = pressed(data("again"), message_thread_id=44, is_topic_message=True)
     assert isinstance(found, Message)
     assert (found.text, found.sender.id, found.conversation.thread) == ("/retry", "5", "44")
@@ -235,7 +235,7 @@ def test_again_is_the_command_to_retry() -> None:
     ["", "fb:up:9", "fb:up:9:000000000000", data("up", chat=-999), data("up").replace(":9:", ":8:"), "x" * 64],
 )
 def test_a_button_that_is_not_ours_does_nothing(forged: str) -> None:
-    """A client can send any data: a vote on an answer of another chat carries the wrong seal."""
+    """Button data that is malformed, or signed for another chat or turn, translates to None."""
     assert pressed(forged) is None
 
 
@@ -249,7 +249,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_update_is_readable_or_is_not(raw: object) -> None:
-    """Whatever JSON comes, it has a meaning, or none, or fails in the one way that is skipped."""
+    """Any JSON is translated, ignored, or fails validation, and raises nothing else."""
     with suppress(ValidationError):
         understood({"message": raw}, "all")
 
@@ -261,7 +261,7 @@ def test_any_update_is_readable_or_is_not(raw: object) -> None:
     ),
 )
 def test_no_text_and_no_marks_upset_it(text: str, marks: list[tuple[str, int]]) -> None:
-    """Whatever offsets Telegram may send, for whatever text, there is a meaning or none, and no exception."""
+    """Entities at any offset in any text raise no exception."""
     given_marks = [{"type": kind, "offset": at, "length": 7, "user": BOT} for kind, at in marks]
     found = words(post(text, entities=given_marks, chat=PRIVATE))
     assert found is not None

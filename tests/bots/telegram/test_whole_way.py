@@ -1,4 +1,4 @@
-"""A message's whole way: fake Telegram, real sockets, the bot, and back."""
+"""Conversations on Telegram from end to end, over real sockets."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_private_message_is_answered_in_its_placeholder(account: Account, mode: str) -> None:
-    """What a person writes is answered once: a placeholder, then the reply as its edit, with buttons and mood."""
+    """A private message gets a placeholder, which is edited into the reply with buttons and mood."""
     async with open_gateway(account, ScriptedEngine.fixed("Fine, and you?"), mode=mode):
         await account.say("How are you?", person=5)
         journal = await account.until(done)
@@ -33,7 +33,7 @@ async def test_a_private_message_is_answered_in_its_placeholder(account: Account
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_group_is_answered_in_a_reply(account: Account, mode: str) -> None:
-    """In a group the placeholder is a reply to the question, calls nobody by name, and others' words are left alone."""
+    """In a group the answer replies to the question and notifies no one; other messages are not answered."""
     async with open_gateway(account, ScriptedEngine.fixed("ask @ann"), mode=mode):
         first = await account.say("hello all", chat=GROUP)
         second = await account.say(f"@{account.username} hi", chat=GROUP)
@@ -43,7 +43,7 @@ async def test_a_group_is_answered_in_a_reply(account: Account, mode: str) -> No
 
 
 async def test_a_topic_is_answered_in_the_topic(account: Account) -> None:
-    """The placeholder goes where the question stands; a chain of replies in a plain group is no such place."""
+    """The answer goes into the topic of the question; a chain of replies in a plain group is not a topic."""
     async with open_gateway(account):
         await account.say("/help", chat=GROUP, topic=44)
         topic = await account.until(lambda journal: len(shown(journal)) == 2)
@@ -54,7 +54,7 @@ async def test_a_topic_is_answered_in_the_topic(account: Account) -> None:
 
 
 async def test_a_command_has_no_buttons_and_edits_are_not_answered(account: Account) -> None:
-    """/help is answered as it is; that its author then edits the message changes nothing."""
+    """A command's answer has no buttons, and an edit of the command is not answered."""
     async with open_gateway(account):
         message = await account.say("/help", person=5)
         await account.until(lambda journal: len(shown(journal)) == 2)
@@ -68,7 +68,7 @@ async def test_a_command_has_no_buttons_and_edits_are_not_answered(account: Acco
 
 
 async def test_media_without_words_gets_a_sentence_once(account: Account) -> None:
-    """An album of three pictures is answered, with one sentence."""
+    """An album of three pictures without a caption is answered with one sentence."""
     async with open_gateway(account) as gateway:
         for _ in range(3):
             await account.say(person=5, extra={"photo": [{}], "media_group_id": "al"})
@@ -95,7 +95,7 @@ async def test_the_menu_is_in_both_languages(account: Account) -> None:
 
 
 async def test_one_vote_a_person(account: Account) -> None:
-    """Each press is acknowledged; a person's later vote replaces the earlier; a forged one counts for nothing."""
+    """A person's later vote replaces the earlier one, a forged one is ignored, and every press is acknowledged."""
     async with open_gateway(account) as gateway:
         await account.say("hi", person=5)
         reply = answers(await account.until(done))[0]
@@ -110,7 +110,7 @@ async def test_one_vote_a_person(account: Account) -> None:
 
 
 async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
-    """What was said before the group became a supergroup is read again after it, and what waited is answered there."""
+    """A group that becomes a supergroup keeps its history, and its next message is answered there."""
     engine = echo()
     group = {"id": -100, "type": "group", "title": "g"}
     async with open_gateway(account, engine):
@@ -124,7 +124,7 @@ async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
 
 
 async def test_a_stranger_does_not_vote(account: Account) -> None:
-    """Whoever may not talk to the bot is not thanked for a vote in a group either: it does not count."""
+    """A vote of a person who is not allowed is not recorded, and the person is not thanked."""
     async with open_gateway(account, limits=replace(LIMITS, allow=frozenset({"telegram:5"}))) as gateway:
         await account.say(f"@{account.username} hi", person=5, chat=GROUP)
         reply = answers(await account.until(done))[0]
@@ -135,7 +135,7 @@ async def test_a_stranger_does_not_vote(account: Account) -> None:
 
 
 async def test_again_asks_once_more(account: Account) -> None:
-    """The button has the last question answered in a new message, which replies to nothing in private."""
+    """The again button has the last question answered in a new message."""
     async with open_gateway(account, echo()):
         await account.say("apples", person=5)
         first = answers(await account.until(done))[0]
@@ -146,7 +146,7 @@ async def test_again_asks_once_more(account: Account) -> None:
 
 
 async def test_a_long_reply_comes_in_parts(account: Account) -> None:
-    """Each part has its placeholder; the buttons stand under the last."""
+    """Each part of a long reply has its own placeholder, and the last part has the buttons."""
     async with open_gateway(account, ScriptedEngine.fixed(f"{WORD} " * 200), slots=1):
         await account.say("tell", person=5)
         journal = await account.until(done)
@@ -157,7 +157,7 @@ async def test_a_long_reply_comes_in_parts(account: Account) -> None:
 
 
 async def test_a_long_reply_comes_in_parts_in_a_group(account: Account) -> None:
-    """The placeholder that was there from the start becomes the first part."""
+    """In a group the first placeholder becomes the first part of a long reply."""
     async with open_gateway(account, ScriptedEngine.fixed(f"{WORD} " * 150)):
         await account.say(f"@{account.username} tell", chat=GROUP)
         journal = await account.until(done)
@@ -167,7 +167,7 @@ async def test_a_long_reply_comes_in_parts_in_a_group(account: Account) -> None:
 
 
 async def test_a_draft_shows_the_reply_as_it_is_written(account: Account) -> None:
-    """In private, "thinking" and typing come first, then what there is so far, again and again, and it ends."""
+    """A draft shows "thinking", then the growing reply, repeatedly, and ends before the reply is sent."""
     thought, written = asyncio.Event(), asyncio.Event()
 
     async def script(_prompt: object, _call: int) -> AsyncGenerator[str, None]:
@@ -192,7 +192,7 @@ async def test_a_draft_shows_the_reply_as_it_is_written(account: Account) -> Non
 
 
 async def test_a_flood_wait_delays_the_reply_and_loses_nothing(account: Account) -> None:
-    """Telegram refuses everything in one chat for a while: its reply comes after that, others at once."""
+    """A rate limit of one chat delays its reply, while another chat is answered at once."""
     async with open_gateway(account, echo()):
         await account.faults({"method": "editMessageText", "kind": "error", "retry_after": 40, "chat": 5})
         await account.say("patience", person=5)
