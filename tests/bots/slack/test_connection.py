@@ -31,7 +31,7 @@ async def no_room(gateway: Gateway, pages: int = 1) -> None:
 
 
 @pytest.mark.parametrize("http", [False, True])
-async def test_what_is_not_kept_is_not_acknowledged(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+async def test_only_stored_messages_are_acknowledged(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
     """With a full disk Slack gets no acknowledgement, and its next attempt succeeds once there is room."""
     async with open_gateway(http=http) as gateway:
         await no_room(gateway)
@@ -46,7 +46,7 @@ async def test_what_is_not_kept_is_not_acknowledged(open_gateway: Open, slack: F
         assert state.sendings["Ev1"]["attempts"] == 2
 
 
-async def test_what_came_while_nobody_listened_comes_again(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_retries_after_an_outage_are_accepted(open_gateway: Open, slack: FakeSlack) -> None:
     """A message sent during an outage is accepted from Slack's retry, which is its only copy."""
     await slack.say("hello")
     async with open_gateway():
@@ -55,7 +55,7 @@ async def test_what_came_while_nobody_listened_comes_again(open_gateway: Open, s
         assert state.sendings["Ev1"]["attempts"] == 2
 
 
-async def test_http_is_not_acknowledged_before_slack_says_who_we_are(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_http_is_not_acknowledged_before_the_bot_is_identified(open_gateway: Open, slack: FakeSlack) -> None:
     """An event that arrives while auth.test fails gets 503, and is answered when Slack sends it again."""
     await slack.pull("fault", method="auth.test", kind="unavailable", times=2)
     async with open_gateway(http=True, listening=False) as gateway:
@@ -71,7 +71,7 @@ async def unreachable(_turn: Turn) -> Reply:
 
 
 @pytest.mark.parametrize(("revoked", "setting"), [("xoxb", "slack.bot_token"), ("xapp", "slack.app_token")])
-async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revoked: str, setting: str) -> None:
+async def test_refused_token_is_a_config_error(slack: FakeSlack, tmp_path: str, revoked: str, setting: str) -> None:
     """A refused token ends the front end with the name of the setting, after at most two calls."""
     clock = ManualClock()
     await slack.pull("rules", revoked=[revoked])
@@ -82,7 +82,7 @@ async def test_refused_token_is_said_once(slack: FakeSlack, tmp_path: str, revok
     assert sum((await slack.state()).calls.values()) <= 2
 
 
-async def test_who_it_is_can_be_asked(slack: FakeSlack) -> None:
+async def test_identity_can_be_asked(slack: FakeSlack) -> None:
     """`parley check` learns the bot's account, or the setting at fault."""
     async with open_slack(settings(slack), ManualClock()) as front:
         assert await front.who() == "UBOT in T1"
@@ -94,7 +94,7 @@ async def test_who_it_is_can_be_asked(slack: FakeSlack) -> None:
             await front.who()
 
 
-async def test_a_way_in_must_be_configured(slack: FakeSlack) -> None:
+async def test_a_transport_must_be_configured(slack: FakeSlack) -> None:
     """A bot token alone is a ConfigError, since no message could arrive."""
     plain = settings(slack).model_copy(update={"app_token": settings(slack).signing_secret})
     with pytest.raises(ConfigError):
@@ -120,7 +120,7 @@ async def test_cut_socket_comes_back(open_gateway: Open, slack: FakeSlack) -> No
         await gateway.until(lambda state: any(bubble["text"] == HEARD for bubble in state.bubbles()))
 
 
-async def test_used_ticket_is_given_up(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_refused_ticket_is_replaced(open_gateway: Open, slack: FakeSlack) -> None:
     """A refused ticket, which the library retries endlessly, is replaced after 30 seconds."""
     await slack.pull("rules", refused_sockets=1)
     async with open_gateway(listening=False) as gateway:
@@ -148,7 +148,7 @@ def gaps(logs: list[MutableMapping[str, Any]]) -> list[float]:
     return [entry["seconds"] for entry in logs if entry["event"].startswith("slack was out of reach")]
 
 
-async def test_a_gap_in_what_was_heard_is_said(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_a_long_outage_is_logged(open_gateway: Open, slack: FakeSlack) -> None:
     """After an outage longer than Slack's five minutes of redelivery, one log entry says that messages may be lost."""
     with capture_logs() as logs:
         async with open_gateway() as gateway:
@@ -160,7 +160,7 @@ async def test_a_gap_in_what_was_heard_is_said(open_gateway: Open, slack: FakeSl
     assert gap >= 8 * 60
 
 
-async def test_a_short_outage_leaves_no_gap(open_gateway: Open) -> None:
+async def test_a_short_outage_is_not_logged(open_gateway: Open) -> None:
     """An outage within Slack's redelivery time is not logged as a gap."""
     with capture_logs() as logs:
         async with open_gateway() as gateway:
@@ -181,7 +181,9 @@ async def test_health_tells_a_lost_connection(open_gateway: Open, slack: FakeSla
         await until(lambda: not gateway.front.health().connected)
 
 
-async def test_nothing_of_it_is_logged(open_gateway: Open, slack: FakeSlack, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_holds_tokens_or_messages(
+    open_gateway: Open, slack: FakeSlack, caplog: pytest.LogCaptureFixture
+) -> None:
     """No log holds a token or a person's text, whether calls succeed or fail."""
     caplog.set_level("INFO")
     for method in ("chat.postMessage", "chat.update"):

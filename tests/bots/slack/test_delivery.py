@@ -42,7 +42,7 @@ async def test_failed_call_is_made_good(open_gateway: Open, slack: FakeSlack, me
         assert texts(state) == [HEARD]
 
 
-async def test_bubble_is_found_after_a_crash(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_placeholder_is_found_after_a_crash(open_gateway: Open, slack: FakeSlack) -> None:
     """A placeholder that was posted before a crash but not committed is found by its tag."""
     await slack.pull("fault", method="chat.postMessage", kind="lost")
     async with open_gateway():
@@ -53,7 +53,7 @@ async def test_bubble_is_found_after_a_crash(open_gateway: Open, slack: FakeSlac
         assert texts(state) == [HEARD]
 
 
-async def test_bubble_is_doubled_rather_than_the_answer_lost(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_placeholder_is_doubled_rather_than_the_answer_lost(open_gateway: Open, slack: FakeSlack) -> None:
     """Without permission to read the thread, one "Thinking" is left behind and the answer still arrives."""
     await slack.pull("fault", method="chat.postMessage", kind="lost")
     await slack.pull("fault", method="conversations.replies", kind="error", error="missing_scope", times=99)
@@ -64,7 +64,7 @@ async def test_bubble_is_doubled_rather_than_the_answer_lost(open_gateway: Open,
         assert sorted(texts(state)) == [HEARD, "Thinking …"]
 
 
-async def test_answer_goes_on_in_its_bubble_after_a_restart(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_answer_goes_on_in_its_message_after_a_restart(open_gateway: Open, slack: FakeSlack) -> None:
     """A reply that a restart interrupts is written into the same message by the next process."""
     async with open_gateway(ScriptedEngine.hanging(after=1)):
         await slack.say("hello")
@@ -88,7 +88,7 @@ async def test_redelivered_event_is_answered_once(open_gateway: Open, slack: Fak
         assert not gateway.engine.prompts
 
 
-async def test_quiet_is_kept_where_slack_asks_for_it(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_retry_after_is_obeyed_in_its_channel(open_gateway: Open, slack: FakeSlack) -> None:
     """During a Retry-After no call is made to the channel, while other channels are served."""
     await slack.pull("fault", method="chat.update", kind="ratelimited", retry_after=30)
     async with open_gateway() as gateway:
@@ -109,7 +109,7 @@ async def test_quiet_is_kept_where_slack_asks_for_it(open_gateway: Open, slack: 
 
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
 @pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "not_in_channel"])
-async def test_lost_place_ends_the_turn(open_gateway: Open, slack: FakeSlack, method: str, error: str) -> None:
+async def test_rejecting_channel_ends_the_turn(open_gateway: Open, slack: FakeSlack, method: str, error: str) -> None:
     """A channel that rejects messages ends the turn without retries, and other channels are served."""
     await slack.pull("fault", method=method, kind="error", error=error)
     async with open_gateway() as gateway:
@@ -133,7 +133,7 @@ async def test_answer_waits_for_a_usable_token(open_gateway: Open, slack: FakeSl
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "lost"])
-async def test_deleted_bubble_is_answered_beside(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
+async def test_deleted_placeholder_is_replaced(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
     """If a person deletes the placeholder, the answer is posted as a new message, once, even if a post fails."""
     async with open_gateway(ScriptedEngine.slow("hello you", 1.0, clock)) as gateway:
         await slack.say("hello")
@@ -145,7 +145,7 @@ async def test_deleted_bubble_is_answered_beside(open_gateway: Open, slack: Fake
 
 
 @pytest.mark.parametrize("where", ["hello {}", "`{}`", "```\n{}\n```", "```{}"])
-async def test_nobody_is_pinged(open_gateway: Open, slack: FakeSlack, where: str) -> None:
+async def test_no_one_is_notified(open_gateway: Open, slack: FakeSlack, where: str) -> None:
     """A model that repeats mentions and links notifies no one and unfurls no link, in previews, answers and notices."""
     pings = "<!channel> <!here> <!everyone> <@U2> <!subteam^S1> https://evil.example"
     written = where.format(pings).replace("<", "&lt;").replace(">", "&gt;")
@@ -176,7 +176,7 @@ async def test_long_answer_comes_in_parts(open_gateway: Open, slack: FakeSlack) 
 
 
 @pytest.mark.parametrize("error", ["msg_too_long", "msg_blocks_too_long"])
-async def test_answer_that_is_too_long_all_the_same_is_cut_smaller(
+async def test_answer_that_slack_finds_too_long_is_cut_smaller(
     open_gateway: Open, slack: FakeSlack, error: str
 ) -> None:
     """A message that Slack finds too long is posted in smaller parts, since not all limits are documented."""
@@ -197,7 +197,7 @@ async def test_answer_that_is_too_long_all_the_same_is_cut_smaller(
         (["markdown"], []),
     ],
 )
-async def test_plainer_where_a_workspace_knows_no_better(
+async def test_rejected_blocks_have_plainer_forms(
     open_gateway: Open, slack: FakeSlack, rejected: list[str], actions: list[str]
 ) -> None:
     """A workspace that rejects feedback buttons gets ordinary buttons, or the text without buttons."""
@@ -209,7 +209,7 @@ async def test_plainer_where_a_workspace_knows_no_better(
         assert [button["action"] for button in bubble["buttons"]] == actions
 
 
-async def test_drafts_are_shown_now_and_then(open_gateway: Open, slack: FakeSlack, clock: Any) -> None:  # noqa: ANN401
+async def test_previews_are_few_edits(open_gateway: Open, slack: FakeSlack, clock: Any) -> None:  # noqa: ANN401
     """A reply that takes a minute grows in a handful of edits, after a status before its first word."""
     engine = ScriptedEngine.slow(" ".join(f"w{number}" for number in range(60)), 1.0, clock)
     async with open_gateway(engine) as gateway:
@@ -224,7 +224,7 @@ async def test_drafts_are_shown_now_and_then(open_gateway: Open, slack: FakeSlac
 
 
 @pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "error"])
-async def test_failing_drafts_do_not_matter(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
+async def test_failing_previews_are_skipped(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
     """A failed preview or status is skipped; the next preview and the answer arrive."""
     for method in ("chat.update", "assistant.threads.setStatus"):
         await slack.pull("fault", method=method, kind=kind, error="not_allowed", retry_after=2, times=1)
@@ -237,7 +237,7 @@ async def test_failing_drafts_do_not_matter(open_gateway: Open, slack: FakeSlack
         assert state.entries("edited")[0]["text"].endswith(("seven", "eight", "nine"))
 
 
-async def test_limits_of_the_real_slack_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_slacks_rate_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
     """Twenty people at once are all answered within Slack's own rate limits."""
     await slack.pull("rules", limited=True)
     async with open_gateway() as gateway:
@@ -249,7 +249,7 @@ async def test_limits_of_the_real_slack_are_kept(open_gateway: Open, slack: Fake
 
 
 @pytest.mark.parametrize("kind", ["expired", "foreign"])
-async def test_command_without_a_way_back_ends(open_gateway: Open, slack: FakeSlack, kind: str) -> None:
+async def test_command_without_a_response_url_ends(open_gateway: Open, slack: FakeSlack, kind: str) -> None:
     """An expired response URL, or one that is not Slack's, ends the turn without another call."""
     async with open_gateway() as gateway:
         if kind == "expired":

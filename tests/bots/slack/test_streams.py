@@ -145,7 +145,7 @@ async def test_failed_call_is_made_good(
 
 
 @pytest.mark.parametrize("error", ["stopped_by_user", "message_not_in_streaming_state"])
-async def test_stream_that_is_stopped_by_somebody_else(
+async def test_stream_that_another_stops_is_edited(
     open_gateway: Open, slack: FakeSlack, writer: Writer, error: str
 ) -> None:
     """After an append is refused, the rest of the preview is shown by edits."""
@@ -238,7 +238,7 @@ async def test_code_that_closes_ends_the_stream(open_gateway: Open, slack: FakeS
         assert texts(await answered(gateway, "now 😐")) == ["try `a < b < c` now 😐"]
 
 
-async def test_slacks_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_slacks_rate_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> None:
     """Of many messages at once the first get streams and the others placeholders, within Slack's rate limits."""
     await slack.pull("rules", limited=True)
     async with running(open_gateway) as gateway:

@@ -48,7 +48,7 @@ async def test_mention_comes_twice_and_is_answered_once(open_gateway: Open, slac
         assert await number_of_turns(gateway) == 1
 
 
-async def test_thread_goes_on_without_mention_where_the_bot_takes_part(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_thread_of_the_bot_goes_on_without_mention(open_gateway: Open, slack: FakeSlack) -> None:
     """The bot answers in its threads without a mention, also after a restart, and stays out of other conversations."""
     async with open_gateway():
         thread = await slack.mention("hello")
@@ -111,7 +111,7 @@ async def test_every_event_is_acknowledged(open_gateway: Open, slack: FakeSlack)
 
 
 @pytest.mark.parametrize("http", [False, True])
-async def test_slash_command_is_answered_to_its_giver(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
+async def test_slash_command_is_answered_privately(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
     """A slash command is answered at its response URL, visible to one person, and nothing is posted."""
     async with open_gateway(http=http):
         name = await slack.pull("command", channel="C1", user="U1", command="/parley", text="stats")
@@ -160,7 +160,7 @@ async def test_again_asks_once_more(open_gateway: Open, slack: FakeSlack) -> Non
         assert gateway.engine.prompts[0] == gateway.engine.prompts[1]
 
 
-async def test_strangers_are_answered_only_when_they_ask(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_strangers_are_answered_only_if_they_address_the_bot(open_gateway: Open, slack: FakeSlack) -> None:
     """People who are not allowed are told so if they address the bot, not if they write to others in its thread.
 
     They cannot vote, and no thread is read for them.
@@ -179,7 +179,7 @@ async def test_strangers_are_answered_only_when_they_ask(open_gateway: Open, sla
         assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
 
 
-async def test_something_to_begin_with(open_gateway: Open, slack: FakeSlack) -> None:
+async def test_prompts_are_suggested(open_gateway: Open, slack: FakeSlack) -> None:
     """A person who opens the Messages tab is offered prompts in both languages."""
     async with open_gateway():
         await slack.pull("event", event={"type": "app_home_opened", "tab": "messages", "channel": "D1", "user": "U1"})

@@ -75,7 +75,7 @@ def test_mention_and_its_message_are_one_gesture() -> None:
         ({"channel_type": "mpim", "type": "app_mention"}, True, False),
     ],
 )
-def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:  # noqa: FBT001
+def test_message_is_for_the_bot(fields: dict[str, Any], addressed: bool, follows: bool) -> None:  # noqa: FBT001
     """Messages that address the bot, and messages that are for it only if it takes part in the thread."""
     found = heard(event(**fields))
     assert found is not None
@@ -105,7 +105,7 @@ def test_for_us(fields: dict[str, Any], addressed: bool, follows: bool) -> None:
         {"type": "app_home_opened", "tab": "home"},
     ],
 )
-def test_not_for_us(fields: dict[str, Any]) -> None:
+def test_message_is_not_for_the_bot(fields: dict[str, Any]) -> None:
     """Messages of bots, edits, talk between others and malformed events are not for the bot."""
     assert read(event(**fields)) is None
 

@@ -16,7 +16,7 @@ def clock() -> ManualClock:
 
 
 @pytest.mark.parametrize("chats", [[5], [-5], list(range(1, 200)), [-1, -2, 3, 4]])
-async def test_telegram_never_has_to_complain(clock: ManualClock, chats: list[int]) -> None:
+async def test_rate_limits_are_kept(clock: ManualClock, chats: list[int]) -> None:
     """All calls that the budget allows, over minutes, stay within 30/s, 1/s per chat and 20/min per group."""
     budget, flood_control = Budget(clock), FloodControl(clock.now)
     for _ in range(3000):
@@ -62,7 +62,7 @@ async def test_a_reply_waits_its_turn(clock: ManualClock) -> None:
     await waiting
 
 
-async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
+async def test_a_long_wait_is_left_to_the_worker(clock: ManualClock) -> None:
     """A wait that is too long raises RateLimited with its seconds, and spends nothing."""
     budget = Budget(clock)
     for _ in range(4):
@@ -76,7 +76,7 @@ async def test_a_long_wait_is_the_workers(clock: ManualClock) -> None:
     assert again.value.retry_after == 64
 
 
-async def test_a_pause_is_one_chats(clock: ManualClock) -> None:
+async def test_a_pause_applies_to_one_chat(clock: ManualClock) -> None:
     """A pause applies to one chat, until it is over."""
     budget = Budget(clock)
     budget.pause(5, 137)

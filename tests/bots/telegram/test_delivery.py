@@ -129,7 +129,7 @@ async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: 
 
 
 @pytest.mark.parametrize("kind", ["lost", "cut", "mute", "silence"])
-async def test_an_edit_that_nothing_is_known_of_is_repeated(account: Account, clock: ManualClock, kind: str) -> None:
+async def test_an_unconfirmed_edit_is_repeated(account: Account, clock: ManualClock, kind: str) -> None:
     """An edit without a response is repeated, whether it took effect or not."""
     await account.faults({"method": "editMessageText", "kind": kind})
     async with opened(account, clock, read=0.3) as delivery:
@@ -173,7 +173,7 @@ async def test_a_flood_wait_is_obeyed_in_its_chat_only(account: Account, clock: 
     assert texts(journal) == texts(journal, BEN) == ["the answer"]
 
 
-async def test_a_flood_wait_that_a_preview_met_holds_the_reply_too(account: Account, clock: ManualClock) -> None:
+async def test_a_flood_wait_met_by_a_preview_delays_the_reply(account: Account, clock: ManualClock) -> None:
     """A rate limit that a draft meets delays the reply without a further call."""
     await account.faults({"method": "sendMessageDraft", "kind": "error", "retry_after": 60})
     async with opened(account, clock) as delivery:
@@ -262,7 +262,7 @@ async def test_a_busy_group_gets_its_placeholder_late(account: Account, clock: M
 
 
 @pytest.mark.parametrize("why", ["bot was blocked by the user", "user is deactivated"])
-async def test_who_cannot_be_reached_is_not_tried_again(account: Account, clock: ManualClock, why: str) -> None:
+async def test_a_person_who_blocks_the_bot_ends_the_turn(account: Account, clock: ManualClock, why: str) -> None:
     """A person who blocks the bot, before or after the placeholder, ends the turn after one call."""
     async with opened(account, clock) as delivery:
         late = await placed(delivery, await asked(account))
@@ -392,7 +392,7 @@ async def test_only_a_model_writes_markdown(account: Account, clock: ManualClock
 
 
 @pytest.mark.parametrize(("show", "text"), [(True, "the answer 😊"), (False, "the answer")])
-async def test_a_mood_is_shown_to_who_wants_it(account: Account, clock: ManualClock, show: bool, text: str) -> None:  # noqa: FBT001
+async def test_a_mood_is_shown_if_wanted(account: Account, clock: ManualClock, show: bool, text: str) -> None:  # noqa: FBT001
     """The mood is one emoji at the end, for people who want to see it."""
     reply = replace(REPLY, mood=Mood(label=Label.POSITIVE, confidence=0.9), show_mood=show)
     async with opened(account, clock) as delivery:

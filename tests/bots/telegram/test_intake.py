@@ -48,7 +48,7 @@ async def asked_again(account: Account, times: int) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_nothing_is_confirmed_that_is_not_kept(account: Account, mode: str) -> None:
+async def test_only_stored_updates_are_confirmed(account: Account, mode: str) -> None:
     """While the store is full, Telegram keeps the message; it is accepted and answered once there is room."""
     async with open_gateway(account, echo(), mode=mode) as gateway:
         await account.say("first", person=5)
@@ -150,7 +150,7 @@ async def test_a_bad_start_is_survived(account: Account, fault: dict[str, Any]) 
         await account.until(done)
 
 
-async def test_an_update_nobody_can_read_is_skipped(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_malformed_update_is_skipped(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     """A malformed update is logged with its number, and the updates after it are accepted."""
     async with open_gateway(account, echo()):
         await account.raw({"update_id": 4_001, "message": {"message_id": "nonsense", "date": -1}})
@@ -160,7 +160,7 @@ async def test_an_update_nobody_can_read_is_skipped(account: Account, capsys: py
     assert "update=4001" in capsys.readouterr().out
 
 
-async def test_a_webhook_left_behind_does_not_deafen(account: Account) -> None:
+async def test_polling_removes_an_earlier_webhook(account: Account) -> None:
     """Polling removes an earlier webhook, and updates that wait are kept."""
     await account.raw({"update_id": 900, "message": {}})
     async with open_gateway(account, mode="webhook", webhook_url="http://127.0.0.1:9"):
@@ -180,7 +180,7 @@ async def test_a_webhook_taken_away_is_set_again(account: Account) -> None:
         await account.until(done)
 
 
-async def test_two_of_us_do_not_fight(account: Account) -> None:
+async def test_a_second_program_does_not_stop_polling(account: Account) -> None:
     """A second program that takes updates with the same token does not stop the bot."""
     database_of_both = "sqlite://"
     async with open_gateway(account, echo(), database=database_of_both):
@@ -193,7 +193,7 @@ async def test_two_of_us_do_not_fight(account: Account) -> None:
         await account.until(lambda journal: done(journal, 1, "two"))
 
 
-async def test_silent_weeks_do_not_deafen(account: Account) -> None:
+async def test_smaller_update_numbers_are_accepted_after_a_pause(account: Account) -> None:
     """An update with a smaller number than before is accepted, since Telegram may number anew after a week."""
     async with open_gateway(account, echo()):
         await account.raw({"update_id": 900_000_000, "edited_message": {}})
@@ -205,7 +205,7 @@ async def test_silent_weeks_do_not_deafen(account: Account) -> None:
         await account.until(lambda journal: done(journal, 1, "small"))
 
 
-async def test_what_a_stop_interrupts_is_answered_after_it(account: Account, tmp_path: Path) -> None:
+async def test_an_interrupted_reply_is_written_after_a_restart(account: Account, tmp_path: Path) -> None:
     """A reply that a shutdown interrupts is written into the same message by the next process."""
     database = f"sqlite:///{tmp_path}/parley.db"
     group = {"id": -100, "type": "group", "title": "g"}
@@ -249,7 +249,7 @@ async def test_no_log_holds_the_token(account: Account, capfd: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("settings", [{"token": "nonsense"}, {"token": "12:"}, {"mode": "webhook", "webhook_url": ""}])
-async def test_settings_that_cannot_work_are_said_at_once(account: Account, settings: dict[str, Any]) -> None:
+async def test_unusable_settings_are_config_errors(account: Account, settings: dict[str, Any]) -> None:
     """A malformed token or a webhook without an address is a ConfigError that does not quote the token."""
     with pytest.raises(ConfigError) as caught:
         async with open_gateway(account, **settings):
@@ -257,7 +257,7 @@ async def test_settings_that_cannot_work_are_said_at_once(account: Account, sett
     assert "nonsense" not in str(caught.value)
 
 
-async def test_a_webhook_believes_only_telegram(account: Account) -> None:
+async def test_a_webhook_checks_secret_size_and_json(account: Account) -> None:
     """The webhook answers 401 without the secret, 400 to invalid JSON, 413 to a large body, and 200 to an update."""
     async with open_gateway(account, echo(), mode="webhook", webhook_secret=SECRET) as gateway:
         journal = await account.until(lambda journal: [e for e in journal if e["do"] == "webhook"])
@@ -324,7 +324,7 @@ async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_what_we_want_does_not_depend_on_what_others_wanted(account: Account, mode: str) -> None:
+async def test_the_list_of_update_kinds_is_always_sent(account: Account, mode: str) -> None:
     """The bot always sends its list of update kinds, since Telegram otherwise keeps the list of an earlier program."""
     async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
         asked = {"url": "http://127.0.0.1:9", "allowed_updates": '["edited_message"]'}

@@ -57,7 +57,7 @@ def data(choice: str, turn: int = 9, chat: int = -100) -> str:
     return next(str(button.callback_data) for button in row if str(button.callback_data).startswith(f"fb:{choice}"))
 
 
-def test_a_private_message_keeps_all_that_matters() -> None:
+def test_a_private_message_is_translated_in_full() -> None:
     """A private message keeps its event keys, conversation, sender, language hint, time and reference."""
     found = meaning(post("hello", chat=PRIVATE))
     assert isinstance(found, Message)
@@ -72,7 +72,7 @@ def test_a_private_message_keeps_all_that_matters() -> None:
     ("code", "locale"),
     [("zh", "zh"), ("zh-hans", "zh"), ("zh-TW", "zh"), ("en", "en"), ("en-GB", "en"), ("de", None), (None, None)],
 )
-def test_the_language_of_somebodys_telegram_is_a_hint(code: str | None, locale: str | None) -> None:
+def test_the_language_of_a_persons_telegram_is_a_hint(code: str | None, locale: str | None) -> None:
     """Chinese and English tags are locale hints; other languages give none."""
     found = meaning(post("x", chat=PRIVATE, **{"from": {**ANN, "language_code": code}}))
     assert isinstance(found, Message)
@@ -119,7 +119,7 @@ NAMED_OTHER = [{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]
         (post(None, new_chat_members=[ANN], **TO_THE_BOT), None),
     ],
 )
-def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], text: str | None) -> None:
+def test_in_a_group_only_messages_to_the_bot_are_heard(message: dict[str, Any], text: str | None) -> None:
     """In a group only mentions of the bot, replies to it and commands are for it; its name is removed."""
     assert words(message) == text
 
@@ -137,7 +137,7 @@ def test_in_a_group_only_who_talks_to_the_bot_is_heard(message: dict[str, Any], 
         ({"reply_to_message": post("长" * 241)}, "长" * 240 + " …"),
     ],
 )
-def test_reply_points_at_what_it_replies_to(facts: dict[str, Any], context: str) -> None:
+def test_context_is_the_message_replied_to(facts: dict[str, Any], context: str) -> None:
     """The context is the message replied to, or its quoted part; empty for the bot's own messages."""
     found = meaning(post("@ParleyBot what is this", **facts))
     assert isinstance(found, Message)
@@ -178,13 +178,13 @@ def test_groups_can_be_switched_off() -> None:
         post(forum_topic_created={"name": "t"}),
     ],
 )
-def test_who_is_no_person_is_not_answered(message: dict[str, Any]) -> None:
+def test_senders_that_are_no_person_are_ignored(message: dict[str, Any]) -> None:
     """Bots, messages through bots, channels, anonymous senders and service messages are ignored."""
     assert meaning(message, "all") is None
 
 
 @pytest.mark.parametrize("kind", ["edited_message", "channel_post", "my_chat_member", "business_message", "unheard_of"])
-def test_other_updates_are_not_for_us(kind: str) -> None:
+def test_other_updates_are_not_for_the_bot(kind: str) -> None:
     """Other updates are ignored, above all edits, which would be answered twice."""
     assert understood({kind: post("@ParleyBot x", chat=PRIVATE)}) is None
 
@@ -234,7 +234,7 @@ def test_again_is_the_command_to_retry() -> None:
     "forged",
     ["", "fb:up:9", "fb:up:9:000000000000", data("up", chat=-999), data("up").replace(":9:", ":8:"), "x" * 64],
 )
-def test_a_button_that_is_not_ours_does_nothing(forged: str) -> None:
+def test_a_forged_button_does_nothing(forged: str) -> None:
     """Button data that is malformed, or signed for another chat or turn, translates to None."""
     assert pressed(forged) is None
 
@@ -248,7 +248,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_update_is_readable_or_is_not(raw: object) -> None:
+def test_any_update_is_translated_or_invalid(raw: object) -> None:
     """Any JSON is translated, ignored, or fails validation, and raises nothing else."""
     with suppress(ValidationError):
         understood({"message": raw}, "all")
@@ -260,7 +260,7 @@ def test_any_update_is_readable_or_is_not(raw: object) -> None:
         st.tuples(st.sampled_from(["mention", "text_mention", "bot_command"]), st.integers(0, 30)), max_size=4
     ),
 )
-def test_no_text_and_no_marks_upset_it(text: str, marks: list[tuple[str, int]]) -> None:
+def test_any_entities_in_any_text_are_translated(text: str, marks: list[tuple[str, int]]) -> None:
     """Entities at any offset in any text raise no exception."""
     given_marks = [{"type": kind, "offset": at, "length": 7, "user": BOT} for kind, at in marks]
     found = words(post(text, entities=given_marks, chat=PRIVATE))

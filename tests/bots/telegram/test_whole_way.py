@@ -8,6 +8,7 @@ import pytest
 
 from core.commands import COMMANDS
 from core.engine.scripted import ScriptedEngine
+from core.messages import Locale
 from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.world import Json
@@ -86,7 +87,8 @@ async def test_the_menu_is_in_both_languages(account: Account) -> None:
         await account.until(lambda journal: sum(entry["do"] == "commands" for entry in journal) == 3)
         commands = (await account.state())["commands"]
     assert [command["command"] for command in commands[""]] == [command["command"] for command in commands["zh"]]
-    for language, locale in (("", "en"), ("en", "en"), ("zh", "zh")):
+    locales: dict[str, Locale] = {"": "en", "en": "en", "zh": "zh"}
+    for language, locale in locales.items():
         assert commands[language] == [
             {"command": command.name, "description": command.describe(locale)} for command in COMMANDS
         ]
