@@ -83,13 +83,13 @@ def check_store(settings: Settings) -> str:
     path = settings.store_path
     if not path.exists():
         return f"{path} (made on first use)"
-    asyncio.run(_open(settings.store_url))
+    asyncio.run(_open_and_migrate(settings.store_url))
     return str(path)
 
 
 def check_model(settings: Settings) -> str:
     if settings.engine.url:
-        return f"{asyncio.run(_ask(settings))} at {settings.engine.url}"
+        return f"{asyncio.run(_generate_token(settings))} at {settings.engine.url}"
     folder = find_model(settings.engine.model, settings.data_dir)
     verify_model(folder)
     return f"{settings.engine.model} ({folder}), {_compute_path(folder)}, {_batching(settings)}"
@@ -111,12 +111,12 @@ def _batching(settings: Settings) -> str:
     return f"dtype {settings.engine.dtype}, {threads} threads, {settings.engine.max_batch} at a time"
 
 
-async def _open(url: str) -> None:
+async def _open_and_migrate(url: str) -> None:
     async with open_store(url):
         pass
 
 
-async def _ask(settings: Settings) -> str:
+async def _generate_token(settings: Settings) -> str:
     """The model's name at `engine.url`. One token is generated, to check address, key and name."""
     seconds = settings.chat.total_timeout
     engine = OpenAIEngine(openai_server(settings.engine))

@@ -30,11 +30,11 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> JSONResponse:
-        store, model = await asyncio.gather(_store(bot, clock), _model(bot, clock))
+        store, model = await asyncio.gather(_store_answers(bot, clock), _model_answers(bot, clock))
         platforms = {front.platform: _platform(front, clock) for front in fronts}
-        good = store and model and all(platform["connected"] for platform in platforms.values())
-        body = {"ready": good, "store": store, "model": model, "platforms": platforms}
-        return JSONResponse(body, status_code=200 if good else 503)
+        is_ready = store and model and all(platform["connected"] for platform in platforms.values())
+        body = {"ready": is_ready, "store": store, "model": model, "platforms": platforms}
+        return JSONResponse(body, status_code=200 if is_ready else 503)
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
     for front in fronts:
@@ -63,7 +63,7 @@ def _listening(host: str, port: int) -> socket.socket:
         raise ConfigError("web.port", f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
-async def _store(bot: Bot, clock: Clock) -> bool:
+async def _store_answers(bot: Bot, clock: Clock) -> bool:
     try:
         await in_time(bot.store.run(_read), clock, CHECK_SECONDS)
     except (StoreError, EngineError):
@@ -75,7 +75,7 @@ def _read(connection: sa.Connection) -> None:
     connection.execute(sa.select(1))
 
 
-async def _model(bot: Bot, clock: Clock) -> bool:
+async def _model_answers(bot: Bot, clock: Clock) -> bool:
     try:
         await in_time(bot.engine.count_tokens("ready"), clock, CHECK_SECONDS)
     except EngineError:

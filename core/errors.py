@@ -156,7 +156,7 @@ class ControlToken(ModelError):
 class DeliveryFailed(ParleyError):
     """The platform did not accept the call; retry in `retry_after` seconds.
 
-    `reason` is a word for the log, without tokens or anybody's text.
+    `reason` is for the log and holds neither tokens nor message texts.
     """
 
     def __init__(self, *, retry_after: float, reason: str = "") -> None:
