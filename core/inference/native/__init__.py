@@ -1,1 +1,1 @@
-"""The decoder in C: compiled on the machine it runs on, for the processor it finds there."""
+"""The decoder in C, compiled on the machine that runs it, for its processor."""

@@ -1,4 +1,4 @@
-"""Compiles decoder.c with the machine's own compiler, once for each kind of processor, and keeps the library."""
+"""Compiles the decoder with this machine's C compiler, once per processor level, and caches the library."""
 
 import ctypes
 import hashlib
@@ -12,15 +12,15 @@ from typing import Final
 
 from core.errors import NoKernels
 
-SOURCE: Final = Path(__file__).with_name("decoder.c")
-BESIDE: Final = SOURCE.parent / "__pycache__"
+FOLDER: Final = Path(__file__).parent
+SOURCE: Final = FOLDER / "decoder.c"
 FLAGS: Final = ("-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread")
 COMPILE_SECONDS: Final = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """A kind of processor: what it must have, and how to compile for it."""
+    """A processor level: the CPU flags it needs, named as in /proc/cpuinfo, and the compiler flags that select it."""
 
     name: str
     needs: frozenset[str]
@@ -44,45 +44,53 @@ LEVELS: Final = {
     ),
     "aarch64": (Level(name="neon", needs=frozenset(), flags=("-march=armv8-a",)),),
 }
-"""The best first. Elsewhere the compiler's defaults have to do."""
+"""Levels of each machine, best first."""
 PORTABLE: Final = Level(name="portable", needs=frozenset(), flags=())
+"""The level of all other machines: the compiler's defaults."""
 
 
 def levels(flags: frozenset[str], machine: str) -> tuple[Level, ...]:
-    """What a processor can run, the best first."""
+    """The levels that a processor with these CPU flags can run, best first."""
     return tuple(level for level in LEVELS.get(machine, (PORTABLE,)) if level.needs <= flags)
 
 
-def build(level: Level, data_dir: Path) -> ctypes.CDLL:
-    """The library for a level of this machine, compiled unless it has been. NoKernels where that cannot be.
+def build(level: Level, data_dir: Path, source: Path = SOURCE) -> ctypes.CDLL:
+    """Loads a level's library, compiling it if it is not cached. Raises NoKernels if either fails.
 
-    It is kept beside the code it is made from, as Python keeps its own, or in the data folder where that is read-only.
+    The cache is `__pycache__` beside the source, or `kernels` in the data folder if the source's folder is read-only.
     """
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
     command = (*compiler, *FLAGS, *level.flags)
-    digest = hashlib.sha256("\0".join((SOURCE.read_text("utf-8"), *command)).encode()).hexdigest()[:16]
-    paths = [folder / f"decoder-{level.name}-{digest}.so" for folder in (BESIDE, data_dir / "kernels")]
-    made = next((path for path in paths if path.exists()), None)
+    name = f"{source.stem}-{level.name}-{_digest(source, command)}.so"
+    beside, with_data = source.parent / "__pycache__" / name, data_dir / "kernels" / name
+    cached = next((path for path in (beside, with_data) if path.exists()), None)
+    target = beside if os.access(source.parent, os.W_OK) else with_data
     try:
-        return ctypes.CDLL(str(made or _compile(command, paths[0] if os.access(SOURCE.parent, os.W_OK) else paths[1])))
+        return ctypes.CDLL(str(cached or _compile(command, source, target)))
     except OSError as error:
-        raise NoKernels(str(SOURCE), str(error)) from error
+        raise NoKernels(str(source), str(error)) from error
 
 
-def _compile(command: tuple[str, ...], path: Path) -> Path:
-    """Made under another name first: nobody loads half a library, and two processes may do this at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder, path.name)
+def _digest(source: Path, command: tuple[str, ...]) -> str:
+    """Hash of what a library is made from: the source, the C files it may include, and the compiler's command."""
+    parts = sorted({*source.parent.glob("*.[ch]"), *FOLDER.glob("*.[ch]")})
+    return hashlib.sha256("\0".join((*(part.read_text("utf-8") for part in parts), *command)).encode()).hexdigest()[:16]
+
+
+def _compile(command: tuple[str, ...], source: Path, target: Path) -> Path:
+    """Compiles into a temporary folder, then renames: another process never loads an unfinished library."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        compiled = Path(folder, target.name)
         try:
-            subprocess.run(  # noqa: S603  the compiler of the machine, on our own source
-                [*command, str(SOURCE), "-o", str(made), "-lm"],
+            subprocess.run(  # noqa: S603  this machine's compiler, on our own source
+                [*command, str(source), "-o", str(compiled), "-lm"],
                 check=True,
                 capture_output=True,
                 text=True,
                 timeout=COMPILE_SECONDS,
             )
         except subprocess.SubprocessError as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-            raise NoKernels(str(SOURCE), said[0] if said else "the compiler failed") from error
-        return made.replace(path)
+            output = str(getattr(error, "stderr", "") or error).strip().splitlines()
+            raise NoKernels(str(source), output[0] if output else "the compiler failed") from error
+        return compiled.replace(target)

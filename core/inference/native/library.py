@@ -1,9 +1,10 @@
-"""The compiled decoder's interface: decoder.c's structures and functions, as ctypes sees them."""
+"""ctypes interface of the compiled decoder: the structures of types.h, field by field, and the exported functions."""
 
 import ctypes
 import platform
 from ctypes import POINTER, c_float, c_int, c_int32, c_size_t, c_void_p
 from pathlib import Path
+from typing import Final
 
 from core.errors import NoKernels
 from core.inference.hardware import cpu_flags
@@ -17,7 +18,7 @@ class Linear(ctypes.Structure):
         ("bias", c_void_p),
         ("rows", c_int32),
         ("columns", c_int32),
-        ("limit", c_int32),
+        ("activation_limit", c_int32),
     )
 
 
@@ -37,13 +38,13 @@ class Layer(ctypes.Structure):
 class Model(ctypes.Structure):
     _fields_ = (
         ("layers", POINTER(Layer)),
-        ("norm", c_void_p),
-        ("frequencies", c_void_p),
+        ("final_norm", c_void_p),
+        ("rope_frequencies", c_void_p),
         ("embedding", c_void_p),
         ("embedding_scale", c_void_p),
-        ("head", Linear),
+        ("lm_head", Linear),
         ("pool", c_void_p),
-        ("kind", c_int32),
+        ("dtype", c_int32),
         ("layer_count", c_int32),
         ("hidden", c_int32),
         ("intermediate", c_int32),
@@ -58,25 +59,33 @@ class Batch(ctypes.Structure):
     _fields_ = (
         ("ids", c_void_p),
         ("positions", c_void_p),
-        ("rows", c_void_p),
-        ("blocks", c_void_p),
-        ("wanted", c_void_p),
-        ("cache", c_void_p),
+        ("sequences", c_void_p),
+        ("block_tables", c_void_p),
+        ("output_tokens", c_void_p),
+        ("kv_cache", c_void_p),
         ("logits", c_void_p),
         ("scratch", c_void_p),
         ("tokens", c_int32),
         ("outputs", c_int32),
-        ("block_stride", c_int32),
+        ("block_table_stride", c_int32),
     )
 
 
+MIRRORED: Final = (Linear, Layer, Model, Batch)
+"""In the order of STRUCT_SIZES in decoder.c."""
+
+
 class Kernels:
-    """The functions of a library that was built for a `level`. Calling one lets other Python threads run."""
+    """Functions of a library compiled for `level`. ctypes releases the GIL during a call.
+
+    Raises NoKernels if a structure of the library has another size than its mirror in this module.
+    """
 
     def __init__(self, library: ctypes.CDLL, level: str) -> None:
+        _check_sizes(library)
         self.level = level
-        self.prepare_processor = library.prepare_processor
-        self.prepare_processor.argtypes, self.prepare_processor.restype = (), c_int
+        self.enable_instructions = library.enable_instructions
+        self.enable_instructions.argtypes, self.enable_instructions.restype = (), c_int
         self.open_pool = library.open_pool
         self.open_pool.argtypes, self.open_pool.restype = (c_int,), c_void_p
         self.close_pool = library.close_pool
@@ -85,15 +94,20 @@ class Kernels:
         self.scratch_bytes.argtypes, self.scratch_bytes.restype = (POINTER(Model), c_int), c_size_t
         self.forward = library.forward
         self.forward.argtypes, self.forward.restype = (POINTER(Model), POINTER(Batch)), None
-        self.multiply_once = library.multiply_once
-        self.multiply_once.argtypes = (c_void_p, POINTER(Linear), c_void_p, c_void_p, c_void_p, c_int)
-        self.multiply_once.restype = None
+
+
+def _check_sizes(library: ctypes.CDLL) -> None:
+    compiled = (c_size_t * len(MIRRORED)).in_dll(library, "STRUCT_SIZES")
+    for mirror, size in zip(MIRRORED, compiled, strict=True):
+        if ctypes.sizeof(mirror) != size:
+            sizes = f"{size} bytes in C, {ctypes.sizeof(mirror)} in Python"
+            raise NoKernels(str(SOURCE), f"{mirror.__name__} differs: {sizes}")
 
 
 def open_kernels(data_dir: Path) -> Kernels:
-    """The best that this machine can run and its system allows. NoKernels where there is no compiler."""
+    """The best level that the processor can run and the operating system permits. Raises NoKernels if there is none."""
     for level in levels(cpu_flags(), platform.machine()):
         kernels = Kernels(build(level, data_dir), level.name)
-        if kernels.prepare_processor() == 0:
+        if kernels.enable_instructions() == 0:
             return kernels
-    raise NoKernels(str(SOURCE), "the system lets us use none of them")
+    raise NoKernels(str(SOURCE), "the operating system permits none of the processor's levels")

@@ -16,8 +16,8 @@ from core.inference.weights.layout import matrices
 from core.inference.weights.precision import BF16, FP32, INT8
 from core.inference.weights.shape import Shape
 
-KINDS: Final = {FP32: 0, BF16: 1, INT8: 2}
-"""Weight types: `enum kind` in decoder.c."""
+DTYPES: Final = {FP32: 0, BF16: 1, INT8: 2}
+"""Weight types: `enum dtype` in native/types.h."""
 MATRICES: Final = ("qkv", "out", "gate_up", "down")
 NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
 """Packed tensors of each layer."""
@@ -44,7 +44,7 @@ class Decoder:
     ) -> None:
         self.shape = shape
         self.dtype = dtype.name
-        self._kind = KINDS[dtype]
+        self._dtype = DTYPES[dtype]
         self.blocks = blocks
         self._packed = packed
         self._matrices = matrices(shape)
@@ -93,15 +93,15 @@ class Decoder:
         batch = library.Batch(
             ids=ids.ctypes.data,
             positions=positions.ctypes.data,
-            rows=rows.ctypes.data,
-            blocks=blocks.ctypes.data,
-            wanted=wanted.ctypes.data,
-            cache=self._cache.ctypes.data,
+            sequences=rows.ctypes.data,
+            block_tables=blocks.ctypes.data,
+            output_tokens=wanted.ctypes.data,
+            kv_cache=self._cache.ctypes.data,
             logits=logits.ctypes.data,
             scratch=scratch.ctypes.data,
             tokens=len(ids),
             outputs=len(wanted),
-            block_stride=blocks.shape[1],
+            block_table_stride=blocks.shape[1],
         )
         self._kernels.forward(self._model, batch)
 
@@ -111,13 +111,13 @@ class Decoder:
         self._frequencies = np.float32(1) / np.float32(shape.theta) ** exponents
         return library.Model(
             layers=self._layers,
-            norm=self._pointer("norm"),
-            frequencies=self._frequencies.ctypes.data,
+            final_norm=self._pointer("norm"),
+            rope_frequencies=self._frequencies.ctypes.data,
             embedding=self._pointer("embedding"),
             embedding_scale=self._pointer("embedding.scale"),
-            head=self._linear("embedding" if shape.tied else "head"),
+            lm_head=self._linear("embedding" if shape.tied else "head"),
             pool=pool,
-            kind=self._kind,
+            dtype=self._dtype,
             layer_count=shape.layers,
             hidden=shape.hidden,
             intermediate=shape.intermediate,
@@ -141,7 +141,7 @@ class Decoder:
             bias=self._pointer(f"{name}.bias", layer),
             rows=matrix.rows,
             columns=matrix.columns,
-            limit=0 if limits is None else limits[layer],
+            activation_limit=0 if limits is None else limits[layer],
         )
 
     def _pointer(self, name: str, layer: int = 0) -> int | None:

@@ -1,0 +1,41 @@
+/* Matmul: output[tokens][rows] = input[tokens][columns] x weight[rows][columns] transposed, plus bias, on all threads. */
+#pragma once
+#include "amx.h"
+#include "threads.h"
+
+#define GRAIN_PANELS 4      /* smallest number of panels that a thread claims */
+#define CHUNKS_PER_THREAD 4 /* of a large matrix: memory is read fastest in long runs, but threads must end together */
+
+/* `panels` panels times all tokens from `token` on. */
+INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
+    int tokens = m->input.tokens;
+    for (; token + TILE_TOKENS <= tokens; token += TILE_TOKENS)
+        matmul_tile(m, panel, panels, token, TILE_TOKENS);
+    for (; TILE_TOKENS > 2 && token + 2 <= tokens; token += 2)
+        matmul_tile(m, panel, panels, token, 2);
+    for (; token < tokens; token++)
+        matmul_tile(m, panel, panels, token, 1);
+}
+
+/* GRAIN_PANELS panels at a time for all tokens, so that they stay in the core's cache until the last token. */
+static void matmul_job(const void *context, int begin, int end) {
+    const Matmul *m = context;
+    int panel = begin;
+    if (m->input.planes)
+        amx_configure();
+    for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {
+        int token = m->input.planes ? amx_matmul(m, panel) : 0;
+        for (int i = 0; i < GRAIN_PANELS; i += TILE_PANELS)
+            matmul_panels(m, panel + i, TILE_PANELS, token);
+    }
+    if (m->input.planes)
+        amx_release();
+    for (; panel < end; panel++)
+        matmul_panels(m, panel, 1, 0);
+}
+
+static void matmul(Pool *pool, const Matmul *m) {
+    int panels = (m->linear->rows + PANEL_ROWS - 1) / PANEL_ROWS, threads = pool->workers + 1;
+    int grain = panels / (CHUNKS_PER_THREAD * threads) / GRAIN_PANELS * GRAIN_PANELS;
+    parallel_for(pool, matmul_job, m, panels, grain > GRAIN_PANELS ? grain : GRAIN_PANELS);
+}

@@ -1,0 +1,51 @@
+/* Structures and constants that Python shares with the decoder: library.py mirrors the structures with ctypes. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define PANEL_ROWS 16   /* rows of a matrix that are stored together */
+#define BLOCK_TOKENS 16 /* tokens in a block of the KV cache */
+
+enum dtype { FP32, BF16, INT8 };
+
+typedef struct Pool Pool;
+
+/* Matrix of a linear layer, in panels: [rows / 16][columns][16], int8: [rows / 16][columns / 4][16][4].
+ * The last panel is padded with zeros; so are scale and bias.
+ */
+typedef struct {
+    const void *weight;
+    const float *scale; /* int8: [rows], weight = int8 * scale */
+    const float *bias;  /* [rows] or NULL */
+    int32_t rows, columns;
+    int32_t activation_limit; /* int8: largest absolute activation with which no sum overflows int32 */
+} Linear;
+
+typedef struct {
+    Linear qkv, out, gate_up, down;
+    const float *attention_norm, *mlp_norm; /* [hidden] */
+    const float *query_norm, *key_norm;     /* [head_dim] or NULL */
+} Layer;
+
+typedef struct {
+    const Layer *layers;
+    const float *final_norm;       /* [hidden] */
+    const float *rope_frequencies; /* [head_dim / 2] */
+    const void *embedding;         /* panels, as the weight of a Linear of [vocabulary, hidden] */
+    const float *embedding_scale;  /* int8: [vocabulary] */
+    Linear lm_head;
+    Pool *pool;
+    int32_t dtype, layer_count, hidden, intermediate, heads, kv_heads, head_dim;
+    float epsilon;
+} Model;
+
+typedef struct {
+    const int32_t *ids, *positions; /* [tokens] */
+    const int32_t *sequences;       /* [tokens]: index of the token's sequence, a row of `block_tables` */
+    const int32_t *block_tables;    /* [sequences][block_table_stride]: blocks of the KV cache, in order */
+    const int32_t *output_tokens;   /* [outputs]: tokens whose logits are asked for */
+    void *kv_cache;                 /* [blocks][layers][2][kv_heads][16 * head_dim], see kv_cache.h */
+    float *logits;                  /* [outputs][vocabulary] */
+    void *scratch;                  /* scratch_bytes() of memory to work in */
+    int32_t tokens, outputs, block_table_stride;
+} Batch;
