@@ -1,7 +1,7 @@
 /* Matmul tiles on AMX, Intel's matrix units: int8 weights times int16 activations, where the processor has them.
  *
- * AMX multiplies int8 by int8. An activation is therefore split into two bytes, 256 * high + low, and the products of
- * both planes are added up. A tile register holds 16 rows of 64 bytes: the low and high planes of 8 tokens, or 64
+ * AMX multiplies int8 by int8. An activation is therefore split into two signed bytes, 256 * high + low, and the sums
+ * of both planes are combined. A tile register holds 16 rows of 64 bytes: 64 columns of both planes of 8 tokens, or 64
  * columns of a panel.
  */
 #pragma once
@@ -10,12 +10,13 @@
 #define AMX_TOKENS 8          /* tokens in a tile register */
 #define AMX_COLUMNS 64        /* columns in a tile register */
 #define AMX_PANELS 4          /* panels that are multiplied at once */
-#define AMX_MIN_TOKENS 5      /* fewer are as fast with vector instructions: reading the weights takes longer */
-#define AMX_PADDING_TOKENS 16 /* tokens that may be read beyond the last one */
+#define AMX_MIN_TOKENS 5      /* below, vector instructions are as fast: reading the weights dominates */
+#define AMX_PADDING_TOKENS 16 /* tokens after the last one that tiles may read */
 
 /* Splits a token's activations into planes: [tokens / 8][columns / 64][8][2][64], low and high in turn. */
 INLINE void amx_pack_token(const int16_t *activations, int8_t *planes, int token, int columns) {
-    int8_t *to = planes + (size_t)(token / AMX_TOKENS * AMX_TOKENS) * 2 * columns + token % AMX_TOKENS * 2 * AMX_COLUMNS;
+    int group = token / AMX_TOKENS * AMX_TOKENS;
+    int8_t *to = planes + (size_t)group * 2 * columns + (token - group) * 2 * AMX_COLUMNS;
     for (int column = 0; column < columns; column += AMX_COLUMNS, to += AMX_TOKENS * 2 * AMX_COLUMNS)
         for (int i = 0; i < AMX_COLUMNS; i++) {
             int16_t value = activations[column + i];
@@ -31,7 +32,7 @@ INLINE void pack_token(int16_t *activations, int8_t *planes, int token, int colu
     permute_columns(activations, columns);
 }
 
-/* Bytes that the planes of some tokens need. */
+/* Size of the planes of `tokens` tokens. */
 INLINE size_t amx_plane_bytes(size_t tokens, size_t columns) { return 2 * (tokens + AMX_PADDING_TOKENS) * columns; }
 
 #if defined(__AMX_INT8__)
@@ -92,7 +93,7 @@ INLINE void amx_store_sums(int32_t (*sums)[16][PANEL_ROWS]) {
     _tile_stored(7, sums[3], 64);
 }
 
-/* 16 tokens times 2 panels. Each call prefetches its share of the panels that come after the four in use. */
+/* 16 tokens times 2 panels. The calls for all tokens together prefetch the four panels after those in use. */
 INLINE void amx_tile_2x2(const Matmul *m, int panel, int token) {
     int32_t sums[4][16][PANEL_ROWS];
     size_t columns = (size_t)m->linear->columns, panel_bytes = PANEL_ROWS * columns, tokens = (size_t)m->input.tokens;
@@ -127,9 +128,9 @@ INLINE void amx_tile_1x4(const Matmul *m, int panel, int token) {
     const int8_t *input = m->input.planes + (size_t)token * 2 * columns;
     amx_clear_sums();
     for (size_t column = 0; column < columns; column += AMX_COLUMNS) {
-        size_t ahead = prefetch_offset(column * PANEL_ROWS, AMX_PREFETCH_BYTES, panel_bytes, 4);
+        size_t ahead = prefetch_distance(column * PANEL_ROWS, AMX_PREFETCH_BYTES, panel_bytes, 4);
         for (int i = 0; i < 4; i++)
-            amx_prefetch(weight + i * panel_bytes + ahead);
+            amx_prefetch(weight + i * panel_bytes + column * PANEL_ROWS + ahead);
         _tile_loadd(0, input + column * 2 * AMX_TOKENS, 64);
         _tile_loadd(1, weight + column * PANEL_ROWS, 64);
         _tile_loadd(2, weight + panel_bytes + column * PANEL_ROWS, 64);
@@ -145,7 +146,7 @@ INLINE void amx_tile_1x4(const Matmul *m, int panel, int token) {
         amx_store_tokens(m, panel + i, token, sums[i]);
 }
 
-/* Multiplies AMX_PANELS panels with the first tokens of the input; returns how many tokens are done. */
+/* Multiplies AMX_PANELS panels with as many tokens as AMX is fast for; returns how many, counted from the first. */
 INLINE int amx_matmul(const Matmul *m, int panel) {
     int token = 0, tokens = m->input.tokens;
     for (; tokens - token > AMX_TOKENS; token += 2 * AMX_TOKENS)

@@ -1,7 +1,7 @@
 /* Causal attention with grouped queries (GQA) over the KV cache, with an online softmax (arXiv:1805.02867).
  *
- * A query reads the cache in spans of SPAN_BLOCKS blocks, always from the same positions on. Its sums are therefore
- * rounded in the same way whichever other queries share its tile.
+ * A query reads the cache in spans, which begin at multiples of SPAN_BLOCKS blocks. Its sums are therefore rounded the
+ * same way whichever other queries share its tile.
  */
 #pragma once
 #include "kv_cache.h"
@@ -26,17 +26,17 @@ INLINE vi32 causal_mask(int slot, int slots) {
     return lane + slot < slots;
 }
 
-/* Scores of the queries with a block's keys: products without the softmax's scale. */
+/* Dot products of the queries with a block's keys, not yet scaled, from scores[][slot] on. */
 INLINE void score_block(
     const QueryTile *q, int count, const char *keys, float (*scores)[SPAN_SLOTS], int slot, int size, int is_fp32) {
     vf32 sums[TILE_QUERIES * PANEL_VECTORS];
     UNROLLED for (int i = 0; i < count * PANEL_VECTORS; i++)
         sums[i] = splat(0);
     for (int d = 0; d < size; d++)
-        UNROLLED for (int part = 0; part < PANEL_VECTORS; part++) {
-            vf32 key = kv_load(keys, (size_t)(d * BLOCK_TOKENS + part * LANES), is_fp32);
+        UNROLLED for (int v = 0; v < PANEL_VECTORS; v++) {
+            vf32 key = kv_load(keys, (size_t)(d * BLOCK_TOKENS + v * LANES), is_fp32);
             UNROLLED for (int i = 0; i < count; i++)
-                sums[i * PANEL_VECTORS + part] += key * q->query[i][d];
+                sums[i * PANEL_VECTORS + v] += key * q->query[i][d];
         }
     UNROLLED for (int i = 0; i < count * PANEL_VECTORS; i++)
         store(scores[i / PANEL_VECTORS] + slot + i % PANEL_VECTORS * LANES, sums[i]);
@@ -83,7 +83,7 @@ INLINE void add_values(
     }
 }
 
-/* The span of blocks from `block` on. */
+/* Attends to the span that begins at `block`. */
 INLINE void attend_span(const KvHead *kv, QueryTile *q, int block, int count, int is_fp32) {
     int size = kv->step->model->head_dim, first = block * BLOCK_TOKENS, slots = q->position[count - 1] - first + 1;
     slots = slots < SPAN_SLOTS ? slots : SPAN_SLOTS;
@@ -99,8 +99,8 @@ INLINE void attend_span(const KvHead *kv, QueryTile *q, int block, int count, in
     add_values(q, count, values, scores, rescale, slots, size, is_fp32);
 }
 
-/* `count` queries of a key-value head (a constant for the compiler), the query heads of one token after the other's.
- * `first` counts them from the first query of `token`.
+/* Computes `count` queries, a constant for the compiler, from number `first` of a run that begins at `token`. A run's
+ * queries are numbered token by token, within a token by query head.
  */
 INLINE void attend_tile(const KvHead *kv, int token, int first, int count, int is_fp32) {
     const Step *s = kv->step;
@@ -109,10 +109,10 @@ INLINE void attend_tile(const KvHead *kv, int token, int first, int count, int i
     int group = m->heads / m->kv_heads;
     QueryTile q;
     for (int i = 0; i < count; i++) {
-        size_t own = (size_t)(token + (first + i) / group), head = (size_t)(kv->head * group + (first + i) % group);
-        q.query[i] = s->projected + (own * (heads + 2 * kv_heads) + head) * size;
-        q.output[i] = s->input.values + (own * heads + head) * size;
-        q.position[i] = s->batch->positions[own], q.max[i] = -INFINITY, q.sum[i] = 0;
+        size_t row = (size_t)(token + (first + i) / group), head = (size_t)(kv->head * group + (first + i) % group);
+        q.query[i] = s->projected + (row * (heads + 2 * kv_heads) + head) * size;
+        q.output[i] = s->input.values + (row * heads + head) * size;
+        q.position[i] = s->batch->positions[row], q.max[i] = -INFINITY, q.sum[i] = 0;
         memset(q.output[i], 0, size * sizeof(float));
     }
     for (int block = 0; block * BLOCK_TOKENS <= q.position[count - 1]; block += SPAN_BLOCKS)
@@ -122,7 +122,7 @@ INLINE void attend_tile(const KvHead *kv, int token, int first, int count, int i
             q.output[i][d] /= q.sum[i];
 }
 
-/* A run of tokens, from `token` up to `end`, in tiles of queries. */
+/* Computes a run, the tokens from `token` to end - 1, in tiles of queries. */
 INLINE void attend_run(const KvHead *kv, int token, int end, int is_fp32) {
     const Model *m = kv->step->model;
     int i = 0, count = (end - token) * (m->heads / m->kv_heads);
@@ -136,7 +136,7 @@ INLINE void attend_run(const KvHead *kv, int token, int end, int is_fp32) {
         attend_tile(kv, token, i, 1, is_fp32);
 }
 
-/* An item is a key-value head of a run. */
+/* Items: the key-value heads of all runs. */
 static void attention_job(const void *context, int begin, int end) {
     const LayerJob *job = context;
     const Step *s = job->step;
@@ -150,7 +150,7 @@ static void attention_job(const void *context, int begin, int end) {
     }
 }
 
-/* Attends from the queries in `projected` to the cache; the result is the next matmul's input, not yet quantised. */
+/* Attention of the queries in `projected` over the cache, into the next matmul's input, which is not quantised yet. */
 static void attention(const Step *s, int layer) {
     LayerJob job = {s, layer};
     parallel_for(s->model->pool, attention_job, &job, s->run_count * s->model->kv_heads, 1);

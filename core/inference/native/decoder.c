@@ -19,7 +19,7 @@
 #include "kv_cache.h"  /* paged keys and values, rope_and_cache */
 #include "attention.h" /* causal attention, online softmax */
 
-/* `output` [tokens][rows] = the input that the layer before has left, times a matrix; added to if `accumulate`. */
+/* output[tokens][rows] = the step's input x transposed matrix + bias, added to the output if `accumulate`. */
 static void linear(const Step *s, const Linear *matrix, int tokens, float *output, int accumulate) {
     Matmul m = {matrix, input_of(s, matrix, tokens), output, s->model->dtype, accumulate};
     matmul(s->model->pool, &m);

@@ -1,7 +1,7 @@
 /* KV cache: keys and values of past tokens in blocks of 16 tokens (paged attention, arXiv:2309.06180).
  *
- * fp16, or fp32 beside fp32 weights. A block of one layer and key-value head holds its keys as [head_dim][16] and its
- * values as [16][head_dim]: both are read along their last dimension.
+ * Elements are fp16, or fp32 if the weights are. A block holds, for each layer and key-value head, the keys as
+ * [head_dim][16] and the values as [16][head_dim]: attention reads both along their last dimension.
  */
 #pragma once
 #include "layers.h"
@@ -14,7 +14,7 @@ typedef struct {
     int layer, sequence, head;
 } KvHead;
 
-/* Keys or values (`which`) of a head in the sequence's block number `block`. */
+/* Keys or values, by `which`, in block number `block` of the sequence. */
 INLINE char *kv_block(const KvHead *kv, int block, int which) {
     const Model *m = kv->step->model;
     const Batch *b = kv->step->batch;
@@ -81,7 +81,7 @@ static void rope_and_cache_job(const void *context, int begin, int end) {
     }
 }
 
-/* Rotates the queries and keys in `projected`, and stores keys and values in the cache. */
+/* Rotates the queries and keys in `projected`, then stores the keys and values in the cache. */
 static void rope_and_cache(const Step *s, int layer) {
     LayerJob job = {s, layer};
     parallel_for(s->model->pool, rope_and_cache_job, &job, s->batch->tokens, 1);

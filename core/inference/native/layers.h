@@ -1,7 +1,7 @@
 /* Layers that work on each token alone: embedding, RMSNorm, rotary embedding (RoPE), SwiGLU, and quantisation.
  *
- * A layer is a function of its own name, which runs a job over the tokens on all threads. Layers whose output is the
- * input of a matmul also quantise it.
+ * Each layer is a job over tokens and a function that runs it on all threads. A layer whose output is the input of the
+ * matmul `next` also quantises it.
  */
 #pragma once
 #include "step.h"
@@ -10,7 +10,7 @@
 
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
 
-/* Quantises a token's activations to int16 with one scale, for int8 weights; does nothing for float weights. */
+/* Quantises a token's activations to int16 with one scale if the weights are int8; otherwise does nothing. */
 INLINE void quantise_token(const Activations *x, int token, const Linear *next) {
     if (!x->quantised)
         return;
@@ -85,7 +85,7 @@ INLINE void rms_norm(float *to, const float *from, const float *weight, int size
 typedef struct {
     const Step *step;
     const float *weight;
-    const int32_t *chosen; /* indices of the tokens, or NULL for all */
+    const int32_t *chosen; /* [tokens]: indices in the batch, or NULL for the whole batch */
     Activations input;
     const Linear *next;
 } NormJob;
@@ -102,7 +102,7 @@ static void norm_job(const void *context, int begin, int end) {
     }
 }
 
-/* Normalises the residual stream of `tokens` tokens into the input of the matmul `next`. */
+/* Normalises the residual stream of the batch's tokens, or of `chosen` ones, into the input of the matmul `next`. */
 static void norm(const Step *s, const float *weight, const Linear *next, int tokens, const int32_t *chosen) {
     NormJob job = {s, weight, chosen, input_of(s, next, tokens), next};
     parallel_for(s->model->pool, norm_job, &job, tokens, 1);

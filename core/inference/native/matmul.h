@@ -1,12 +1,14 @@
-/* Matmul: output[tokens][rows] = input[tokens][columns] x weight[rows][columns] transposed, plus bias, on all threads. */
+/* Matmul on all threads: output[tokens][rows] = input[tokens][columns] x transposed weight[rows][columns] + bias. */
 #pragma once
 #include "amx.h"
 #include "threads.h"
 
-#define GRAIN_PANELS 4      /* smallest number of panels that a thread claims */
-#define CHUNKS_PER_THREAD 4 /* of a large matrix: memory is read fastest in long runs, but threads must end together */
+#define GRAIN_PANELS 4 /* smallest number of panels that a thread claims */
 
-/* `panels` panels times all tokens from `token` on. */
+/* Chunks of a large matrix: few, since memory is read fastest in long runs; more than one, to balance the threads. */
+#define CHUNKS_PER_THREAD 4
+
+/* Multiplies `panels` panels with all tokens from `token` on. */
 INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
     int tokens = m->input.tokens;
     for (; token + TILE_TOKENS <= tokens; token += TILE_TOKENS)
@@ -17,7 +19,7 @@ INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
         matmul_tile(m, panel, panels, token, 1);
 }
 
-/* GRAIN_PANELS panels at a time for all tokens, so that they stay in the core's cache until the last token. */
+/* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */
 static void matmul_job(const void *context, int begin, int end) {
     const Matmul *m = context;
     int panel = begin;

@@ -97,7 +97,7 @@ INLINE vf32 load_bf16(const void *from) {
     return (vf32)(__builtin_convertvector(x, vu32) << 16);
 }
 
-/* fp16 is converted by shifting its bits into an fp32's place; a multiplication by 2^112 corrects the exponent's bias. */
+/* Without an instruction for it: shifts fp16's bits into fp32's place, then corrects the exponent's bias by * 2^112. */
 INLINE vf32 load_fp16(const void *from) {
 #if defined(__AVX512F__)
     return (vf32)_mm512_cvtph_ps(_mm256_loadu_si256(from));

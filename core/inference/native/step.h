@@ -18,14 +18,14 @@ typedef struct {
 
 INLINE int max_int(int a, int b) { return a > b ? a : b; }
 
-/* Takes a buffer from scratch memory that has been used up to `used`; NULL if only the size is asked for. */
+/* Takes the next buffer of scratch memory, whose first `used` bytes are taken. NULL scratch: counts the bytes only. */
 static void *take(char *scratch, size_t *used, size_t bytes) {
     char *buffer = scratch ? scratch + *used : NULL;
     *used += (bytes + 63) / 64 * 64;
     return buffer;
 }
 
-/* Lays out a step's buffers in scratch memory; returns their size in bytes. */
+/* Takes a step's buffers from scratch memory; returns their size in bytes. */
 static size_t take_buffers(Step *s, size_t tokens, char *scratch) {
     const Model *m = s->model;
     size_t columns = (size_t)max_int(max_int(m->hidden, m->intermediate), m->heads * m->head_dim);
@@ -41,7 +41,9 @@ static size_t take_buffers(Step *s, size_t tokens, char *scratch) {
     return used;
 }
 
-/* Finds runs: up to RUN_TOKENS neighbouring tokens of one sequence. Writes where each begins and the last one ends. */
+/* Splits a batch into runs: up to RUN_TOKENS neighbouring tokens of one sequence. Writes each run's first token and,
+ * after the last run, the number of tokens; returns the number of runs.
+ */
 static int find_runs(const Batch *b, int32_t *runs) {
     int count = 0;
     for (int token = 0; token < b->tokens; token++)
@@ -64,7 +66,7 @@ size_t scratch_bytes(const Model *m, int tokens) {
     return take_buffers(&sized, (size_t)tokens, NULL);
 }
 
-/* The buffers of the next matmul's input, without those that its weights and its number of tokens do not need. */
+/* Buffers of the next matmul's input; NULL are those that its weights' type and its number of tokens do not need. */
 INLINE Activations input_of(const Step *s, const Linear *next, int tokens) {
     Activations input = s->input;
     input.tokens = tokens;

@@ -1,11 +1,11 @@
 /* Matmul tiles: a few panels of a matrix times the activations of a few tokens, with all sums in registers.
  *
- * Every lane belongs to one output row, so that a dot product is summed within a lane, column after column.
+ * A lane belongs to one output row. A dot product is summed within its lane, column after column.
  */
 #pragma once
 #include "simd.h"
 
-#define PREFETCH_BYTES 1536 /* distance in a panel between the weights in use and those being prefetched */
+#define PREFETCH_BYTES 1536 /* distance between the weights in use and those being prefetched */
 
 /* Input of a matmul, [tokens][columns]: values for float weights; for int8 weights, value = quantised * scale. */
 typedef struct {
@@ -39,13 +39,14 @@ INLINE void store_panel(const Matmul *m, int panel, int token, const float *sums
             value += load(linear->bias + row + i);
         store(values + i, value);
     }
+    /* A whole panel by vectors; the matrix's last panel may have fewer rows. */
     for (int i = 0; count >= PANEL_ROWS && i < PANEL_ROWS; i += LANES)
         store(to + i, m->accumulate ? load(to + i) + load(values + i) : load(values + i));
     for (int i = 0; count < PANEL_ROWS && i < count; i++)
         to[i] = m->accumulate ? to[i] + values[i] : values[i];
 }
 
-/* `sums`: [panels * tokens][16]. Not inlined: every shape of a tile would have its own unrolled copy. */
+/* `sums`: [panels * tokens][16]. Not inlined, since every shape of a tile would get its own unrolled copy. */
 static __attribute__((noinline)) void store_tile(
     const Matmul *m, int panel, int panels, int token, int tokens, const float (*sums)[PANEL_ROWS]) {
     for (int i = 0; i < panels; i++)
@@ -64,9 +65,7 @@ INLINE void store_sums(const Matmul *m, int panel, int panels, int token, int to
 
 /* ---- int8 weights times int16 activations ---- */
 
-/* Permutes every four columns of a token's activations from 0 1 2 3 to 0 2 1 3, the order in which `int8_tile` pairs
- * them: sign-extending int8 weights in place yields the even columns of a register, then the odd ones.
- */
+/* Permutes every four columns of a token's activations from 0 1 2 3 to 0 2 1 3, to match `load_columns`. */
 INLINE void permute_columns(int16_t *activations, int columns) {
     for (int column = 0; column < columns; column += 4) {
         uint64_t four;
@@ -93,16 +92,30 @@ INLINE vi32 dot_pairs(vi32 sums, vi16x2 weights, const int16_t *activations) {
 #endif
 }
 
-/* Offset in the weights of what a tile reads `distance` bytes after `offset`: in the same panel or in the next tile's. */
-INLINE size_t prefetch_offset(size_t offset, size_t distance, size_t panel_bytes, int panels) {
-    size_t ahead = offset + distance;
-    return ahead < panel_bytes ? ahead : ahead + (size_t)(panels - 1) * panel_bytes;
+/* Distance to prefetch at: `bytes`, plus the tile's other panels if that leaves the panel for the next tile's. */
+INLINE size_t prefetch_distance(size_t offset, size_t bytes, size_t panel_bytes, int panels) {
+    return offset + bytes < panel_bytes ? bytes : bytes + (size_t)(panels - 1) * panel_bytes;
+}
+
+/* Loads four columns of some panels as int16: `even` gets columns 0 and 2 of each row, `odd` columns 1 and 3.
+ * Prefetches the weights `ahead` bytes further on.
+ */
+INLINE void load_columns(
+    const int8_t *weight, size_t panel_bytes, int panels, size_t ahead, vi16x2 *even, vi16x2 *odd) {
+    UNROLLED for (int i = 0; i < panels * PANEL_VECTORS; i++) {
+        const int8_t *panel = weight + i / PANEL_VECTORS * panel_bytes;
+        vi16x2 four;
+        memcpy(&four, panel + i % PANEL_VECTORS * sizeof four, sizeof four);
+        if (i % PANEL_VECTORS == 0)
+            __builtin_prefetch(panel + ahead);
+        even[i] = four << 8 >> 8, odd[i] = four >> 8;
+    }
 }
 
 INLINE void int8_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
     enum { MAX_SUMS = TILE_PANELS * TILE_TOKENS * PANEL_VECTORS };
-    size_t columns = (size_t)m->linear->columns;
-    const int8_t *weight = (const int8_t *)m->linear->weight + (size_t)panel * PANEL_ROWS * columns;
+    size_t columns = (size_t)m->linear->columns, panel_bytes = PANEL_ROWS * columns;
+    const int8_t *weight = (const int8_t *)m->linear->weight + (size_t)panel * panel_bytes;
     const int16_t *input = m->input.quantised + (size_t)token * columns;
     int count = panels * tokens * PANEL_VECTORS;
     int odd_sums = 2 * count <= MAX_SUMS ? count : 0; /* small tiles sum odd columns apart: shorter dependency chains */
@@ -110,16 +123,9 @@ INLINE void int8_tile(const Matmul *m, int panel, int panels, int token, int tok
     UNROLLED for (int i = 0; i < count + odd_sums; i++)
         sums[i] = (vi32){0};
     for (size_t column = 0; column < columns; column += 4) {
-        size_t ahead = prefetch_offset(column * PANEL_ROWS, PREFETCH_BYTES, columns * PANEL_ROWS, panels);
+        size_t offset = column * PANEL_ROWS, ahead = prefetch_distance(offset, PREFETCH_BYTES, panel_bytes, panels);
         vi16x2 even[TILE_PANELS * PANEL_VECTORS], odd[TILE_PANELS * PANEL_VECTORS];
-        UNROLLED for (int i = 0; i < panels * PANEL_VECTORS; i++) {
-            size_t offset = (i / PANEL_VECTORS * columns + column) * PANEL_ROWS;
-            vi16x2 four;
-            memcpy(&four, weight + offset + i % PANEL_VECTORS * sizeof four, sizeof four);
-            if (i % PANEL_VECTORS == 0)
-                __builtin_prefetch(weight + i / PANEL_VECTORS * columns * PANEL_ROWS + ahead);
-            even[i] = four << 8 >> 8, odd[i] = four >> 8;
-        }
+        load_columns(weight + offset, panel_bytes, panels, ahead, even, odd);
         UNROLLED for (int j = 0; j < tokens; j++) {
             const int16_t *four = input + j * columns + column;
             UNROLLED for (int i = 0; i < panels * PANEL_VECTORS; i++) {
