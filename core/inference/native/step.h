@@ -4,13 +4,13 @@
 
 #define RUN_TOKENS 8 /* largest number of tokens whose attention a thread computes at once */
 
-/* Constant once it is opened. Layers write to the buffers only. */
+/* Constant once it is opened: layers write to the buffers, never to the fields. */
 typedef struct {
     const Model *model;
     const Batch *batch;
     float *residual;   /* [tokens][hidden] */
     float *projected;  /* [tokens][rows]: output of qkv or of gate_up */
-    Activations input; /* of the next matmul */
+    Activations input; /* of the next matmul, see `input_of` */
     float *rope;       /* [tokens][head_dim]: cosines of the token's position, then sines */
     int32_t *runs;     /* [run_count + 1]: first token of each run, see `find_runs` */
     int32_t run_count;
@@ -66,7 +66,7 @@ size_t scratch_bytes(const Model *m, int tokens) {
     return take_buffers(&sized, (size_t)tokens, NULL);
 }
 
-/* Buffers of the next matmul's input; NULL are those that its weights' type and its number of tokens do not need. */
+/* The input of the next matmul. Buffers that its weights' type and its number of tokens do not need are NULL. */
 INLINE Activations input_of(const Step *s, const Linear *next, int tokens) {
     Activations input = s->input;
     input.tokens = tokens;

@@ -92,7 +92,7 @@ INLINE vi32 dot_pairs(vi32 sums, vi16x2 weights, const int16_t *activations) {
 #endif
 }
 
-/* Distance to prefetch at: `bytes`, plus the tile's other panels if that leaves the panel for the next tile's. */
+/* Prefetch distance in bytes. Beyond the end of a panel it skips the tile's other panels, to reach the next tile's. */
 INLINE size_t prefetch_distance(size_t offset, size_t bytes, size_t panel_bytes, int panels) {
     return offset + bytes < panel_bytes ? bytes : bytes + (size_t)(panels - 1) * panel_bytes;
 }
