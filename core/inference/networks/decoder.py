@@ -16,7 +16,7 @@ from core.inference.weights.layout import matrices
 from core.inference.weights.precision import BF16, FP32, INT8
 from core.inference.weights.shape import Shape
 
-DTYPES: Final = {FP32: 0, BF16: 1, INT8: 2}
+DTYPE_CODES: Final = {FP32: 0, BF16: 1, INT8: 2}
 """Weight types: `enum dtype` in native/types.h."""
 MATRICES: Final = ("qkv", "out", "gate_up", "down")
 NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
@@ -44,7 +44,7 @@ class Decoder:
     ) -> None:
         self.shape = shape
         self.dtype = dtype.name
-        self._dtype = DTYPES[dtype]
+        self._dtype_code = DTYPE_CODES[dtype]
         self.blocks = blocks
         self._packed = packed
         self._matrices = matrices(shape)
@@ -117,7 +117,7 @@ class Decoder:
             embedding_scale=self._pointer("embedding.scale"),
             lm_head=self._linear("embedding" if shape.tied else "head"),
             pool=pool,
-            dtype=self._dtype,
+            dtype=self._dtype_code,
             layer_count=shape.layers,
             hidden=shape.hidden,
             intermediate=shape.intermediate,
