@@ -33,8 +33,9 @@ class Handle:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The inverse of `str`. An unknown handle, which only a damaged store can hold, shows nothing."""
         surface, _, ts = text.partition(":")
-        return cls(surface=Surface(surface), ts=ts)
+        return cls(surface=Surface(surface if surface in set(Surface) else Surface.NOWHERE), ts=ts)
 
     @property
     def is_message(self) -> bool:

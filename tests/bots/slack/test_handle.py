@@ -19,3 +19,9 @@ def test_handle_is_stored_and_read(stored: str, handle: Handle, *, is_message: b
     assert str(handle) == stored
     assert Handle.parse(stored) == handle
     assert handle.is_message == is_message
+
+
+@pytest.mark.parametrize("stored", ["", "draft:5.000001", "ruined"])
+def test_unknown_handle_shows_nothing(stored: str) -> None:
+    """A handle from a damaged store ends its own turn only: nothing can be shown for it."""
+    assert Handle.parse(stored).surface is Surface.NOWHERE
