@@ -140,7 +140,7 @@ def check_telegram(settings: Settings) -> str:
 def check_slack(settings: Settings) -> str:
     if not settings.slack.bot_token.get_secret_value():
         return "off"
-    return asyncio.run(_who(open_slack(settings.slack, SystemClock())))
+    return asyncio.run(_who(open_slack(settings.slack, SystemClock(), shared_history=settings.history.is_shared)))
 
 
 def check_access(settings: Settings) -> str:

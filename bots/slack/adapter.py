@@ -165,7 +165,7 @@ class Slack:
 
 
 @asynccontextmanager
-async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: bool = False) -> AsyncIterator[Slack]:
+async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: bool) -> AsyncIterator[Slack]:
     """The front end for one bot. With `shared_history`, it quotes what others wrote in a thread before it was called.
 
     Raises ConfigError if neither transport is configured.

@@ -105,7 +105,7 @@ def free_port() -> int:
 def _front(plan: Plan, clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
     if plan.platform == "telegram":
         return open_telegram(TelegramSettings.model_validate(plan.settings), clock, QUICK)
-    return open_slack(SlackSettings.model_validate(plan.settings), clock)
+    return open_slack(SlackSettings.model_validate(plan.settings), clock, shared_history=False)
 
 
 def _answer(prompt: Prompt) -> str:

@@ -75,7 +75,10 @@ async def test_refused_token_is_a_config_error(slack: FakeSlack, tmp_path: str, 
     """A refused token ends the front end with the name of the setting, after at most two calls."""
     clock = ManualClock()
     await slack.pull("rules", revoked=[revoked])
-    async with open_store(f"sqlite:///{tmp_path}/parley.db") as store, open_slack(settings(slack), clock) as front:
+    async with (
+        open_store(f"sqlite:///{tmp_path}/parley.db") as store,
+        open_slack(settings(slack), clock, shared_history=False) as front,
+    ):
         worker = Worker(store, unreachable, front.deliveries, clock, worker_with(owner="me"))
         with pytest.raises(ConfigError, match=f"{setting}: Slack says invalid_auth"):
             await front.run(Admission(store, clock, LIMITS, worker))
@@ -84,7 +87,7 @@ async def test_refused_token_is_a_config_error(slack: FakeSlack, tmp_path: str, 
 
 async def test_identity_can_be_asked(slack: FakeSlack) -> None:
     """`parley check` learns the bot's account, or the setting at fault."""
-    async with open_slack(settings(slack), ManualClock()) as front:
+    async with open_slack(settings(slack), ManualClock(), shared_history=False) as front:
         assert await front.who() == "UBOT in T1"
         await slack.pull("fault", method="auth.test", kind="unavailable")
         with pytest.raises(ConfigError, match=r"slack\.base_url"):
@@ -98,7 +101,7 @@ async def test_a_transport_must_be_configured(slack: FakeSlack) -> None:
     """A bot token alone is a ConfigError, since no message could arrive."""
     plain = settings(slack).model_copy(update={"app_token": settings(slack).signing_secret})
     with pytest.raises(ConfigError):
-        async with open_slack(plain, ManualClock()):
+        async with open_slack(plain, ManualClock(), shared_history=False):
             pass
 
 
