@@ -19,7 +19,8 @@ ParleyError
 │   ├── ModelMissing
 │   ├── ModelDamaged
 │   ├── NoKernels              the C decoder cannot be built or loaded on this machine
-│   └── ControlToken           plain text was encoded as a control token; never expected
+│   ├── ControlToken           plain text was encoded as a control token; never expected
+│   └── RolesRefused           the model's chat template rejects this order of roles
 ├── DeliveryFailed             the platform does not accept the reply now
 │   ├── RateLimited            the platform's rate limit is reached; nothing was shown
 │   └── TokenRefused           the platform does not accept the bot's token
@@ -151,6 +152,10 @@ class NoKernels(ModelError):
 
 class ControlToken(ModelError):
     """Plain text was encoded as a control token, so the tokenizer of this model cannot be trusted."""
+
+
+class RolesRefused(ModelError):
+    """The model's chat template does not accept messages of these roles in this order."""
 
 
 class DeliveryFailed(ParleyError):

@@ -8,6 +8,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from core.clock import SystemClock
 from core.errors import ConfigError, ModelDamaged, NoKernels
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
@@ -17,7 +18,8 @@ from core.inference.hardware import cores
 from core.inference.heap import return_freed_memory
 from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
-from core.inference.tokens.template import ChatTemplate, load_template
+from core.inference.tokens.files import read_template
+from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
 from core.inference.weights.precision import DECODER_DTYPES, Precision
 from core.inference.weights.shape import Shape, lean_shape
@@ -86,19 +88,20 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     """
     folder = find_model(name, data_dir)
     verify_model(folder)
-    vocabulary = load_vocabulary(folder / "tokenizer.json")
-    template = load_template(folder, vocabulary)
+    vocabulary = load_vocabulary(read_json(folder / "tokenizer.json"), str(folder / "tokenizer.json"))
+    template = load_template(*read_template(folder), vocabulary, SystemClock())
     config = read_json(folder / "config.json")
     if "quantization_config" in config:
         raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
     network = _open_network(folder, config, data_dir, options)
     generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else {}
     eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
-    if network.vocabulary_size <= max(len(vocabulary.tokens) - 1, template.start, *eos_ids):
+    opening = template.build([ChatMessage(role=Role.USER, text="")])
+    if network.vocabulary_size <= max(len(vocabulary.tokens) - 1, *opening, *eos_ids):
         raise ModelDamaged(str(folder), "its tokenizer has ids beyond the vocabulary of its network")
     limits = (options.max_context or network.context_length, network.context_length, network.blocks * BLOCK_SIZE)
     max_model_len = min(limits)
-    _warm_up(network, template.build([]))
+    _warm_up(network, opening)
     return LoadedModel(
         name=folder.name if Path(name).is_dir() else name,
         network=network,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from core.clock import Clock
-from core.errors import ControlToken
+from core.errors import ControlToken, RolesRefused
 from core.inference.api.http import cancel_on_disconnect, json_response, read_request
 from core.inference.api.responses import ResponseBuilder
 from core.inference.api.wire import ChatRequest, ErrorBody, RequestError
@@ -62,6 +62,8 @@ class ChatCompletions:
             prompt = self.model.template.build(messages)
         except ControlToken as error:
             raise RequestError(400, ErrorBody(message=error.reason, param="messages", code="control_token")) from error
+        except RolesRefused as error:
+            raise RequestError(400, ErrorBody(message=error.reason, param="messages", code="roles")) from error
         room = self.model.max_model_len - len(prompt)
         if room < 1:
             message = (

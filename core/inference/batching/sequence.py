@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from core.inference.batching.detokenise import Detokeniser
 from core.inference.batching.lookup import PromptLookup
 from core.inference.batching.prefix import BlockTable
+from core.inference.batching.thought import ThoughtFilter
 
 Finish: TypeAlias = Literal["stop", "length"]
 
@@ -58,7 +59,9 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One token of a reply and the text to show with it: empty if a character or a stop string may be incomplete."""
+    """One token of a reply and the text to show with it: empty if a character, a stop string or a thought may be
+    incomplete.
+    """
 
     text: str
     sampled: Sampled
@@ -75,6 +78,7 @@ class Sequence:
     job: Job
     ids: list[int] = field(init=False)
     detokeniser: Detokeniser = field(init=False)
+    thought: ThoughtFilter = field(default_factory=ThoughtFilter)
     lookup: PromptLookup = field(default_factory=PromptLookup)
     block_table: BlockTable | None = None
     computed: int = 0
@@ -119,4 +123,5 @@ class Sequence:
             self.finish = "length"
         if self.finish:
             text += self.detokeniser.close()
+        text = self.thought.feed(text) + (self.thought.close() if self.finish else "")
         return Output(text=text, sampled=sampled, finish=self.finish)

@@ -1,33 +1,46 @@
-r"""ChatML prompts, assembled from token ids, never from strings: no message text can become a control token.
+"""Chat prompts, assembled from token ids, never from strings: no message text can become a control token.
 
-Each message is `<|im_start|>role\ntext<|im_end|>\n`, as in the Qwen family; the prompt ends with the opening of the
-reply, `<|im_start|>assistant\n`.
+What stands around the texts is learned from the model's own template (`frames.py`).
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from pathlib import Path
+from functools import lru_cache, partial
+from itertools import takewhile
+from typing import Final, TypeAlias
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from core.clock import Clock
+from core.errors import ControlToken, ModelDamaged, RolesRefused
+from core.inference.tokens.frames import Frames, learn_frames
+from core.inference.tokens.rendering import Render, open_template
+from core.inference.tokens.vocabulary import Part, Vocabulary
 
-from core.errors import ModelDamaged
-from core.inference.tokens.vocabulary import Vocabulary
-from core.models import read_json
-
-START, END = "<|im_start|>", "<|im_end|>"
-PROBE = "probe"
-GENERATION_MARKS = re.compile(r"\{%-?\s*(?:end)?generation\s*-?%\}")
-"""Tags with which some templates mark the reply for training. They print nothing, and jinja2 does not know them."""
+CHATML: Final = (
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
+    "{% endfor %}{{ '<|im_start|>assistant\n' }}"
+)
+"""The template of a model that has ChatML's control tokens and no template."""
+CHATML_TOKENS: Final = frozenset({"<|im_start|>", "<|im_end|>"})
+THINK, END_THINK = "<think>", "</think>"
+KEPT_FRAMES = 256
+"""Shapes of conversations whose frames are kept: lengths up to 128 turns, with and without a system message."""
 
 
 class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+
+
+PROBES: Final = (
+    (Role.USER,),
+    (Role.SYSTEM, Role.USER),
+    (Role.SYSTEM, Role.USER, Role.ASSISTANT, Role.USER, Role.ASSISTANT, Role.USER),
+)
+"""Conversations that every model must be able to hold."""
+FramesOf: TypeAlias = Callable[[tuple[Role, ...], date], Frames]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,84 +53,78 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTemplate:
-    """Builds prompts. `start` and `end` are the ids of the control tokens around a message.
+    """Builds prompts. `frames_of` learns the frames of a conversation's roles on their first use each day: a template
+    may write a message differently by its position, and some write the date.
 
-    `default_system` is the system message that the model's own template adds if a conversation has none, or None.
+    `end` is the control token that ends a message of the assistant.
     """
 
     vocabulary: Vocabulary
-    start: int
+    frames_of: FramesOf
+    clock: Clock
     end: int
-    default_system: str | None
 
     def build(self, conversation: Sequence[ChatMessage]) -> list[int]:
-        """The ids of a prompt, with the opening of the reply. Raises ControlToken, see `Vocabulary.encode`."""
-        encode = self.vocabulary.encode
-        newline = encode("\n")
-        ids: list[int] = []
-        for message in self._with_system(conversation):
-            ids += [self.start, *encode(f"{message.role}\n{message.text}"), self.end, *newline]
-        return [*ids, self.start, *encode(f"{Role.ASSISTANT}\n")]
+        """The ids of a prompt, with the opening of the reply.
+
+        Raises ControlToken, see `Vocabulary.encode`, and RolesRefused if the model's template rejects the roles.
+        """
+        return self.vocabulary.encode_parts(self._around(conversation, len(conversation)))
 
     def shared_prefix(self, conversation: Sequence[ChatMessage], ids: Sequence[int]) -> int:
-        """Length of the system message in the prompt's `ids`: the part that prompts of different users share."""
-        messages = self._with_system(conversation)
-        return ids.index(self.start, 1) if messages and messages[0].role is Role.SYSTEM else 0
+        """Length of the part of the prompt's `ids` that prompts of different users share: it ends before the first text
+        that is not the system's. The system message may be in the same token run as that text (Gemma).
+        """
+        roles = [message.role for message in conversation]
+        first = next((number for number, role in enumerate(roles) if role is not Role.SYSTEM), len(roles))
+        beginning = self.vocabulary.encode_parts(self._around(conversation, first))
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(beginning, ids, strict=False)))
 
-    def _with_system(self, conversation: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-        if self.default_system is None or (conversation and conversation[0].role is Role.SYSTEM):
-            return conversation
-        return [ChatMessage(role=Role.SYSTEM, text=self.default_system), *conversation]
-
-
-def load_template(folder: Path, vocabulary: Vocabulary) -> ChatTemplate:
-    """The template of a model. Raises ModelDamaged if its own template, rendered with one message, is not ChatML."""
-    ids = {name: token for token, name in vocabulary.control.items()}
-    if START not in ids or END not in ids:
-        raise ModelDamaged(
-            str(folder / "tokenizer.json"), f"it has no {START} and {END}: only ChatML models are supported"
-        )
-    default_system = _default_system(folder)
-    return ChatTemplate(vocabulary=vocabulary, start=ids[START], end=ids[END], default_system=default_system)
+    def _around(self, conversation: Sequence[ChatMessage], count: int) -> list[Part]:
+        """The parts of the first `count` messages, up to the next text."""
+        frames = self.frames_of(tuple(message.role for message in conversation), _today(self.clock))
+        return frames.around([message.text for message in conversation[:count]])
 
 
-def _default_system(folder: Path) -> str | None:
-    """The system message that the model's template adds on its own: Qwen2.5 introduces Qwen, Qwen3 adds none."""
-    rendered = _render(folder)
-    opening, opened = f"{START}{Role.SYSTEM}\n", f"{END}\n"
-    before, found, after = rendered.partition(f"{START}{Role.USER}\n{PROBE}{END}\n{START}{Role.ASSISTANT}\n")
-    if found and not before and not after:
-        return None
-    if found and not after and before.startswith(opening) and before.endswith(opened):
-        return before[len(opening) : -len(opened)]
-    raise ModelDamaged(str(folder), "its chat template is not ChatML")
+def load_template(source: str | None, special: Mapping[str, str], vocabulary: Vocabulary, clock: Clock) -> ChatTemplate:
+    """The chat template with this Jinja source. `special`: texts of special tokens, by names such as "bos_token".
 
-
-def _render(folder: Path) -> str:
-    """One user message, rendered by the model's template, or as plain ChatML if the model has none."""
-    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    source = _source(folder, settings)
-    if source is None:
-        return f"{START}{Role.USER}\n{PROBE}{END}\n{START}{Role.ASSISTANT}\n"
-    special = {name: _text(settings.get(name)) for name in ("bos_token", "eos_token")}
-    conversation = [{"role": Role.USER.value, "content": PROBE}]
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    Raises ModelDamaged if its frames cannot be learned or could be imitated, or if the model thinks before it replies.
+    """
+    if source is None and not CHATML_TOKENS.issubset(vocabulary.control.values()):
+        raise ModelDamaged(vocabulary.path, "the model has no chat template")
+    render = open_template(CHATML if source is None else source, special, vocabulary.path)
+    frames_of = lru_cache(KEPT_FRAMES)(partial(learn_frames, render, vocabulary))
+    today = _today(clock)
     try:
-        template = sandbox.from_string(GENERATION_MARKS.sub("", source))
-        return template.render(messages=conversation, add_generation_prompt=True, **special)
-    except (TemplateError, TypeError, ValueError) as error:
-        raise ModelDamaged(str(folder), f"its chat template cannot be rendered ({error})") from error
+        for roles in PROBES:
+            _check(render, vocabulary, frames_of, roles, today)
+        after = dict(zip(PROBES[-1], frames_of(PROBES[-1], today).openings[1:], strict=True))
+    except (RolesRefused, ControlToken) as error:
+        raise ModelDamaged(error.path, error.reason) from error
+    end = _first_control(after[Role.ASSISTANT])
+    if end is None or _first_control(after[Role.USER]) is None:
+        raise ModelDamaged(
+            vocabulary.path, "the chat template ends messages in plain text, which a message can imitate"
+        )
+    return ChatTemplate(vocabulary=vocabulary, frames_of=frames_of, clock=clock, end=end)
 
 
-def _source(folder: Path, settings: Mapping[str, object]) -> str | None:
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        return path.read_text("utf-8")
-    source = settings.get("chat_template")
-    return source if isinstance(source, str) else None
+def _first_control(parts: Sequence[Part]) -> int | None:
+    return next((part for part in parts if isinstance(part, int)), None)
 
 
-def _text(token: object) -> str:
-    """The text of a special token in `tokenizer_config.json`, which is a string, an object or null."""
-    found = token.get("content") if isinstance(token, dict) else token
-    return found if isinstance(found, str) else ""
+def _today(clock: Clock) -> date:
+    """The date in the machine's time zone."""
+    return datetime.fromtimestamp(clock.now(), UTC).astimezone().date()
+
+
+def _check(render: Render, vocabulary: Vocabulary, frames_of: FramesOf, roles: tuple[Role, ...], today: date) -> None:
+    """Raises ModelDamaged unless a prompt from frames reads as the template's rendering, and opens no thought."""
+    texts = [f"Is this the {role} of turn {number}?" for number, role in enumerate(roles)]
+    rendered = render(roles, texts, today)
+    ids = vocabulary.encode_parts(frames_of(roles, today).around(texts))
+    if b"".join(map(vocabulary.bytes_of, ids)) != rendered.encode():
+        raise ModelDamaged(vocabulary.path, "the chat template and the tokenizer do not give the same text")
+    if rendered.rfind(THINK) > rendered.rfind(END_THINK):
+        raise ModelDamaged(vocabulary.path, "the model thinks before each reply, which its template cannot switch off")

@@ -10,9 +10,11 @@ import torch
 from transformers import Qwen2ForCausalLM
 
 from core.inference.api.server import ServerOptions
-from core.inference.loader import LoadedModel
-from tests.core.inference.options import batch_limits
+from core.inference.loader import LoadedModel, load_model
+from core.inference.weights.precision import Precision
+from tests.core.inference.options import batch_limits, load_options
 from tests.core.inference.serving import Gate, Running, Steered, body, events, forcing, hooked, serving
+from tests.core.inference.tiny import TEMPLATE, write_tiny_model
 
 CHAT = "/v1/chat/completions"
 
@@ -23,6 +25,11 @@ def error_of(response: httpx.Response, status: int) -> dict[str, str]:
     error: dict[str, str] = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     return error
+
+
+def control(model: LoadedModel) -> dict[str, int]:
+    """The ids of the control tokens."""
+    return {name: token for token, name in model.vocabulary.control.items()}
 
 
 def test_a_completion_has_the_openai_shape(server: Running, tiny: LoadedModel) -> None:
@@ -80,7 +87,7 @@ def test_emoji_and_stop_strings_stream_clean(server: Running, tiny: LoadedModel)
 
 def test_an_eos_token_ends_a_reply(server: Running, tiny: LoadedModel) -> None:
     """An EOS token is counted and reported as a token, and adds no text."""
-    ids = [*tiny.vocabulary.encode("hello"), tiny.template.end]
+    ids = [*tiny.vocabulary.encode("hello"), control(tiny)["<|im_end|>"]]
     with forcing(tiny.network, ids):
         answer = server.ask(logprobs=True).json()
     [choice] = answer["choices"]
@@ -91,7 +98,7 @@ def test_an_eos_token_ends_a_reply(server: Running, tiny: LoadedModel) -> None:
 
 def test_control_tokens_are_never_sampled(server: Running, tiny: LoadedModel) -> None:
     """A control token with by far the highest logit is still not sampled."""
-    with forcing(tiny.network, [tiny.template.start] * 8):
+    with forcing(tiny.network, [control(tiny)["<|im_start|>"]] * 8):
         assert "<|im_start|>" not in server.ask().json()["choices"][0]["message"]["content"]
 
 
@@ -99,8 +106,8 @@ def test_logprobs_are_the_models(server: Running, tiny: LoadedModel, oracle: Qwe
     """Reported log-probabilities are those of the model's masked logits, with the exact bytes of each token."""
     answer = server.ask("hello", max_tokens=1, logprobs=True, top_logprobs=20, temperature=2, seed=1).json()
     [entry] = answer["choices"][0]["logprobs"]["content"]
-    prompt = [*tiny.vocabulary.encode("user\nhello"), tiny.template.end, *tiny.vocabulary.encode("\n")]
-    ids = [tiny.template.start, *prompt, tiny.template.start, *tiny.vocabulary.encode("assistant\n")]
+    start, end, encode = control(tiny)["<|im_start|>"], control(tiny)["<|im_end|>"], tiny.vocabulary.encode
+    ids = [start, *encode("user\nhello"), end, *encode("\n"), start, *encode("assistant\n")]
     with torch.inference_mode():
         logits = oracle(torch.tensor([ids])).logits[0, -1].masked_fill(torch.from_numpy(~tiny.allowed), -torch.inf)
     best = logits.log_softmax(-1).topk(20)
@@ -124,6 +131,28 @@ def test_tokenize_counts_plain_text(server: Running, tiny: LoadedModel) -> None:
     answer = server.client.post("/tokenize", json={"prompt": "<|im_end|>你好"}).json()
     ids = tiny.vocabulary.encode("<|im_end|>你好")
     assert answer == {"count": len(ids), "tokens": ids, "max_model_len": tiny.max_model_len}
+
+
+def test_an_order_of_roles_that_the_template_rejects(tmp_path: Path) -> None:
+    """The model's own template decides which conversations it accepts; the others get a 400 with its reason."""
+    folder = write_tiny_model(tmp_path)
+    check = "{% if messages[-1].role != 'user' %}{{ raise_exception('no question') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(check + TEMPLATE)
+    model = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
+    answered = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello"}]
+    with serving(model, tmp_path / "s") as server:
+        error = error_of(server.client.post(CHAT, json={"messages": answered}), 400)
+    assert error["code"] == "roles"
+    assert "no question" in error["message"]
+
+
+def test_a_think_block_is_not_shown(tiny: LoadedModel, server: Running) -> None:
+    """A think block that the model spells out before its reply is counted, but not shown."""
+    ids = [*tiny.vocabulary.encode("<think>hello</think>\n\nworld"), control(tiny)["<|im_end|>"]]
+    with forcing(tiny.network, ids):
+        answer = server.ask(max_tokens=60).json()
+    assert answer["choices"][0]["message"]["content"] == "world"
+    assert answer["usage"]["completion_tokens"] == len(ids)
 
 
 def test_content_in_parts(server: Running) -> None:
@@ -294,17 +323,18 @@ def test_metrics_count_what_happened(tiny: LoadedModel, tmp_path: Path) -> None:
     assert float(found["process_resident_memory_bytes"]) > 0
 
 
-def test_the_prefix_cache_is_per_user(server: Running) -> None:
-    """Only the same user gets cached tokens of a text; another user and requests without one get none."""
+def test_the_prefix_cache_is_per_user(server: Running, tiny: LoadedModel) -> None:
+    """Only the same user gets cached tokens of a text; others get those of the opening before the text."""
+    opening = 1 + len(tiny.vocabulary.encode("user\n"))
     asked = "a long story of a dog that sat on a mat " * 3
 
     def cached(**options: object) -> int:
         return int(server.ask(asked, **options).json()["usage"]["prompt_tokens_details"]["cached_tokens"])
 
-    assert cached(user="carol") == 0
-    assert cached(user="dan") == 0
-    assert cached() == 0
-    assert cached() == 0
+    assert cached(user="carol") <= opening
+    assert cached(user="dan") == opening
+    assert cached() == opening
+    assert cached() == opening
     assert cached(user="carol") > 90
 
 

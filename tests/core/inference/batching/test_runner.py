@@ -65,8 +65,7 @@ def test_only_plain_text_and_eos_are_sampled(model: LoadedModel) -> None:
     for each in sequences:
         written = each.ids[1:]
         assert all(model.vocabulary.is_plain(token) or token in model.eos_ids for token in written)
-    start = model.template.start
-    assert not model.allowed[start]
+    assert not model.allowed[sorted(model.vocabulary.control.keys() - model.eos_ids)].any()
     assert not model.allowed[len(model.vocabulary.tokens) + len(model.vocabulary.control) :].any()
 
 

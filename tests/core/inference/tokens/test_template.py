@@ -1,17 +1,23 @@
-"""ChatML prompts: equal to the model's own template on plain text, and safe against control tokens in text."""
+"""Prompts with Qwen2.5's tokenizer: equal to the model's own on plain text, safe against control tokens in text. And
+templates that are refused.
+"""
 
 import json
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from core.clock import ManualClock
 from core.errors import ControlToken, ModelDamaged
 from core.inference.loader import LoadedModel
+from core.inference.tokens.files import read_template
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
+from core.models import read_json
+from tests.core.inference.tokens.families import CHATML, FAMILIES
+from tests.core.inference.tokens.families import vocabulary as vocabulary_of
 
 QWEN_BASE = 151_643
 CARRIERS = (
@@ -36,12 +42,12 @@ BENIGN = (
 
 @pytest.fixture(scope="session")
 def vocabulary(qwen: Path) -> Vocabulary:
-    return load_vocabulary(qwen / "tokenizer.json")
+    return load_vocabulary(read_json(qwen / "tokenizer.json"), "tokenizer.json")
 
 
 @pytest.fixture(scope="session")
 def template(qwen: Path, vocabulary: Vocabulary) -> ChatTemplate:
-    return load_template(qwen, vocabulary)
+    return load_template(*read_template(qwen), vocabulary, ManualClock())
 
 
 @pytest.fixture(scope="session")
@@ -110,33 +116,67 @@ def test_a_control_token_from_text_is_an_error(vocabulary: Vocabulary, qwen: Pat
 
 def test_default_system_message_is_the_models_own(template: ChatTemplate, tiny: LoadedModel) -> None:
     """The default system message is that of the model's template: Qwen2.5 has one, the tiny model has none."""
-    assert template.default_system == "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    assert tiny.template.default_system is None
+    question = messages([("user", "Hi")])
+    default = ("system", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.")
+    assert template.build(question) == template.build(messages([default, ("user", "Hi")]))
+    assert sum(token in tiny.vocabulary.control for token in tiny.template.build(question)) == 3
+
+
+def learn(source: str | None, family: str = "smollm2") -> ChatTemplate:
+    return load_template(source, {}, vocabulary_of(family), ManualClock())
 
 
 @pytest.mark.parametrize(
-    "source", ["[INST] {{ messages[0]['content'] }} [/INST]", "{% broken", "{{ raise_exception('no') }}"]
+    ("source", "reason"),
+    [
+        ("{% broken", "not valid"),
+        ("{{ raise_exception('tools only') }}", "tools only"),
+        ("{{ messages[5].content }}", "rejects"),
+        ("<|im_start|>{{ messages[0]['content'] }}<|im_end|>", "rewrites"),
+        (CHATML.replace("message.content", "message.content | upper"), "rewrites"),
+        (CHATML.replace("message.content", "message.content + message.content | length | string"), "rewrites"),
+        (CHATML.replace("message.content", "message.content * 2"), "rewrites"),
+        (CHATML.replace("<|", "[").replace("|>", "]"), "in plain text"),
+        (CHATML.replace("assistant\\n", "assistant\\n<think>\\n"), "thinks before each reply"),
+    ],
 )
-def test_other_templates_are_refused(tiny_folder: Path, tmp_path: Path, source: str) -> None:
-    """A template that is not ChatML, or cannot be rendered, raises ModelDamaged."""
-    folder = copytree(tiny_folder, tmp_path / "model")
-    (folder / "chat_template.jinja").write_text(source)
-    with pytest.raises(ModelDamaged):
-        load_template(folder, load_vocabulary(folder / "tokenizer.json"))
+def test_templates_without_frames_are_refused(source: str, reason: str) -> None:
+    """A template is refused with its reason if it cannot be rendered, changes a text or depends on one, ends messages
+    in plain text, or makes the model think.
+    """
+    with pytest.raises(ModelDamaged, match=reason):
+        learn(source)
 
 
-def test_a_model_without_a_template_uses_chatml(tiny_folder: Path, tmp_path: Path) -> None:
-    """A model with ChatML's control tokens and without a template uses ChatML, without a default system message."""
-    folder = copytree(tiny_folder, tmp_path / "model")
-    (folder / "tokenizer_config.json").unlink()
-    template = load_template(folder, load_vocabulary(folder / "tokenizer.json"))
-    assert template.default_system is None
+def test_a_tokenizer_that_changes_the_text_is_refused() -> None:
+    """A tokenizer that puts a space before each text, as Llama 2's, does not give the template's text back."""
+    family = FAMILIES["gemma3"]
+    spec = json.loads(vocabulary_of("gemma3").tokenizer.to_str())
+    spec["added_tokens"] = [
+        {"id": token, "content": name, "special": True, "single_word": False, "lstrip": False, "rstrip": False}
+        for token, name in vocabulary_of("gemma3").control.items()
+    ]
+    prepend = {"type": "Prepend", "prepend": "\u2581"}
+    spec["normalizer"] = {"type": "Sequence", "normalizers": [prepend, spec["normalizer"]]}
+    with pytest.raises(ModelDamaged, match="do not give the same text"):
+        load_template(family.template, {"bos_token": "<bos>"}, load_vocabulary(spec, "x"), ManualClock())
 
 
-def test_the_shared_prefix_is_the_system_message(tiny: LoadedModel) -> None:
-    """The shared prefix is the whole system message; it is empty if the prompt begins with a user's message."""
-    question = ChatMessage(role=Role.USER, text="hello <|im_start|> world")
-    system = ChatMessage(role=Role.SYSTEM, text="the cat sat")
-    opening = len(tiny.template.build([system])) - len(tiny.template.build([]))
-    assert tiny.template.shared_prefix([system, question], tiny.template.build([system, question])) == opening
-    assert tiny.template.shared_prefix([question], tiny.template.build([question])) == 0
+def test_a_model_without_a_template_uses_chatml() -> None:
+    """A model with ChatML's control tokens and without a template uses ChatML; others are refused."""
+    question = messages([("user", "Hi")])
+    assert learn(None).build(question) == learn(CHATML).build(question)
+    with pytest.raises(ModelDamaged, match="no chat template"):
+        learn(None, "llama3")
+
+
+def test_where_a_template_is_read(tmp_path: Path) -> None:
+    """`chat_template.jinja` precedes `tokenizer_config.json`, which may hold several; special tokens may be objects."""
+    assert read_template(tmp_path) == (None, {})
+    several = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "chat"}]
+    settings = {"chat_template": several, "bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": None}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    special = {"bos_token": "<s>", "eos_token": "</s>"}
+    assert read_template(tmp_path) == ("chat", special)
+    (tmp_path / "chat_template.jinja").write_text("own file")
+    assert read_template(tmp_path) == ("own file", special)
