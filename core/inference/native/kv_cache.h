@@ -41,7 +41,7 @@ typedef struct {
     int layer;
 } LayerJob;
 
-/* Normalises (Qwen3) and rotates a token's query and key heads in place. */
+/* Normalises (Qwen3) and rotates (except some layers of SmolLM3) a token's query and key heads in place. */
 INLINE void rope_heads(const Step *s, const Layer *layer, int token, float *heads) {
     const Model *m = s->model;
     int size = m->head_dim;
@@ -50,7 +50,8 @@ INLINE void rope_heads(const Step *s, const Layer *layer, int token, float *head
         const float *weight = i < m->heads ? layer->query_norm : layer->key_norm;
         if (weight)
             rms_norm(head, head, weight, size, m->epsilon);
-        rope(head, s->rope + (size_t)token * size, size / 2);
+        if (!layer->is_unrotated)
+            rope(head, s->rope + (size_t)token * size, size / 2);
     }
 }
 

@@ -32,6 +32,7 @@ class Layer(ctypes.Structure):
         ("mlp_norm", c_void_p),
         ("query_norm", c_void_p),
         ("key_norm", c_void_p),
+        ("is_unrotated", c_int32),
     )
 
 

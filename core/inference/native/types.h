@@ -25,6 +25,7 @@ typedef struct {
     Linear qkv, out, gate_up, down;
     const float *attention_norm, *mlp_norm; /* [hidden] */
     const float *query_norm, *key_norm;     /* [head_dim] or NULL */
+    int32_t is_unrotated;                   /* without rotary embedding */
 } Layer;
 
 typedef struct {

@@ -1,4 +1,4 @@
-"""The lean decoder: models of the Qwen2 family. One call of native/decoder.c runs a whole batch."""
+"""The lean decoder: models like Llama (`weights/shape.py`). One call of native/decoder.c runs a whole batch."""
 
 import weakref
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from core.inference.batching.prefix import BLOCK_SIZE
 from core.inference.batching.scheduler import Chunk, Step
 from core.inference.native import library
 from core.inference.native.library import Kernels
+from core.inference.networks.rope import rope_frequencies
 from core.inference.weights.layout import matrices
 from core.inference.weights.precision import BF16, FP32, INT8
 from core.inference.weights.shape import Shape
@@ -107,8 +108,7 @@ class Decoder:
 
     def _describe(self, pool: int) -> library.Model:
         shape = self.shape
-        exponents = np.arange(0, shape.head_dim, 2, dtype=np.float32) / np.float32(shape.head_dim)
-        self._frequencies = np.float32(1) / np.float32(shape.theta) ** exponents
+        self._frequencies = rope_frequencies(shape)
         return library.Model(
             layers=self._layers,
             final_norm=self._pointer("norm"),
@@ -131,6 +131,7 @@ class Decoder:
         return library.Layer(
             **{name: self._linear(name, number) for name in MATRICES},
             **{name: self._pointer(name, number) for name in NORMS},
+            is_unrotated=number in self.shape.unrotated,
         )
 
     def _linear(self, name: str, layer: int = 0) -> library.Linear:

@@ -103,7 +103,7 @@ def open_generic(folder: Path, config: Mapping[str, object], precision: Precisio
     try:
         weights = {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
         kind = CONFIG_MAPPING[str(config["model_type"])]
-        settings = kind.from_dict(dict(config))
+        settings = kind.from_dict({name: _decoded(value) for name, value in config.items()})
         build = cast(
             "Build", cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(settings)]).from_pretrained
         )
@@ -121,6 +121,15 @@ def open_generic(folder: Path, config: Mapping[str, object], precision: Precisio
         raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or have another shape")
     network.eval()
     return GenericNetwork(network)
+
+
+def _decoded(value: object) -> object:
+    """A value of a configuration. transformers writes infinity as {"__float__": "Infinity"}."""
+    if isinstance(value, dict):
+        return (
+            float(value["__float__"]) if "__float__" in value else {key: _decoded(each) for key, each in value.items()}
+        )
+    return [_decoded(each) for each in value] if isinstance(value, list) else value
 
 
 def _dtype(folder: Path, precision: Precision) -> torch.dtype:

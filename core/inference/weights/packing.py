@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from core.inference.arrays import Array, Floats, empty
-from core.inference.weights.layout import Matrix, matrices, norms
+from core.inference.weights.layout import Matrix, Part, matrices, norms
 from core.inference.weights.precision import FP32, INT8
 from core.inference.weights.quantise import (
     MAX_ACTIVATION,
@@ -81,24 +81,26 @@ def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:
     """A matrix in pieces: layer, the span of panels, and the rows for it, float32 [rows, columns]."""
     for layer, parts in enumerate(matrix.tensors("weight")):
         panel = 0
-        for name, rows in parts.items():
-            source = _source(read, name, [rows, matrix.columns])
-            for start in range(0, rows, ROWS_AT_ONCE):
-                piece = source[start : min(start + ROWS_AT_ONCE, rows)].astype(np.float32)
+        for name, part in parts.items():
+            source = _source(read, name, [part.rows, matrix.columns])
+            for start in range(0, part.rows, ROWS_AT_ONCE):
+                rows = source[start : min(start + ROWS_AT_ONCE, part.rows)]
+                piece = rows.astype(np.float32) * np.float32(part.factor)
                 end = panel - -len(piece) // PANEL
                 yield layer, slice(panel, end), piece
                 panel = end
 
 
-def _pack_vectors(name: str, layers: list[Mapping[str, int]], read: Read) -> Packed:
+def _pack_vectors(name: str, layers: list[Mapping[str, Part]], read: Read) -> Packed:
     """One vector per layer, float32, padded to whole panels; nothing if it is optional and the model has none."""
-    if name not in REQUIRED and all(read(part) is None for parts in layers for part in parts):
+    if name not in REQUIRED and all(read(tensor) is None for parts in layers for tensor in parts):
         return
-    vectors = [
-        whole_panels(np.concatenate([_source(read, part, [rows])[:] for part, rows in parts.items()]))
-        for parts in layers
-    ]
-    yield name, np.stack(vectors)
+    vectors = [np.concatenate([_vector(read, tensor, part) for tensor, part in parts.items()]) for parts in layers]
+    yield name, np.stack([whole_panels(vector) for vector in vectors])
+
+
+def _vector(read: Read, name: str, part: Part) -> Floats:
+    return _source(read, name, [part.rows])[:].astype(np.float32) * np.float32(part.factor)
 
 
 def _source(read: Read, name: str, shape: list[int]) -> Source:

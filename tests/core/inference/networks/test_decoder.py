@@ -25,6 +25,29 @@ from training.blind import BLIND, read_labelled
 
 TEXT = "hello hello world, and the dog sat on a very long mat indeed 你好，今天天气很好。今天你好吗？ the cat sat"
 
+ROPE_OF_LLAMA_3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+MULTIPLIERS = {
+    "embedding_multiplier": 12.0,
+    "attention_multiplier": 0.1,
+    "residual_multiplier": 0.3,
+    "logits_scaling": 4.0,
+}
+DENSE_GRANITE_4 = {
+    "layer_types": ["full_attention", "full_attention"],
+    "num_local_experts": 0,
+    "shared_intermediate_size": 96,
+    "tie_word_embeddings": True,
+    "position_embedding_type": "rope",
+    "mamba_n_heads": 8,
+}
+
 
 @pytest.fixture(scope="module")
 def mini(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
@@ -52,18 +75,27 @@ def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel,
         ("qwen2", {"tie_word_embeddings": False, "num_key_value_heads": 4}),
         ("qwen3", {"head_dim": 32}),
         ("llama", {"head_dim": 16, "num_key_value_heads": 1}),
+        ("llama", {"rope_parameters": ROPE_OF_LLAMA_3}),
+        ("smollm3", {}),
+        ("smollm3", {"no_rope_layers": [0, 1], "tie_word_embeddings": False}),
+        ("granite", MULTIPLIERS),
+        ("granite", MULTIPLIERS | {"tie_word_embeddings": True, "attention_bias": True}),
+        ("granitemoehybrid", MULTIPLIERS | DENSE_GRANITE_4),
+        ("granitemoehybrid", MULTIPLIERS | DENSE_GRANITE_4 | {"position_embedding_type": None}),
     ],
 )
 def test_the_logits_of_the_whole_family_are_those_of_transformers(
     tmp_path: Path, kind: str, changes: dict[str, object]
 ) -> None:
-    """Biases, query and key norms, untied heads and wide heads give the logits of transformers."""
+    """Biases, query and key norms, untied heads, wide heads, scaled and missing rotary embeddings, and constant factors
+    give the logits of transformers.
+    """
     folder = write_tiny_model(tmp_path)
     config = json.loads((folder / "config.json").read_text())
     kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
     sizes = {name: config[name] for name in (*kept, "num_key_value_heads", "max_position_embeddings", "eos_token_id")}
     torch.manual_seed(1)
-    settings = AutoConfig.for_model(kind, **sizes | {"initializer_range": 0.3} | changes)
+    settings = AutoConfig.for_model(kind, **sizes | {"initializer_range": 0.3, "pad_token_id": None} | changes)
     AutoModelForCausalLM.from_config(settings, dtype=torch.float32).save_pretrained(folder)
     _randomise_vectors(folder)
     lean = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
