@@ -14,6 +14,7 @@ from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Sampling, Sequence
+from core.inference.defaults import published_defaults
 from core.inference.hardware import cores
 from core.inference.heap import return_freed_memory
 from core.inference.native.library import open_kernels
@@ -94,7 +95,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     if "quantization_config" in config:
         raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
     network = _open_network(folder, config, data_dir, options)
-    generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else {}
+    generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else published_defaults(config)
     eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
     opening = template.build([ChatMessage(role=Role.USER, text="")])
     if network.vocabulary_size <= max(len(vocabulary.tokens) - 1, *opening, *eos_ids):
@@ -156,7 +157,7 @@ def _eos_ids(declared: object, end_of_message: int) -> frozenset[int]:
 
 
 def _sampling(folder: Path, generation: Mapping[str, object]) -> Sampling:
-    """Default sampling options from `generation_config.json`, as transformers reads it."""
+    """Default sampling options from `generation_config.json`, as transformers reads it, or from the published ones."""
     return Sampling(
         temperature=_number(folder, generation, "temperature", 1.0) if generation.get("do_sample") else 0.0,
         top_k=int(_number(folder, generation, "top_k", TRANSFORMERS_TOP_K)),

@@ -158,8 +158,12 @@ def test_sampling_defaults_are_those_of_transformers(folder: Path) -> None:
     assert load(folder).sampling == Sampling(temperature=1.0, top_k=50, top_p=1.0, repetition_penalty=1.0)
     change(path, temperature=0.7, top_k=20, top_p=0.8, repetition_penalty=1.1)
     assert load(folder).sampling == Sampling(temperature=0.7, top_k=20, top_p=0.8, repetition_penalty=1.1)
-    path.unlink()
-    assert load(folder).sampling.temperature == 0
+
+
+def test_without_a_file_the_published_defaults_count(folder: Path) -> None:
+    """Without `generation_config.json` the sampling defaults are those that the family's authors publish."""
+    (folder / "generation_config.json").unlink()
+    assert load(folder).sampling == Sampling(temperature=0.7, top_k=20, top_p=0.8, repetition_penalty=1.1)
 
 
 def test_the_default_length_limit_of_a_reply(folder: Path) -> None:
@@ -177,6 +181,14 @@ def test_every_eos_token_may_be_sampled(tiny: LoadedModel) -> None:
     names = {tiny.vocabulary.control[token] for token in tiny.eos_ids}
     assert names == {"<|im_end|>", "<|endoftext|>"}
     assert tiny.allowed[list(tiny.eos_ids)].all()
+
+
+def test_the_end_of_a_message_is_an_eos_token(folder: Path) -> None:
+    """A folder that declares no EOS token ends replies with the token that ends messages in its template."""
+    change(folder / "config.json", eos_token_id=None)
+    (folder / "generation_config.json").unlink()
+    loaded = load(folder)
+    assert {loaded.vocabulary.control[token] for token in loaded.eos_ids} == {"<|im_end|>"}
 
 
 def test_context_is_the_smaller_of_the_limits(folder: Path) -> None:
