@@ -24,7 +24,7 @@ from core.engine.openai import OpenAIEngine
 from core.errors import ConfigError, EngineError, ModelError, NoKernels, StoreError
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
-from core.inference.weights.shape import lean_shape
+from core.inference.weights.shape import language_config, lean_shape
 from core.models import find_model, read_json, verify_model
 from core.prompt import ChatMessage
 from core.store import open_store
@@ -97,7 +97,7 @@ def check_model(settings: Settings) -> str:
 
 def _compute_path(folder: Path) -> str:
     """The code that will compute the model on this machine. The kernels are compiled to find out, and not kept."""
-    if lean_shape(read_json(folder / "config.json")) is None:
+    if lean_shape(language_config(read_json(folder / "config.json"))) is None:
         return "transformers (no lean decoder for its architecture)"
     try:
         with TemporaryDirectory() as folder_of_kernels:

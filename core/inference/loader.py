@@ -23,7 +23,7 @@ from core.inference.tokens.files import read_template
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
 from core.inference.weights.precision import DECODER_DTYPES, Precision
-from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.shape import Shape, language_config, lean_shape
 from core.inference.weights.store import load_packed
 from core.models import find_model, read_json, verify_model
 
@@ -91,7 +91,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     verify_model(folder)
     vocabulary = load_vocabulary(read_json(folder / "tokenizer.json"), str(folder / "tokenizer.json"))
     template = load_template(*read_template(folder), vocabulary, SystemClock())
-    config = read_json(folder / "config.json")
+    config = language_config(read_json(folder / "config.json"))
     if "quantization_config" in config:
         raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
     network = _open_network(folder, config, data_dir, options)

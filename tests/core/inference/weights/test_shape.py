@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.inference.weights.shape import lean_shape
+from core.inference.weights.shape import Multipliers, language_config, lean_shape
 
 QWEN: dict[str, object] = {
     "model_type": "qwen2",
@@ -29,6 +29,67 @@ def test_old_and_new_configurations_are_read() -> None:
     assert old == new
     assert old
     assert (old.head_dim, old.theta, old.tied) == (64, 1e6, True)
+
+
+GRANITE_4: dict[str, object] = QWEN | {
+    "model_type": "granitemoehybrid",
+    "layer_types": ["attention"] * 24,
+    "num_local_experts": 0,
+    "shared_intermediate_size": 2048,
+    "position_embedding_type": "rope",
+}
+
+
+def test_scaled_rotary_frequencies_are_read() -> None:
+    """Llama 3.2's `rope_scaling` is part of the shape; without all of its values there is no shape."""
+    scaling = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    found = lean_shape(QWEN | {"rope_scaling": scaling | {"original_max_position_embeddings": 8192}})
+    assert found
+    assert found.scaling
+    assert (found.scaling.factor, found.scaling.original_context, found.theta) == (32.0, 8192, 1e6)
+    assert lean_shape(QWEN | {"rope_scaling": scaling}) is None
+
+
+def test_layers_without_rotary_embedding() -> None:
+    """SmolLM3 lists its rotated layers or an interval, 4 by default; Granite 4 may rotate none."""
+    smollm3 = QWEN | {"model_type": "smollm3", "num_hidden_layers": 8}
+    changes: list[tuple[dict[str, object], tuple[int, ...]]] = [
+        ({}, (3, 7)),
+        ({"no_rope_layer_interval": 3}, (2, 5)),
+        ({"no_rope_layers": [1, 0, 1, 1, 1, 1, 1, 1]}, (1,)),
+    ]
+    for change, expected in changes:
+        found = lean_shape(smollm3 | change)
+        assert found
+        assert found.unrotated == expected
+    rotated, unrotated = lean_shape(GRANITE_4), lean_shape(GRANITE_4 | {"position_embedding_type": None})
+    assert rotated
+    assert unrotated
+    assert (rotated.unrotated, unrotated.unrotated) == ((), tuple(range(24)))
+
+
+def test_the_multipliers_of_granite_count_for_granite_only() -> None:
+    """The attention multiplier is relative to 1 / sqrt(head_dim), and logits are divided by their scaling."""
+    values = {"embedding_multiplier": 12, "attention_multiplier": 0.25, "residual_multiplier": 0.5, "logits_scaling": 4}
+    granite, qwen = lean_shape(GRANITE_4 | values), lean_shape(QWEN | values)
+    assert granite
+    assert qwen
+    assert granite.multipliers == Multipliers(embedding=12.0, attention=2.0, residual=0.5, logits=0.25)
+    assert qwen.multipliers == Multipliers()
+
+
+@pytest.mark.parametrize("change", [{"num_local_experts": 8}, {"layer_types": None}, {"layer_types": ["mamba"]}])
+def test_granite_with_experts_or_state_space_layers_has_no_shape(change: dict[str, object]) -> None:
+    """Only Granite 4's dense models with attention in all layers are supported."""
+    assert lean_shape(GRANITE_4) is not None
+    assert lean_shape(GRANITE_4 | change) is None
+
+
+def test_the_language_model_in_a_model_that_sees() -> None:
+    """A nested `text_config` is the configuration; what only the outer one has is kept."""
+    nested = {"model_type": "outer", "tie_word_embeddings": True, "text_config": {"model_type": "inner"}, "vision": {}}
+    assert language_config(nested) == {"model_type": "inner", "tie_word_embeddings": True}
+    assert language_config(QWEN) == QWEN
 
 
 @pytest.mark.parametrize(
