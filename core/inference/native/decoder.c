@@ -1,4 +1,4 @@
-/* Forward pass of a Qwen2-like decoder on the CPU: token ids in, logits out; keys and values stay in a paged KV cache.
+/* Forward pass of a Llama-like decoder on the CPU: token ids in, logits out; keys and values stay in a paged KV cache.
  *
  * C11 with GCC's vector extensions and POSIX threads, in one translation unit. Each part builds on those before it.
  *

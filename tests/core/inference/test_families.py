@@ -51,6 +51,10 @@ LEAN: dict[str, tuple[str, dict[str, object]]] = {
 GENERIC: dict[str, tuple[str, dict[str, object]]] = {
     "qwen3.5": ("qwen3_5_text", {"layer_types": LINEAR, **QWEN35}),
     "gemma3": ("gemma3_text", {"layer_types": SLIDING, "sliding_window": 8}),
+    "granite4 hybrid": (
+        "granitemoehybrid",
+        {"layer_types": LINEAR, "num_local_experts": 0, "mamba_n_heads": 8, "mamba_d_state": 16},
+    ),
     "lfm2.5": ("lfm2", {"layer_types": ["conv", "conv", "conv", "full_attention"], "block_multiple_of": 32}),
 }
 
@@ -62,18 +66,19 @@ def write_tokens(folder: Path, family: str) -> None:
     (folder / "generation_config.json").unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("family", [*LEAN, *GENERIC])
-def test_every_family_loads_and_replies(tmp_path: Path, family: str) -> None:
+@pytest.mark.parametrize("name", [*LEAN, *GENERIC])
+def test_every_family_loads_and_replies(tmp_path: Path, name: str) -> None:
     """Without a `generation_config.json` and EOS ids, a model has its family's defaults and ends replies with the end
     of a message. Its logits are those of transformers, and it runs on the network that is meant for it.
     """
-    kind, changes = (LEAN | GENERIC)[family]
+    family = name.partition(" ")[0]
+    kind, changes = (LEAN | GENERIC)[name]
     torch.manual_seed(2)
     oracle = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **SIZES | changes), dtype=torch.float32).eval()
     oracle.save_pretrained(tmp_path)
     write_tokens(tmp_path, family)
     model = load_model(str(tmp_path), tmp_path, load_options(precision=Precision.FP32))
-    assert (model.network.path == "transformers") == (family in GENERIC)
+    assert (model.network.path == "transformers") == (name in GENERIC)
     assert {model.vocabulary.control[token] for token in model.eos_ids} == {FAMILIES[family].end}
     defaults = published_defaults({"model_type": kind, **SIZES})
     assert model.sampling.temperature == defaults.get("temperature", 0)
