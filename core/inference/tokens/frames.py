@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise, product
 from typing import Final
 
 from core.errors import RolesRefused
@@ -12,7 +11,7 @@ from core.inference.tokens.vocabulary import Part, Vocabulary
 
 LEFT: Final = "\n "
 RIGHT: Final = " \n"
-"""White space around a mark. What a template leaves of it shows which characters it strips."""
+"""White space before and after a mark. What a template leaves of it shows which characters it strips."""
 LEFT_STRIPS: Final[Mapping[str, str | None]] = {LEFT: "", "": None, " ": "\n"}
 RIGHT_STRIPS: Final[Mapping[str, str | None]] = {RIGHT: "", "": None, " ": "\n"}
 """What is left of LEFT and RIGHT, and the stripped characters: none, white space, or line breaks."""
@@ -49,21 +48,22 @@ class Frames:
 
 
 def learn_frames(render: Render, vocabulary: Vocabulary, roles: Sequence[str], today: date) -> Frames:
-    """The frames of these roles, from two renderings: marks alone, and marks in white space.
+    """The frames of these roles, from three renderings: of marks, and of marks with white space on either side.
 
     Raises RolesRefused if the template rejects the roles, or writes a text otherwise than whole, once and in order.
     """
-    marks = [f"Mark{number}x" for number in range(len(roles))]
-    spaced = [f"{LEFT}{mark}{RIGHT}" for mark in marks]
+    marks = [f"aMark{number}z" for number in range(len(roles))]
+
+    def gaps(before: str, after: str) -> list[str]:
+        return _gaps(render(roles, [f"{before}{mark}{after}" for mark in marks], today), marks)
+
     try:
-        gaps = _gaps(render(roles, marks, today), marks)
-        padded = _gaps(render(roles, spaced, today), marks)
-        strips = [_strips(gap, wide) for gap, wide in zip(gaps, padded, strict=True)]
+        bare, left, right = gaps("", ""), gaps(LEFT, ""), gaps("", RIGHT)
+        trims = _trims(bare, left, right)
     except _Unlearnable as error:
         reason = f"the chat template rewrites the texts of {', '.join(roles)}"
         raise RolesRefused(vocabulary.path, reason) from error
-    trims = tuple(Trim(left=left, right=right) for (_, left), (right, _) in pairwise(strips))
-    return Frames(openings=tuple(tuple(vocabulary.split(gap)) for gap in gaps), trims=trims)
+    return Frames(openings=tuple(tuple(vocabulary.split(gap)) for gap in bare), trims=trims)
 
 
 class _Unlearnable(Exception):
@@ -81,9 +81,14 @@ def _gaps(rendered: str, marks: Sequence[str]) -> list[str]:
     return [*gaps, rendered]
 
 
-def _strips(gap: str, padded: str) -> tuple[str | None, str | None]:
-    """The characters that were stripped from the text before a gap, at its end, and from the text after it."""
-    for (kept_right, right), (kept_left, left) in product(RIGHT_STRIPS.items(), LEFT_STRIPS.items()):
-        if padded == kept_right + gap + kept_left:
-            return right, left
-    raise _Unlearnable
+def _trims(bare: Sequence[str], left: Sequence[str], right: Sequence[str]) -> tuple[Trim, ...]:
+    """What is stripped from each text, by the gaps of marks alone and with white space on their left or right."""
+    if (left[-1], right[0]) != (bare[-1], bare[0]):
+        raise _Unlearnable
+    lefts = [{gap + kept: strip for kept, strip in LEFT_STRIPS.items()} for gap in bare[:-1]]
+    rights = [{kept + gap: strip for kept, strip in RIGHT_STRIPS.items()} for gap in bare[1:]]
+    try:
+        found = [(lefts[n][left[n]], rights[n][right[n + 1]]) for n in range(len(lefts))]
+    except KeyError as error:
+        raise _Unlearnable from error
+    return tuple(Trim(left=before, right=after) for before, after in found)

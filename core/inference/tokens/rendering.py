@@ -24,6 +24,8 @@ OPTIONS: Mapping[str, object] = {
     "thinking": False,
 }
 """What transformers passes to a template, and the names under which families switch thinking off."""
+RENDER_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""Exceptions of a template that does not expect these messages."""
 
 
 def open_template(source: str, special: Mapping[str, str], path: str) -> Render:
@@ -41,7 +43,7 @@ def open_template(source: str, special: Mapping[str, str], path: str) -> Render:
         messages = [{"role": str(role), "content": text} for role, text in zip(roles, texts, strict=True)]
         try:
             return template.render(messages=messages, strftime_now=today.strftime, **OPTIONS, **special)
-        except (TemplateError, TypeError, ValueError, LookupError) as error:
+        except RENDER_ERRORS as error:
             raise RolesRefused(path, f"the chat template rejects {_listed(roles)} ({error})") from error
 
     return render

@@ -1,0 +1,54 @@
+"""Rendering a model's template: what it is given, and what its errors become."""
+
+from datetime import date
+
+import pytest
+
+from core.errors import ModelDamaged, RolesRefused
+from core.inference.tokens.rendering import open_template
+
+TODAY = date(2026, 3, 1)
+
+
+def rendered(source: str, *roles: str) -> str:
+    return open_template(source, {"bos_token": "<s>"}, "x")(roles, [f"text of {role}" for role in roles], TODAY)
+
+
+def test_what_a_template_is_given() -> None:
+    """Messages, special tokens, the date and the options of transformers, with thinking switched off."""
+    assert rendered("{{ bos_token }}{{ eos_token }}{{ messages[0].role }}: {{ messages[0].content }}", "user") == (
+        "<s>user: text of user"
+    )
+    assert rendered("{{ strftime_now('%d %b %Y') }}") == "01 Mar 2026"
+    assert rendered("{{ [add_generation_prompt, enable_thinking, thinking, tools, documents] }}") == (
+        "[True, False, False, None, None]"
+    )
+
+
+def test_marks_of_replies_and_loop_controls_are_accepted() -> None:
+    """Templates may mark the reply for training and leave loops: both are extensions of jinja2."""
+    source = "{% for m in messages %}{% generation %}{{ m.role }}{%- endgeneration -%}{% break %}{% endfor %}"
+    assert rendered(source, "user", "assistant") == "user"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("{{ raise_exception('users first') }}", "users first"),
+        ("{{ messages[9].content.x }}", "undefined|no element"),
+        ("{{ 1 / 0 }}", "division"),
+        ("{{ messages + 1 }}", "list"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ messages.append(1) }}", "not safely callable|append"),
+    ],
+)
+def test_errors_of_a_template(source: str, reason: str) -> None:
+    """Whatever a template raises while it renders becomes RolesRefused; the sandbox keeps it from everything else."""
+    with pytest.raises(RolesRefused, match=reason):
+        rendered(source, "user")
+
+
+def test_a_text_that_is_no_template() -> None:
+    """A syntax error raises ModelDamaged at the start."""
+    with pytest.raises(ModelDamaged, match="not valid"):
+        open_template("{% for %}", {}, "x")
