@@ -1,5 +1,6 @@
 """Frames: what a chat template writes around the texts of messages, learned by rendering marks in their place."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +10,8 @@ from core.errors import RolesRefused
 from core.inference.tokens.rendering import Render
 from core.inference.tokens.vocabulary import Part, Vocabulary
 
+MARK: Final = re.compile(r"aMark(\d+)z")
+"""Stands for a text. Letters of both cases show whether a template changes them."""
 LEFT: Final = "\n "
 RIGHT: Final = " \n"
 """White space before and after a mark. What a template leaves of it shows which characters it strips."""
@@ -52,10 +55,10 @@ def learn_frames(render: Render, vocabulary: Vocabulary, roles: Sequence[str], t
 
     Raises RolesRefused if the template rejects the roles, or writes a text otherwise than whole, once and in order.
     """
-    marks = [f"aMark{number}z" for number in range(len(roles))]
 
     def gaps(before: str, after: str) -> list[str]:
-        return _gaps(render(roles, [f"{before}{mark}{after}" for mark in marks], today), marks)
+        texts = [f"{before}aMark{number}z{after}" for number in range(len(roles))]
+        return _gaps(render(roles, texts, today), len(texts))
 
     try:
         bare, left, right = gaps("", ""), gaps(LEFT, ""), gaps("", RIGHT)
@@ -70,15 +73,12 @@ class _Unlearnable(Exception):
     """What a template writes around a text depends on the text."""
 
 
-def _gaps(rendered: str, marks: Sequence[str]) -> list[str]:
-    """What is before, between and after the marks."""
-    gaps = []
-    for mark in marks:
-        gap, found, rendered = rendered.partition(mark)
-        if not found or mark in rendered:
-            raise _Unlearnable
-        gaps.append(gap)
-    return [*gaps, rendered]
+def _gaps(rendered: str, count: int) -> list[str]:
+    """What is before, between and after the marks, each of which must be there once and in order."""
+    pieces = MARK.split(rendered)
+    if pieces[1::2] != [str(number) for number in range(count)]:
+        raise _Unlearnable
+    return pieces[::2]
 
 
 def _trims(bare: Sequence[str], left: Sequence[str], right: Sequence[str]) -> tuple[Trim, ...]:

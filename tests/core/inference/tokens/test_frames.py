@@ -63,6 +63,8 @@ def test_frames_depend_on_the_position() -> None:
         "{{ messages[0].content }}{{ messages[0].content }}{{ messages[1].content }}",
         "{{ messages[0].content }}{{ messages[1].content | title }}",
         "{{ messages[0].content | length }}{{ messages[0].content }}{{ messages[1].content }}",
+        "{{ messages[0].content.endswith('\\n') }}{{ messages[0].content }}{{ messages[1].content }}",
+        "{{ messages[0].content }}{{ messages[1].content }}{{ messages[1].content.startswith('\\n') }}",
     ],
 )
 def test_a_template_that_rewrites_texts_has_no_frames(source: str) -> None:
