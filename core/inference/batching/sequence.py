@@ -25,7 +25,7 @@ class Sampling:
 class Job:
     """A validated request. Prompt and `max_tokens` together fit the context.
 
-    The first `shared` ids of the prompt are the system message: their KV cache blocks may be reused for every user.
+    The first `shared` ids of the prompt contain no user's text: their KV cache blocks may be reused for every user.
     `top_logprobs` is the number of candidates to report with each token; None reports no log-probabilities at all.
     """
 
