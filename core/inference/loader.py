@@ -91,8 +91,9 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     verify_model(folder)
     vocabulary = load_vocabulary(read_json(folder / "tokenizer.json"), str(folder / "tokenizer.json"))
     template = load_template(*read_template(folder), vocabulary, SystemClock())
-    config = language_config(read_json(folder / "config.json"))
-    if "quantization_config" in config:
+    whole = read_json(folder / "config.json")
+    config = language_config(whole)
+    if "quantization_config" in whole or "quantization_config" in config:
         raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
     network = _open_network(folder, config, data_dir, options)
     generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else published_defaults(config)

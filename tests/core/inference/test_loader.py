@@ -56,6 +56,10 @@ def with_a_smaller_network(folder: Path) -> None:
     change(folder / "config.json", vocab_size=290)
 
 
+def text_config(folder: Path) -> object:
+    return json.loads((folder / "config.json").read_text())
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -70,6 +74,7 @@ def with_a_smaller_network(folder: Path) -> None:
         lambda folder: change(folder / "config.json", vocab_size=5000),
         lambda folder: change(folder / "config.json", auto_map={"AutoConfig": "evil.Config"}),
         lambda folder: change(folder / "config.json", quantization_config={"quant_method": "gptq"}),
+        lambda folder: change(folder / "config.json", quantization_config={}, text_config=text_config(folder)),
         lambda folder: change(folder / "generation_config.json", do_sample=True, temperature="hot"),
         lambda folder: (folder / "tokenizer.json").write_text("{}"),
         lambda folder: (folder / "tokenizer.json").write_text('{"model": {"type": "BPE"}}'),
