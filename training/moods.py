@@ -4,18 +4,18 @@ import re
 from collections.abc import Iterator, Mapping
 from random import Random
 
+from core.language import language_of
 from core.messages import Label, Locale
 from core.mood import CONTENT_FREE, LABEL_PROMPTS, mood_prompt
 from training.augment import END_MARKS, augment_mood_text
 from training.chance import likely, pick
 from training.phrases import ALTHOUGH, BUTS, EMOJI, INJECTIONS, JOINS
 from training.sample import LANGUAGES, Sample
-from training.script import language_by_script
 from training.seeds import MoodSeeds
+from training.slots import INTEGER, fill, random_integer, slot_names
 
 MIXTURE = {"sentence": 34, "clause": 10, "question": 12, "template": 26, "contrast": 8, "join": 10}
 """Weights of the ways to make a text."""
-SLOT = re.compile(r"\{(\w+)\}")
 OPPOSITE = {Label.POSITIVE: Label.NEGATIVE, Label.NEGATIVE: Label.POSITIVE}
 
 
@@ -107,18 +107,22 @@ class MoodWriter:
 
         def value(match: re.Match[str]) -> str:
             kind = match[1]
+            if kind == INTEGER:
+                return random_integer(self._rng)
+            if kind in set(Label):
+                return self.plain(language, Label(kind))
             return self._rng.choice(mood.get((label, kind)) or mood["any", kind])
 
-        return SLOT.sub(value, text)
+        return fill(text, value)
 
 
 def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
     """Templates of a heading that can be filled: each slot has words of this label or of "any"."""
     for template in seeds.get((heading, "template"), ()):
-        if all((label, kind) in seeds or ("any", kind) in seeds for kind in SLOT.findall(template)):
+        if all((label, kind) in seeds or ("any", kind) in seeds for kind in slot_names(template)):
             yield template
 
 
 def _sample(text: str, language: Locale, label: Label) -> Sample:
-    own = language_by_script(text) or language
+    own = language_of(text) or language
     return Sample(prompt=mood_prompt(text, own), answer=LABEL_PROMPTS[own].words[label])

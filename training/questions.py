@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from core.messages import Label, Locale
 from training.seeds import MoodSeeds, Seeds
+from training.slots import slot_names
 
 QUESTION: Mapping[Locale, re.Pattern[str]] = {
     "en": re.compile(
@@ -35,7 +36,7 @@ def _labelled(seeds: Seeds, language: Locale) -> Iterator[tuple[Label, str]]:
     """Questions with their dialogue's mood, or neutral. Leaves out remarks without a mood and uses of mood slots."""
     for block in seeds.blocks:
         for question in block.steps[0].questions:
-            if any("{" + name + "}" in question for name in MOOD_SLOTS):
+            if slot_names(question) & MOOD_SLOTS.keys():
                 continue
             if block.mood:
                 yield block.mood, question
