@@ -18,7 +18,7 @@ from training.slots import INTEGER, fill, random_integer, slot_names
 
 EXCHANGES = (1, 1, 1, 2, 2, 3, 4, 6, 10)
 """Exchanges in a conversation, chosen uniformly; about one conversation in thirty is longer."""
-MIXED_SLOTS = {"name", "order", "term", "famous"}
+MIXED_SLOTS = {"name", "order", "term", "famous", "dish", "creature", "landform", "company", "tool"}
 """Slots half of whose values are mixed from two written ones."""
 OFTEN_WEIGHT = 15
 """Weight of a dialogue marked `@often`; the weight of any other is the square root of its number of wordings."""

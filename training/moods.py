@@ -14,7 +14,7 @@ from training.sample import LANGUAGES, Sample
 from training.seeds import MoodSeeds
 from training.slots import INTEGER, fill, random_integer, slot_names
 
-MIXTURE = {"sentence": 34, "clause": 10, "question": 12, "template": 26, "contrast": 8, "join": 10}
+MIXTURE = {"sentence": 34, "clause": 10, "question": 18, "template": 26, "contrast": 8, "join": 10}
 """Weights of the ways to make a text."""
 OPPOSITE = {Label.POSITIVE: Label.NEGATIVE, Label.NEGATIVE: Label.POSITIVE}
 
@@ -119,7 +119,8 @@ class MoodWriter:
 def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
     """Templates of a heading that can be filled: each slot has words of this label or of "any"."""
     for template in seeds.get((heading, "template"), ()):
-        if all((label, kind) in seeds or ("any", kind) in seeds for kind in slot_names(template)):
+        kinds = slot_names(template) - {INTEGER}
+        if all((label, kind) in seeds or ("any", kind) in seeds for kind in kinds):
             yield template
 
 

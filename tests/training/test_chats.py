@@ -68,6 +68,17 @@ def test_languages_change_within_a_conversation(chats: list[Sample]) -> None:
     assert sum(before != after for before, after in pairs) > len(pairs) / 10
 
 
+def test_a_change_of_language_is_often_a_greeting(seeds: Mapping[Locale, Seeds], chats: list[Sample]) -> None:
+    """Dialogues marked as greetings make up a third of what follows a change, and far less of everything else."""
+    blocks = [block for own in seeds.values() for block in own.blocks if block.greeting]
+    greetings = {answer for block in blocks for step in block.steps for answer in step.answers}
+    pairs = [pair for sample in chats for pair in pairwise(answers(sample))]
+    changed = [new in greetings for old, new in pairs if language_of(old) != language_of(new)]
+    others = [new in greetings for old, new in pairs if language_of(old) == language_of(new)]
+    assert sum(changed) / len(changed) > 1 / 3
+    assert sum(others) / len(others) < 1 / 5
+
+
 def test_answers_follow_the_language_of_the_message(chats: list[Sample]) -> None:
     """The last answer is in the language of the last message, whatever language came before."""
     ends = [(language_of(sample.prompt[-1].content), language_of(sample.answer)) for sample in chats]
