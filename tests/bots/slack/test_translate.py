@@ -133,6 +133,8 @@ def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 < 2 && 3 > 2"),
         ("&lt;@U2&gt;", "<@U2>"),
         ("&amp;lt;", "&lt;"),
+        (":tada: <https://a.example/:tada:> at 10:30:45", "🎉 https://a.example/:tada: at 10:30:45"),
+        ("&lt;:wave::skin-tone-3:&gt; `:wave:`", "<👋🏼> `:wave:`"),
         ("!help", "/help"),
         ("!retry", "/retry"),
         ("<@UBOT> !lang zh", "/lang zh"),
@@ -159,6 +161,7 @@ def test_text(written: str, text: str) -> None:
         ("retry", "/retry"),
         ("how are you", "how are you"),
         ("stop the noise, how?", "stop the noise, how?"),
+        (":tada: for <@U2|bob> &amp; me", "🎉 for @bob & me"),
     ],
 )
 def test_slash_command(typed: str, text: str) -> None:
