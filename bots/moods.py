@@ -11,6 +11,7 @@ from config.options import fixed_locale
 from config.settings import Settings
 from core.clock import SystemClock
 from core.errors import TooLong
+from core.messages import Mood
 from core.mood import EMOJI
 from core.stages.guard import check_length
 from core.stages.mood import MoodReader
@@ -31,8 +32,12 @@ async def run_moods(settings: Settings, *, as_json: bool) -> None:
             except TooLong as error:
                 _print(f"too long: {error}", {"mood": None, "error": "too_long"}, as_json=as_json)
             else:
-                word = f"{EMOJI[mood.label]} {mood.label} {mood.confidence:.2f}"
-                _print(word, {"mood": mood_row(mood), "error": None}, as_json=as_json)
+                _print(_word(mood), {"mood": mood_row(mood), "error": None}, as_json=as_json)
+
+
+def _word(mood: Mood) -> str:
+    """The mood in words. Confidence 0 means that it is unknown: the engine gave no log-probabilities."""
+    return f"{EMOJI[mood.label]} {mood.label} {mood.confidence:.2f}" if mood.confidence else "unknown"
 
 
 def _print(words: str, row: dict[str, object], *, as_json: bool) -> None:

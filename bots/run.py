@@ -21,6 +21,7 @@ from config.load import load_settings
 from config.settings import Settings
 from core.admission import Admission
 from core.clock import Clock, SystemClock
+from core.commands import offered
 from core.errors import ConfigError
 
 log = structlog.get_logger()
@@ -54,7 +55,7 @@ async def run_bot(settings: Settings) -> None:
 def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncContextManager[FrontEnd]]:
     fronts: list[AbstractAsyncContextManager[FrontEnd]] = []
     if settings.telegram.token.get_secret_value():
-        fronts.append(open_telegram(settings.telegram, clock))
+        fronts.append(open_telegram(settings.telegram, clock, menu=offered(settings.chat.show_mood)))
     if settings.slack.bot_token.get_secret_value():
         shared = settings.history.is_shared
         fronts.append(open_slack(settings.slack, clock, shared_history=shared))

@@ -9,9 +9,10 @@ from rich.console import Console as Terminal
 from rich.status import Status
 from rich.text import Text
 
+from bots.markdown import ends_in_words
+from core.faces import face
 from core.i18n import say
 from core.messages import Locale, Mood, Reply
-from core.mood import EMOJI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class TerminalScreen:
         if not reply.text.startswith(shown):  # the model was restarted, or an apology replaced the reply
             self._terminal.print()
             shown = ""
-        self._terminal.print(Text(reply.text[len(shown) :] + _mark(reply.mood, shown=reply.show_mood)), soft_wrap=True)
+        self._terminal.print(Text(reply.text[len(shown) :] + _mark(reply)), soft_wrap=True)
 
     def recovered(self, reply: Reply) -> None:
         self._stop_spinner()
@@ -90,7 +91,7 @@ class LineScreen:
         pass
 
     def reply(self, reply: Reply, seconds: Seconds) -> None:  # noqa: ARG002
-        line = " ".join(reply.text.split()) + _mark(reply.mood, shown=reply.show_mood)
+        line = " ".join((reply.text + _mark(reply)).split())
         print(line, file=self._out, flush=True)
 
     def recovered(self, reply: Reply) -> None:
@@ -135,5 +136,7 @@ def mood_row(mood: Mood | None) -> dict[str, str | float] | None:
     return {"label": mood.label, "confidence": round(mood.confidence, 4)} if mood else None
 
 
-def _mark(mood: Mood | None, *, shown: bool) -> str:
-    return f" {EMOJI[mood.label]}" if mood and shown else ""
+def _mark(reply: Reply) -> str:
+    """The emoji of the reply's mood, if it is shown, with the white space before it."""
+    space = " " if ends_in_words(reply.text) else "\n"
+    return space + emoji if (emoji := face(reply)) else ""

@@ -24,6 +24,7 @@ def chat_options(settings: Settings) -> ChatOptions:
     chat = settings.chat
     return ChatOptions(
         persona=load_persona(chat.persona),
+        show_mood=chat.show_mood,
         max_input_tokens=chat.max_input_tokens,
         shared_history=settings.history.is_shared,
         admins=frozenset(settings.access.admins),

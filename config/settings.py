@@ -115,6 +115,9 @@ class ChatSettings(BaseModel):
     model_config = SECTION
     persona: Annotated[str, Field(min_length=1), COMMON] = "parley"
     """Persona of the bot: the name of a file in config/personas, or the path of a .toml file in the same form."""
+    show_mood: Annotated[Literal["felt", "always", "never"], COMMON] = "felt"
+    """Moods shown as an emoji after the reply: "felt" for positive and negative ones, "always" for neutral ones too, or
+    "never". With /mood off a person hides their own."""
     max_input_tokens: Annotated[Count, COMMON] = 512
     """Longest message, in tokens; a longer one is refused, never cut."""
     max_reply_tokens: Count = 256

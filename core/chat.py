@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from core.clock import Clock
 from core.engine.protocol import Engine
+from core.faces import ShowMood
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -25,10 +26,12 @@ from core.text import digest
 class ChatOptions:
     """Persona and limits of the bot.
 
-    `admins` see everybody's totals. With `shared_history` the people of a conversation see each other's words.
+    `show_mood` are the moods that replies show. `admins` see everybody's totals. With `shared_history` the people of a
+    conversation see each other's words.
     """
 
     persona: Persona
+    show_mood: ShowMood
     max_input_tokens: int
     shared_history: bool
     admins: frozenset[str]
@@ -37,13 +40,20 @@ class ChatOptions:
 
 def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
+    desk = Desk(
+        store=store,
+        answers=answers,
+        admins=options.admins,
+        shared_history=options.shared_history,
+        show_mood=options.show_mood,
+    )
     return compose(
         audit(clock),
-        preferences(store),
+        preferences(store, options.show_mood),
         refusals,
         retry(clock),
         guard(engine, options.max_input_tokens),
-        commands(Desk(store=store, answers=answers, admins=options.admins, shared_history=options.shared_history)),
+        commands(desk),
         context(engine, options.max_input_tokens),
         history(store, shared=options.shared_history),
         cache(answers, engine, _revision(options.persona)),

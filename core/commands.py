@@ -5,10 +5,11 @@ Front ends build their menus from it and recognise commands with it; `core/admis
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from core.faces import ShowMood
 from core.i18n import say
 from core.messages import Locale
 
@@ -87,9 +88,14 @@ def parse(text: str, prefix: str = "/") -> Call | None:
     return Call(name=found[1], argument=(found[3] or "").strip(), addressee=found[2] or "")
 
 
-def help_text(locale: Locale) -> str:
+def offered(show_mood: ShowMood) -> Sequence[Command]:
+    """The commands of menus and help texts: all, but /mood only if moods are shown at all."""
+    return tuple(command for command in COMMANDS if command is not MOOD or show_mood != "never")
+
+
+def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS) -> str:
     """An introduction and a line for each command."""
-    lines = (f"{command.usage} – {command.describe(locale)}" for command in COMMANDS)
+    lines = (f"{command.usage} – {command.describe(locale)}" for command in offers)
     return "\n".join([say(locale, "command.help"), *lines])
 
 

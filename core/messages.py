@@ -171,7 +171,8 @@ class Reply:
     """One outgoing reply.
 
     `tokens` is the size of question and answer in a later prompt; a reply with 0 tokens is not added to the history.
-    `error` is the kind of error behind a refusal or an apology, in snake case, or empty.
+    `show_mood` says that front ends add the mood's emoji to the text. `error` is the kind of error behind a refusal or
+    an apology, in snake case, or empty.
     """
 
     text: str
@@ -180,7 +181,7 @@ class Reply:
     usage: Usage = NO_USAGE
     tokens: int = 0
     mood: Mood | None = None
-    show_mood: bool = True
+    show_mood: bool = False
     error: str = ""
 
 

@@ -3,13 +3,13 @@
 import structlog
 
 from bots.slack.api import SlackApi
-from bots.slack.forms import Forms, displayed_text, plain_form, reply_forms
+from bots.slack.forms import Forms, displayed_parts, plain_form, reply_forms
 from bots.slack.handle import Handle, Surface
 from bots.slack.identity import Identity
 from bots.slack.posts import Posts, place
 from bots.slack.previews import Previews
 from bots.slack.streams import Streams
-from bots.slack.text import has_link, split
+from bots.slack.text import has_link
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryRejected
@@ -153,5 +153,5 @@ class SlackDelivery:
 
     async def _respond(self, claim: Claim, reply: Reply) -> None:
         """Answer a slash command. Not idempotent: a crash before the commit repeats the answer."""
-        for part in split(displayed_text(reply), RESPONSE_SIZE):
+        for part in displayed_parts(reply, RESPONSE_SIZE):
             await self._api.respond(claim.message.reference, plain_form(part))

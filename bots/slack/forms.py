@@ -14,14 +14,17 @@ from slack_sdk.models.blocks import (
     MarkdownBlock,
 )
 
+from bots.markdown import followed_by
 from bots.slack.text import escaped, markdown, split
 from bots.slack.translate import AGAIN, VOTE
+from core.faces import face
 from core.i18n import say
 from core.messages import Locale, Reply, Source
-from core.mood import EMOJI
 
 RICH_SIZES, PLAIN_SIZES = (11_500, 3_800, 1_900), (3_800, 1_900)
 """Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long."""
+ENDING_SIZE = 40
+"""Characters that are left free for the emoji of the mood, and for the end of a code block before it."""
 NOTIFICATION_SIZE = 300
 """Characters of a reply that a notification shows."""
 WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
@@ -58,16 +61,18 @@ def rich_forms(text: str, buttons: Sequence[Sequence[Block]] = ((),)) -> Forms:
 
 def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
     """The messages of a reply, for each size that it may have to be cut to, the largest first."""
-    text = displayed_text(reply)
     if reply.source not in WRITTEN_BY_MODEL:
-        return tuple(tuple((plain_form(part),) for part in split(text, size)) for size in PLAIN_SIZES)
+        return tuple(tuple((plain_form(part),) for part in displayed_parts(reply, size)) for size in PLAIN_SIZES)
     buttons = _buttons(turn_id, locale, again=reply.tokens > 0)
-    return tuple(_rich_parts(split(text, size), buttons) for size in RICH_SIZES)
+    return tuple(_rich_parts(displayed_parts(reply, size), buttons) for size in RICH_SIZES)
 
 
-def displayed_text(reply: Reply) -> str:
-    """The text of a reply, followed by the emoji of its mood if the person wants to see it."""
-    return reply.text + (f" {EMOJI[reply.mood.label]}" if reply.mood and reply.show_mood else "")
+def displayed_parts(reply: Reply, size: int) -> tuple[str, ...]:
+    """The text of a reply in parts of at most `size` characters, and at the end the emoji of a mood that is shown."""
+    if not (emoji := face(reply)):
+        return split(reply.text, size)
+    *parts, last = split(reply.text, size - ENDING_SIZE)
+    return (*parts, followed_by(last, emoji))
 
 
 def _rich_parts(parts: Sequence[str], buttons: Sequence[Sequence[Block]]) -> tuple[Forms, ...]:

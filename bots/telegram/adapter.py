@@ -30,7 +30,7 @@ from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
 from core.clock import Clock
-from core.commands import COMMANDS
+from core.commands import COMMANDS, Command
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
 from core.i18n import LOCALES, say
@@ -50,12 +50,19 @@ class Telegram:
     platform = PLATFORM
 
     def __init__(
-        self, bot: Bot, settings: TelegramSettings, clock: Clock, timeouts: Timeouts, tasks: asyncio.TaskGroup
+        self,
+        bot: Bot,
+        settings: TelegramSettings,
+        clock: Clock,
+        timeouts: Timeouts,
+        tasks: asyncio.TaskGroup,
+        menu: Sequence[Command],
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._timeouts = timeouts
         self._tasks = tasks
+        self._menu = menu
         self._token = bot.token
         self._identity = Identity(id=int(bot.token.partition(":")[0]))
         self._buttons = Buttons(_digest(bot.token, "buttons"))
@@ -133,9 +140,9 @@ class Telegram:
     async def _offer_menu(self) -> None:
         """Set the menu of commands in each language, English for all others. The bot works without it."""
         try:
-            await self._api.set_menu(_menu("en"))
+            await self._api.set_menu(_described(self._menu, "en"))
             for locale in LOCALES:
-                await self._api.set_menu(_menu(locale), locale)
+                await self._api.set_menu(_described(self._menu, locale), locale)
         except (DeliveryFailed, DeliveryRejected) as error:
             log.warning("commands are not in the menu", reason=error.reason)
 
@@ -166,9 +173,16 @@ class Telegram:
 
 @asynccontextmanager
 async def open_telegram(
-    settings: TelegramSettings, clock: Clock, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    settings: TelegramSettings,
+    clock: Clock,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    *,
+    menu: Sequence[Command] = COMMANDS,
 ) -> AsyncIterator[Telegram]:
-    """The front end for one bot. Raises ConfigError if the token is malformed or the webhook has no address."""
+    """The front end for one bot, which offers the commands of `menu`.
+
+    Raises ConfigError if the token is malformed or the webhook has no address.
+    """
     token = settings.token.get_secret_value()
     if not TOKEN.fullmatch(token):
         raise ConfigError("telegram.token", "should look like 123456:ABC-DEF")
@@ -181,13 +195,13 @@ async def open_telegram(
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        telegram = Telegram(bot, settings, clock, timeouts, tasks)
+        telegram = Telegram(bot, settings, clock, timeouts, tasks, menu)
         stack.push_async_callback(telegram.close)
         yield telegram
 
 
-def _menu(locale: Locale) -> list[BotCommand]:
-    return [BotCommand(command.name, command.describe(locale)) for command in COMMANDS]
+def _described(menu: Sequence[Command], locale: Locale) -> list[BotCommand]:
+    return [BotCommand(command.name, command.describe(locale)) for command in menu]
 
 
 def _digest(token: str, use: str) -> bytes:

@@ -9,11 +9,11 @@ from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
 from bots.telegram.previews import Previews
-from bots.telegram.text import FormattedText, from_markdown, split, without_mentions
+from bots.telegram.text import LIMIT, FormattedText, from_markdown, split, units, without_mentions
 from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
+from core.faces import face
 from core.messages import Kind, Reply, Source
-from core.mood import EMOJI
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -120,9 +120,10 @@ class TelegramDelivery:
         """The reply in parts that fit. Only the model's replies are Markdown; a command's text is shown as it is."""
         text = without_mentions(reply.text) if claim.message.kind is Kind.GROUP else reply.text
         whole = from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
-        if reply.mood is not None and reply.show_mood:
-            whole = whole.followed_by(EMOJI[reply.mood.label])
-        return split(whole)
+        if not (emoji := face(reply)):
+            return split(whole)
+        *parts, last = split(whole, LIMIT - units(f"\n{emoji}"))
+        return [*parts, last.followed_by(emoji)]
 
     def _place(self, claim: Claim) -> Place:
         """Where the reply goes. In a group it replies to the question, but a move renumbers messages."""

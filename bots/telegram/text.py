@@ -7,6 +7,8 @@ from itertools import chain
 from telegram import MessageEntity
 from telegram.constants import MessageLimit
 
+from bots.markdown import ends_in_words
+
 LIMIT = int(MessageLimit.MAX_TEXT_LENGTH)
 MAX_MARKS = int(MessageLimit.MESSAGE_ENTITIES)
 FENCE = re.compile(r"^```([\w+#.-]*)[^\S\n]*\n(.*?)(?:\n?^```[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -47,9 +49,11 @@ class FormattedText:
         ]
 
     def followed_by(self, ending: str) -> "FormattedText":
-        """The text with an ending appended, on a new line after a block of code."""
+        """The text with an ending appended: on a new line after code, and after a quote or table, which is shown as
+        written.
+        """
         in_code = any(mark.kind == "pre" and mark.end == len(self.text) for mark in self.marks)
-        return replace(self, text=self.text + ("\n" if in_code else " ") + ending)
+        return replace(self, text=self.text + (" " if ends_in_words(self.text) and not in_code else "\n") + ending)
 
 
 def units(text: str) -> int:

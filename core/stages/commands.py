@@ -18,8 +18,10 @@ from core.commands import (
     Call,
     Command,
     help_text,
+    offered,
     parse,
 )
+from core.faces import ShowMood
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
@@ -35,6 +37,7 @@ class Desk:
     answers: AnswerCache
     admins: frozenset[str]
     shared_history: bool
+    show_mood: ShowMood
 
 
 Run: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
@@ -74,8 +77,8 @@ async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
     return await call_next(replace(turn, message=replace(message, text=text, context=context), anew=True))
 
 
-async def help_(_desk: Desk, turn: Turn, _argument: str) -> str:
-    return help_text(turn.locale)
+async def help_(desk: Desk, turn: Turn, _argument: str) -> str:
+    return help_text(turn.locale, offered(desk.show_mood))
 
 
 async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -95,9 +98,12 @@ async def lang(desk: Desk, turn: Turn, argument: str) -> str:
 
 
 async def mood(desk: Desk, turn: Turn, argument: str) -> str:
-    """Show or hide the detected mood. The mood influences the replies either way."""
+    """Show or hide the detected mood. The mood influences the replies either way.
+
+    The choice is stored even if moods are never shown, for the day when that option is changed.
+    """
     await desk.store.run(people.set_show_mood, turn.message.sender, argument == "on")
-    return say(turn.locale, f"command.mood_{argument}")
+    return say(turn.locale, f"command.mood_{desk.show_mood}" if argument == "on" else "command.mood_off")
 
 
 async def stats(desk: Desk, turn: Turn, _argument: str) -> str:

@@ -85,7 +85,8 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
         await plain.run(turns.disown, plan.platform)
         store = CrashingStore(plain, crash_point)
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, chat_with(persona=PERSONA))
+        chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
+        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, chat)
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
         admission = Admission(store, clock, LIMITS, worker)
         app = Starlette(routes=list(front.routes(admission)))

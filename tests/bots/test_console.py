@@ -76,7 +76,10 @@ def cheerful(text: str) -> Label:
 
 
 async def test_a_line_in_is_a_line_out(tmp_path: Path) -> None:
-    """With piped input each message gets one line, also if its reply has several, and end of input exits with 0."""
+    """With piped input each message gets one line, also if its reply has several, and end of input exits with 0.
+
+    Only a mood that is felt is shown.
+    """
     async with parley_with(ScriptedEngine.fixed("two\nlines", mood=cheerful), tmp_path) as parley:
         ended = await parley("chat", lines="I am happy\n/help\n\n/nonsense\nmore\n")
     assert ended.code == 0, ended.errors
@@ -84,7 +87,7 @@ async def test_a_line_in_is_a_line_out(tmp_path: Path) -> None:
     assert lines[0] == "two lines 😊"
     assert len(lines) == 5
     assert "/help" in lines[1]
-    assert lines[4] == "two lines 😐"
+    assert lines[4] == "two lines"
 
 
 async def test_json_has_one_object_a_line(tmp_path: Path) -> None:
@@ -199,6 +202,13 @@ async def test_moods_of_lines(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in words.out.splitlines()] == [["😊", "positive"], ["😐", "neutral"]]
     assert rows.rows[0]["mood"]["label"] == "positive"
     assert rows.rows[1] == {"mood": None, "error": "too_long"}
+
+
+async def test_an_unknown_mood_has_no_face(tmp_path: Path) -> None:
+    """`parley mood` says "unknown" if the server gives no log-probabilities."""
+    async with parley_with(ScriptedEngine.fixed("", mood=lambda _: None), tmp_path) as parley:
+        words = await parley("mood", lines="I am happy\n")
+    assert words.out == "unknown\n"
 
 
 async def test_damaged_store_is_one_line(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from core.clock import ManualClock
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
+from core.faces import ShowMood
 from core.messages import Finish, Label, Message, Reply, Source, Turn
 from core.pipeline import Handler
 from core.prompt import HINTS, Persona
@@ -62,20 +64,22 @@ def answers(clock: ManualClock) -> AnswerCache:
     return AnswerCache(size=2, ttl=60, timer=clock.monotonic)
 
 
+class Talk(Protocol):
+    """Begins a conversation with a bot."""
+
+    def __call__(self, engine: Engine, show_mood: ShowMood = "felt") -> Conversation: ...
+
+
 @pytest.fixture
-def talk(
-    store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
-) -> Callable[[Engine], Conversation]:
+def talk(store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache) -> Talk:
     options = chat_with(persona=persona, max_input_tokens=20, reply=ReplyLimits(max_tokens=50, total_timeout=120))
 
-    def begin(engine: Engine) -> Conversation:
-        bot = chatbot(store, IdleTimeoutEngine(engine, clock, 30), answers, clock, options)
+    def begin(engine: Engine, show_mood: ShowMood = "felt") -> Conversation:
+        chosen = replace(options, show_mood=show_mood)
+        bot = chatbot(store, IdleTimeoutEngine(engine, clock, 30), answers, clock, chosen)
         return Conversation(store, clock, write, bot)
 
     return begin
-
-
-Talk = Callable[[Engine], Conversation]
 
 
 async def out_of_time(clock: ManualClock, asked: asyncio.Task[Reply]) -> Reply:
@@ -366,6 +370,38 @@ async def test_mood_can_be_hidden_and_still_steers(talk: Talk) -> None:
     reply = await chat.ask("a very bad day")
     assert not reply.show_mood
     assert engine.prompts[-1][-1].content.endswith(HINTS["en"][Label.NEGATIVE])
+
+
+@pytest.mark.parametrize(
+    ("show", "shown"),
+    [("felt", [True, True, False, False]), ("always", [True, True, True, False]), ("never", [False] * 4)],
+)
+async def test_replies_show_the_moods_of_the_option(talk: Talk, show: ShowMood, shown: list[bool]) -> None:
+    """Positive and negative moods are shown if "felt", neutral ones too if "always", and an unknown mood never."""
+    moods = {"good": Label.POSITIVE, "bad": Label.NEGATIVE, "plain": Label.NEUTRAL, "N/A": Label.NEUTRAL}
+    chat = talk(ScriptedEngine.fixed("ok", mood=lambda text: next((moods[w] for w in moods if w in text), None)), show)
+    replies = [await chat.ask(f"a {day} day") for day in ("good", "bad", "plain", "strange")]
+    assert [reply.show_mood for reply in replies] == shown
+    assert all(reply.mood for reply in replies)
+
+
+async def test_commands_and_apologies_show_no_mood(talk: Talk) -> None:
+    """Only an answer to a message with a mood shows one."""
+    chat = talk(ScriptedEngine.fixed("", mood=lambda _: Label.POSITIVE), "always")
+    assert not (await chat.ask("/help")).show_mood
+    assert not (await chat.ask("what a day")).show_mood
+
+
+@pytest.mark.parametrize(
+    ("show", "said"), [("felt", "happy or sad"), ("always", "show the mood"), ("never", "chosen not to show")]
+)
+async def test_mood_on_tells_what_will_be_shown(talk: Talk, show: ShowMood, said: str) -> None:
+    """/mood on promises no more than the option allows, and /help offers /mood only if it changes something."""
+    chat = talk(ScriptedEngine.fixed("ok", mood=lambda _: Label.NEUTRAL), show)
+    assert said in (await chat.ask("/mood on")).text
+    assert ("/mood" in (await chat.ask("/help")).text) == (show != "never")
+    await chat.ask("/mood off")
+    assert not (await chat.ask("a plain day")).show_mood
 
 
 async def test_stats_count_only_ones_own(talk: Talk) -> None:

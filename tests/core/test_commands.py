@@ -1,6 +1,6 @@
 import pytest
 
-from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, parse
+from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse
 from core.i18n import LOCALES
 from core.messages import Locale
 from core.stages.commands import RUN
@@ -63,6 +63,12 @@ def test_help_names_every_command_with_its_usage(locale: Locale) -> None:
     assert [line.partition(" – ")[0] for line in lines[1:]] == [command.usage for command in COMMANDS]
     assert MOOD.usage == "/mood on|off"
     assert LANG.usage == "/lang [en|zh|auto]"
+
+
+def test_mood_is_offered_if_moods_are_shown() -> None:
+    """Menus and help texts have all commands, but /mood only if moods are shown at all."""
+    assert tuple(offered("felt")) == tuple(offered("always")) == COMMANDS
+    assert set(COMMANDS) - set(offered("never")) == {MOOD}
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -83,7 +83,10 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
-        persona=PERSONA, shared_history=shared, reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000)
+        persona=PERSONA,
+        show_mood="always",  # tells a whole reply from its previews
+        shared_history=shared,
+        reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000),
     )
     async with (
         open_store(f"sqlite:///{folder}/parley.db") as store,

@@ -19,6 +19,7 @@ from config.settings import TelegramSettings
 from core.admission import Admission, Limits
 from core.chat import chatbot
 from core.clock import Clock
+from core.commands import COMMANDS, Command
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
@@ -77,7 +78,7 @@ async def account(telegram_address: str) -> AsyncIterator[Account]:
 
 
 @asynccontextmanager
-async def open_gateway(
+async def open_gateway(  # noqa: PLR0913  one parameter for each part that a test replaces
     account: Account,
     engine: Engine | None = None,
     *,
@@ -86,6 +87,7 @@ async def open_gateway(
     limits: Limits = LIMITS,
     slots: int = 2,
     clock: Clock | None = None,
+    menu: Sequence[Command] = COMMANDS,
     **settings: object,
 ) -> AsyncIterator[Gateway]:
     """The composition, as in bots/app.py and bots/run.py."""
@@ -96,11 +98,12 @@ async def open_gateway(
         chosen.setdefault("webhook_url", f"http://127.0.0.1:{port}")
     options = TelegramSettings.model_validate(chosen)
     async with AsyncExitStack() as stack:
-        telegram = await stack.enter_async_context(open_telegram(options, clock, timeouts))
+        telegram = await stack.enter_async_context(open_telegram(options, clock, timeouts, menu=menu))
         store = await stack.enter_async_context(open_store(database))
         await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, chat_with(persona=PERSONA))
+        chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
+        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, chat)
         worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))
         admission = Admission(store, clock, limits, worker)
         await stack.enter_async_context(working(worker, grace=100))

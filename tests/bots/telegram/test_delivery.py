@@ -12,6 +12,7 @@ import pytest
 from bots.telegram.adapter import open_telegram
 from bots.telegram.polling import Timeouts
 from bots.telegram.previews import EDITS_AFTER
+from bots.telegram.text import LIMIT, units
 from config.settings import TelegramSettings
 from core.clock import ManualClock
 from core.delivery import Claim, Delivery
@@ -398,3 +399,18 @@ async def test_a_mood_is_shown_if_wanted(account: Account, clock: ManualClock, s
     async with opened(account, clock) as delivery:
         await deliver(delivery, await asked(account), reply)
     assert texts(await account.journal()) == [text]
+
+
+@pytest.mark.parametrize("size", [LIMIT - 3, LIMIT - 2, LIMIT, 2 * LIMIT])
+@pytest.mark.parametrize("markdown", ["{}", "```\n{}\n```"])
+async def test_a_mood_ends_the_last_part(account: Account, clock: ManualClock, markdown: str, size: int) -> None:
+    """The mood is never a message of its own, and no part is over the limit with it."""
+    text = markdown.format("x" * size)
+    reply = replace(REPLY, text=text, mood=Mood(label=Label.POSITIVE, confidence=0.9), show_mood=True)
+    async with opened(account, clock) as delivery:
+        await in_time(clock, deliver(delivery, await asked(account), reply))
+    parts = list({entry["message"]: entry["text"] for entry in shown(await account.journal())}.values())
+    assert all(units(part) <= LIMIT for part in parts)
+    assert [part.rstrip(" \n😊").strip("x") for part in parts] == [""] * len(parts)
+    assert ["😊" in part for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert len(parts[-1]) > len("\n😊")

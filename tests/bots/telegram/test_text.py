@@ -81,10 +81,27 @@ def test_marks_stay_within_their_part(text: str, limit: int) -> None:
             assert 0 <= entity.offset <= entity.offset + entity.length <= units(part.text)
 
 
-def test_a_mood_stands_after_the_code() -> None:
-    """The mood follows on a new line after a block of code, and after a space otherwise."""
-    assert from_markdown("hi").followed_by("😊").text == "hi 😊"
-    assert from_markdown("```\nx\n```").followed_by("😊").text == "x\n😊"
+@pytest.mark.parametrize(
+    ("markdown", "text"),
+    [
+        ("hi", "hi 😊"),
+        ("- a\n- `b`", "- a\n- b 😊"),
+        ("```\nx\n```", "x\n😊"),
+        ("```py\r\nx\r\n```  \r\n", "x\n😊"),
+        ("```\nnever closed", "never closed\n😊"),
+        ("~~~\nx\n~~~", "~~~\nx\n~~~\n😊"),
+        ("1. a\n   ```\n   x\n   ```", "1. a\n   ```\n   x\n   ```\n😊"),
+        ("a:\n\n    x = 1", "a:\n\n    x = 1\n😊"),
+        ("> quoted\nto the end", "> quoted\nto the end\n😊"),
+        ("> quoted\n\nsaid", "> quoted\n\nsaid 😊"),
+        ("| a |\n|---|\n| 1 |", "| a |\n|---|\n| 1 |\n😊"),
+    ],
+)
+def test_a_mood_stands_outside_of_blocks(markdown: str, text: str) -> None:
+    """The mood follows after a space, or on a new line after code, a quote or a table."""
+    whole = from_markdown(markdown).followed_by("😊")
+    assert whole.text == text
+    assert all(mark.end <= len(text) - 2 for mark in whole.marks)
 
 
 def test_names_are_not_called() -> None:

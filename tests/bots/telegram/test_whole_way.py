@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.commands import COMMANDS
+from core.commands import COMMANDS, MOOD, offered
 from core.engine.scripted import ScriptedEngine
 from core.messages import Locale
 from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
@@ -94,6 +94,14 @@ async def test_the_menu_is_in_both_languages(account: Account) -> None:
         ]
     assert commands[""][0] == {"command": "help", "description": "What I can do"}
     assert commands["zh"][0]["description"] == "看看我会做什么"
+
+
+async def test_the_menu_offers_what_there_is(account: Account) -> None:
+    """The menu has the commands that the operator offers."""
+    async with open_gateway(account, menu=offered("never")):
+        await account.until(lambda journal: sum(entry["do"] == "commands" for entry in journal) == 3)
+        commands = (await account.state())["commands"]
+    assert {MOOD.name} == {command.name for command in COMMANDS} - {command["command"] for command in commands[""]}
 
 
 async def test_one_vote_a_person(account: Account) -> None:

@@ -1,0 +1,43 @@
+"""Adds an emoji to the end of Markdown, outside of code, quotes and tables."""
+
+import re
+from itertools import takewhile
+
+from markdown_it import MarkdownIt
+
+BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline")
+LISTS = {"list_item_close", "bullet_list_close", "ordered_list_close"}
+RETURN = re.compile(r"\r\n?")
+
+
+def followed_by(text: str, ending: str) -> str:
+    """Markdown with `ending` after it: on the last line if that is ordinary text, else in a paragraph of its own.
+
+    A code block that is left open is closed first.
+    """
+    text = RETURN.sub("\n", text.rstrip())
+    if ends_in_words(text):
+        return f"{text} {ending}"
+    return f"{text}{_closing_fence(text)}\n\n{ending}"
+
+
+def ends_in_words(text: str) -> bool:
+    """Whether the last line of Markdown is text of a paragraph, perhaps in a list. "|" may be part of a table's row."""
+    blocks, lines = BLOCKS.parse(text), RETURN.sub("\n", text.rstrip()).split("\n")
+    closed = [block.type for block in takewhile(lambda block: block.nesting < 0, reversed(blocks))]
+    if closed[-1:] != ["paragraph_close"] or not LISTS.issuperset(closed[:-1]):
+        return False
+    content = blocks[-len(closed) - 1]
+    reaches_end = content.map is not None and content.map[1] == len(lines)  # no definition of a link follows
+    return reaches_end and "|" not in lines[-1]
+
+
+def _closing_fence(text: str) -> str:
+    """The line that closes the code block at the end if it is open; it would begin another block otherwise."""
+    blocks = BLOCKS.parse(text)
+    last = next((block for block in reversed(blocks) if block.nesting >= 0), None)
+    if last is None or last.type != "fence" or last.map is None:
+        return ""
+    indent = text.split("\n")[last.map[0]].index(last.markup)
+    closing = f"\n{' ' * indent}{last.markup}"
+    return closing if len(BLOCKS.parse(text + closing)) == len(blocks) else ""
