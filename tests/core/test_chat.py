@@ -393,7 +393,7 @@ async def test_commands_and_apologies_show_no_mood(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("show", "said"), [("felt", "happy or sad"), ("always", "show the mood"), ("never", "chosen not to show")]
+    ("show", "said"), [("felt", "happy or unhappy"), ("always", "show the mood"), ("never", "chosen not to show")]
 )
 async def test_mood_on_tells_what_will_be_shown(talk: Talk, show: ShowMood, said: str) -> None:
     """/mood on promises no more than the option allows, and /help offers /mood only if it changes something."""
