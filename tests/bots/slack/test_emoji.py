@@ -23,6 +23,7 @@ from bots.slack.emoji import with_emoji
         (":man-shrugging: :man-woman-boy:", "🤷‍♂️ 👨‍👩‍👦"),
         ("你好:wave:世界", "你好👋世界"),
         ("thanks:tada:", "thanks🎉"),
+        ("thanks:tada::heart: all", "thanks🎉❤️ all"),
         (":tada:thanks", "🎉thanks"),
         ("(:tada:), *:tada:*!", "(🎉), *🎉*!"),
         ("at 10:30:tada:", "at 10:30🎉"),

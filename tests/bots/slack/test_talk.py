@@ -37,6 +37,15 @@ async def test_chinese_is_met_in_chinese(open_gateway: Open, slack: FakeSlack) -
         assert state.entries("posted")[0]["text"] == "正在想……"
 
 
+async def test_an_emoji_is_read_as_it_is_seen(open_gateway: Open, slack: FakeSlack) -> None:
+    """The mood and the reply are asked for with the emoji itself, which Slack sends by name."""
+    engine = ScriptedEngine.fixed("What is wrong?", mood=lambda text: Label.NEGATIVE if "😠" in text else Label.NEUTRAL)
+    async with open_gateway(engine):
+        await slack.say(":angry:")
+        await slack.until_shown("What is wrong? 😟")
+        assert "😠" in engine.prompts[-1][-1].content
+
+
 @pytest.mark.parametrize("http", [False, True])
 async def test_mention_comes_twice_and_is_answered_once(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
     """The two events of a mention are one turn, and both are acknowledged."""
