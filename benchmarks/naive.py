@@ -20,7 +20,7 @@ from benchmarks.questions import LOCALE
 from config.personas import load_persona
 from core.language import language_of
 from core.messages import Label, Mood
-from core.mood import LABEL_PROMPTS, mood_prompt
+from core.mood import mood_prompts
 from core.prompt import Persona, Prompt, chat_prompt
 
 
@@ -86,9 +86,10 @@ class NaiveBot:
     def read_mood(self, text: str) -> Label:
         """The first label in the generated text, neutral if it has none. It may be one token longer than any label."""
         language = language_of(text) or LOCALE
-        words = LABEL_PROMPTS[language].words
+        asked = mood_prompts()[language]
+        words = asked.words
         longest = max(len(self.tokenizer.encode(word, add_special_tokens=False)) for word in words.values())
-        ids = self.generate(self.ids(mood_prompt(text, language)), do_sample=False, max_new_tokens=longest + 1)
+        ids = self.generate(self.ids(asked.ask(text)), do_sample=False, max_new_tokens=longest + 1)
         answer = self.text(ids).lower()
         return next((label for label, word in words.items() if word in answer), Label.NEUTRAL)
 

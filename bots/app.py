@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from bots.folders import private_folder
 from config.options import chat_options, limits, model_child, openai_server, worker_options
 from config.settings import Settings
 from core.admission import Admission
+from core.backoff import Backoff
 from core.chat import chatbot
 from core.clock import Clock
 from core.delivery import Delivery
@@ -22,9 +24,10 @@ from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
-from core.errors import ConfigError, StoreError
+from core.errors import ConfigError, EngineError, StoreError
 from core.models import find_model
 from core.stages.cache import AnswerCache
+from core.stages.mood import MoodReader
 from core.store import Store, events, open_store, turns
 from core.worker import Worker, working
 
@@ -33,6 +36,9 @@ log = structlog.get_logger()
 DAY = 86_400.0
 REDELIVERY = 30 * DAY
 """Seconds after which no platform delivers an event again. Telegram, the most persistent, tries for a day."""
+CALIBRATION = "calibration"
+"""Folder of the models' biases, in the data folder."""
+CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
 GRACE = 20.0
 """Seconds that running replies have at a shutdown. Those that take longer are answered after the next start."""
 
@@ -78,9 +84,10 @@ async def open_bot(
     ):
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
-        handler = chatbot(store, engine, answers, clock, chat_options(settings))
+        moods = MoodReader(engine)
+        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
         worker = Worker(store, handler, fronts, clock, worker_options(settings, owner=uuid4().hex))
-        async with working(worker, GRACE), _purging(store, clock):
+        async with working(worker, GRACE), _purging(store, clock), _calibrating(moods, settings.data_dir, clock):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 
 
@@ -98,6 +105,28 @@ async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(purge())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+@asynccontextmanager
+async def _calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AsyncIterator[None]:
+    """Calibrate the moods beside the first replies, as soon as the model answers."""
+
+    async def calibrate() -> None:
+        for failures in count(1):
+            try:
+                await moods.calibrate(data_dir / CALIBRATION)
+            except EngineError as error:
+                log.info("moods are not calibrated yet", error=type(error).__name__)
+                await clock.sleep(CALIBRATION_BACKOFF.pause(failures))
+            else:
+                return
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(calibrate())
         try:
             yield
         finally:

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from bots.app import open_engine
+from bots.app import CALIBRATION, open_engine
 from bots.folders import private_folder
 from bots.lines import piped_lines
 from bots.screens import mood_row
@@ -24,6 +24,7 @@ async def run_moods(settings: Settings, *, as_json: bool) -> None:
     locale = fixed_locale(settings) or "en"
     async with open_engine(settings, SystemClock()) as engine:
         reader = MoodReader(engine)
+        await reader.calibrate(settings.data_dir / CALIBRATION)
         async for line in piped_lines():
             text = clean(line)
             try:

@@ -38,7 +38,9 @@ class ChatOptions:
     reply: ReplyLimits
 
 
-def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, options: ChatOptions) -> Handler:
+def chatbot(
+    store: Store, engine: Engine, moods: MoodReader, answers: AnswerCache, clock: Clock, options: ChatOptions
+) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
     desk = Desk(
         store=store,
@@ -57,7 +59,7 @@ def chatbot(store: Store, engine: Engine, answers: AnswerCache, clock: Clock, op
         context(engine, options.max_input_tokens),
         history(store, shared=options.shared_history),
         cache(answers, engine, _revision(options.persona)),
-        mood(MoodReader(engine)),
+        mood(moods),
         innermost=generate(engine, options.persona, options.reply, clock),
     )
 

@@ -19,14 +19,17 @@ Prompt: TypeAlias = tuple[ChatMessage, ...]
 
 HINTS: Mapping[Locale, Mapping[Label, str]] = {
     "en": {
-        Label.POSITIVE: "(The writer sounds happy. Share the joy.)",
-        Label.NEGATIVE: "(The writer sounds upset. Be gentle and helpful.)",
+        Label.POSITIVE: "I'm so happy about it!",
+        Label.NEGATIVE: "I feel bad about it.",
     },
     "zh": {
-        Label.POSITIVE: "（对方听起来很高兴，请一起高兴。）",
-        Label.NEGATIVE: "（对方听起来不开心，请温和地帮忙。）",
+        Label.POSITIVE: "我好开心！",
+        Label.NEGATIVE: "我现在很难过。",
     },
 }
+"""A last line of the message, in the person's own voice. The model answers it as it answers the message; it would repeat
+an instruction about the person.
+"""
 
 QUOTE_HEADER: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}
 
@@ -70,4 +73,4 @@ def _quoted(context: str, language: Locale) -> str:
 def _hint(language: Locale, mood: Mood | None) -> str:
     if mood is None or mood.label is Label.NEUTRAL:
         return ""
-    return "\n\n" + HINTS[language][mood.label]
+    return "\n" + HINTS[language][mood.label]

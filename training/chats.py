@@ -66,7 +66,7 @@ class ChatWriter:
         # server may. The answer follows the message.
         system = persona.system[own if likely(rng, 0.85) else _other(own)]
         head = () if likely(rng, 0.06) else (ChatMessage(role="system", content=system),)
-        return Sample(prompt=(*head, *messages), answer=last.answer)
+        return Sample(prompt=(*head, *messages), answer=last.answer, shared=len(head))
 
     def _mood_hint(self, mood: Label | None) -> Mood | None:
         """The given mood, often replaced by a random one or none, so that the answer depends on the message."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from random import Random
 
 from core.messages import Locale
-from core.mood import LABEL_PROMPTS
+from core.mood import mood_prompts
 from core.prompt import HINTS
 from training.blind import BLIND, read_labelled, read_questions
 from training.chats import ChatWriter
@@ -17,6 +17,9 @@ from training.questions import with_questions
 from training.sample import LANGUAGES, Sample
 from training.seeds import Seeds, read_seeds
 
+LABELLED = ("mood.tsv", "heldout.tsv", "attacks.tsv", "begging.tsv")
+QUESTIONS = ("chat.toml", "unknown.toml")
+"""The evaluation sets that measure the embedded model."""
 END_MARKS = " .!?~…。！？～"
 
 
@@ -50,22 +53,24 @@ def tokenizer_texts(seeds: Mapping[Locale, Seeds]) -> Iterator[str]:
         yield text
         yield text.lower()
         yield " " + text.lower()
-    for prompt in LABEL_PROMPTS.values():
+    for prompt in mood_prompts().values():
         for _ in range(1000):
             yield from prompt.words.values()
-            yield prompt.frame
             yield prompt.system
 
 
 def user_texts(sample: Sample) -> Iterator[str]:
-    """User messages of a sample, without the frame and the mood hint that the product adds."""
-    return (_unframed(message.content) for message in sample.prompt if message.role == "user")
+    """User messages of a sample, without the examples of a mood prompt and without the mood hint."""
+    return (_without_hint(message.content) for message in sample.prompt[sample.shared :] if message.role == "user")
 
 
 def held_out() -> frozenset[str]:
-    """Sentences of the evaluation set, normalised."""
-    labelled = (row.text for name in ("mood.tsv", "attacks.tsv") for row in read_labelled(BLIND / name))
-    return frozenset(map(normalised, (*labelled, *(question.text for question in read_questions(BLIND / "chat.toml")))))
+    """Sentences of the evaluation sets, as they are and as a mood prompt contains them, normalised."""
+    labelled = (row.text for name in LABELLED for row in read_labelled(BLIND / name))
+    questions = (question.text for name in QUESTIONS for question in read_questions(BLIND / name))
+    texts = [*labelled, *questions]
+    asked = (prompt.without_demands(text) for prompt in mood_prompts().values() for text in texts)
+    return frozenset(map(normalised, (*texts, *asked)))
 
 
 def normalised(text: str) -> str:
@@ -83,9 +88,6 @@ def _mood_writer(seeds: Mapping[Locale, Seeds], rng: Random) -> MoodWriter:
     return MoodWriter({language: with_questions(own, language) for language, own in seeds.items()}, rng)
 
 
-def _unframed(text: str) -> str:
-    for before, after in (prompt.frame.split("{text}") for prompt in LABEL_PROMPTS.values()):
-        if text.startswith(before) and text.endswith(after):
-            return text[len(before) : -len(after)]
+def _without_hint(text: str) -> str:
     hint = next((hint for hints in HINTS.values() for hint in hints.values() if text.endswith(hint)), "")
     return text.removesuffix(hint).rstrip("\n")

@@ -22,7 +22,7 @@ class Mini:
         self._encoder = Encoder(self._tokenizer)
         self._model = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
-    async def first_token(self, prompt: Prompt) -> dict[bytes, float]:
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> dict[bytes, float]:  # noqa: ARG002  no cache
         """Most likely first tokens of the answer with their log-probabilities, as `Engine.first_token` returns them."""
         top = self._logits(prompt).log_softmax(-1).topk(TOP_LOGPROBS)
         return {

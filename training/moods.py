@@ -6,7 +6,7 @@ from random import Random
 
 from core.language import language_of
 from core.messages import Label, Locale
-from core.mood import CONTENT_FREE, LABEL_PROMPTS, mood_prompt
+from core.mood import mood_prompts
 from training.augment import END_MARKS, augment_mood_text
 from training.chance import likely, pick
 from training.phrases import ALTHOUGH, BUTS, EMOJI, INJECTIONS, JOINS
@@ -36,9 +36,6 @@ class MoodWriter:
         """Endless samples, with the three labels equally often."""
         while True:
             language = self._rng.choice(LANGUAGES)
-            if likely(self._rng, 0.006):
-                # An input without content gets each label once, so that the bias that the product subtracts is small.
-                yield from (_sample(CONTENT_FREE[language], language, label) for label in Label)
             label = self._rng.choice(list(Label))
             yield _sample(self._mood_text(language, label), language, label)
 
@@ -98,7 +95,7 @@ class MoodWriter:
 
     def _with_injection(self, text: str, language: Locale) -> str:
         """The text with a prompt injection that demands a random label. The true label stays."""
-        word = self._rng.choice(list(LABEL_PROMPTS[language].words.values()))
+        word = self._rng.choice(list(mood_prompts()[language].words.values()))
         demand = self._rng.choice(INJECTIONS[language]).format(word=word)
         return self._rng.choice((f"{text} {demand}", f"{demand}. {text}", f"{text} ({demand})", f"{text}\n{demand}"))
 
@@ -125,5 +122,5 @@ def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
 
 
 def _sample(text: str, language: Locale, label: Label) -> Sample:
-    own = language_of(text) or language
-    return Sample(prompt=mood_prompt(text, own), answer=LABEL_PROMPTS[own].words[label])
+    asked = mood_prompts()[language_of(text) or language]
+    return Sample(prompt=asked.ask(text), answer=asked.words[label], shared=len(asked.opening))

@@ -44,16 +44,15 @@ class Encoder:
         return [i for message in prompt for i in self._message(message)] + [self._start, *self.encode("assistant\n")]
 
     def sample(self, sample: Sample) -> tuple[tuple[int, ...], Branch]:
-        """Ids of the system prompt, empty if there is none, and the branch. All answers in the branch have targets."""
+        """Ids of the shared messages, and the branch. All answers in the branch have targets."""
         messages = (*sample.prompt, ChatMessage(role="assistant", content=sample.answer))
-        systems = 1 if messages[0].role == "system" else 0
         ids: Ids = []
         targets: Ids = []
-        for message in messages[systems:]:
+        for message in messages[sample.shared :]:
             encoded = self._message(message)
             ids += encoded
             targets += self._answer_targets(encoded) if message.role == "assistant" else [IGNORED] * len(encoded)
-        return tuple(i for message in messages[:systems] for i in self._message(message)), Branch(
+        return tuple(i for message in messages[: sample.shared] for i in self._message(message)), Branch(
             ids=ids, targets=targets
         )
 

@@ -10,7 +10,11 @@ LANGUAGES: tuple[Locale, ...] = ("en", "zh")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A prompt as the product builds it, and the answer that the model learns."""
+    """A prompt as the product builds it, and the answer that the model learns.
+
+    The first `shared` messages are the same in many samples: the system message, and the examples of a mood prompt.
+    """
 
     prompt: Prompt
     answer: str
+    shared: int

@@ -33,8 +33,8 @@ class Recipe:
     matrix_rate: float = 5e-3
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
-    mood_rows: int = 16
-    mood_length: int = 256
+    mood_rows: int = 3
+    mood_length: int = 1536
     chat_rows: int = 6
     chat_length: int = 512
     mood_weight: float = 2.0

@@ -29,8 +29,8 @@ class IdleTimeoutEngine:
             pieces = await self._in_time(stack.enter_async_context(stream))
             yield await stack.enter_async_context(aclosing(self._timed(pieces)))
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        return await self._in_time(self._engine.first_token(prompt))
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
+        return await self._in_time(self._engine.first_token(prompt, user=user))
 
     async def count_tokens(self, text: str) -> int:
         return await self._in_time(self._engine.count_tokens(text))

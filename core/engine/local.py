@@ -51,9 +51,9 @@ class LocalEngine:
         async with self.engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, user=user) as pieces:
             yield pieces
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
         await self.wait_ready()
-        return await self.engine.first_token(prompt)
+        return await self.engine.first_token(prompt, user=user)
 
     async def count_tokens(self, text: str) -> int:
         await self.wait_ready()

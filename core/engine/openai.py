@@ -18,6 +18,7 @@ from core.engine.wire import (
     MODELS,
     TOKENIZE_FIELDS,
     TOKENIZED,
+    Model,
     TokenizeField,
     chat_body,
     chunk_finish,
@@ -58,7 +59,7 @@ class OpenAIEngine:
     def __init__(self, server: OpenAIServer) -> None:
         self.server = server
         self._tls = httpx.create_ssl_context()
-        self._model = server.model
+        self._model = _configured(server)
         self._tokenize_fields: tuple[TokenizeField, ...] = TOKENIZE_FIELDS
 
     @asynccontextmanager
@@ -68,19 +69,18 @@ class OpenAIEngine:
         options: dict[str, object] = {"stream": True, "stream_options": {"include_usage": True}}
         if temperature is not None:
             options["temperature"] = temperature
-        if user:
-            options["user"] = user
-        body = chat_body(prompt, await self.identity(), max_tokens=max_tokens, **options)
+        options |= _owner(user)
+        body = chat_body(prompt, (await self._served()).id, max_tokens=max_tokens, **options)
         async with (
             self._request("POST", f"{self.server.url}/chat/completions", body) as response,
             aclosing(_pieces(response)) as pieces,
         ):
             yield pieces
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
         """First-token log-probabilities; empty if the server refuses or omits logprobs (the mood is neutral then)."""
         options = {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": 20, "stream": False}
-        body = chat_body(prompt, await self.identity(), **options)
+        body = chat_body(prompt, (await self._served()).id, **options, **_owner(user))
         try:
             answer = await self._fetch("POST", f"{self.server.url}/chat/completions", body)
         except EngineRefused as refused:
@@ -107,8 +107,12 @@ class OpenAIEngine:
         return estimate_tokens(text)
 
     async def identity(self) -> str:
+        model = await self._served()
+        return f"{model.id} {model.fingerprint}".strip()
+
+    async def _served(self) -> Model:
         """The configured model, or the first that the server lists. It is asked again after a failed request."""
-        if not self._model:
+        if self._model is None:
             answer = await self._fetch("GET", f"{self.server.url}/models")
             try:
                 models = MODELS.validate_json(answer).data
@@ -116,7 +120,7 @@ class OpenAIEngine:
                 raise EngineLost("malformed list of models") from None
             if not models:
                 raise EngineUnavailable("the server lists no model")
-            self._model = models[0].id
+            self._model = models[0]
         return self._model
 
     async def _count_tokens(self, name: TokenizeField, text: str) -> int | None:
@@ -144,7 +148,7 @@ class OpenAIEngine:
             try:
                 response = await send(client, method, url, body)
             except EngineError:
-                self._model = self.server.model  # the server may come back with another model
+                self._model = _configured(self.server)  # the server may come back with another model
                 raise
             yield response
 
@@ -163,6 +167,14 @@ class OpenAIEngine:
             verify=self._tls,
             trust_env=socket is None,
         )
+
+
+def _configured(server: OpenAIServer) -> Model | None:
+    return Model(id=server.model) if server.model else None
+
+
+def _owner(user: str) -> dict[str, str]:
+    return {"user": user} if user else {}
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:

@@ -30,11 +30,14 @@ class Engine(Protocol):
         the same `user` only; without a `user`, for this call only.
         """
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        """The most likely first tokens, as bytes, with log-probabilities; empty if the engine offers none."""
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
+        """The most likely first tokens, as bytes, with log-probabilities; empty if the engine offers none.
+
+        `user` is as in `stream`.
+        """
 
     async def count_tokens(self, text: str) -> int:
         """The tokens in a text; a high estimate if the engine cannot count."""
 
     async def identity(self) -> str:
-        """The model's name. The answer cache keeps the replies of different models apart."""
+        """The model's name, and its version if the server tells. What is kept of one model is not used for another."""

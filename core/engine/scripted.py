@@ -13,7 +13,7 @@ from core.clock import Clock
 from core.engine.protocol import Piece
 from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Usage
-from core.mood import LABEL_PROMPTS
+from core.mood import mood_prompts
 from core.prompt import Prompt
 
 Script: TypeAlias = Callable[[Prompt, int], AsyncGenerator[str, None]]
@@ -33,8 +33,9 @@ def neutral(text: str) -> Label | None:  # noqa: ARG001  every text is neutral
 class ScriptedEngine:
     """An `Engine` that follows a script. Tokens are words or single Chinese characters.
 
-    `prompts`, `temperatures`, `users` and `first_token_prompts` record the calls. `open_streams` counts the replies
-    being read now, `finished` those read to their end. While `available` is False, every call raises EngineUnavailable.
+    `prompts`, `temperatures`, `users`, `first_token_prompts` and `first_token_users` record the calls. `open_streams`
+    counts the replies being read now, `finished` those read to their end. While `available` is False, every call raises
+    EngineUnavailable.
     """
 
     def __init__(self, script: Script, *, mood: MoodOf = neutral, name: str = "scripted") -> None:
@@ -46,6 +47,7 @@ class ScriptedEngine:
         self.temperatures: list[float | None] = []
         self.users: list[str] = []
         self.first_token_prompts: list[Prompt] = []
+        self.first_token_users: list[str] = []
         self.open_streams = 0
         self.finished = 0
 
@@ -127,9 +129,10 @@ class ScriptedEngine:
         finally:
             self.open_streams -= 1
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
         self._check_available()
         self.first_token_prompts.append(prompt)
+        self.first_token_users.append(user)
         label = self.mood(prompt[-1].content)
         return {} if label is None else first_tokens_for(label)
 
@@ -166,5 +169,5 @@ def tokens(text: str) -> list[str]:
 
 def first_tokens_for(label: Label) -> Mapping[bytes, float]:
     """First-token log-probabilities of a model that favours `label`, in both languages."""
-    words = [(other, word) for asked in LABEL_PROMPTS.values() for other, word in asked.words.items()]
+    words = [(other, word) for asked in mood_prompts().values() for other, word in asked.words.items()]
     return {word.encode(): math.log(0.9 if other is label else 0.05) for other, word in words}

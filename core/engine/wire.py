@@ -79,7 +79,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
+    """A model that a server lists. Parley's own server adds a fingerprint of the weights."""
+
     id: str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,12 @@
 """Detects the mood of the message, for the prompt and for the reply."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
 
-from cachetools import LRUCache
-
-from core.language import language_of
-from core.messages import Label, Locale, Mood, Reply, Turn
-from core.mood import CONTENT_FREE, decide, label_logprobs, mood_prompt
+from core.classifier import Classifier, LabelModel
+from core.messages import Locale, Mood, Reply, Turn
+from core.mood import mood_of, mood_prompts
 from core.pipeline import Handler, Stage
-from core.prompt import Prompt
-from core.text import digest
 
 
 def mood(reader: "MoodReader") -> Stage:
@@ -25,33 +20,16 @@ def mood(reader: "MoodReader") -> Stage:
     return stage
 
 
-class FirstTokenModel(Protocol):
-    """The one method of `Engine` that mood detection needs."""
-
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        """The most likely first tokens of a reply, as bytes, with their log-probabilities."""
-
-
 class MoodReader:
-    """Detects moods with a model, and caches the last `size` of them by the text's digest."""
+    """Detects moods with a model."""
 
-    def __init__(self, model: FirstTokenModel, *, size: int = 4096) -> None:
-        self._model = model
-        self._bias: dict[Locale, Mapping[Label, float]] = {}
-        self._moods: LRUCache[bytes, Mood] = LRUCache(size)
+    def __init__(self, model: LabelModel) -> None:
+        self._classifier = Classifier(model, mood_prompts())
 
     async def read(self, text: str, locale: Locale) -> Mood:
-        """The mood of a text. The prompt is in the text's own language, or in `locale` if it has none."""
-        language = language_of(text) or locale
-        key = digest(f"{language} {text}")
-        if key not in self._moods:
-            self._moods[key] = decide(await self._logprobs(text, language), await self._bias_of(language))
-        return self._moods[key]
+        """The mood of a text; `locale` is the language of the prompt if the text has none."""
+        return mood_of(await self._classifier.classify(text, locale))
 
-    async def _bias_of(self, language: Locale) -> Mapping[Label, float]:
-        if language not in self._bias:
-            self._bias[language] = await self._logprobs(CONTENT_FREE[language], language)
-        return self._bias[language]
-
-    async def _logprobs(self, text: str, language: Locale) -> Mapping[Label, float]:
-        return label_logprobs(await self._model.first_token(mood_prompt(text, language)), language)
+    async def calibrate(self, folder: Path) -> None:
+        """Measure the model's bias, see `Classifier.calibrate`."""
+        await self._classifier.calibrate(folder)

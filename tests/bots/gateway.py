@@ -24,6 +24,7 @@ from core.clock import Clock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
+from core.stages.mood import MoodReader
 from core.store import open_store, turns
 from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
@@ -86,7 +87,8 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
         store = CrashingStore(plain, crash_point)
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
-        handler = chatbot(store, ScriptedEngine.replying(_answer), answers, clock, chat)
+        engine = ScriptedEngine.replying(_answer)
+        handler = chatbot(store, engine, MoodReader(engine), answers, clock, chat)
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
         admission = Admission(store, clock, LIMITS, worker)
         app = Starlette(routes=list(front.routes(admission)))

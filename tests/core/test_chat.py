@@ -20,6 +20,7 @@ from core.pipeline import Handler
 from core.prompt import HINTS, Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
+from core.stages.mood import MoodReader
 from core.stages.retry import PAUSE
 from core.store import Store, history, people, turns
 from core.store.history import Keeping
@@ -76,7 +77,8 @@ def talk(store: Store, clock: ManualClock, write: Write, persona: Persona, answe
 
     def begin(engine: Engine, show_mood: ShowMood = "felt") -> Conversation:
         chosen = replace(options, show_mood=show_mood)
-        bot = chatbot(store, IdleTimeoutEngine(engine, clock, 30), answers, clock, chosen)
+        timed = IdleTimeoutEngine(engine, clock, 30)
+        bot = chatbot(store, timed, MoodReader(timed), answers, clock, chosen)
         return Conversation(store, clock, write, bot)
 
     return begin
@@ -344,7 +346,9 @@ async def test_admins_see_the_totals(
 ) -> None:
     """/stats has one more line for admins."""
     options = chat_with(persona=persona, admins=frozenset({"test:boss"}))
-    chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.fixed("ok"), answers, clock, options))
+    engine = ScriptedEngine.fixed("ok")
+    bot = chatbot(store, engine, MoodReader(engine), answers, clock, options)
+    chat = Conversation(store, clock, write, bot)
     await chat.ask("hello", who="ann")
     assert "All together: 1 answered" in (await chat.ask("/stats", who="boss")).text
     assert "All together" not in (await chat.ask("/stats", who="ann")).text
@@ -355,7 +359,9 @@ async def test_shared_history_covers_one_conversation(
 ) -> None:
     """With shared history a prompt holds the words of all people in its chat and of no other chat."""
     options = chat_with(persona=persona, shared_history=True)
-    chat = Conversation(store, clock, write, chatbot(store, ScriptedEngine.echo(), answers, clock, options))
+    engine = ScriptedEngine.echo()
+    bot = chatbot(store, engine, MoodReader(engine), answers, clock, options)
+    chat = Conversation(store, clock, write, bot)
     await chat.ask("the canary sings", who="ann", chat="room")
     assert "canary" in (await chat.ask("and what was that", who="bob", chat="room")).text
     assert "canary" not in (await chat.ask("and what was that", who="bob", chat="other")).text

@@ -29,7 +29,7 @@ class DeafEngine:
         await asyncio.Event().wait()
         yield  # type: ignore[misc]
 
-    async def first_token(self, prompt: Prompt) -> dict[bytes, float]:
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> dict[bytes, float]:
         await asyncio.Event().wait()
         return {}
 

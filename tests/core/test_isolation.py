@@ -22,6 +22,7 @@ from core.messages import Message, Person, Reply, Source
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
+from core.stages.mood import MoodReader
 from core.store import Store, history, records
 from core.store.history import Keeping
 from core.worker import Worker
@@ -105,7 +106,8 @@ class House:
 
     async def serve(self, until: int) -> None:
         """Run a worker until this number of turns is answered, then cancel it during the others."""
-        handler = chatbot(self.store, self.engine, self.answers, self.clock, self._options)
+        moods = MoodReader(self.engine)
+        handler = chatbot(self.store, self.engine, moods, self.answers, self.clock, self._options)
         options = worker_with(
             owner=f"w{next(self._owners)}", slots=8, lease=LEASE, keeping=Keeping(max_tokens=400, shared=False)
         )

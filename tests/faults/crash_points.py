@@ -94,8 +94,8 @@ class CrashingEngine:
             await self._wait_for_second_reply()
             yield pieces
 
-    async def first_token(self, prompt: Prompt) -> Mapping[bytes, float]:
-        return await self._pass("mood asked", self._engine.first_token(prompt))
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
+        return await self._pass("mood asked", self._engine.first_token(prompt, user=user))
 
     async def count_tokens(self, text: str) -> int:
         return await self._pass("tokens asked", self._engine.count_tokens(text))

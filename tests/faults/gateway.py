@@ -27,6 +27,7 @@ from core.engine.scripted import ScriptedEngine
 from core.engine.supervisor import Timings
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
+from core.stages.mood import MoodReader
 from core.store import Store, open_store
 from core.store.history import Keeping
 from core.store.schema import turns
@@ -145,7 +146,8 @@ async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
         crashing = CrashingStore(plain, crash_point)
         store = UnguardedStore(crashing, plan.without) if plan.without else crashing
         options = chat_with(persona=PERSONA, reply=reply_with(max_tokens=plan.reply_tokens))
-        handler = chatbot(store, engine, AnswerCache(size=64, ttl=60, timer=clock.monotonic), clock, options)
+        answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
+        handler = chatbot(store, engine, MoodReader(engine), answers, clock, options)
         front = Front(link, crash_point, plan.without)
         chosen = worker_with(
             owner=uuid4().hex,

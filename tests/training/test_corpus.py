@@ -1,7 +1,6 @@
 """The corpus generator, tested on the shipped seeds."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from random import Random
@@ -10,7 +9,7 @@ import pytest
 
 from core.language import language_of
 from core.messages import Exchange, Label, Locale, Mood
-from core.mood import CONTENT_FREE, LABEL_PROMPTS, LABEL_WORDS, mood_prompt
+from core.mood import mood_prompts
 from core.prompt import HINTS, chat_prompt
 from training.corpus import (
     chat_samples,
@@ -65,16 +64,15 @@ def test_the_corpus_is_that_of_the_shipped_model(seeds: Mapping[Locale, Seeds]) 
 
 
 def test_mood_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
-    """Every mood sample is the prompt of `mood_prompt` for a text in its own language, answered by a label's word."""
+    """Every mood sample is the product's prompt for a text in its own language, answered by a label's word."""
     for sample in moods(seeds):
-        language: Locale = "zh" if sample.prompt[0].content == LABEL_PROMPTS["zh"].system else "en"
-        expected = LABEL_PROMPTS[language]
-        before, after = expected.frame.split("{text}")
-        text = sample.prompt[1].content.removeprefix(before).removesuffix(after)
-        assert sample.prompt == mood_prompt(text, language)
+        language: Locale = "zh" if sample.prompt[0].content == mood_prompts()["zh"].system else "en"
+        asked = mood_prompts()[language]
+        text = sample.prompt[-1].content
+        assert sample.prompt == asked.ask(text)
+        assert sample.prompt[: sample.shared] == asked.opening
         assert (language_of(text) or language) == language
-        assert not LABEL_WORDS.search(text)
-        assert sample.answer in expected.words.values()
+        assert sample.answer in asked.words.values()
 
 
 def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
@@ -82,7 +80,7 @@ def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
     answers = [sample.answer for sample in moods(seeds)]
     for language in LANGUAGES:
         for label in Label:
-            assert COUNT / 12 < answers.count(LABEL_PROMPTS[language].words[label]) < COUNT / 4
+            assert COUNT / 12 < answers.count(mood_prompts()[language].words[label]) < COUNT / 4
 
 
 def test_chat_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
@@ -116,12 +114,14 @@ def test_the_evaluation_is_blind(seeds: Mapping[Locale, Seeds]) -> None:
 
 
 def test_a_sentence_of_the_evaluation_is_dropped() -> None:
-    """A sample with a sentence of the evaluation set is dropped, with or without the product's frame and mood hint."""
-    sentence = min(held_out())
-    mood = Sample(prompt=mood_prompt(f"{sentence}!", "en"), answer="neutral")
+    """A sample with a sentence of the evaluation set is dropped, with or without the product's mood hint."""
+    sentence = normalised(read_questions(BLIND / "chat.toml")[0].text)
+    asked = mood_prompts()["en"]
+    shared = len(asked.opening)
+    mood = Sample(prompt=asked.ask(f"{sentence}!"), answer="neutral", shared=shared)
     hint = Mood(label=Label.NEGATIVE, confidence=1.0)
-    chat = Sample(prompt=chat_prompt(read_personas()[0], "en", (), sentence, hint), answer="Hello!")
-    fine = Sample(prompt=mood_prompt("nobody says this", "en"), answer="neutral")
+    chat = Sample(prompt=chat_prompt(read_personas()[0], "en", (), sentence, hint), answer="Hello!", shared=1)
+    fine = Sample(prompt=asked.ask("nobody says this"), answer="neutral", shared=shared)
     assert list(without_held_out(iter([mood, chat, fine]))) == [fine]
 
 
@@ -163,14 +163,3 @@ def test_questions_of_the_dialogues_are_mood_entries_too() -> None:
     assert mood[Label.NEUTRAL, "question"] == ("Are you open?",)
     assert mood[Label.NEGATIVE, "question"] == ("I am sad {place}",)
     assert mood["any", "place"] == ("here",)
-
-
-def test_input_without_content_has_no_preferred_label(seeds: Mapping[Locale, Seeds]) -> None:
-    """The calibration input has each label equally often, so that the bias to subtract is small."""
-    samples = islice(mood_samples(seeds, Random(5)), 5000)
-    empty = {language: mood_prompt(CONTENT_FREE[language], language) for language in LANGUAGES}
-    answers = Counter(sample.answer for sample in samples if sample.prompt in empty.values())
-    for language in LANGUAGES:
-        words = LABEL_PROMPTS[language].words.values()
-        assert answers[LABEL_PROMPTS[language].words[Label.NEUTRAL]] > 0
-        assert len({answers[word] for word in words}) == 1

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from core.messages import Locale
-from core.mood import LABEL_PROMPTS
+from core.mood import mood_prompts
 from training.seal import MINI
 from training.tokenizer import control_ids
 
@@ -46,7 +46,7 @@ def test_labels_differ_in_their_first_token(language: Locale) -> None:
     tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
     head = tokenizer.encode("assistant\n", add_special_tokens=False).ids
     firsts = set()
-    for word in LABEL_PROMPTS[language].words.values():
+    for word in mood_prompts()[language].words.values():
         ids = tokenizer.encode("assistant\n" + word, add_special_tokens=False).ids
         assert ids[: len(head)] == head
         assert len(ids) == len(head) + 1

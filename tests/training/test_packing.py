@@ -28,7 +28,7 @@ def encoder(tokenizer: Tokenizer) -> Encoder:
 
 
 def ask(question: str, answer: str) -> Sample:
-    return Sample(prompt=(SYSTEM, ChatMessage(role="user", content=question)), answer=answer)
+    return Sample(prompt=(SYSTEM, ChatMessage(role="user", content=question)), answer=answer, shared=1)
 
 
 def one_batch(samples: list[Sample], encoder: Encoder) -> Batch:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
-from core.mood import mood_prompt
+from core.mood import mood_prompts
 from training.mini import Mini
 from training.packing import Encoder
 from training.tokenizer import CONTROL
@@ -38,7 +38,7 @@ async def test_training_is_reproducible_and_writes_a_whole_model(tmp_path: Path)
     model = Qwen2ForCausalLM.from_pretrained(folder)
     assert model.dtype is torch.bfloat16
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    prompt = mood_prompt("I love it", "en")
+    prompt = mood_prompts()["en"].ask("I love it")
     framed = tokenizer.apply_chat_template(
         [{"role": message.role, "content": message.content} for message in prompt],
         add_generation_prompt=True,

@@ -23,6 +23,7 @@ from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
+from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
 from tests.fakes.slack.client import FakeSlack, State
@@ -94,7 +95,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, engine, answers, clock, options)
+        handler = chatbot(store, engine, MoodReader(engine), answers, clock, options)
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex, slots=4))
         async with working(worker, grace=0):
             admission = Admission(store, clock, limits, worker)

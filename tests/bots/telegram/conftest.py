@@ -24,6 +24,7 @@ from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
+from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
 from tests.fakes.telegram.control import Account, make_account, run_telegram
@@ -103,7 +104,8 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
         await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
-        handler = chatbot(store, engine or ScriptedEngine.fixed(), answers, clock, chat)
+        model = engine or ScriptedEngine.fixed()
+        handler = chatbot(store, model, MoodReader(model), answers, clock, chat)
         worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))
         admission = Admission(store, clock, limits, worker)
         await stack.enter_async_context(working(worker, grace=100))

@@ -11,8 +11,8 @@ from core.engine.protocol import Engine, Piece
 from core.engine.scripted import ScriptedEngine, first_tokens_for, tokens
 from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Locale
-from core.mood import decide, label_logprobs, mood_prompt
 from core.prompt import ChatMessage, Prompt
+from core.stages.mood import MoodReader
 
 PROMPT: Prompt = (
     ChatMessage(role="system", content="Be kind."),
@@ -97,11 +97,9 @@ async def test_unavailable_until_it_is_back() -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("label", list(Label))
 async def test_the_scripted_mood_is_the_mood_read(label: Label, language: Locale) -> None:
-    """The scripted label comes out of scoring and calibration, in both languages."""
+    """The scripted label comes out of the scoring, in both languages."""
     engine = ScriptedEngine.fixed(mood=lambda text: label if "sunny" in text else Label.NEUTRAL)
-    scores = label_logprobs(await engine.first_token(mood_prompt("sunny", language)), language)
-    bias = label_logprobs(await engine.first_token(mood_prompt("N/A", language)), language)
-    assert decide(scores, bias).label is label
+    assert (await MoodReader(engine).read("sunny", language)).label is label
 
 
 async def test_no_logprobs_when_no_label_is_scripted() -> None:

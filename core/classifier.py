@@ -1,0 +1,96 @@
+"""Classifies texts with a model. The model's bias is measured once and kept in a file."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from cachetools import LRUCache
+from pydantic import TypeAdapter
+
+from core.labels import LabelPrompt, bias_of, shares
+from core.language import language_of
+from core.messages import Locale
+from core.prompt import Prompt
+from core.text import digest
+
+L = TypeVar("L", bound=StrEnum)
+Bias: TypeAlias = Mapping[Locale, Mapping[str, float]]
+"""Bias of each label, in log-probability, by the language of the prompt."""
+
+OWNER = "labels"
+"""The user of all classifications: their prompts share the examples in the model server's prefix cache."""
+_FILE = TypeAdapter(dict[Locale, dict[str, float]])
+
+
+class LabelModel(Protocol):
+    """The methods of `Engine` that a classification needs."""
+
+    async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
+        """The most likely first tokens of a reply, as bytes, with their log-probabilities; empty if none are known."""
+
+    async def identity(self) -> str:
+        """The model's name and version."""
+
+
+class Classifier(Generic[L]):
+    """Probabilities of labels, by the prompt in the text's language. The last `size` texts are cached by their digest.
+
+    Until `calibrate` has returned, the model counts as unbiased.
+    """
+
+    def __init__(self, model: LabelModel, prompts: Mapping[Locale, LabelPrompt[L]], *, size: int = 4096) -> None:
+        self._model = model
+        self._prompts = prompts
+        self._bias: Bias = {}
+        self._cache: LRUCache[bytes, Mapping[L, float]] = LRUCache(size)
+
+    async def classify(self, text: str, locale: Locale) -> Mapping[L, float]:
+        """Probability of each label; empty if the model reports no log-probabilities.
+
+        The prompt is in the text's own language, or in `locale` if it has none.
+        """
+        language = language_of(text) or locale
+        key = digest(f"{language} {text}")
+        if key not in self._cache:
+            self._cache[key] = await self._logprobs(text, language)
+        found = self._cache[key]
+        return shares(found, self._bias.get(language, {})) if found else {}
+
+    async def calibrate(self, folder: Path) -> None:
+        """Measure the model's bias, or read it from `folder` if it was measured before. Raises EngineErrors.
+
+        Measuring takes one prompt per unlabelled text, one after the other: a few seconds with half a billion weights.
+        """
+        path = folder / f"{digest(f'{await self._model.identity()} {self._prompts!r}').hex()}.json"
+        self._bias = _read(path) or await self._measure(path)
+
+    async def _measure(self, path: Path) -> Bias:
+        bias: dict[Locale, Mapping[str, float]] = {}
+        for language, prompt in self._prompts.items():
+            measured = [await self._logprobs(text, language) for text in prompt.unlabelled]
+            if known := [logprobs for logprobs in measured if logprobs]:
+                bias[language] = {str(label): value for label, value in bias_of(known).items()}
+        _write(path, bias)
+        return bias
+
+    async def _logprobs(self, text: str, language: Locale) -> Mapping[L, float]:
+        prompt = self._prompts[language]
+        return prompt.logprobs(await self._model.first_token(prompt.ask(text), user=OWNER))
+
+
+def _read(path: Path) -> Bias | None:
+    """A kept bias; None if there is none or the file is damaged."""
+    try:
+        return _FILE.validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, bias: Bias) -> None:
+    """Replace the file, so that it is never half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(bias, indent=1), "utf-8")
+    unfinished.replace(path)
