@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,11 @@ from config.settings import Settings
 from core.clock import SystemClock
 from core.engine.openai import OpenAIEngine
 from core.errors import ConfigError, EngineError, ModelError, NoKernels, StoreError
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
-from core.inference.weights.shape import language_config, lean_shape
-from core.models import find_model, read_json, verify_model
+from core.inference.weights.shape import lean_shape
+from core.models import find_model
 from core.prompt import ChatMessage
 from core.store import open_store
 
@@ -90,14 +91,14 @@ def check_store(settings: Settings) -> str:
 def check_model(settings: Settings) -> str:
     if settings.engine.url:
         return f"{asyncio.run(_generate_token(settings))} at {settings.engine.url}"
-    folder = find_model(settings.engine.model, settings.data_dir)
-    verify_model(folder)
-    return f"{settings.engine.model} ({folder}), {_compute_path(folder)}, {_batching(settings)}"
+    path = find_model(settings.engine.model, settings.data_dir)
+    computed_by = _compute_path(open_checkpoint(path).config)
+    return f"{settings.engine.model} ({path}), {computed_by}, {_batching(settings)}"
 
 
-def _compute_path(folder: Path) -> str:
+def _compute_path(config: Mapping[str, object]) -> str:
     """The code that will compute the model on this machine. The kernels are compiled to find out, and not kept."""
-    if lean_shape(language_config(read_json(folder / "config.json"))) is None:
+    if lean_shape(config) is None:
         return "transformers (no lean decoder for its architecture)"
     try:
         with TemporaryDirectory() as folder_of_kernels:

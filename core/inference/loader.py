@@ -1,4 +1,4 @@
-"""Load a model from a folder: offline, safetensors only, without running code from the folder."""
+"""Load a model from its files: offline, and without running code from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Sampling, Sequence
+from core.inference.checkpoint.checkpoint import Checkpoint
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.defaults import published_defaults
 from core.inference.hardware import cores
 from core.inference.heap import return_freed_memory
 from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
-from core.inference.tokens.files import read_template
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
 from core.inference.weights.precision import DECODER_DTYPES, Precision
-from core.inference.weights.shape import Shape, language_config, lean_shape
+from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
-from core.models import find_model, read_json, verify_model
+from core.models import find_model
 
-GENERATION = "generation_config.json"
 TRANSFORMERS_TOP_K = 50
 """Default of transformers if `generation_config.json` samples without a `top_k`."""
 MAX_BLOCKS = 1 << 14
@@ -87,56 +87,52 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
 
     `data_dir` also holds the files generated for this machine: the compiled decoder and the quantised weights.
     """
-    folder = find_model(name, data_dir)
-    verify_model(folder)
-    vocabulary = load_vocabulary(read_json(folder / "tokenizer.json"), str(folder / "tokenizer.json"))
-    template = load_template(*read_template(folder), vocabulary, SystemClock())
-    whole = read_json(folder / "config.json")
-    config = language_config(whole)
-    if "quantization_config" in whole or "quantization_config" in config:
-        raise ModelDamaged(str(folder / "config.json"), "quantised checkpoints are not supported")
-    network = _open_network(folder, config, data_dir, options)
-    generation = read_json(folder / GENERATION) if (folder / GENERATION).exists() else published_defaults(config)
+    checkpoint = open_checkpoint(find_model(name, data_dir))
+    vocabulary = load_vocabulary(checkpoint.tokenizer, str(checkpoint.path))
+    template = load_template(checkpoint.chat_template, checkpoint.special_tokens, vocabulary, SystemClock())
+    network = _open_network(checkpoint, data_dir, options)
+    config, path = checkpoint.config, str(checkpoint.path)
+    generation = published_defaults(config) if checkpoint.generation is None else checkpoint.generation
     eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
     opening = template.build([ChatMessage(role=Role.USER, text="")])
     if network.vocabulary_size <= max(len(vocabulary.tokens) - 1, *opening, *eos_ids):
-        raise ModelDamaged(str(folder), "its tokenizer has ids beyond the vocabulary of its network")
+        raise ModelDamaged(path, "its tokenizer has ids beyond the vocabulary of its network")
     limits = (options.max_context or network.context_length, network.context_length, network.blocks * BLOCK_SIZE)
     max_model_len = min(limits)
     _warm_up(network, opening)
     return LoadedModel(
-        name=folder.name if Path(name).is_dir() else name,
+        name=checkpoint.name if Path(name).exists() else name,
         network=network,
         vocabulary=vocabulary,
         template=template,
         eos_ids=eos_ids,
-        sampling=_sampling(folder, generation),
-        max_new_tokens=int(_number(folder, generation, "max_new_tokens", max_model_len)),
+        sampling=_sampling(path, generation),
+        max_new_tokens=int(_number(path, generation, "max_new_tokens", max_model_len)),
         max_model_len=max_model_len,
     )
 
 
-def _open_network(folder: Path, config: Mapping[str, object], data_dir: Path, options: LoadOptions) -> Network:
+def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) -> Network:
     """The lean decoder, or transformers if the architecture is not supported or the decoder cannot be compiled."""
-    shape = lean_shape(config)
+    shape = lean_shape(checkpoint.config)
     try:
         if shape:
-            return _open_lean(folder, shape, data_dir, options)
+            return _open_lean(checkpoint, shape, data_dir, options)
         log.info("transformers runs this model", reason="the lean decoder does not know its architecture")
     except NoKernels as error:
         log.warning("transformers runs this model, several times slower", reason=error.reason)
     from core.inference.networks.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
 
-    return open_generic(folder, config, options.precision, threads=options.threads or cores())
+    return open_generic(checkpoint, options.precision, threads=options.threads or cores())
 
 
-def _open_lean(folder: Path, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
+def _open_lean(checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
     dtype = DECODER_DTYPES[options.precision]
     blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
     if not blocks:
         raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
     kernels = open_kernels(data_dir)
-    packed = load_packed(folder, shape, dtype, data_dir / "quantised")
+    packed = load_packed(checkpoint, shape, dtype, data_dir / "quantised")
     return Decoder(packed, shape, dtype, kernels, blocks=blocks, threads=options.threads or cores())
 
 
@@ -157,18 +153,18 @@ def _eos_ids(declared: object, end_of_message: int) -> frozenset[int]:
     return frozenset([end_of_message, *(token for token in listed if isinstance(token, int))])
 
 
-def _sampling(folder: Path, generation: Mapping[str, object]) -> Sampling:
+def _sampling(path: str, generation: Mapping[str, object]) -> Sampling:
     """Default sampling options from `generation_config.json`, as transformers reads it, or from the published ones."""
     return Sampling(
-        temperature=_number(folder, generation, "temperature", 1.0) if generation.get("do_sample") else 0.0,
-        top_k=int(_number(folder, generation, "top_k", TRANSFORMERS_TOP_K)),
-        top_p=_number(folder, generation, "top_p", 1.0),
-        repetition_penalty=_number(folder, generation, "repetition_penalty", 1.0),
+        temperature=_number(path, generation, "temperature", 1.0) if generation.get("do_sample") else 0.0,
+        top_k=int(_number(path, generation, "top_k", TRANSFORMERS_TOP_K)),
+        top_p=_number(path, generation, "top_p", 1.0),
+        repetition_penalty=_number(path, generation, "repetition_penalty", 1.0),
     )
 
 
-def _number(folder: Path, generation: Mapping[str, object], name: str, default: float) -> float:
+def _number(path: str, generation: Mapping[str, object], name: str, default: float) -> float:
     value = generation.get(name)
     if value is not None and not isinstance(value, int | float):
-        raise ModelDamaged(str(folder / GENERATION), f"{name} is not a number")
+        raise ModelDamaged(path, f"{name} in its generation settings is not a number")
     return default if value is None else value

@@ -1,12 +1,11 @@
 """Any causal language model of transformers, by its own forward pass, one sequence after the other."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeAlias, cast
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, DynamicCache, PreTrainedModel
@@ -15,9 +14,9 @@ from transformers.utils import logging as transformers_logging
 from core.errors import ModelDamaged
 from core.inference.arrays import Floats
 from core.inference.batching.scheduler import Chunk, Step
+from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.hardware import has_fast_bf16
 from core.inference.weights.precision import Precision
-from core.models import weight_files
 
 Build: TypeAlias = Callable[..., tuple[PreTrainedModel, Mapping[str, set[str]]]]
 FALLBACK_CONTEXT = 2048
@@ -90,18 +89,18 @@ class GenericNetwork:
         return logits[0, -1].float()
 
 
-def open_generic(folder: Path, config: Mapping[str, object], precision: Precision, *, threads: int) -> GenericNetwork:
+def open_generic(checkpoint: Checkpoint, precision: Precision, *, threads: int) -> GenericNetwork:
     """The network in evaluation mode. Raises ModelDamaged if it cannot be built.
 
-    transformers gets the configuration and the weights as objects, not the folder: nothing in the folder can make it
-    load another file, an adapter or a kernel.
+    transformers gets the configuration and the weights as objects, not the files: nothing in them can make it load
+    another file, an adapter or a kernel.
     """
-    path = str(folder / "config.json")
+    config, path = checkpoint.config, str(checkpoint.path)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(threads)
     try:
-        weights = {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
+        weights = {name: tensor for file in checkpoint.files for name, tensor in load_file(file).items()}
         kind = CONFIG_MAPPING[str(config["model_type"])]
         settings = kind.from_dict({name: _decoded(value) for name, value in config.items()})
         build = cast(
@@ -111,14 +110,14 @@ def open_generic(folder: Path, config: Mapping[str, object], precision: Precisio
             None,
             config=settings,
             state_dict=weights,
-            dtype=_dtype(folder, precision),
+            dtype=_dtype(weights, precision),
             attn_implementation="sdpa",
             output_loading_info=True,
         )
     except BUILD_ERRORS as error:
         raise ModelDamaged(path, f"transformers cannot build this model ({error})") from error
     if absent := found["missing_keys"] or found["mismatched_keys"]:
-        raise ModelDamaged(str(folder), f"{len(absent)} of its weights are missing or have another shape")
+        raise ModelDamaged(path, f"{len(absent)} of its weights are missing or have another shape")
     network.eval()
     return GenericNetwork(network)
 
@@ -132,16 +131,8 @@ def _decoded(value: object) -> object:
     return [_decoded(each) for each in value] if isinstance(value, list) else value
 
 
-def _dtype(folder: Path, precision: Precision) -> torch.dtype:
+def _dtype(weights: Mapping[str, Tensor], precision: Precision) -> torch.dtype:
     if precision in (Precision.AUTO, Precision.INT8):
-        return torch.bfloat16 if has_fast_bf16() and _has_bf16(folder) else torch.float32
+        has_bf16 = any(tensor.dtype == torch.bfloat16 for tensor in weights.values())
+        return torch.bfloat16 if has_fast_bf16() and has_bf16 else torch.float32
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32
-
-
-def _has_bf16(folder: Path) -> bool:
-    """Whether a checkpoint has bfloat16 weights."""
-    for path in weight_files(folder):
-        with safe_open(path, framework="pt") as file:
-            if any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys()):  # noqa: SIM118  the file is not a mapping
-                return True
-    return False

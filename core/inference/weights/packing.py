@@ -1,11 +1,12 @@
 """Pack a checkpoint: fuse its tensors, convert or quantise them, and arrange them in the kernels' order."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from core.inference.arrays import Array, Floats, empty
+from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.weights.layout import Matrix, Part, matrices, norms
 from core.inference.weights.precision import FP32, INT8
 from core.inference.weights.quantise import (
@@ -23,18 +24,6 @@ ROWS_AT_ONCE = 16 * PANEL
 """Rows converted at a time. They fit the CPU cache; a whole embedding as float32 would take half a gigabyte."""
 REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
-
-
-class Source(Protocol):
-    """A checkpoint tensor whose rows are read on access."""
-
-    def get_shape(self) -> list[int]: ...
-
-    def __getitem__(self, rows: slice) -> Array: ...
-
-
-Read: TypeAlias = Callable[[str], Source | None]
-"""Finds a checkpoint tensor by its name in transformers; None if there is none."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
 """Packed names and tensors."""
 

@@ -70,14 +70,6 @@ def lean_shape(config: Mapping[str, object]) -> Shape | None:
     return shape if fits and config.get("model_type") in FAMILY and _is_plain(config) else None
 
 
-def language_config(config: Mapping[str, object]) -> Mapping[str, object]:
-    """The part of a `config.json` that describes the language model: all of it, except in models that also see."""
-    text = config.get("text_config")
-    if not isinstance(text, dict):
-        return config
-    return {name: value for name, value in config.items() if not isinstance(value, dict)} | text
-
-
 def _shape(config: Mapping[str, object]) -> Shape:
     hidden, heads = _int(config["hidden_size"]), _int(config["num_attention_heads"])
     layers, head_dim = _int(config["num_hidden_layers"]), _int(config.get("head_dim") or hidden // heads)

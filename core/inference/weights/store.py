@@ -9,69 +9,51 @@ from typing import Any, Final
 
 import numpy as np
 import structlog
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from core.errors import ModelDamaged, ModelError
 from core.inference.arrays import Array
-from core.inference.weights.packing import Packed, Read, Source, Unpackable, pack
+from core.inference.checkpoint.checkpoint import Checkpoint
+from core.inference.weights.packing import Packed, Unpackable, pack
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape
-from core.models import MANIFEST, verify_manifest, weight_files, write_manifest
+from core.models import MANIFEST, verify_manifest, write_manifest
 
 FORMAT: Final = 2
 """Version of the stored format; raise it if packing.py changes."""
 log = structlog.get_logger()
 
 
-def load_packed(folder: Path, shape: Shape, dtype: np.dtype[Any], keep: Path) -> Mapping[str, Array]:
+def load_packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path) -> Mapping[str, Array]:
     """The packed weights of a model. int8 weights are written to the folder `keep` once, and mapped from there.
 
     Raises ModelDamaged if the checkpoint does not fit the shape.
     """
-    return _quantised(folder, shape, keep) if dtype == INT8 else dict(_packed(folder, shape, dtype))
+    return _quantised(checkpoint, shape, keep) if dtype == INT8 else dict(_packed(checkpoint, shape, dtype))
 
 
-def _quantised(folder: Path, shape: Shape, keep: Path) -> Mapping[str, Array]:
-    kept = keep / f"{folder.name}-{_identity(folder, shape)}"
+def _quantised(checkpoint: Checkpoint, shape: Shape, keep: Path) -> Mapping[str, Array]:
+    kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape)}"
     if not _is_whole(kept):
-        _write(kept, folder, shape)
+        _write(kept, checkpoint, shape)
     return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
-def _packed(folder: Path, shape: Shape, dtype: np.dtype[Any]) -> Packed:
+def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> Packed:
     try:
-        yield from pack(_reader(folder), shape, dtype)
+        yield from pack(checkpoint.read, shape, dtype)
     except (Unpackable, SafetensorError, TypeError) as error:
-        raise ModelDamaged(str(folder), f"its weights do not fit its configuration ({error})") from error
+        raise ModelDamaged(str(checkpoint.path), f"its weights do not fit its configuration ({error})") from error
 
 
-def _reader(folder: Path) -> Read:
-    """Find tensors in all files of a checkpoint. Each is mapped on its own, and unmapped when it is released."""
-    path_of = {name: path for path in weight_files(folder) for name in _names(path)}
-
-    def read(name: str) -> Source | None:
-        if name not in path_of:
-            return None
-        with safe_open(path_of[name], framework="np") as file:
-            found: Source = file.get_slice(name)
-            return found
-
-    return read
-
-
-def _names(path: Path) -> list[str]:
-    with safe_open(path, framework="np") as file:
-        return list(file.keys())
-
-
-def _identity(folder: Path, shape: Shape) -> str:
+def _identity(checkpoint: Checkpoint, shape: Shape) -> str:
     """Hash of everything the packed weights depend on: format version, checkpoint files and shape."""
-    stats = [(path.name, path.stat()) for path in weight_files(folder)]
+    stats = [(path.name, path.stat()) for path in checkpoint.files]
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     return hashlib.sha256(repr((FORMAT, files, shape)).encode()).hexdigest()[:16]
 
 
-def _write(kept: Path, folder: Path, shape: Shape) -> None:
+def _write(kept: Path, checkpoint: Checkpoint, shape: Shape) -> None:
     """Write one file per tensor, with one tensor in memory at a time, then the manifest.
 
     The folder appears complete, by a rename; folders of earlier versions of this model are deleted.
@@ -80,7 +62,7 @@ def _write(kept: Path, folder: Path, shape: Shape) -> None:
     with TemporaryDirectory(dir=kept.parent) as temporary:
         made = Path(temporary, kept.name)
         made.mkdir()
-        for name, tensor in _packed(folder, shape, INT8):
+        for name, tensor in _packed(checkpoint, shape, INT8):
             np.save(made / f"{name}.npy", tensor)
         write_manifest(made)
         for old in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-????????????????"):

@@ -1,6 +1,5 @@
 """The tiny model, and a server of it, shared by all tests that do not control its steps."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import GenericNetwork, open_generic
 from core.inference.weights.precision import Precision
@@ -36,8 +36,7 @@ def tiny(tiny_folder: Path) -> LoadedModel:
 @pytest.fixture(scope="session")
 def tiny_generic(tiny: LoadedModel, tiny_folder: Path) -> LoadedModel:
     """The tiny model, run by transformers."""
-    config = json.loads((tiny_folder / "config.json").read_text())
-    return replace(tiny, network=open_generic(tiny_folder, config, Precision.FP32, threads=1))
+    return replace(tiny, network=open_generic(open_checkpoint(tiny_folder), Precision.FP32, threads=1))
 
 
 @pytest.fixture(scope="session")

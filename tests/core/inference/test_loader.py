@@ -16,6 +16,7 @@ from transformers import Qwen2ForCausalLM
 
 from core.errors import ConfigError, ModelDamaged, ModelMissing
 from core.inference.batching.sequence import Sampling
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import open_generic
@@ -120,8 +121,7 @@ def test_a_folder_cannot_load_other_files(folder: Path) -> None:
     (folder / "adapter_config.json").write_text(
         json.dumps({"base_model_name_or_path": "evil/base", "peft_type": "LORA"})
     )
-    config = json.loads((folder / "config.json").read_text())
-    network = open_generic(folder, config, Precision.FP32, threads=1).model
+    network = open_generic(open_checkpoint(folder), Precision.FP32, threads=1).model
     assert isinstance(network, Qwen2ForCausalLM)
     assert network.config._attn_implementation == "sdpa"
 

@@ -12,12 +12,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.inference.batching.sequence import Sampling, Sequence
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
 from core.inference.networks.generic import open_generic
 from core.inference.tokens.template import ChatMessage, Role
 from core.inference.weights.precision import Precision
-from core.models import EMBEDDED, find_model, read_json
+from core.models import EMBEDDED, find_model
 from tests.core.inference.options import batch_limits, load_options
 from tests.core.inference.rows import Rig, logits, sequence
 from tests.core.inference.tiny import write_tiny_model
@@ -63,7 +64,7 @@ def test_the_embedded_models_logits_are_those_of_transformers(mini: LoadedModel,
     """In float32 the logits of a prompt of several blocks differ by less than 1e-4 of their norm."""
     folder = find_model(EMBEDDED, tmp_path)
     ids = mini.vocabulary.encode(TEXT * 3)
-    generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    generic = replace(mini, network=open_generic(open_checkpoint(folder), Precision.FP32, threads=1))
     expected = logits(generic, ids)
     assert np.linalg.norm(logits(mini, ids) - expected) < 1e-4 * np.linalg.norm(expected)
 
@@ -99,7 +100,7 @@ def test_the_logits_of_the_whole_family_are_those_of_transformers(
     AutoModelForCausalLM.from_config(settings, dtype=torch.float32).save_pretrained(folder)
     _randomise_vectors(folder)
     lean = load_model(str(folder), tmp_path, load_options(precision=Precision.FP32))
-    generic = replace(lean, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    generic = replace(lean, network=open_generic(open_checkpoint(folder), Precision.FP32, threads=1))
     assert isinstance(lean.network, Decoder)
     ids = list(range(100))
     np.testing.assert_allclose(logits(lean, ids), logits(generic, ids), rtol=1e-4, atol=1e-4)
@@ -177,7 +178,7 @@ def test_replies_in_any_batch_are_those_of_transformers(mini: LoadedModel, tmp_p
     sequences that are aborted.
     """
     folder = find_model(EMBEDDED, tmp_path)
-    generic = replace(mini, network=open_generic(folder, read_json(folder / "config.json"), Precision.FP32, threads=1))
+    generic = replace(mini, network=open_generic(open_checkpoint(folder), Precision.FP32, threads=1))
     prompts = [mini.template.build([ChatMessage(role=Role.USER, text=text)]) for text in blind_texts(many)]
 
     def replies(rig: Rig, user: str = "") -> list[list[int]]:

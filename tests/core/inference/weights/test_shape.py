@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.inference.weights.shape import Multipliers, language_config, lean_shape
+from core.inference.weights.shape import Multipliers, lean_shape
 
 QWEN: dict[str, object] = {
     "model_type": "qwen2",
@@ -83,13 +83,6 @@ def test_granite_with_experts_or_state_space_layers_has_no_shape(change: dict[st
     """Only Granite 4's dense models with attention in all layers are supported."""
     assert lean_shape(GRANITE_4) is not None
     assert lean_shape(GRANITE_4 | change) is None
-
-
-def test_the_language_model_in_a_model_that_sees() -> None:
-    """A nested `text_config` is the configuration; what only the outer one has is kept."""
-    nested = {"model_type": "outer", "tie_word_embeddings": True, "text_config": {"model_type": "inner"}, "vision": {}}
-    assert language_config(nested) == {"model_type": "inner", "tie_word_embeddings": True}
-    assert language_config(QWEN) == QWEN
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import ModelDamaged
 from core.inference.arrays import Array
+from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
@@ -30,7 +31,7 @@ def shape_of(folder: Path) -> Shape:
 
 def load(folder: Path, keep: Path) -> dict[str, Array]:
     """Copies of the weights; mapped arrays would change with their files."""
-    packed = load_packed(folder, shape_of(folder), INT8, keep)
+    packed = load_packed(open_checkpoint(folder), shape_of(folder), INT8, keep)
     return {name: tensor.copy() for name, tensor in packed.items()}
 
 

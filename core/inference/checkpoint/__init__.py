@@ -1,0 +1,1 @@
+"""The files of a model, read in whichever format they have."""

@@ -1,0 +1,44 @@
+"""What a model's files say, whichever format they have."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from core.inference.arrays import Array
+
+
+class Source(Protocol):
+    """A checkpoint tensor whose rows are read on access."""
+
+    def get_shape(self) -> list[int]: ...
+
+    def __getitem__(self, rows: slice) -> Array: ...
+
+
+Read: TypeAlias = Callable[[str], Source | None]
+"""Finds a checkpoint tensor by its name in transformers; None if there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A verified model on disk. `config`, `generation` and `tokenizer` have the keys of transformers' JSON files.
+
+    `path` is the folder or file, and `files` are those that hold weights. `special_tokens` are texts by names such as
+    "bos_token". `chat_template` is its Jinja source. `tensor_names` are the names that `read` knows; None if the format
+    has names of its own, which `read` translates.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    config: Mapping[str, object]
+    generation: Mapping[str, object] | None
+    tokenizer: Mapping[str, object]
+    special_tokens: Mapping[str, str]
+    chat_template: str | None
+    read: Read
+    tensor_names: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
