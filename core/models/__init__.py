@@ -12,6 +12,7 @@ from typing import cast
 from safetensors import SafetensorError, safe_open
 
 from core.errors import ModelDamaged, ModelMissing
+from core.models.gguf import SUFFIX, read_header
 
 EMBEDDED = "mini"
 MANIFEST = "SHA256SUMS"
@@ -26,25 +27,61 @@ LOADED = (
     INDEX,
 )
 """The files beside the weights that decide what a model says."""
+WEIGHT_KINDS = ("*.safetensors", f"*{SUFFIX}", "*.npy")
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_NAME = r"[A-Za-z0-9][\w.-]*"
+_HUB_ID = re.compile(rf"{_NAME}/{_NAME}")
+_HUB_FILE = re.compile(rf"({_NAME}/{_NAME})/({_NAME}{re.escape(SUFFIX)})")
 
 
 def find_model(name: str, data_dir: Path) -> Path:
-    """The folder of a model: "mini" is the embedded one, then any existing folder, then a pulled hub id, "org/name"."""
+    """The folder of a model, or its GGUF file: "mini" is the embedded one, then any existing folder or GGUF file, then
+    a pulled hub id, "org/name" or "org/name/file.gguf".
+    """
     if name == EMBEDDED:
         return _present(Path(str(resources.files(__name__).joinpath(EMBEDDED))), "the embedded model is not installed")
-    if name and Path(name).is_dir():
+    if name and (Path(name).is_dir() or (name.endswith(SUFFIX) and Path(name).is_file())):
         return Path(name)
+    if file := _HUB_FILE.fullmatch(name):
+        return _present(pulled_folder(name, data_dir), f"run `parley model pull {file[1]} --file {file[2]}`")
     if _HUB_ID.fullmatch(name):
-        return _present(data_dir / "models" / name.replace("/", "--"), f"run `parley model pull {name}`")
-    raise ModelMissing(name, "there is no such folder")
+        return _present(pulled_folder(name, data_dir), f"run `parley model pull {name}`")
+    raise ModelMissing(name, "there is no such folder or GGUF file")
 
 
-def verify_model(folder: Path) -> None:
+def pulled_folder(name: str, data_dir: Path) -> Path:
+    """Where a pulled model is; `name` is that of `find_model`."""
+    return data_dir / "models" / name.replace("/", "--")
+
+
+def verify_model(path: Path) -> None:
     """Raises ModelMissing or ModelDamaged unless every file that would be loaded is there, whole and of a safe kind."""
-    if (folder / MANIFEST).exists():
-        verify_manifest(folder)
+    verify_listed(path)
+    if file := gguf_file(path):
+        read_header(file)
+    else:
+        _verify_safetensors(path)
+
+
+def verify_listed(path: Path) -> None:
+    """Raises ModelMissing or ModelDamaged if `path` is a folder with a manifest that its files differ from."""
+    if (path / MANIFEST).exists():
+        verify_manifest(path)
+
+
+def gguf_file(path: Path) -> Path | None:
+    """The GGUF file of a model: `path` itself, or the only one of a folder that has no safetensors; else None."""
+    if path.is_file():
+        return path
+    files = sorted(path.glob(f"*{SUFFIX}"))
+    if not files or any(path.glob("*.safetensors")):
+        return None
+    if len(files) > 1:
+        raise ModelDamaged(str(path), "it holds several GGUF files; name one of them")
+    return files[0]
+
+
+def _verify_safetensors(folder: Path) -> None:
     config = read_json(_present(folder / "config.json", "the file is missing"))
     if "auto_map" in config:
         raise ModelDamaged(str(folder / "config.json"), "it asks to run the model's own code (auto_map)")
@@ -88,7 +125,7 @@ def write_manifest(folder: Path, known: Mapping[str, str] = MappingProxyType({})
 def verify_manifest(folder: Path) -> None:
     """Raises ModelMissing or ModelDamaged unless the files of a folder are those that its manifest lists."""
     listed = dict(_manifest(folder / MANIFEST))
-    loaded = [*(folder / name for name in LOADED), *folder.glob("*.safetensors"), *folder.glob("*.npy")]
+    loaded = [*(folder / name for name in LOADED), *(file for kind in WEIGHT_KINDS for file in folder.glob(kind))]
     for path in loaded:
         if path.exists() and path.name not in listed:
             raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")

@@ -4,10 +4,14 @@ from pathlib import Path
 
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.folder import open_folder
-from core.models import verify_model
+from core.inference.checkpoint.gguf_file import open_gguf
+from core.models import gguf_file, verify_listed, verify_model
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
     """Verify and open a model. Raises ModelMissing or ModelDamaged."""
+    if file := gguf_file(path):
+        verify_listed(path)
+        return open_gguf(file)  # which verifies the header as it reads it
     verify_model(path)
     return open_folder(path)

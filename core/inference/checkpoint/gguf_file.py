@@ -1,0 +1,36 @@
+"""A GGUF file, the format of llama.cpp: weights, configuration, tokenizer and chat template in one."""
+
+from pathlib import Path
+
+from core.inference.checkpoint.checkpoint import Checkpoint
+from core.inference.checkpoint.gguf_config import architecture, read_config, read_sizes
+from core.inference.checkpoint.gguf_metadata import Metadata
+from core.inference.checkpoint.gguf_tensors import KNOWN, GgufSource, open_tensors
+from core.inference.checkpoint.gguf_tokenizer import special_tokens, tokenizer_spec
+from core.models.gguf import read_header
+
+ROPE_FACTORS = "rope_freqs.weight"
+
+
+def open_gguf(path: Path) -> Checkpoint:
+    """Read a file. Its weights are read on demand. Raises ModelDamaged if it is damaged or of an unknown kind."""
+    header = read_header(path)
+    metadata = Metadata(path=path, values=header.metadata)
+    name, known = architecture(metadata)
+    for tensor in header.tensors:
+        if not KNOWN.fullmatch(tensor):
+            raise metadata.damaged(f"its tensor {tensor[:100]!r} is of no known use in {name}")
+    factors = header.tensors.get(ROPE_FACTORS)
+    sizes = read_sizes(metadata, header.tensors, name)
+    heads = {"q": sizes.heads, "k": sizes.kv_heads} if known.interleaved else {}
+    return Checkpoint(
+        path=path,
+        files=(path,),
+        config=read_config(metadata, header.tensors, sizes, GgufSource(path, factors)[:] if factors else None),
+        generation=None,
+        tokenizer=tokenizer_spec(metadata),
+        special_tokens=special_tokens(metadata),
+        chat_template=metadata.text("tokenizer.chat_template"),
+        read=open_tensors(path, header.tensors, name=name, layers=sizes.layers, heads=heads),
+        tensor_names=None,
+    )

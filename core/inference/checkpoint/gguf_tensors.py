@@ -1,0 +1,85 @@
+"""The tensors in a GGUF file, found by their names in transformers and converted to float32 a few rows at a time."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.arrays import Floats
+from core.inference.checkpoint.checkpoint import Read, Source
+from core.models.gguf import GgufTensor
+
+KINDS: Final = (".weight", ".bias")
+ONCE: Final = ("token_embd", "output", "output_norm", "rope_freqs")
+IN_LAYERS: Final = (
+    *("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_q_norm", "attn_k_norm", "post_attention_norm"),
+    *("ffn_norm", "ffn_gate", "ffn_up", "ffn_down", "post_ffw_norm"),
+)
+KNOWN: Final = re.compile(rf"({'|'.join(ONCE)}|blk\.\d{{1,4}}\.({'|'.join(IN_LAYERS)}))\.(weight|bias)")
+"""Names of tensors that the networks use."""
+INTERLEAVED: Final = re.compile(r"blk\.\d+\.attn_(q|k)\.(weight|bias)")
+
+
+class GgufSource:
+    """A `Source`. `order`: the file's row for each row of the tensor, or None if it is the same."""
+
+    def __init__(self, path: Path, tensor: GgufTensor, order: NDArray[np.int64] | None = None) -> None:
+        self._path = path
+        self._tensor = tensor
+        self._order = order
+
+    def get_shape(self) -> list[int]:
+        return list(self._tensor.shape)
+
+    def __getitem__(self, rows: slice) -> Floats:
+        """The rows as float32. The file is mapped for this call only, so that it does not count as used memory."""
+        tensor = self._tensor
+        if len(tensor.shape) == 1:
+            return self._whole()[rows if self._order is None else self._order[rows]]
+        count = tensor.size // tensor.row_bytes
+        mapped = np.memmap(self._path, np.uint8, "r", tensor.offset, (count, tensor.row_bytes))
+        raw = np.asarray(mapped[rows if self._order is None else self._order[rows]])
+        return _floats(raw, tensor)
+
+    def _whole(self) -> Floats:
+        return _floats(np.fromfile(self._path, np.uint8, self._tensor.size, offset=self._tensor.offset), self._tensor)
+
+
+def open_tensors(
+    path: Path, tensors: Mapping[str, GgufTensor], *, name: str, layers: int, heads: Mapping[str, int]
+) -> Read:
+    """Find tensors by their names in transformers; `name` is the architecture's. `heads` has the number of heads of
+    interleaved tensors, by "q" and "k"; it is empty if rows have the order of transformers.
+    """
+    names = gguf.get_tensor_name_map(_ARCHITECTURES[name], layers)
+
+    def read(theirs: str) -> Source | None:
+        ours = names.get_name(theirs, KINDS)
+        if ours is None or ours not in tensors:
+            return None
+        interleaved = INTERLEAVED.fullmatch(ours) if heads else None
+        order = row_order(tensors[ours].shape[0], heads[interleaved[1]]) if interleaved else None
+        return GgufSource(path, tensors[ours], order)
+
+    return read
+
+
+def row_order(rows: int, heads: int) -> NDArray[np.int64]:
+    """The file's row for each row in transformers.
+
+    transformers rotates the first half of a head's rows against the second; the file has the two rows of each
+    rotation next to each other.
+    """
+    return np.arange(rows).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
+
+
+def _floats(raw: NDArray[np.uint8], tensor: GgufTensor) -> Floats:
+    found: Floats = gguf.dequantize(raw, gguf.GGMLQuantizationType[tensor.type.name])
+    return found
+
+
+_ARCHITECTURES: Final = {name: code for code, name in gguf.MODEL_ARCH_NAMES.items()}
