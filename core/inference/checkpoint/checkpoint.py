@@ -25,8 +25,8 @@ class Checkpoint:
     """A verified model on disk. `config`, `generation` and `tokenizer` have the keys of transformers' JSON files.
 
     `path` is the folder or file, and `files` are those that hold weights. `special_tokens` are texts by names such as
-    "bos_token". `chat_template` is its Jinja source. `tensor_names` are the names that `read` knows; None if the format
-    has names of its own, which `read` translates.
+    "bos_token". `chat_template` is its Jinja source. `has_own_names`: the tensors' names are not those of transformers, so
+    that `read` translates. `fits_bf16`: the weights lose little or nothing as bfloat16.
     """
 
     path: Path
@@ -37,7 +37,8 @@ class Checkpoint:
     special_tokens: Mapping[str, str]
     chat_template: str | None
     read: Read
-    tensor_names: tuple[str, ...] | None
+    has_own_names: bool
+    fits_bf16: bool
 
     @property
     def name(self) -> str:

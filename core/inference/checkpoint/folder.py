@@ -26,7 +26,8 @@ def open_folder(folder: Path) -> Checkpoint:
         special_tokens=special_tokens,
         chat_template=chat_template,
         read=_reader(path_of),
-        tensor_names=tuple(path_of),
+        has_own_names=False,
+        fits_bf16=any(map(_has_bf16, files)),
     )
 
 
@@ -62,3 +63,8 @@ def _reader(path_of: Mapping[str, Path]) -> Read:
 def _names(path: Path) -> list[str]:
     with safe_open(path, framework="np") as file:
         return list(file.keys())
+
+
+def _has_bf16(path: Path) -> bool:
+    with safe_open(path, framework="np") as file:
+        return any(file.get_slice(name).get_dtype() == "BF16" for name in file.keys())  # noqa: SIM118  not a mapping

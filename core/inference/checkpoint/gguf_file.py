@@ -10,6 +10,8 @@ from core.inference.checkpoint.gguf_tokenizer import special_tokens, tokenizer_s
 from core.models.gguf import read_header
 
 ROPE_FACTORS = "rope_freqs.weight"
+WIDE = {"F32", "F16"}
+"""Types with more precision than bfloat16."""
 
 
 def open_gguf(path: Path) -> Checkpoint:
@@ -32,5 +34,6 @@ def open_gguf(path: Path) -> Checkpoint:
         special_tokens=special_tokens(metadata),
         chat_template=metadata.text("tokenizer.chat_template"),
         read=open_tensors(path, header.tensors, name=name, layers=sizes.layers, heads=heads),
-        tensor_names=None,
+        has_own_names=True,
+        fits_bf16=any(tensor.type.name not in WIDE for tensor in header.tensors.values()),
     )

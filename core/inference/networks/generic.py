@@ -1,6 +1,7 @@
 """Any causal language model of transformers, by its own forward pass, one sequence after the other."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeAlias, cast
 
 import torch
@@ -100,17 +101,15 @@ def open_generic(checkpoint: Checkpoint, precision: Precision, *, threads: int) 
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(threads)
     try:
-        weights = {name: tensor for file in checkpoint.files for name, tensor in load_file(file).items()}
         kind = CONFIG_MAPPING[str(config["model_type"])]
         settings = kind.from_dict({name: _decoded(value) for name, value in config.items()})
-        build = cast(
-            "Build", cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(settings)]).from_pretrained
-        )
-        network, found = build(
+        network_of = cast("type[PreTrainedModel]", MODEL_FOR_CAUSAL_LM_MAPPING[type(settings)])
+        dtype = _dtype(checkpoint, precision)
+        network, found = cast("Build", network_of.from_pretrained)(
             None,
             config=settings,
-            state_dict=weights,
-            dtype=_dtype(weights, precision),
+            state_dict=_weights(checkpoint, partial(network_of, settings), dtype),
+            dtype=dtype,
             attn_implementation="sdpa",
             output_loading_info=True,
         )
@@ -131,8 +130,17 @@ def _decoded(value: object) -> object:
     return [_decoded(each) for each in value] if isinstance(value, list) else value
 
 
-def _dtype(weights: Mapping[str, Tensor], precision: Precision) -> torch.dtype:
+def _weights(checkpoint: Checkpoint, build: Callable[[], PreTrainedModel], dtype: torch.dtype) -> Mapping[str, Tensor]:
+    """The weights by their names in transformers. If the files do not have these names, the network has."""
+    if checkpoint.has_own_names:
+        with torch.device("meta"):
+            names = list(build().state_dict())
+        found = {name: source for name in names if (source := checkpoint.read(name))}
+        return {name: torch.tensor(source[:], dtype=dtype) for name, source in found.items()}
+    return {name: tensor for file in checkpoint.files for name, tensor in load_file(file).items()}
+
+
+def _dtype(checkpoint: Checkpoint, precision: Precision) -> torch.dtype:
     if precision in (Precision.AUTO, Precision.INT8):
-        has_bf16 = any(tensor.dtype == torch.bfloat16 for tensor in weights.values())
-        return torch.bfloat16 if has_fast_bf16() and has_bf16 else torch.float32
+        return torch.bfloat16 if has_fast_bf16() and checkpoint.fits_bf16 else torch.float32
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32

@@ -1,0 +1,82 @@
+"""Models in GGUF files have the logits of the same models in folders."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from core.inference.loader import LoadedModel, load_model
+from core.inference.weights.precision import Precision
+from tests.core.inference.checkpoint.gguf_writer import write_gguf
+from tests.core.inference.options import load_options
+from tests.core.inference.rows import logits
+from tests.core.inference.tiny import write_tiny_model
+
+IDS = list(range(100))
+ROPE_OF_LLAMA_3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+MULTIPLIERS = {
+    "embedding_multiplier": 3.0,
+    "attention_multiplier": 0.1,
+    "residual_multiplier": 0.3,
+    "logits_scaling": 4.0,
+}
+
+
+def load(path: Path, data_dir: Path) -> LoadedModel:
+    return load_model(str(path), data_dir, load_options(precision=Precision.FP32, max_context=128))
+
+
+def write_model(folder: Path, kind: str, changes: dict[str, object]) -> Path:
+    """A tiny model of another architecture, whose norms and biases are random too."""
+    write_tiny_model(folder)
+    config = json.loads((folder / "config.json").read_text())
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    sizes = {name: config[name] for name in (*kept, "num_key_value_heads", "max_position_embeddings", "eos_token_id")}
+    torch.manual_seed(1)
+    settings = AutoConfig.for_model(kind, **sizes | {"initializer_range": 0.3, "pad_token_id": None} | changes)
+    AutoModelForCausalLM.from_config(settings, dtype=torch.float32).save_pretrained(folder)
+    weights = load_file(folder / "model.safetensors")
+    for name, tensor in weights.items():
+        if tensor.ndim == 1:
+            weights[name] = tensor + torch.randn_like(tensor) * 0.2
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "path"),
+    [
+        ("qwen2", {}, "kernels"),
+        ("qwen2", {"tie_word_embeddings": False, "num_key_value_heads": 4}, "kernels"),
+        ("qwen3", {"head_dim": 32}, "kernels"),
+        ("llama", {"head_dim": 16, "num_key_value_heads": 1}, "kernels"),
+        ("llama", {"attention_bias": True}, "kernels"),
+        ("llama", {"mlp_bias": True, "attention_bias": True}, "transformers"),
+        ("granite", MULTIPLIERS, "kernels"),
+        ("smollm3", {}, "kernels"),
+        ("olmo2", {}, "transformers"),
+    ],
+)
+def test_the_logits_are_those_of_the_folder(
+    tmp_path: Path, kind: str, changes: dict[str, object], path: str
+) -> None:
+    """Every architecture has the same logits from a GGUF file in float32 as from safetensors, on the same network."""
+    folder = write_model(tmp_path, kind, changes)
+    expected = load(folder, tmp_path)
+    found = load(write_gguf(folder, tmp_path / "tiny.gguf"), tmp_path)
+    assert path in found.network.path
+    assert found.network.path == expected.network.path
+    np.testing.assert_allclose(logits(found, IDS), logits(expected, IDS), rtol=1e-6, atol=1e-6)
+    assert found.name == "tiny.gguf"
+    assert found.eos_ids <= expected.eos_ids
