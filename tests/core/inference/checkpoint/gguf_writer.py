@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -49,19 +50,19 @@ def _add(writer: gguf.GGUFWriter, key: str, value: object) -> None:
     if value is None:
         return
     match value:
-        case bool():
-            writer.add_bool(key, value)
         case int():
             writer.add_uint32(key, value)
         case float():
             writer.add_float32(key, value)
         case str():
             writer.add_string(key, value)
-        case _:
+        case list():
             writer.add_array(key, value)
+        case _:
+            raise TypeError(value)
 
 
-def _metadata(folder: Path, config: Mapping[str, object]) -> dict[str, object]:
+def _metadata(folder: Path, config: Mapping[str, Any]) -> dict[str, object]:
     name = config["model_type"]
     rope = config.get("rope_parameters") or {}
     keys = {
@@ -79,27 +80,26 @@ def _metadata(folder: Path, config: Mapping[str, object]) -> dict[str, object]:
         "attention.scale": config.get("attention_multiplier"),
         "logit_scale": config.get("logits_scaling"),
     }
-    return {f"{name}.{key}": value for key, value in keys.items()} | tokenizer_metadata(folder)
+    return {f"{name}.{key}": value for key, value in keys.items()} | tokenizer_metadata(
+        folder, vocabulary_size=config["vocab_size"]
+    )
 
 
-def tokenizer_metadata(folder: Path) -> dict[str, object]:
-    """The tokenizer of a folder. Tokens beyond the tokenizer's own are marked as unused, as padding is."""
+def tokenizer_metadata(folder: Path, *, vocabulary_size: int) -> dict[str, object]:
+    """The tokenizer of a folder. Ids beyond the tokenizer's own are marked as unused."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     spec = json.loads((folder / "tokenizer.json").read_text())
     settings = json.loads((folder / "tokenizer_config.json").read_text())
-    config = json.loads((folder / "config.json").read_text())
     added = tokenizer.get_added_tokens_decoder()
     known = tokenizer.get_vocab_size()
-    types = [1] * known + [5] * (config["vocab_size"] - known)
+    types = [1] * known + [5] * (vocabulary_size - known)
     for token, entry in added.items():
         types[token] = 3 if entry.special else 4
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in spec["model"]["merges"]]
     return {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "gpt-2",
-        "tokenizer.ggml.tokens": [
-            tokenizer.id_to_token(token) or f"[PAD{token}]" for token in range(config["vocab_size"])
-        ],
+        "tokenizer.ggml.tokens": [tokenizer.id_to_token(token) or f"[PAD{token}]" for token in range(vocabulary_size)],
         "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": merges,
         "tokenizer.ggml.eos_token_id": tokenizer.token_to_id("<|im_end|>"),
@@ -108,7 +108,7 @@ def tokenizer_metadata(folder: Path) -> dict[str, object]:
     }
 
 
-def _tensors(folder: Path, config: Mapping[str, object]) -> dict[str, Floats | NDArray[np.uint8] | None]:
+def _tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Floats | NDArray[np.uint8] | None]:
     name = str(config["model_type"])
     names = gguf.get_tensor_name_map(
         next(code for code, known in gguf.MODEL_ARCH_NAMES.items() if known == name), config["num_hidden_layers"]
@@ -117,8 +117,10 @@ def _tensors(folder: Path, config: Mapping[str, object]) -> dict[str, Floats | N
     found: dict[str, Floats | NDArray[np.uint8] | None] = {}
     for theirs, tensor in load_file(folder / "model.safetensors").items():
         part = theirs.split(".")[-2]
-        written = interleaved(tensor, int(str(heads[part]))) if name in INTERLEAVED and part in heads else tensor
-        found[names.get_name(theirs, (".weight", ".bias"))] = np.ascontiguousarray(written, np.float32)
+        written = interleaved(tensor, heads[part]) if name in INTERLEAVED and part in heads else tensor
+        ours = names.get_name(theirs, (".weight", ".bias"))
+        assert ours
+        found[ours] = np.ascontiguousarray(written, np.float32)
     return found
 
 

@@ -2,15 +2,21 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 import torch
+from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core.inference.checkpoint.opening import open_checkpoint
+from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import INT8, Precision
+from core.inference.weights.shape import lean_shape
+from core.inference.weights.store import load_packed
 from tests.core.inference.checkpoint.gguf_writer import write_gguf
 from tests.core.inference.options import load_options
 from tests.core.inference.rows import logits
@@ -68,9 +74,7 @@ def write_model(folder: Path, kind: str, changes: dict[str, object]) -> Path:
         ("olmo2", {}, "transformers"),
     ],
 )
-def test_the_logits_are_those_of_the_folder(
-    tmp_path: Path, kind: str, changes: dict[str, object], path: str
-) -> None:
+def test_the_logits_are_those_of_the_folder(tmp_path: Path, kind: str, changes: dict[str, object], path: str) -> None:
     """Every architecture has the same logits from a GGUF file in float32 as from safetensors, on the same network."""
     folder = write_model(tmp_path, kind, changes)
     expected = load(folder, tmp_path)
@@ -80,3 +84,31 @@ def test_the_logits_are_those_of_the_folder(
     np.testing.assert_allclose(logits(found, IDS), logits(expected, IDS), rtol=1e-6, atol=1e-6)
     assert found.name == "tiny.gguf"
     assert found.eos_ids <= expected.eos_ids
+
+
+@pytest.mark.parametrize("type_", [Type.Q8_0, Type.Q4_0, Type.Q5_1, Type.F16, Type.BF16])
+def test_quantised_weights_are_those_of_the_floats(tiny_folder: Path, tmp_path: Path, type_: Type) -> None:
+    """The int8 weights from a GGUF file are, bit by bit, those from the same weights in float32 safetensors."""
+    folder = copytree(tiny_folder, tmp_path / "model")
+    file = write_gguf(folder, tmp_path / "tiny.gguf", type_=type_)
+    checkpoint = open_checkpoint(file)
+    shape = lean_shape(checkpoint.config)
+    assert shape
+    names = load_file(folder / "model.safetensors")
+    floats = {name: torch.tensor(source[:]) for name in names if (source := checkpoint.read(name))}
+    assert floats.keys() == names.keys()
+    save_file(floats, folder / "model.safetensors", metadata={"format": "pt"})
+    from_file = load_packed(checkpoint, shape, INT8, tmp_path / "kept")
+    from_folder = load_packed(open_checkpoint(folder), shape, INT8, tmp_path / "kept")
+    assert from_file.keys() == from_folder.keys()
+    assert all(np.array_equal(from_file[name], from_folder[name]) for name in from_file)
+
+
+def test_transformers_runs_a_quantised_file_in_bf16_if_the_cpu_is_fast_at_it(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without kernels, quantised weights take as little memory as bfloat16 ones; float32 weights stay what they are."""
+    monkeypatch.setenv("CC", "no-such-compiler")
+    for type_, dtype in ((Type.Q8_0, "bfloat16" if has_fast_bf16() else "float32"), (Type.F32, "float32")):
+        file = write_gguf(tiny_folder, tmp_path / f"{type_.name}.gguf", type_=type_)
+        assert load_model(str(file), tmp_path, load_options(precision=Precision.AUTO)).network.dtype == dtype

@@ -1,0 +1,84 @@
+"""Tensors of all types are converted as the reference library does, in pieces and in the order of transformers."""
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from gguf import GGMLQuantizationType as Type
+
+from core.inference.checkpoint.gguf_tensors import GgufSource, row_order
+from core.models.gguf import TYPES, GgufTensor, TensorType
+from tests.core.inference.checkpoint.gguf_writer import interleaved
+
+ROWS, COLUMNS = 40, 512
+BEGIN = 96
+"""Bytes before the tensor in its file."""
+HALF = np.array([0.5], np.float16).tobytes()
+TWO = np.array([2.0], np.float16).tobytes()
+ONE = np.array([1.0], np.float16).tobytes()
+
+
+def write_tensor(path: Path, name: str, blocks: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> GgufTensor:
+    path.write_bytes(bytes(BEGIN) + blocks.tobytes())
+    type_ = next(known for known in TYPES.values() if known.name == name)
+    return GgufTensor(type=type_, shape=(len(blocks), blocks.shape[1] // type_.size * type_.elements), offset=BEGIN)
+
+
+@pytest.mark.parametrize("name", ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
+def test_a_quantised_matrix_is_read(tmp_path: Path, name: str) -> None:
+    """A random matrix that is quantised and read differs from itself by no more than the type's rounding."""
+    matrix = np.random.default_rng(1).standard_normal((ROWS, COLUMNS), np.float32)
+    quantised = np.ascontiguousarray(gguf.quantize(matrix, Type[name])).view(np.uint8)
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, quantised))
+    rounding = {"F32": 0, "F16": 2e-3, "BF16": 2e-2, "Q8_0": 2e-2, "Q5_0": 0.3, "Q5_1": 0.2, "Q4_0": 0.5, "Q4_1": 0.3}
+    assert np.abs(source[:] - matrix).max() <= rounding[name]
+    assert source.get_shape() == [ROWS, COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "value"),
+    [
+        # each block: 256 weights with the same small integer, made by hand from the format's description
+        ("Q2_K", bytes([0x21] * 16) + bytes([0b01010101] * 64) + HALF + TWO, 0.5 * 1 * 1 - 2.0 * 2),
+        ("Q3_K", bytes([0xFF] * 32) + bytes([0b01010101] * 64) + bytes([0x11] * 8 + [0xAA] * 4) + HALF, 0.5 * 1 * 1),
+        ("Q4_K", HALF + TWO + bytes([3] * 4 + [2] * 4 + [0x23] * 4) + bytes([0x55] * 128), 0.5 * 3 * 5 - 2.0 * 2),
+        ("Q5_K", HALF + TWO + bytes([3] * 4 + [2] * 4 + [0x23] * 4) + bytes([0xFF] * 32) + bytes([0x55] * 128), 27.5),
+        ("Q6_K", bytes([0x55] * 128) + bytes([0xAA] * 64) + bytes([3] * 16) + HALF, 0.5 * 3 * (0x25 - 32)),
+        ("IQ4_NL", ONE + bytes([0x88] * 16), 1.0),
+        ("IQ4_XS", HALF + bytes([0xAA] * 2) + bytes([0x33] * 4) + bytes([0x99] * 128), 0.5 * 3 * 13),
+    ],
+)
+def test_blocks_made_by_hand_are_read(tmp_path: Path, name: str, block: bytes, value: float) -> None:
+    """Blocks whose weights are all the same have the value that the format's formula gives."""
+    blocks = np.tile(np.frombuffer(block, np.uint8), (ROWS, 2))
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, blocks))
+    assert set(source[:].ravel()) == {np.float32(value)}
+
+
+@pytest.mark.parametrize("known", TYPES.values(), ids=lambda known: known.name)
+def test_pieces_are_those_of_the_whole(tmp_path: Path, known: TensorType) -> None:
+    """Rows that are read in pieces are those of the whole tensor, bit by bit, for every type."""
+    blocks = np.random.default_rng(2).integers(0, 60, (ROWS, 512 // known.elements * known.size), np.uint8)
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", known.name, blocks))
+    whole = gguf.dequantize(blocks, Type[known.name])
+    pieces = [source[start : start + 7] for start in range(0, ROWS, 7)]
+    assert np.array_equal(np.concatenate(pieces), whole)
+    assert all(piece.dtype == np.float32 for piece in pieces)
+
+
+def test_interleaved_rows_are_put_back(tmp_path: Path) -> None:
+    """The rows of heads whose halves were interleaved are read in the order of transformers, in any piece."""
+    matrix = np.random.default_rng(3).standard_normal((ROWS, 32), np.float32)
+    written = np.ascontiguousarray(interleaved(matrix, heads=5)).view(np.uint8)
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", "F32", written), row_order(ROWS, heads=5))
+    assert np.array_equal(source[:], matrix)
+    assert np.array_equal(source[11:29], matrix[11:29])
+
+
+def test_an_interleaved_bias_is_put_back(tmp_path: Path) -> None:
+    """Vectors are put in order as matrices are."""
+    vector = np.arange(ROWS, dtype=np.float32)
+    (tmp_path / "t").write_bytes(interleaved(vector, heads=5).tobytes())
+    tensor = GgufTensor(type=TYPES[0], shape=(ROWS,), offset=0)
+    assert np.array_equal(GgufSource(tmp_path / "t", tensor, row_order(ROWS, heads=5))[:], vector)
