@@ -12,6 +12,7 @@ import typer
 from bots.console import run_console
 from bots.exits import one_line_errors
 from bots.export import export as write_export
+from bots.hubs.hub import Source
 from bots.logs import configure_logs
 from bots.moods import run_moods
 from config.load import load_settings
@@ -87,10 +88,14 @@ def serve_model(context: typer.Context, config: ConfigFile = None) -> None:
 @model.command()
 def pull(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="For example Qwen/Qwen2.5-0.5B-Instruct.")],
+    *,
+    file: Annotated[str, typer.Option(metavar="NAME.gguf", help="GGUF file to take, instead of safetensors.")] = "",
+    source: Annotated[Source, typer.Option(help="Hub to download from.")] = Source.HUGGING_FACE,
+    endpoint: Annotated[str, typer.Option(metavar="URL", help="Mirror of that hub.")] = "",
     config: ConfigFile = None,
 ) -> None:
-    """Download a model from Hugging Face into the data folder."""
-    _replace_process("bots.model", model_id, str(load_settings(config).data_dir))
+    """Download a model from Hugging Face or ModelScope into the data folder."""
+    _replace_process("bots.model", model_id, str(load_settings(config).data_dir), source, endpoint, file)
 
 
 def _replace_process(module: str, *arguments: str) -> NoReturn:

@@ -1,62 +1,72 @@
-"""`parley model pull`: download a model from Hugging Face. Run as `python -m bots.model ID DATA_DIR`.
+"""`parley model pull`: download a model from a hub. Run as `python -m bots.model ID DATA_DIR SOURCE ENDPOINT FILE`.
 
-It is a program of its own, so that the gateway does not import the hub's client.
+It is a program of its own, so that the gateway does not import the hubs' clients. Empty arguments are defaults.
 """
 
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from httpx2 import HTTPError  # the hub's client uses this one
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
-
 from bots.exits import one_line_errors
 from bots.folders import private_folder
+from bots.hubs.hub import Hub, HubFile, Source
+from bots.hubs.huggingface import HuggingFace
+from bots.hubs.modelscope import ModelScope
 from core.errors import ModelError, ModelMissing
-from core.models import verify_model, write_manifest
+from core.models import pulled_folder, verify_model, write_manifest
+from core.models.gguf import SUFFIX
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_FILE = re.compile(rf"[A-Za-z0-9][\w.-]*{re.escape(SUFFIX)}")
+ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "LICENSE*")
 """The files of a model. Pickled weights and code are never downloaded, since loading them can run code."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubFile:
-    """A file on the hub; `size` in bytes. The hub gives a `sha256` for large files only."""
-
-    name: str
-    size: int
-    sha256: str | None
+HUBS: Mapping[Source, Callable[[str | None], Hub]] = {
+    Source.HUGGING_FACE: HuggingFace,
+    Source.MODEL_SCOPE: ModelScope,
+}
 
 
 def main() -> None:
     with one_line_errors():
-        model_id, data_dir = sys.argv[1:]
-        folder = pull(model_id, Path(data_dir))
-        print(f"{model_id} is in {folder}. To use it, set engine.model = {model_id!r} in parley.toml.")  # noqa: T201
+        model_id, data_dir, source, endpoint, file = sys.argv[1:]
+        folder = pull(model_id, Path(data_dir), open_hub(Source(source), endpoint), file)
+        name = _name(model_id, file)
+        print(f"{name} is in {folder}. To use it, set engine.model = {name!r} in parley.toml.")  # noqa: T201
 
 
-def pull(model_id: str, data_dir: Path, *, endpoint: str | None = None) -> Path:
-    """The folder of a model, which is downloaded if it is missing or damaged.
+def open_hub(source: Source, endpoint: str) -> Hub:
+    """The hub at an address, or at its own if the address is empty. Raises ModelMissing if it is not an address."""
+    if endpoint and not ADDRESS.fullmatch(endpoint):
+        raise ModelMissing(endpoint, "is not an address such as https://hf-mirror.com")
+    return HUBS[source](endpoint or None)
 
-    The folder gets its name once it is complete. `endpoint` is the hub; None is HF_ENDPOINT or Hugging Face itself.
-    Raises ModelMissing if the model cannot be downloaded, ModelDamaged if a file is not what the hub announced.
+
+def pull(model_id: str, data_dir: Path, hub: Hub, file: str = "") -> Path:
+    """The folder of a model, which is downloaded if it is missing or damaged. `file` is the GGUF file to take; if it is
+    empty, the safetensors and what belongs to them are.
+
+    The folder gets its name once it is complete. Raises ModelMissing if the model cannot be downloaded, ModelDamaged if
+    a file is not what the hub announced.
     """
     if not HUB_ID.fullmatch(model_id):
-        raise ModelMissing(model_id, "is not a Hugging Face id such as Qwen/Qwen2.5-0.5B-Instruct")
-    folder = private_folder(data_dir) / "models" / model_id.replace("/", "--")
+        raise ModelMissing(model_id, "is not an id such as Qwen/Qwen2.5-0.5B-Instruct")
+    if file and not HUB_FILE.fullmatch(file):
+        raise ModelMissing(file, "is not the name of a GGUF file outside the model's folders")
+    private_folder(data_dir)
+    folder = pulled_folder(_name(model_id, file), data_dir)
     if _is_complete(folder):
         return folder
     unfinished = folder.with_name(f".{folder.name}.part")
-    with _hub_errors(model_id):
+    try:
         unfinished.mkdir(parents=True, exist_ok=True)
-        _download(model_id, unfinished, endpoint)
+        _download(model_id, unfinished, hub, file)
+    except OSError as error:
+        raise ModelMissing(model_id, f"could not be downloaded: {error.strerror or error}") from None
     try:
         verify_model(unfinished)
     except ModelError:
@@ -64,6 +74,11 @@ def pull(model_id: str, data_dir: Path, *, endpoint: str | None = None) -> Path:
         raise
     shutil.rmtree(folder, ignore_errors=True)
     return unfinished.rename(folder)
+
+
+def _name(model_id: str, file: str) -> str:
+    """What `engine.model` calls the pulled model."""
+    return f"{model_id}/{file}" if file else model_id
 
 
 def _is_complete(folder: Path) -> bool:
@@ -74,45 +89,34 @@ def _is_complete(folder: Path) -> bool:
     return True
 
 
-def _download(model_id: str, folder: Path, endpoint: str | None) -> None:
+def _download(model_id: str, folder: Path, hub: Hub, file: str) -> None:
     """Download the files that an earlier attempt left out, and write a manifest of all."""
-    revision, files = _list_files(model_id, endpoint)
-    missing = sum(file.size for file in files if not (folder / file.name).exists())
+    listing = hub.list_files(model_id)
+    files = _chosen(model_id, [found for found in listing.files if "/" not in found.name], file)
+    missing = sum(found.size for found in files if not (folder / found.name).exists())
     if missing > shutil.disk_usage(folder).free:
         raise ModelMissing(model_id, f"needs {missing / 1e6:.0f} MB, which is more than is free at {folder}")
-    names = [file.name for file in files]
-    snapshot_download(model_id, revision=revision, local_dir=folder, allow_patterns=names, endpoint=endpoint)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's bookkeeping
-    write_manifest(folder, {file.name: file.sha256 for file in files if file.sha256})
+    hub.download(model_id, replace(listing, files=files), folder)
+    write_manifest(folder, {found.name: found.sha256 for found in files if found.sha256})
 
 
-def _list_files(model_id: str, endpoint: str | None) -> tuple[str, list[HubFile]]:
-    info = HfApi(endpoint=endpoint).model_info(model_id, files_metadata=True)
-    files = [
-        HubFile(name=found.rfilename, size=found.size or 0, sha256=found.lfs.sha256 if found.lfs else None)
-        for found in info.siblings or []
-        if "/" not in found.rfilename and any(fnmatch(found.rfilename, pattern) for pattern in WANTED)
-    ]
-    if not any(file.name.endswith(".safetensors") for file in files):
-        raise ModelMissing(model_id, "has no safetensors weights, and other kinds are not loaded")
-    return info.sha or "main", files
+def _chosen(model_id: str, files: Sequence[HubFile], file: str) -> list[HubFile]:
+    """The files to download: one GGUF file, or those of transformers."""
+    if any(_is_weights(found.name, file) for found in files):
+        return [found for found in files if _is_wanted(found.name, file)]
+    ggufs = [found.name for found in files if found.name.endswith(SUFFIX)]
+    lacking = f"has no {file or 'safetensors weights'}"
+    if not ggufs:
+        raise ModelMissing(model_id, f"{lacking}, and no GGUF file; other kinds are not loaded")
+    raise ModelMissing(model_id, f"{lacking}; choose one of its GGUF files with --file: {', '.join(ggufs)}")
 
 
-@contextmanager
-def _hub_errors(model_id: str) -> Iterator[None]:
-    try:
-        yield
-    except GatedRepoError:
-        reason = f"its owner asks for consent: give it at https://huggingface.co/{model_id}, then run `hf auth login`"
-        raise ModelMissing(model_id, reason) from None
-    except RepositoryNotFoundError:
-        raise ModelMissing(model_id, "Hugging Face knows no such model, or it is private") from None
-    except HfHubHTTPError as error:
-        raise ModelMissing(model_id, f"Hugging Face answered with HTTP {error.response.status_code}") from None
-    except (HTTPError, ConnectionError) as error:
-        raise ModelMissing(model_id, f"Hugging Face cannot be reached ({type(error).__name__})") from None
-    except OSError as error:
-        raise ModelMissing(model_id, f"could not be downloaded: {error.strerror or error}") from None
+def _is_weights(name: str, file: str) -> bool:
+    return name == file if file else name.endswith(".safetensors")
+
+
+def _is_wanted(name: str, file: str) -> bool:
+    return name == file if file else any(fnmatch(name, pattern) for pattern in WANTED)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bots.tiny_model import write_tiny_model
+from tests.bots.fake_hub import HubModel, fake_hub
+from tests.bots.fake_modelscope import fake_modelscope
+from tests.bots.tiny_gguf import tiny_gguf
+from tests.bots.tiny_model import TINY_FILES, write_tiny_model
 
 Parley = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -83,7 +86,30 @@ def test_a_pull_that_fails_is_one_line(parley: Parley, tmp_path: Path) -> None:
     (tmp_path / "bots" / "__init__.py").write_text("raise SystemExit('not Parley')")
     done = parley("model", "pull", "tiny")
     assert done.returncode == 78
-    assert done.stderr == "parley: tiny: is not a Hugging Face id such as Qwen/Qwen2.5-0.5B-Instruct\n"
+    assert done.stderr == "parley: tiny: is not an id such as Qwen/Qwen2.5-0.5B-Instruct\n"
+
+
+TINY = HubModel(id="org/tiny", files=TINY_FILES)
+
+
+@pytest.mark.parametrize("option", ["--endpoint", "HF_ENDPOINT"])
+def test_a_mirror_can_be_named(parley: Parley, tmp_path: Path, option: str) -> None:
+    """`--endpoint` and HF_ENDPOINT name a mirror of Hugging Face."""
+    with fake_hub(TINY) as endpoint:
+        arguments, variables = ((option, endpoint), {}) if option == "--endpoint" else ((), {option: endpoint})
+        done = parley("model", "pull", TINY.id, *arguments, PARLEY_DATA_DIR=str(tmp_path / "data"), **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("To use it, set engine.model = 'org/tiny' in parley.toml.\n")
+
+
+def test_modelscope_and_a_file_can_be_chosen(parley: Parley, tmp_path: Path) -> None:
+    """`--source modelscope --file NAME.gguf` pulls that file from ModelScope, and prints the name to configure."""
+    model = HubModel(id="org/tiny-GGUF", files={"tiny.gguf": tiny_gguf(tmp_path)})
+    with fake_modelscope(model) as (endpoint, _):
+        options = ("--source", "modelscope", "--endpoint", endpoint, "--file", "tiny.gguf")
+        done = parley("model", "pull", model.id, *options, PARLEY_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    assert "engine.model = 'org/tiny-GGUF/tiny.gguf'" in done.stdout
 
 
 @pytest.mark.parametrize("module", ["bots.cli", "bots.check"])
