@@ -12,7 +12,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from core.errors import ModelDamaged, ModelMissing
-from core.models import EMBEDDED, MANIFEST, find_model, verify_model
+from core.models import EMBEDDED, MANIFEST, find_model, gguf_file, verify_model
+from tests.bots.tiny_gguf import tiny_gguf
 
 Edit = Callable[[Path], object]
 
@@ -77,7 +78,28 @@ def test_a_hub_id_names_a_pulled_folder(tmp_path: Path) -> None:
     assert find_model("Qwen/Qwen2.5-0.5B", tmp_path) == place
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "nothing", "", "../up", "a/b/c", "-x/y", "org/.."])
+def test_a_gguf_file_is_returned_unchanged(tmp_path: Path) -> None:
+    """The path of an existing GGUF file is returned unchanged; another file is no model."""
+    file = tmp_path / "model.gguf"
+    file.write_bytes(tiny_gguf(tmp_path))
+    assert find_model(str(file), tmp_path) == file
+    file.rename(tmp_path / "model.bin")
+    with pytest.raises(ModelMissing, match="no such folder or GGUF file"):
+        find_model(str(tmp_path / "model.bin"), tmp_path)
+
+
+def test_a_gguf_file_of_a_hub_names_a_pulled_folder(tmp_path: Path) -> None:
+    """The id and name of a GGUF file name a folder of its own; if it is missing, the error says how to pull it."""
+    with pytest.raises(ModelMissing, match=r"parley model pull org/name --file q4\.gguf"):
+        find_model("org/name/q4.gguf", tmp_path)
+    place = tmp_path / "models" / "org--name--q4.gguf"
+    place.mkdir(parents=True)
+    assert find_model("org/name/q4.gguf", tmp_path) == place
+
+
+@pytest.mark.parametrize(
+    "name", ["/no/such/folder", "a/b/c/d.gguf", "../a/b.gguf", "nothing", "", "../up", "a/b/c", "-x/y", "org/.."]
+)
 def test_other_names_are_missing(tmp_path: Path, name: str) -> None:
     """A name that is neither a folder nor an id is missing, and never becomes a path outside the data folder."""
     with pytest.raises(ModelMissing, match="no such folder"):
@@ -183,3 +205,60 @@ def test_the_embedded_model_is_intact(tmp_path: Path) -> None:
     except ModelMissing:
         pytest.skip("the embedded model is not part of this checkout")
     assert (folder / MANIFEST).exists()
+
+
+@pytest.fixture
+def gguf_folder(tmp_path: Path) -> Path:
+    """A pulled folder: one GGUF file and its manifest."""
+    made = tmp_path / "org--name--q4.gguf"
+    made.mkdir()
+    (made / "q4.gguf").write_bytes(tiny_gguf(tmp_path))
+    write_manifest(made)
+    return made
+
+
+def test_an_intact_gguf_file_passes(gguf_folder: Path) -> None:
+    """A whole GGUF file passes alone and in its folder, with a manifest and without."""
+    verify_model(gguf_folder)
+    verify_model(gguf_folder / "q4.gguf")
+    (gguf_folder / MANIFEST).unlink()
+    verify_model(gguf_folder)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_truncated_gguf_file_is_damaged(gguf_folder: Path, *, alone: bool) -> None:
+    """A GGUF file whose last weights are missing is found without a manifest."""
+    (gguf_folder / MANIFEST).unlink()
+    cut(gguf_folder / "q4.gguf", -32)
+    with pytest.raises(ModelDamaged, match="ends beyond the file"):
+        verify_model(gguf_folder / "q4.gguf" if alone else gguf_folder)
+
+
+def test_the_manifest_finds_a_single_bit_of_a_gguf_file(gguf_folder: Path) -> None:
+    """The manifest of a pulled folder finds one flipped bit in its GGUF file."""
+    flip_a_bit(gguf_folder / "q4.gguf")
+    with pytest.raises(ModelDamaged, match=MANIFEST):
+        verify_model(gguf_folder)
+
+
+def test_a_gguf_file_must_be_listed(gguf_folder: Path) -> None:
+    """A GGUF file that the manifest does not list is refused, even if it is the only one."""
+    (gguf_folder / "q4.gguf").rename(gguf_folder / "q5.gguf")
+    with pytest.raises(ModelDamaged, match="not listed"):
+        verify_model(gguf_folder)
+
+
+def test_several_gguf_files_are_ambiguous(gguf_folder: Path, tmp_path: Path) -> None:
+    """Of a folder with several GGUF files, one has to be named."""
+    (gguf_folder / MANIFEST).unlink()
+    (gguf_folder / "q5.gguf").write_bytes(tiny_gguf(tmp_path))
+    with pytest.raises(ModelDamaged, match="name one of them"):
+        verify_model(gguf_folder)
+    verify_model(gguf_folder / "q5.gguf")
+
+
+def test_safetensors_come_before_gguf(folder: Path, tmp_path: Path) -> None:
+    """A GGUF file in a folder with safetensors is not the model."""
+    (folder / "other.gguf").write_bytes(tiny_gguf(tmp_path))
+    assert gguf_file(folder) is None
+    verify_model(folder)
