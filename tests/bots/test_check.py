@@ -10,6 +10,7 @@ from config.settings import Settings
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.store import open_store
+from tests.bots.tiny_gguf import tiny_gguf
 from tests.bots.tiny_model import write_tiny_model
 from tests.core.engine.fake_server import FakeServer, chat_server
 
@@ -105,6 +106,15 @@ def test_a_truncated_model_is_named(monkeypatch: pytest.MonkeyPatch, options: di
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(ConfigError, match=r"^engine\.model: .*model\.safetensors"):
         _found(_settings(monkeypatch, options))
+
+
+def test_a_gguf_file_is_checked(monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path) -> None:
+    """`check` opens a GGUF file, so that one without a tokenizer is named before the bot starts."""
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(tiny_gguf(tmp_path))
+    settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL=str(file))
+    with pytest.raises(ConfigError, match=r"^engine\.model: .*tiny\.gguf: "):
+        _found(settings)
 
 
 async def test_another_server_is_asked(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:

@@ -11,15 +11,18 @@ from shutil import copytree
 
 import httpx
 import pytest
+from gguf import GGMLQuantizationType
 
+from tests.core.inference.checkpoint.gguf_writer import write_gguf
 from tests.core.inference.options import server_arguments
 
 EX_CONFIG = 78
 
 
 def arguments(model: Path, *options: object) -> list[str]:
-    """The command line of a server whose model folder is its data folder too."""
-    return [sys.executable, "-m", "core.inference", *map(str, (*server_arguments(model, model), *options))]
+    """The command line of a server whose model is in its data folder."""
+    data_dir = model if model.is_dir() else model.parent
+    return [sys.executable, "-m", "core.inference", *map(str, (*server_arguments(model, data_dir), *options))]
 
 
 @contextmanager
@@ -71,6 +74,31 @@ def test_sigterm_ends_it_in_order(tiny_folder: Path, tmp_path: Path, monkeypatch
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
         assert not path.exists()
+
+
+def test_a_gguf_file_is_served_under_its_name(tiny_folder: Path, tmp_path: Path) -> None:
+    """A server of a GGUF file answers, and lists the model by the file's name."""
+    file = write_gguf(tiny_folder, tmp_path / "tiny-q8_0.gguf", type_=GGMLQuantizationType.Q8_0)
+    with (
+        started(file, "--uds", tmp_path / "s") as process,
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(tmp_path / "s")), base_url="http://x") as client,
+    ):
+        until_listening(process)
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["tiny-q8_0.gguf"]
+        request = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 3}
+        assert client.post("/v1/chat/completions", json=request).json()["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.99])
+def test_a_truncated_gguf_file_is_reported_in_one_line(tiny_folder: Path, tmp_path: Path, share: float) -> None:
+    """A GGUF file that ends anywhere gives one line on standard error, no traceback, and exit status 78."""
+    file = write_gguf(tiny_folder, tmp_path / "tiny.gguf")
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    ended = subprocess.run(arguments(file, "--port", 0), check=False, capture_output=True, text=True)
+    assert ended.returncode == EX_CONFIG
+    assert ended.stderr.count("\n") == 1
+    assert f"{file}: it is not a whole GGUF file" in ended.stderr
 
 
 def test_a_damaged_model_is_reported_in_one_line(tiny_folder: Path, tmp_path: Path) -> None:
