@@ -80,9 +80,9 @@ class EngineSettings(BaseModel):
 
     model_config = SECTION
     model: Annotated[str, Field(min_length=1), COMMON] = "mini"
-    """Model that writes the replies. "mini" comes with Parley; other values are the Hugging Face id of a model fetched
-    by `parley model pull`, such as "Qwen/Qwen2.5-0.5B-Instruct", or a folder. With engine.url it is the model's name
-    at that server, and "mini" stands for the first model that the server lists."""
+    """Model that writes the replies. "mini" comes with Parley; other values are the name of a model fetched by
+    `parley model pull`, such as "Qwen/Qwen2.5-0.5B-Instruct", a folder, or a GGUF file. With engine.url it is the
+    model's name at that server, and "mini" stands for the first model that the server lists."""
     url: Annotated[str, AfterValidator(_base_url), COMMON] = ""
     """Base URL of another server that speaks OpenAI chat completions. For example "http://127.0.0.1:8000/v1" for vLLM,
     llama.cpp or Ollama. If it is empty, Parley runs the model itself on this machine's CPU."""

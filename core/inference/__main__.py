@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 def main(  # noqa: PLR0913  one argument for each option of the command line
     *,
-    model: Annotated[str, typer.Option(help='"mini", a folder, or the id of a pulled model.')],
+    model: Annotated[str, typer.Option(help='"mini", a folder, a GGUF file, or the name of a pulled model.')],
     data_dir: Annotated[Path, typer.Option(help="Folder of pulled models and generated files.")],
     threads: Annotated[int, typer.Option(min=0, help="Compute threads; 0 uses all cores.")],
     max_batch: Annotated[int, typer.Option(min=1, help="Replies generated concurrently.")],
