@@ -22,6 +22,7 @@ NUMBERS: Final[Mapping[str, str]] = {
 """Names in transformers by those in the metadata, where the architecture's name comes first."""
 FOREIGN: Final = ("expert_count", "attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping")
 """Values that change what the network computes, and that no model of a known architecture here has."""
+LFM_2: Final = "lfm2"
 ROPE_TYPES: Final = ("none", "linear", "yarn")
 LLAMA_3_FACTORS: Final = (8.0, 32.0)
 """Factors of the scaled rotary embeddings of Llama 3.1 and 3.2. Their other numbers are the same."""
@@ -43,13 +44,14 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "granite": Architecture(model_type="granite", interleaved=True),
     "smollm3": Architecture(model_type="smollm3", interleaved=True),
     "olmo2": Architecture(model_type="olmo2"),
+    LFM_2: Architecture(model_type=LFM_2),
 }
 """By their names in `general.architecture`. Of others the format changes values, such as Gemma's norms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """The sizes of a model, which are those of its tensors."""
+    """The sizes of a model, which are those of its tensors. `attending` are the layers with attention."""
 
     layers: int
     context: int
@@ -59,6 +61,7 @@ class Sizes:
     kv_heads: int
     head_dim: int
     vocabulary: int
+    attending: tuple[int, ...]
 
 
 def architecture(metadata: Metadata) -> tuple[str, Architecture]:
@@ -84,32 +87,39 @@ def read_sizes(metadata: Metadata, tensors: Mapping[str, GgufTensor], name: str)
             raise metadata.damaged(f"{name}.{key} is missing")
         return found
 
-    heads, hidden = size("attention.head_count"), size("embedding_length")
+    layers, heads, hidden = size("block_count"), size("attention.head_count"), size("embedding_length")
+    _check_layers(metadata, tensors, layers)
+    kv_heads = metadata.sizes(f"{name}.attention.head_count_kv", layers)
     embedding = tensors.get("token_embd.weight")
     sizes = Sizes(
-        layers=size("block_count"),
+        layers=layers,
         context=size("context_length"),
         hidden=hidden,
         inner=size("feed_forward_length"),
         heads=heads,
-        kv_heads=size("attention.head_count_kv", heads),
+        kv_heads=max(kv_heads) or heads,
         head_dim=size("attention.key_length", max(hidden // heads, 1)),
         vocabulary=embedding.shape[0] if embedding else 0,
+        attending=tuple(layer for layer, count in enumerate(kv_heads) if count or not any(kv_heads)),
     )
     if (rotated := size("rope.dimension_count", sizes.head_dim)) != sizes.head_dim:
         raise metadata.damaged(f"its rotary embedding covers {rotated} of {sizes.head_dim} dimensions")
-    _check(metadata, tensors, sizes)
+    _check_shapes(metadata, tensors, sizes)
     return sizes
 
 
-def _check(metadata: Metadata, tensors: Mapping[str, GgufTensor], sizes: Sizes) -> None:
-    layers = {name.split(".")[1] for name in tensors if name.startswith("blk.")}
-    if len(layers) != sizes.layers or layers != set(map(str, range(sizes.layers))):
-        raise metadata.damaged(f"it has the weights of {len(layers)} layers, not of {sizes.layers}")
+def _check_layers(metadata: Metadata, tensors: Mapping[str, GgufTensor], layers: int) -> None:
+    found = {name.split(".")[1] for name in tensors if name.startswith("blk.")}
+    if len(found) != layers or found != set(map(str, range(layers))):
+        raise metadata.damaged(f"it has the weights of {len(found)} layers, not of {layers}")
+
+
+def _check_shapes(metadata: Metadata, tensors: Mapping[str, GgufTensor], sizes: Sizes) -> None:
+    attending = f"blk.{sizes.attending[0]}"
     expected = {
         "token_embd": (sizes.vocabulary, sizes.hidden),
-        "blk.0.attn_q": (sizes.heads * sizes.head_dim, sizes.hidden),
-        "blk.0.attn_k": (sizes.kv_heads * sizes.head_dim, sizes.hidden),
+        f"{attending}.attn_q": (sizes.heads * sizes.head_dim, sizes.hidden),
+        f"{attending}.attn_k": (sizes.kv_heads * sizes.head_dim, sizes.hidden),
         "blk.0.ffn_up": (sizes.inner, sizes.hidden),
     }
     for part, shape in expected.items():
@@ -141,6 +151,17 @@ def read_config(
         "attention_bias": "blk.0.attn_q.bias" in tensors,
         "mlp_bias": "blk.0.ffn_up.bias" in tensors,
         "eos_token_id": eos_ids(metadata),
+        **(_convolutions(metadata, name, sizes) if known.model_type == LFM_2 else {}),
+    }
+
+
+def _convolutions(metadata: Metadata, name: str, sizes: Sizes) -> Mapping[str, object]:
+    """LFM2's layers without attention, which are convolutions."""
+    return {
+        "layer_types": ["full_attention" if layer in sizes.attending else "conv" for layer in range(sizes.layers)],
+        "conv_L_cache": metadata.size(f"{name}.shortconv.l_cache"),
+        "norm_eps": metadata.number(f"{name}.attention.layer_norm_rms_epsilon"),
+        "block_auto_adjust_ff_dim": False,
     }
 
 

@@ -47,6 +47,14 @@ class Metadata:
             raise self.damaged(f"{key} is missing or not a list of integers")
         return [int(item) for item in value]
 
+    def sizes(self, key: str, count: int) -> list[int]:
+        """`count` integers, zero or more: those of a list, or the same one for all."""
+        value = self.values.get(key)
+        found = self.integers(key) if isinstance(value, array) else [self.size(key) or 0] * count
+        if len(found) != count or min(found) < 0:
+            raise self.damaged(f"{key} is not a list of {count} sizes")
+        return found
+
     def token(self, key: str) -> int | None:
         """A token id, or None."""
         value = self.values.get(key)

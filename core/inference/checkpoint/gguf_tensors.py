@@ -14,10 +14,11 @@ from core.inference.checkpoint.checkpoint import Read, Source
 from core.models.gguf import GgufTensor
 
 KINDS: Final = (".weight", ".bias")
-ONCE: Final = ("token_embd", "output", "output_norm", "rope_freqs")
+ONCE: Final = ("token_embd", "token_embd_norm", "output", "output_norm", "rope_freqs")
 IN_LAYERS: Final = (
     *("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_q_norm", "attn_k_norm", "post_attention_norm"),
     *("ffn_norm", "ffn_gate", "ffn_up", "ffn_down", "post_ffw_norm"),
+    *(r"shortconv\.conv", r"shortconv\.in_proj", r"shortconv\.out_proj"),
 )
 KNOWN: Final = re.compile(rf"({'|'.join(ONCE)}|blk\.\d{{1,4}}\.({'|'.join(IN_LAYERS)}))\.(weight|bias)")
 """Names of tensors that the networks use."""

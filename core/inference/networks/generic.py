@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from core.errors import ModelDamaged
 from core.inference.arrays import Floats
 from core.inference.batching.scheduler import Chunk, Step
-from core.inference.checkpoint.checkpoint import Checkpoint
+from core.inference.checkpoint.checkpoint import Checkpoint, Source
 from core.inference.hardware import has_fast_bf16
 from core.inference.weights.precision import Precision
 
@@ -134,10 +134,16 @@ def _weights(checkpoint: Checkpoint, build: Callable[[], PreTrainedModel], dtype
     """The weights by their names in transformers. If the files do not have these names, the network has."""
     if checkpoint.has_own_names:
         with torch.device("meta"):
-            names = list(build().state_dict())
-        found = {name: source for name in names if (source := checkpoint.read(name))}
-        return {name: torch.tensor(source[:], dtype=dtype) for name, source in found.items()}
+            expected = build().state_dict()
+        found = {name: source for name in expected if (source := checkpoint.read(name))}
+        return {name: _tensor(source, expected[name].shape, dtype) for name, source in found.items()}
     return {name: tensor for file in checkpoint.files for name, tensor in load_file(file).items()}
+
+
+def _tensor(source: Source, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    """A tensor with the dimensions of size 1 that the network has and the file lacks, as in convolutions."""
+    tensor = torch.tensor(source[:], dtype=dtype)
+    return tensor.reshape(shape) if [size for size in shape if size > 1] == source.get_shape() else tensor
 
 
 def _dtype(checkpoint: Checkpoint, precision: Precision) -> torch.dtype:

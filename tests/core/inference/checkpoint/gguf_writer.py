@@ -71,9 +71,10 @@ def _metadata(folder: Path, config: Mapping[str, Any]) -> dict[str, object]:
         "embedding_length": config["hidden_size"],
         "feed_forward_length": config["intermediate_size"],
         "attention.head_count": config["num_attention_heads"],
-        "attention.head_count_kv": config["num_key_value_heads"],
+        "attention.head_count_kv": _kv_heads(config),
         "attention.key_length": config.get("head_dim"),
-        "attention.layer_norm_rms_epsilon": config["rms_norm_eps"],
+        "attention.layer_norm_rms_epsilon": config.get("rms_norm_eps", config.get("norm_eps")),
+        "shortconv.l_cache": config.get("conv_L_cache"),
         "rope.freq_base": rope["rope_theta"],
         "embedding_scale": config.get("embedding_multiplier"),
         "residual_scale": config.get("residual_multiplier"),
@@ -83,6 +84,13 @@ def _metadata(folder: Path, config: Mapping[str, Any]) -> dict[str, object]:
     return {f"{name}.{key}": value for key, value in keys.items()} | tokenizer_metadata(
         folder, vocabulary_size=config["vocab_size"]
     )
+
+
+def _kv_heads(config: Mapping[str, Any]) -> int | list[int]:
+    """Key heads; for each layer if some have no attention."""
+    heads: int = config["num_key_value_heads"]
+    layers = config.get("layer_types") or []
+    return [0 if layer == "conv" else heads for layer in layers] if "conv" in layers else heads
 
 
 def tokenizer_metadata(folder: Path, *, vocabulary_size: int) -> dict[str, object]:
@@ -120,7 +128,7 @@ def _tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, Floats | NDAr
         written = interleaved(tensor, heads[part]) if name in INTERLEAVED and part in heads else tensor
         ours = names.get_name(theirs, (".weight", ".bias"))
         assert ours
-        found[ours] = np.ascontiguousarray(written, np.float32)
+        found[ours] = np.ascontiguousarray(written.squeeze(), np.float32)
     return found
 
 

@@ -121,6 +121,8 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "too many layers": ({"qwen2.block_count": HUGE}, "the weights of 2 layers, not of 2147483648"),
     "too few layers": ({"qwen2.block_count": 1}, "the weights of 2 layers, not of 1"),
     "too many heads": ({"qwen2.attention.head_count": HUGE}, "attn_q is"),
+    "key heads of too many layers": ({"qwen2.attention.head_count_kv": [2, 2, 2]}, "not a list of 2 sizes"),
+    "no key heads": ({"qwen2.attention.head_count_kv": [-1, 0]}, "not a list of 2 sizes"),
     "too many key heads": ({"qwen2.attention.head_count_kv": HUGE}, "attn_k is"),
     "wide heads": ({"qwen2.attention.key_length": HUGE}, "attn_q is"),
     "a wide network": ({"qwen2.embedding_length": HUGE}, "token_embd is"),

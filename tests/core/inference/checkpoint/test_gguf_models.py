@@ -72,6 +72,7 @@ def write_model(folder: Path, kind: str, changes: dict[str, object]) -> Path:
         ("granite", MULTIPLIERS, "kernels"),
         ("smollm3", {}, "kernels"),
         ("olmo2", {}, "transformers"),
+        ("lfm2", {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}, "transformers"),
     ],
 )
 def test_the_logits_are_those_of_the_folder(tmp_path: Path, kind: str, changes: dict[str, object], path: str) -> None:
