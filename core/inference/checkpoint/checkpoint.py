@@ -25,8 +25,8 @@ class Checkpoint:
     """A verified model on disk. `config`, `generation` and `tokenizer` have the keys of transformers' JSON files.
 
     `path` is the folder or file, and `files` are those that hold weights. `special_tokens` are texts by names such as
-    "bos_token". `chat_template` is its Jinja source. `has_own_names`: the tensors' names are not those of transformers,
-    so that `read` translates. `fits_bf16`: the weights lose little or nothing as bfloat16.
+    "bos_token". `chat_template` is its Jinja source. `translated` is the number of tensors if their names are not
+    those of transformers, so that `read` translates them, else 0. `fits_bf16`: bfloat16 loses little of the weights.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Checkpoint:
     special_tokens: Mapping[str, str]
     chat_template: str | None
     read: Read
-    has_own_names: bool
+    translated: int
     fits_bf16: bool
 
     @property

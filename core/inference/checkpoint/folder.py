@@ -26,7 +26,7 @@ def open_folder(folder: Path) -> Checkpoint:
         special_tokens=special_tokens,
         chat_template=chat_template,
         read=_reader(path_of),
-        has_own_names=False,
+        translated=0,
         fits_bf16=any(map(_has_bf16, files)),
     )
 

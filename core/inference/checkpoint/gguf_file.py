@@ -5,7 +5,7 @@ from pathlib import Path
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.gguf_config import architecture, read_config, read_sizes
 from core.inference.checkpoint.gguf_metadata import Metadata
-from core.inference.checkpoint.gguf_tensors import KNOWN, GgufSource, open_tensors
+from core.inference.checkpoint.gguf_tensors import GgufSource, open_tensors, unknown_tensors
 from core.inference.checkpoint.gguf_tokenizer import special_tokens, tokenizer_spec
 from core.models.gguf import read_header
 
@@ -19,11 +19,10 @@ def open_gguf(path: Path) -> Checkpoint:
     header = read_header(path)
     metadata = Metadata(path=path, values=header.metadata)
     name, known = architecture(metadata)
-    for tensor in header.tensors:
-        if not KNOWN.fullmatch(tensor):
-            raise metadata.damaged(f"its tensor {tensor[:100]!r} is of no known use in {name}")
-    factors = header.tensors.get(ROPE_FACTORS)
     sizes = read_sizes(metadata, header.tensors, name)
+    if unknown := unknown_tensors(header.tensors, name, sizes.layers):
+        raise metadata.damaged(f"its tensor {unknown[0][:100]!r} is of no known use in {name}")
+    factors = header.tensors.get(ROPE_FACTORS)
     heads = {"q": sizes.heads, "k": sizes.kv_heads} if known.interleaved else {}
     return Checkpoint(
         path=path,
@@ -34,6 +33,6 @@ def open_gguf(path: Path) -> Checkpoint:
         special_tokens=special_tokens(metadata),
         chat_template=metadata.text("tokenizer.chat_template"),
         read=open_tensors(path, header.tensors, name=name, layers=sizes.layers, heads=heads),
-        has_own_names=True,
+        translated=len(header.tensors.keys() - {ROPE_FACTORS}),
         fits_bf16=any(tensor.type.name not in WIDE for tensor in header.tensors.values()),
     )

@@ -1,7 +1,7 @@
 """The tensors in a GGUF file, found by their names in transformers and converted to float32 a few rows at a time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ IN_LAYERS: Final = (
     *(r"shortconv\.conv", r"shortconv\.in_proj", r"shortconv\.out_proj"),
 )
 KNOWN: Final = re.compile(rf"({'|'.join(ONCE)}|blk\.\d{{1,4}}\.({'|'.join(IN_LAYERS)}))\.(weight|bias)")
-"""Names of tensors that the networks use."""
+"""Names of tensors that some network uses."""
 INTERLEAVED: Final = re.compile(r"blk\.\d+\.attn_(q|k)\.(weight|bias)")
 
 
@@ -50,13 +50,19 @@ class GgufSource:
         return _floats(np.fromfile(self._path, np.uint8, self._tensor.size, offset=self._tensor.offset), self._tensor)
 
 
+def unknown_tensors(tensors: Iterable[str], name: str, layers: int) -> list[str]:
+    """The tensors that no network of the architecture `name` uses."""
+    stems = {ours for _, ours in _names(name, layers).mapping.values()}
+    return [tensor for tensor in tensors if not KNOWN.fullmatch(tensor) or tensor.rpartition(".")[0] not in stems]
+
+
 def open_tensors(
     path: Path, tensors: Mapping[str, GgufTensor], *, name: str, layers: int, heads: Mapping[str, int]
 ) -> Read:
     """Find tensors by their names in transformers; `name` is the architecture's. `heads` has the number of heads of
     interleaved tensors, by "q" and "k"; it is empty if rows have the order of transformers.
     """
-    names = gguf.get_tensor_name_map(_ARCHITECTURES[name], layers)
+    names = _names(name, layers)
 
     def read(theirs: str) -> Source | None:
         ours = names.get_name(theirs, KINDS)
@@ -67,6 +73,10 @@ def open_tensors(
         return GgufSource(path, tensors[ours], order)
 
     return read
+
+
+def _names(name: str, layers: int) -> gguf.TensorNameMap:
+    return gguf.get_tensor_name_map(_ARCHITECTURES[name], layers)
 
 
 def row_order(rows: int, heads: int) -> NDArray[np.int64]:

@@ -25,6 +25,9 @@ FALLBACK_CONTEXT = 2048
 NOMINAL_BLOCKS = 1 << 14
 """Never the limit: transformers allocates keys and values itself, as a sequence grows."""
 
+ROWS_AT_ONCE = 4096
+"""Rows of a tensor that are converted at a time: an embedding in float32 takes half a gigabyte."""
+
 BUILD_ERRORS = (
     KeyError,
     TypeError,
@@ -132,17 +135,20 @@ def _decoded(value: object) -> object:
 
 def _weights(checkpoint: Checkpoint, build: Callable[[], PreTrainedModel], dtype: torch.dtype) -> Mapping[str, Tensor]:
     """The weights by their names in transformers. If the files do not have these names, the network has."""
-    if checkpoint.has_own_names:
+    if checkpoint.translated:
         with torch.device("meta"):
             expected = build().state_dict()
         found = {name: source for name in expected if (source := checkpoint.read(name))}
+        if len(found) < checkpoint.translated:
+            raise ModelDamaged(str(checkpoint.path), "its architecture has no place for some of its weights")
         return {name: _tensor(source, expected[name].shape, dtype) for name, source in found.items()}
     return {name: tensor for file in checkpoint.files for name, tensor in load_file(file).items()}
 
 
 def _tensor(source: Source, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     """A tensor with the dimensions of size 1 that the network has and the file lacks, as in convolutions."""
-    tensor = torch.tensor(source[:], dtype=dtype)
+    pieces = range(0, source.get_shape()[0], ROWS_AT_ONCE)
+    tensor = torch.cat([torch.tensor(source[start : start + ROWS_AT_ONCE], dtype=dtype) for start in pieces])
     return tensor.reshape(shape) if [size for size in shape if size > 1] == source.get_shape() else tensor
 
 

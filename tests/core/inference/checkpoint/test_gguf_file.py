@@ -110,6 +110,7 @@ def test_other_scalings_run_on_transformers(tiny_folder: Path, file: Path) -> No
 
 
 ZEROS = np.zeros((64, 64), np.float32)
+ONES = np.ones(64, np.float32)
 HUGE = 1 << 31
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "another architecture": ({"general.architecture": "gemma3"}, "its architecture, 'gemma3', is not supported"),
@@ -172,6 +173,7 @@ def test_a_file_that_cannot_be_run_is_refused(tiny_folder: Path, file: Path, lie
         ("blk.1.ffn_down.weight", ZEROS, r"has shape \[64, 64\], not \[64, 128\]"),
         ("blk.2.ffn_down.weight", ZEROS, "the weights of 3 layers, not of 2"),
         ("blk.0.attn_sinks.weight", ZEROS, "'blk.0.attn_sinks.weight' is of no known use"),
+        ("blk.0.post_attention_norm.weight", ONES, "'blk.0.post_attention_norm.weight' is of no known use in qwen2"),
         ("v.patch_embd.weight", ZEROS, "'v.patch_embd.weight' is of no known use"),
     ],
 )

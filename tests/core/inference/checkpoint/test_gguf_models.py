@@ -11,6 +11,7 @@ from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core.errors import ModelDamaged
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
@@ -103,6 +104,14 @@ def test_quantised_weights_are_those_of_the_floats(tiny_folder: Path, tmp_path: 
     from_folder = load_packed(open_checkpoint(folder), shape, INT8, tmp_path / "kept")
     assert from_file.keys() == from_folder.keys()
     assert all(np.array_equal(from_file[name], from_folder[name]) for name in from_file)
+
+
+def test_weights_that_transformers_does_not_use_are_refused(tmp_path: Path) -> None:
+    """A bias for which the network of transformers has no place raises ModelDamaged, instead of being left out."""
+    folder = write_model(tmp_path, "olmo2", {})
+    bias = {"blk.0.attn_output.bias": np.ones(64, np.float32)}
+    with pytest.raises(ModelDamaged, match="no place for some of its weights"):
+        load(write_gguf(folder, tmp_path / "tiny.gguf", tensors=bias), tmp_path)
 
 
 def test_transformers_runs_a_quantised_file_in_bf16_if_the_cpu_is_fast_at_it(
