@@ -12,16 +12,16 @@ from core.inference.checkpoint.gguf_metadata import Metadata
 from core.inference.checkpoint.gguf_tokenizer import eos_ids
 from core.models.gguf import GgufTensor
 
-NUMBERS: Final[Mapping[str, str]] = {
-    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+EPSILON: Final = "attention.layer_norm_rms_epsilon"
+FACTORS: Final[Mapping[str, str]] = {
     "embedding_scale": "embedding_multiplier",
     "residual_scale": "residual_multiplier",
     "attention.scale": "attention_multiplier",
     "logit_scale": "logits_scaling",
 }
-"""Names in transformers by those in the metadata, where the architecture's name comes first."""
+"""Granite's constant factors: their names in transformers by those in the metadata."""
 FOREIGN: Final = ("expert_count", "attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping")
-"""Values that change what the network computes, and that no model of a known architecture here has."""
+"""Values that change what a network computes, in ways that none of the architectures below has."""
 LFM_2: Final = "lfm2"
 ROPE_TYPES: Final = ("none", "linear", "yarn")
 LLAMA_3_FACTORS: Final = (8.0, 32.0)
@@ -130,13 +130,15 @@ def _check_shapes(metadata: Metadata, tensors: Mapping[str, GgufTensor], sizes: 
 
 
 def read_config(
-    metadata: Metadata, tensors: Mapping[str, GgufTensor], sizes: Sizes, rope_factors: Floats | None
+    metadata: Metadata, tensors: Mapping[str, GgufTensor], name: str, sizes: Sizes, rope_factors: Floats | None
 ) -> Mapping[str, object]:
     """The content of a `config.json`. `rope_factors` are the divisors of the rotary frequencies, if there are any."""
-    name, known = architecture(metadata)
-    numbers = {ours: metadata.number(f"{name}.{theirs}") for theirs, ours in NUMBERS.items()}
+    factors = {ours: metadata.number(f"{name}.{theirs}") for theirs, ours in FACTORS.items()}
+    epsilon = metadata.number(f"{name}.{EPSILON}")
+    if epsilon is None:
+        raise metadata.damaged(f"{name}.{EPSILON} is missing")
     return {
-        "model_type": known.model_type,
+        "model_type": ARCHITECTURES[name].model_type,
         "num_hidden_layers": sizes.layers,
         "max_position_embeddings": sizes.context,
         "hidden_size": sizes.hidden,
@@ -145,22 +147,23 @@ def read_config(
         "num_key_value_heads": sizes.kv_heads,
         "head_dim": sizes.head_dim,
         "vocab_size": sizes.vocabulary,
-        **{ours: number for ours, number in numbers.items() if number is not None},
+        "rms_norm_eps": epsilon,
+        **{ours: factor for ours, factor in factors.items() if factor is not None},
         "rope_parameters": _rope(metadata, name, rope_factors, sizes.head_dim),
         "tie_word_embeddings": "output.weight" not in tensors,
         "attention_bias": "blk.0.attn_q.bias" in tensors,
         "mlp_bias": "blk.0.ffn_up.bias" in tensors,
         "eos_token_id": eos_ids(metadata),
-        **(_convolutions(metadata, name, sizes) if known.model_type == LFM_2 else {}),
+        **(_convolutions(metadata, sizes, epsilon) if name == LFM_2 else {}),
     }
 
 
-def _convolutions(metadata: Metadata, name: str, sizes: Sizes) -> Mapping[str, object]:
+def _convolutions(metadata: Metadata, sizes: Sizes, epsilon: float) -> Mapping[str, object]:
     """LFM2's layers without attention, which are convolutions."""
     return {
         "layer_types": ["full_attention" if layer in sizes.attending else "conv" for layer in range(sizes.layers)],
-        "conv_L_cache": metadata.size(f"{name}.shortconv.l_cache"),
-        "norm_eps": metadata.number(f"{name}.attention.layer_norm_rms_epsilon"),
+        "conv_L_cache": metadata.size(f"{LFM_2}.shortconv.l_cache"),
+        "norm_eps": epsilon,
         "block_auto_adjust_ff_dim": False,
     }
 

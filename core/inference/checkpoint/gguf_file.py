@@ -23,11 +23,12 @@ def open_gguf(path: Path) -> Checkpoint:
     if unknown := unknown_tensors(header.tensors, name, sizes.layers):
         raise metadata.damaged(f"its tensor {unknown[0][:100]!r} is of no known use in {name}")
     factors = header.tensors.get(ROPE_FACTORS)
+    divisors = GgufSource(path, factors)[:] if factors else None
     heads = {"q": sizes.heads, "k": sizes.kv_heads} if known.interleaved else {}
     return Checkpoint(
         path=path,
         files=(path,),
-        config=read_config(metadata, header.tensors, sizes, GgufSource(path, factors)[:] if factors else None),
+        config=read_config(metadata, header.tensors, name, sizes, divisors),
         generation=None,
         tokenizer=tokenizer_spec(metadata),
         special_tokens=special_tokens(metadata),

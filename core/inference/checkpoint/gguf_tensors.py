@@ -26,12 +26,12 @@ INTERLEAVED: Final = re.compile(r"blk\.\d+\.attn_(q|k)\.(weight|bias)")
 
 
 class GgufSource:
-    """A `Source`. `order`: the file's row for each row of the tensor, or None if it is the same."""
+    """A `Source`. `heads`: in how many heads its rows are interleaved; 0 if they have the order of transformers."""
 
-    def __init__(self, path: Path, tensor: GgufTensor, order: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, path: Path, tensor: GgufTensor, heads: int = 0) -> None:
         self._path = path
         self._tensor = tensor
-        self._order = order
+        self._heads = heads
 
     def get_shape(self) -> list[int]:
         return list(self._tensor.shape)
@@ -39,15 +39,13 @@ class GgufSource:
     def __getitem__(self, rows: slice) -> Floats:
         """The rows as float32. The file is mapped for this call only, so that it does not count as used memory."""
         tensor = self._tensor
+        chosen = row_order(tensor.shape[0], self._heads)[rows] if self._heads else rows
         if len(tensor.shape) == 1:
-            return self._whole()[rows if self._order is None else self._order[rows]]
+            whole = np.fromfile(self._path, np.uint8, tensor.size, offset=tensor.offset)
+            return _floats(whole, tensor)[chosen]
         count = tensor.size // tensor.row_bytes
         mapped = np.memmap(self._path, np.uint8, "r", tensor.offset, (count, tensor.row_bytes))
-        raw = np.asarray(mapped[rows if self._order is None else self._order[rows]])
-        return _floats(raw, tensor)
-
-    def _whole(self) -> Floats:
-        return _floats(np.fromfile(self._path, np.uint8, self._tensor.size, offset=self._tensor.offset), self._tensor)
+        return _floats(np.asarray(mapped[chosen]), tensor)
 
 
 def unknown_tensors(tensors: Iterable[str], name: str, layers: int) -> list[str]:
@@ -69,8 +67,7 @@ def open_tensors(
         if ours is None or ours not in tensors:
             return None
         interleaved = INTERLEAVED.fullmatch(ours) if heads else None
-        order = row_order(tensors[ours].shape[0], heads[interleaved[1]]) if interleaved else None
-        return GgufSource(path, tensors[ours], order)
+        return GgufSource(path, tensors[ours], heads[interleaved[1]] if interleaved else 0)
 
     return read
 

@@ -128,6 +128,7 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "wide heads": ({"qwen2.attention.key_length": HUGE}, "attn_q is"),
     "a wide network": ({"qwen2.embedding_length": HUGE}, "token_embd is"),
     "a wide MLP": ({"qwen2.feed_forward_length": HUGE}, "ffn_up is"),
+    "no epsilon": ({"qwen2.attention.layer_norm_rms_epsilon": None}, "layer_norm_rms_epsilon is missing"),
     "a partial rotary embedding": ({"qwen2.rope.dimension_count": 8}, "covers 8 of 16 dimensions"),
     "an unknown rotary embedding": ({"qwen2.rope.scaling.type": "longrope"}, "scaled in an unknown way"),
     "a text for a size": ({"qwen2.block_count": "two"}, "block_count is not a positive integer"),

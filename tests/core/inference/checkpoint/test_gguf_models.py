@@ -106,6 +106,14 @@ def test_quantised_weights_are_those_of_the_floats(tiny_folder: Path, tmp_path: 
     assert all(np.array_equal(from_file[name], from_folder[name]) for name in from_file)
 
 
+def test_query_rows_that_do_not_fit_the_heads_are_refused(tmp_path: Path) -> None:
+    """A layer whose interleaved rows cannot be put back raises ModelDamaged, as any other shape does."""
+    folder = write_model(tmp_path, "llama", {})
+    query = {"blk.1.attn_q.weight": np.ones((65, 64), np.float32)}
+    with pytest.raises(ModelDamaged, match=r"q_proj.weight has shape \[65, 64\]"):
+        load(write_gguf(folder, tmp_path / "tiny.gguf", tensors=query), tmp_path)
+
+
 def test_weights_that_transformers_does_not_use_are_refused(tmp_path: Path) -> None:
     """A bias for which the network of transformers has no place raises ModelDamaged, instead of being left out."""
     folder = write_model(tmp_path, "olmo2", {})

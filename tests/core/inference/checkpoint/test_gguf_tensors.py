@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
 
-from core.inference.checkpoint.gguf_tensors import GgufSource, row_order
+from core.inference.checkpoint.gguf_tensors import GgufSource
 from core.models.gguf import TYPES, GgufTensor, TensorType
 from tests.core.inference.checkpoint.gguf_writer import interleaved
 
@@ -71,7 +71,7 @@ def test_interleaved_rows_are_put_back(tmp_path: Path) -> None:
     """The rows of heads whose halves were interleaved are read in the order of transformers, in any piece."""
     matrix = np.random.default_rng(3).standard_normal((ROWS, 32), np.float32)
     written = np.ascontiguousarray(interleaved(matrix, heads=5)).view(np.uint8)
-    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", "F32", written), row_order(ROWS, heads=5))
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", "F32", written), heads=5)
     assert np.array_equal(source[:], matrix)
     assert np.array_equal(source[11:29], matrix[11:29])
 
@@ -81,4 +81,4 @@ def test_an_interleaved_bias_is_put_back(tmp_path: Path) -> None:
     vector = np.arange(ROWS, dtype=np.float32)
     (tmp_path / "t").write_bytes(interleaved(vector, heads=5).tobytes())
     tensor = GgufTensor(type=TYPES[0], shape=(ROWS,), offset=0)
-    assert np.array_equal(GgufSource(tmp_path / "t", tensor, row_order(ROWS, heads=5))[:], vector)
+    assert np.array_equal(GgufSource(tmp_path / "t", tensor, heads=5)[:], vector)
