@@ -22,6 +22,10 @@ SPECIAL_IDS: Final[Mapping[str, str]] = {
     "pad_token": "tokenizer.ggml.padding_token_id",
 }
 EOS_IDS: Final = ("eos", "eot", "eom")
+EOS_TEXTS: Final = frozenset({"<|endoftext|>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>"})
+"""Control tokens that end a reply in every family that has them. A file names one or two, where transformers' files
+name all; llama.cpp goes by the texts too.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +108,10 @@ def special_tokens(metadata: Metadata) -> Mapping[str, str]:
 
 def eos_ids(metadata: Metadata) -> list[int]:
     """The tokens that end a reply."""
-    found = [metadata.token(f"tokenizer.ggml.{name}_token_id") for name in EOS_IDS]
-    return sorted({token for token in found if token is not None})
+    tokens, types = _tokens(metadata)
+    declared = {metadata.token(f"tokenizer.ggml.{name}_token_id") for name in EOS_IDS} - {None}
+    known = {token for token, text in enumerate(tokens) if text in EOS_TEXTS and types[token] != NORMAL}
+    return sorted(token for token in declared | known if token is not None)
 
 
 def _tokens(metadata: Metadata) -> tuple[list[str], list[int]]:

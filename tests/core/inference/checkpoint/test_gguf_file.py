@@ -77,9 +77,10 @@ def test_the_template_is_that_of_the_file(tiny_folder: Path, file: Path) -> None
 
 
 def test_every_token_that_ends_a_reply_is_known(tiny_folder: Path, file: Path) -> None:
-    """The end of a turn and of a message end a reply too, if the file names them."""
-    found = load(write_gguf(tiny_folder, file, metadata={"tokenizer.ggml.eot_token_id": 300}))
-    assert {found.vocabulary.control[token] for token in found.eos_ids} == {"<|endoftext|>", "<|im_end|>"}
+    """The end of a turn ends a reply too if the file names it, and so do control tokens that always mean an end."""
+    found = load(write_gguf(tiny_folder, file, metadata={"tokenizer.ggml.eot_token_id": 303}))
+    ends = {found.vocabulary.control[token] for token in found.eos_ids}
+    assert ends == {"<|endoftext|>", "<|im_end|>", "<tool_call>"}
 
 
 def test_the_scaling_of_llama_3_is_told_from_its_factors(tiny_folder: Path, file: Path) -> None:
