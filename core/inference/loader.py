@@ -101,7 +101,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     max_model_len = min(limits)
     _warm_up(network, opening)
     return LoadedModel(
-        name=checkpoint.name if Path(name).exists() else name,
+        name=checkpoint.name if Path(name).exists() or checkpoint.path.is_file() else name,
         network=network,
         vocabulary=vocabulary,
         template=template,
