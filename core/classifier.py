@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from cachetools import LRUCache
 from pydantic import TypeAdapter
@@ -16,12 +16,9 @@ from core.prompt import Prompt
 from core.text import digest
 
 L = TypeVar("L", bound=StrEnum)
-Bias: TypeAlias = Mapping[Locale, Mapping[str, float]]
-"""Bias of each label, in log-probability, by the language of the prompt."""
-
 OWNER = "labels"
 """The user of all classifications: their prompts share the examples in the model server's prefix cache."""
-_FILE = TypeAdapter(dict[Locale, dict[str, float]])
+_FILE: Final = TypeAdapter(dict[Locale, dict[str, float]])
 
 
 class LabelModel(Protocol):
@@ -43,7 +40,7 @@ class Classifier(Generic[L]):
     def __init__(self, model: LabelModel, prompts: Mapping[Locale, LabelPrompt[L]], *, size: int = 4096) -> None:
         self._model = model
         self._prompts = prompts
-        self._bias: Bias = {}
+        self._bias: Mapping[Locale, Mapping[L, float]] = {}
         self._cache: LRUCache[bytes, Mapping[L, float]] = LRUCache(size)
 
     async def classify(self, text: str, locale: Locale) -> Mapping[L, float]:
@@ -64,14 +61,25 @@ class Classifier(Generic[L]):
         Measuring takes one prompt per unlabelled text, one after the other: a few seconds with half a billion weights.
         """
         path = folder / f"{digest(f'{await self._model.identity()} {self._prompts!r}').hex()}.json"
-        self._bias = _read(path) or await self._measure(path)
+        self._bias = self._kept(path) or await self._measure(path)
 
-    async def _measure(self, path: Path) -> Bias:
-        bias: dict[Locale, Mapping[str, float]] = {}
+    def _kept(self, path: Path) -> Mapping[Locale, Mapping[L, float]] | None:
+        """The bias in a file; None if there is none or it is damaged."""
+        try:
+            found = _FILE.validate_json(path.read_bytes())
+            return {
+                language: {label: own[label] for label in self._prompts[language].words}
+                for language, own in found.items()
+            }
+        except (OSError, ValueError, KeyError):
+            return None
+
+    async def _measure(self, path: Path) -> Mapping[Locale, Mapping[L, float]]:
+        bias: dict[Locale, Mapping[L, float]] = {}
         for language, prompt in self._prompts.items():
             measured = [await self._logprobs(text, language) for text in prompt.unlabelled]
             if known := [logprobs for logprobs in measured if logprobs]:
-                bias[language] = {str(label): value for label, value in bias_of(known).items()}
+                bias[language] = bias_of(known)
         _write(path, bias)
         return bias
 
@@ -80,15 +88,7 @@ class Classifier(Generic[L]):
         return prompt.logprobs(await self._model.first_token(prompt.ask(text), user=OWNER))
 
 
-def _read(path: Path) -> Bias | None:
-    """A kept bias; None if there is none or the file is damaged."""
-    try:
-        return _FILE.validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _write(path: Path, bias: Bias) -> None:
+def _write(path: Path, bias: Mapping[Locale, Mapping[L, float]]) -> None:
     """Replace the file, so that it is never half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")

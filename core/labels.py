@@ -115,7 +115,7 @@ def load_prompts(name: str, labels: type[L]) -> Mapping[Locale, LabelPrompt[L]]:
     }
 
 
-def shares(logprobs: Mapping[L, float], bias: Mapping[str, float]) -> dict[L, float]:
+def shares(logprobs: Mapping[L, float], bias: Mapping[L, float]) -> dict[L, float]:
     """Probability of each label after the model's bias, in log-probability, is subtracted. They sum to 1."""
     scores = {label: value - bias.get(label, 0.0) for label, value in logprobs.items()}
     total = _log_sum(scores.values())

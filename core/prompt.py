@@ -27,8 +27,8 @@ HINTS: Mapping[Locale, Mapping[Label, str]] = {
         Label.NEGATIVE: "我现在很难过。",
     },
 }
-"""A last line of the message, in the person's own voice. The model answers it as it answers the message; it would repeat
-an instruction about the person.
+"""A last line of the message, in the person's own voice. The model answers it as it answers the message. An instruction
+about the person would be repeated to them.
 """
 
 QUOTE_HEADER: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}

@@ -53,11 +53,13 @@ class LoadOptions:
 class LoadedModel:
     """A model that is ready to run.
 
+    `fingerprint` tells its weights and their type from others of the same name.
     `eos_ids` are the tokens that end a reply; `max_new_tokens` is the default length limit of a reply; `max_model_len`
     is the context length in tokens.
     """
 
     name: str
+    fingerprint: str
     network: Network
     vocabulary: Vocabulary
     template: ChatTemplate
@@ -102,6 +104,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     _warm_up(network, opening)
     return LoadedModel(
         name=checkpoint.name if Path(name).exists() or checkpoint.path.is_file() else name,
+        fingerprint=f"{checkpoint.fingerprint}-{network.dtype}",
         network=network,
         vocabulary=vocabulary,
         template=template,

@@ -11,6 +11,7 @@ from core.language import language_of
 from core.messages import Exchange, Label, Locale, Mood
 from core.mood import mood_prompts
 from core.prompt import HINTS, chat_prompt
+from training.blind import BLIND, read_questions
 from training.corpus import (
     chat_samples,
     held_out,

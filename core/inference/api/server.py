@@ -50,7 +50,12 @@ def create_app(
     clock: Clock,
 ) -> Starlette:
     """The ASGI application. `entropy(bits)` returns a random integer of `bits` bits."""
-    card = ModelCard(id=model.name, created=int(clock.now()), max_model_len=model.max_model_len)
+    card = ModelCard(
+        id=model.name,
+        created=int(clock.now()),
+        max_model_len=model.max_model_len,
+        fingerprint=model.fingerprint,
+    )
 
     async def models(_: Request) -> Response:
         return json_response(ModelList(data=[card]))

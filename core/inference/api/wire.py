@@ -151,6 +151,7 @@ class ModelCard(BaseModel):
     created: int
     owned_by: Literal["parley"] = "parley"
     max_model_len: int
+    fingerprint: str
 
 
 class ModelList(BaseModel):

@@ -1,5 +1,6 @@
 """What a model's files say, whichever format they have."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,3 +44,10 @@ class Checkpoint:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change if a file with weights is replaced: a hash of names, sizes and times."""
+        stats = [(path.name, path.stat()) for path in self.files]
+        files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        return hashlib.sha256(repr(files).encode()).hexdigest()[:16]

@@ -48,9 +48,7 @@ def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> Packe
 
 def _identity(checkpoint: Checkpoint, shape: Shape) -> str:
     """Hash of everything the packed weights depend on: format version, checkpoint files and shape."""
-    stats = [(path.name, path.stat()) for path in checkpoint.files]
-    files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    return hashlib.sha256(repr((FORMAT, files, shape)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape)).encode()).hexdigest()[:16]
 
 
 def _write(kept: Path, checkpoint: Checkpoint, shape: Shape) -> None:

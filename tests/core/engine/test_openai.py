@@ -390,6 +390,20 @@ async def test_the_first_listed_model_is_used_and_remembered(tmp_path: Path) -> 
         assert len(server.asked(MODELS)) == 2
 
 
+async def test_the_identity_tells_the_weights(tmp_path: Path) -> None:
+    """The fingerprint that Parley's server lists is part of the identity, and not of the name in a request."""
+    answers = {
+        MODELS: replies(200, b'{"data": [{"id": "first", "fingerprint": "1a-int8"}]}'),
+        CHAT: streams(text("x", "stop")),
+    }
+    async with fake_server(tmp_path, answers) as server:
+        engine = OpenAIEngine(server_with(socket_path=server.socket_path))
+        assert await engine.identity() == "first 1a-int8"
+        await read(engine)
+        [request] = server.asked(CHAT)
+        assert request.json()["model"] == "first"
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [(b'{"data": []}', EngineUnavailable), (b'{"data": null}', EngineUnavailable), (b"<html>", EngineLost)],

@@ -122,6 +122,7 @@ def test_names_of_the_model(server: Running, tiny: LoadedModel) -> None:
     """The served model is listed, and accepted by its name or without one; another name gets a 404."""
     [card] = server.client.get("/v1/models").json()["data"]
     assert (card["id"], card["max_model_len"]) == (tiny.name, tiny.max_model_len)
+    assert card["fingerprint"] == tiny.fingerprint
     assert server.ask(model=tiny.name).status_code == server.ask(model="").status_code == 200
     assert error_of(server.ask(model="gpt-4"), 404)["code"] == "model_not_found"
 
