@@ -11,6 +11,7 @@ from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Reply, Source, Turn, Usage
 from core.pipeline import Handler
 from core.prompt import Persona, chat_prompt
+from core.repetition import loop_start
 from core.text import digest, without_controls
 
 FRAME_TOKENS = 10
@@ -40,7 +41,8 @@ class _Draft:
 def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock) -> Handler:
     """The handler that generates the reply.
 
-    A reply that a deadline or the person ends is shown as far as it goes, and is not added to the history.
+    A reply that a deadline or the person ends is shown as far as it goes, and is not added to the history. A reply that
+    repeats itself ends before the repetition, as if the model had ended it there.
     """
 
     async def handler(turn: Turn) -> Reply:
@@ -59,7 +61,8 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
             return Reply(text=text, source=Source.MODEL, finish=Finish.TIMEOUT, error="engine_stalled")
         if not (text := draft.text.strip()):
             raise EmptyReply
-        tokens = question + draft.usage.completion_tokens + FRAME_TOKENS
+        written = draft.usage.completion_tokens or await engine.count_tokens(text)
+        tokens = question + written + FRAME_TOKENS
         return Reply(text=text, source=Source.MODEL, finish=draft.finish, usage=draft.usage, tokens=tokens)
 
     return handler
@@ -77,3 +80,6 @@ async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Tu
             if text := without_controls(piece.text):
                 draft.text += text
                 await turn.sink(text)
+            if (start := loop_start(draft.text)) is not None:
+                draft.text, draft.finish = draft.text[:start], Finish.STOP
+                return

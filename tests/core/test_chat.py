@@ -499,6 +499,18 @@ async def test_message_that_kills_the_model_twice_gets_an_apology(talk: Talk, cl
     assert len(engine.prompts) == 2
 
 
+async def test_a_reply_that_repeats_itself_ends(talk: Talk) -> None:
+    """A sentence is written twice at most; the model is stopped, and the exchange is remembered with its tokens."""
+    engine = ScriptedEngine.fixed("I am here to help you. " * 12)
+    chat = talk(engine)
+    reply = await chat.ask("hello there")
+    assert reply.text == "I am here to help you. I am here to help you."
+    assert (reply.finish, engine.finished, engine.open_streams) == (Finish.STOP, 0, 0)
+    assert reply.tokens > 12
+    await chat.ask("and now?")
+    assert any(message.content == reply.text for message in engine.prompts[-1])
+
+
 async def test_empty_reply_becomes_an_apology(talk: Talk) -> None:
     """An empty reply becomes an apology."""
     reply = await talk(ScriptedEngine.fixed("")).ask("hello")
