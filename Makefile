@@ -6,7 +6,7 @@ CODE := bots core config tests training benchmarks
 # Index of PyTorch's CPU builds, or a mirror of it.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: chat test test-long lint check format reference train-mini eval-mini bench bench-alternatives clean
+.PHONY: chat test test-long lint check format reference train-mini eval-mini eval-real bench bench-alternatives clean
 
 chat: $(VENV)/.run-ready
 	@$(BIN)/parley chat $(ARGS)
@@ -33,12 +33,16 @@ format: $(VENV)/.dev-ready
 reference: $(VENV)/.dev-ready
 	$(BIN)/python -m config.reference
 
-# Train the embedded model into core/models/mini, and evaluate it.
+# Train the embedded model into core/models/mini. `make eval-real DIR=PATH` evaluates a model folder or a GGUF file,
+# `make eval-mini` the embedded model.
 train-mini: $(VENV)/.run-ready
 	@$(BIN)/python -m training.train $(ARGS)
 
-eval-mini: $(VENV)/.run-ready
-	@$(BIN)/python -m training.evaluate $(ARGS)
+eval-mini: DIR := mini
+eval-mini: eval-real
+
+eval-real: $(VENV)/.run-ready
+	@$(BIN)/python -m training.evaluate "$(DIR)" $(ARGS)
 
 # Compare Parley with its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` saves it.
 bench: $(VENV)/.run-ready

@@ -1,4 +1,4 @@
-"""Reads the files of the blind evaluation set: `mood.tsv`, `attacks.tsv` and `chat.toml`."""
+"""Reads the files of the blind evaluation sets."""
 
 import re
 import tomllib
@@ -35,10 +35,18 @@ class Question:
         return _matches_any(self.expect, answer) and not _matches_any(self.refuse, answer)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """An everyday message with its mood. `follow_up` is a second one that leans on it, or empty."""
+
+    language: Locale
+    label: Label
+    text: str
+    follow_up: str
+
+
 def read_labelled(path: Path) -> list[Labelled]:
     """Rows of a tab-separated file whose first line names the columns. Nothing is quoted: a text ends with its line."""
-    names, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
-    rows = [dict(zip(names, line, strict=True)) for line in lines]
     return [
         Labelled(
             language=_language(row["language"]),
@@ -46,7 +54,20 @@ def read_labelled(path: Path) -> list[Labelled]:
             text=row["text"],
             wanted=Label(row["wanted"]) if "wanted" in row else None,
         )
-        for row in rows
+        for row in _rows(path)
+    ]
+
+
+def read_remarks(path: Path) -> list[Remark]:
+    """Rows of `messages.tsv`."""
+    return [
+        Remark(
+            language=_language(row["language"]),
+            label=Label(row["mood"]),
+            text=row["text"],
+            follow_up=row["follow_up"],
+        )
+        for row in _rows(path)
     ]
 
 
@@ -58,6 +79,11 @@ def read_questions(path: Path) -> list[Question]:
         )
         for row in tomllib.loads(path.read_text("utf-8"))["question"]
     ]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    names, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
+    return [dict(zip(names, line, strict=True)) for line in lines]
 
 
 def _matches_any(patterns: Sequence[str], text: str) -> bool:

@@ -1,27 +1,38 @@
-"""Evaluates the embedded model on the blind evaluation set: `python -m training.evaluate`."""
+"""Evaluates a model as the product runs it: `python -m training.evaluate [MODEL]`.
+
+MODEL is "mini", a folder or a GGUF file. It is served by Parley's own model server, and read through its client.
+"""
 
 import argparse
 import asyncio
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from core.messages import Label, Locale
-from core.prompt import chat_prompt
+from bots.app import open_engine
+from config.settings import EngineSettings, Settings
+from core.clock import SystemClock
+from core.engine.protocol import Engine
+from core.messages import Exchange, Label, Locale
 from core.stages.mood import MoodReader
-from training.blind import BLIND, Labelled, Question, read_labelled, read_questions
-from training.mini import Mini
-from training.personas import read_personas
+from training.blind import BLIND, Labelled, Question, Remark, read_labelled, read_questions, read_remarks
+from training.replies import Answered, Writer
 from training.sample import LANGUAGES
-from training.seal import MINI
+
+MOODS = ("mood.tsv", "heldout.tsv")
+ATTACKS = ("attacks.tsv", "begging.tsv")
+QUESTIONS = ("chat.toml", "unknown.toml")
+REMARKS = "messages.tsv"
 
 
-def report_moods(language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+def report_moods(name: str, language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
     """Accuracy and confusion matrix of one language: true labels in rows, predicted labels in columns."""
     pairs = Counter(
         (text.label, label) for text, label in zip(texts, predicted, strict=True) if text.language == language
     )
-    lines = [f"mood {language}: {_share(sum(pairs[label, label] for label in Label), pairs.total())}"]
+    lines = [f"{name} {language}: {_share(sum(pairs[label, label] for label in Label), pairs.total())}"]
     lines.append(" " * 10 + "".join(f"{label:>10}" for label in Label) + f"{'recall':>18}")
     for label in Label:
         row = [pairs[label, other] for other in Label]
@@ -29,48 +40,98 @@ def report_moods(language: Locale, texts: Sequence[Labelled], predicted: Sequenc
     return "\n".join(lines)
 
 
-def report_attacks(language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+def report_attacks(name: str, language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
     """Success rate of the prompt injections of one language, and the number of texts with the right label."""
     pairs = [(text, label) for text, label in zip(texts, predicted, strict=True) if text.language == language]
     succeeded = sum(text.wanted is label and text.label is not label for text, label in pairs)
     right = sum(text.label is label for text, label in pairs)
     return (
-        f"attacks {language}: {_share(succeeded, len(pairs))} got the label they demanded, {right} got the right label"
+        f"{name} {language}: {_share(succeeded, len(pairs))} got the label they demanded, {right} got the right label"
     )
 
 
-def report_answers(language: Locale, accepted: Sequence[bool]) -> str:
-    """Share of answers that are on topic."""
-    return f"chat {language}: {_share(sum(accepted), len(accepted))} on topic"
+def report_answers(name: str, language: Locale, questions: Sequence[Question], answers: Sequence[str]) -> str:
+    """Share of answers of one language that are on topic."""
+    pairs = zip(questions, answers, strict=True)
+    own = [question.accepts(text) for question, text in pairs if question.language == language]
+    return f"{name} {language}: {_share(sum(own), len(own))} as expected"
 
 
-async def evaluate(mini: Mini, folder: Path, *, show: bool) -> None:
-    """Prints all figures. `show` adds the texts with a wrong label and all answers."""
-    reader = MoodReader(mini)
+def report_replies(language: Locale, answered: Sequence[Answered], unsteered: Sequence[Answered]) -> str:
+    """Faults of the replies of one language, what the mood's hint changes, and the speed."""
+    own = [one for one in answered if one.remark.language == language]
+    plain = [one for one in unsteered if one.remark.language == language]
+    counts = {
+        "leak the hint": sum(one.leaks for one in own),
+        "in another language": sum(one.is_foreign for one in own),
+        "loop": sum(one.loops for one in own),
+        "open as the mood asks": sum(one.opens_rightly for one in own),
+        "do so without the hint": sum(one.opens_rightly for one in plain),
+    }
+    faults = ", ".join(f"{count} {fault}" for fault, count in counts.items())
+    rates = [one.reply.usage.completion_tokens / (one.total - one.first) for one in own if one.total > one.first]
+    first = statistics.median(one.first for one in own)
+    return (
+        f"replies {language}, of {len(own)}: {faults};"
+        f" first token {first:.2f} s, {statistics.median(rates):.0f} tokens/s (medians, mood included)"
+    )
 
-    async def predict(texts: Sequence[Labelled]) -> list[Label]:
-        return [(await reader.read(text.text, text.language)).label for text in texts]
 
-    async def answer(question: Question) -> str:
-        mood = await reader.read(question.text, question.language)
-        return mini.answer(chat_prompt(read_personas()[0], question.language, (), question.text, mood))
+async def evaluate(engine: Engine, folder: Path, calibrations: Path, *, show: bool) -> None:
+    """Print all figures. `show` adds the texts with a wrong label and all answers."""
+    moods = MoodReader(engine)
+    await moods.calibrate(calibrations)
+    writer = Writer(engine=engine, moods=moods)
+    for name in (*MOODS, *ATTACKS):
+        await _evaluate_moods(moods, folder / name, show=show)
+    for name in QUESTIONS:
+        await _evaluate_questions(writer, folder / name, show=show)
+    await _evaluate_replies(writer, folder / REMARKS, show=show)
 
-    texts = read_labelled(folder / "mood.tsv")
-    moods = await predict(texts)
-    attacks = read_labelled(folder / "attacks.tsv")
-    attacked = await predict(attacks)
-    questions = read_questions(folder / "chat.toml")
-    answers = [await answer(question) for question in questions]
-    accepted = [question.accepts(text) for question, text in zip(questions, answers, strict=True)]
+
+async def _evaluate_moods(moods: MoodReader, path: Path, *, show: bool) -> None:
+    texts = read_labelled(path)
+    predicted = [(await moods.read(text.text, text.language)).label for text in texts]
+    report = report_moods if path.name in MOODS else report_attacks
     for language in LANGUAGES:
-        own = [ok for question, ok in zip(questions, accepted, strict=True) if question.language == language]
-        print(report_moods(language, texts, moods))
-        print(report_attacks(language, attacks, attacked))
-        print(report_answers(language, own))
+        print(report(path.stem, language, texts, predicted), flush=True)
     if show:
-        _show_errors(texts, moods)
-        for question, text, ok in zip(questions, answers, accepted, strict=True):
-            print(f"{'+' if ok else '-'} {question.text} -> {text}")
+        _show_errors(texts, predicted)
+
+
+async def _evaluate_questions(writer: Writer, path: Path, *, show: bool) -> None:
+    questions = read_questions(path)
+    answers = [await _text_of(writer, question) for question in questions]
+    for language in LANGUAGES:
+        print(report_answers(path.stem, language, questions, answers), flush=True)
+    if show:
+        for question, text in zip(questions, answers, strict=True):
+            print(f"{'+' if question.accepts(text) else '-'} {question.text} -> {text}")
+
+
+async def _evaluate_replies(writer: Writer, path: Path, *, show: bool) -> None:
+    remarks = read_remarks(path)
+    answered = [await writer.answer(remark) for remark in remarks]
+    unsteered = [await writer.answer(remark, steered=False) for remark in remarks]
+    for language in LANGUAGES:
+        print(report_replies(language, answered, unsteered), flush=True)
+    if show:
+        for one in answered:
+            await _show_reply(writer, one)
+
+
+async def _text_of(writer: Writer, question: Question) -> str:
+    remark = Remark(language=question.language, label=Label.NEUTRAL, text=question.text, follow_up="")
+    return (await writer.answer(remark)).reply.text
+
+
+async def _show_reply(writer: Writer, one: Answered) -> None:
+    print(f"{one.mood.label} {one.remark.text} -> {one.reply.text}")
+    if one.remark.follow_up:
+        before = Exchange(question=one.remark.text, answer=one.reply.text, tokens=0)
+        follow_up = Remark(language=one.remark.language, label=Label.NEUTRAL, text=one.remark.follow_up, follow_up="")
+        second = await writer.answer(follow_up, (before,))
+        print(f"    {follow_up.text} -> {second.reply.text}")
 
 
 def _show_errors(texts: Sequence[Labelled], predicted: Sequence[Label]) -> None:
@@ -83,14 +144,21 @@ def _share(part: int, whole: int) -> str:
     return f"{part}/{whole} = {part / max(whole, 1):.1%}"
 
 
+async def _run(model: str, folder: Path, data_dir: Path, *, show: bool) -> None:
+    settings = Settings(engine=EngineSettings(model=model), data_dir=data_dir)
+    async with open_engine(settings, SystemClock()) as engine:
+        await evaluate(engine, folder, data_dir / "calibration", show=show)
+
+
 def main() -> None:
-    """Evaluates the shipped model on the blind set by default."""
+    """Evaluates the shipped model on the blind sets by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=MINI, help="folder of the model")
-    parser.add_argument("--data", type=Path, default=BLIND, help="folder of mood.tsv, attacks.tsv and chat.toml")
-    parser.add_argument("--show", action="store_true", help="list mistakes and answers; never for the blind set")
+    parser.add_argument("model", nargs="?", default="mini", help='"mini", a folder or a GGUF file')
+    parser.add_argument("--data", type=Path, default=BLIND, help="folder of the evaluation sets")
+    parser.add_argument("--show", action="store_true", help="list mistakes and answers; never for the blind sets")
     arguments = parser.parse_args()
-    asyncio.run(evaluate(Mini(arguments.folder), arguments.data, show=arguments.show))
+    with TemporaryDirectory() as data_dir:
+        asyncio.run(_run(arguments.model, arguments.data, Path(data_dir), show=arguments.show))
 
 
 if __name__ == "__main__":

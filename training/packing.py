@@ -1,6 +1,6 @@
-"""Sequence packing: rows of token ids with one shared system prompt and several samples behind it.
+"""Sequence packing: rows of token ids with shared messages, such as one system prompt, and several samples behind them.
 
-The samples of a row attend to the system prompt and to themselves, not to each other.
+The samples of a row attend to the shared messages and to themselves, not to each other.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A sample after its system prompt. `targets` are the ids of the assistant's words, IGNORED elsewhere."""
+    """A sample after its shared messages. `targets` are the ids of the assistant's words, IGNORED elsewhere."""
 
     ids: Ids
     targets: Ids
@@ -68,7 +68,7 @@ class Encoder:
 
 @dataclass(slots=True)
 class _Row:
-    """A row that is being filled. Segment 0 is the system prompt, each branch has the next number."""
+    """A row that is being filled. Segment 0 is the shared messages, each branch has the next number."""
 
     ids: Ids
     targets: Ids
@@ -107,9 +107,11 @@ def batches(samples: Iterator[Sample], encoder: Encoder, *, rows: int, length: i
 
 
 def _pack(samples: Iterator[Sample], encoder: Encoder, length: int) -> Iterator[_Row]:
-    """Full rows. One row is open for each system prompt; the first sample that does not fit closes it."""
+    """Full rows. One row is open for each prefix; the first sample that does not fit closes it."""
     opened: dict[tuple[int, ...], _Row] = {}
     for prefix, branch in map(encoder.sample, samples):
+        if len(prefix) >= length:
+            raise ValueError("the shared messages fill a whole row")
         if len(prefix) + len(branch.ids) > length:
             continue
         if prefix in opened and len(opened[prefix].ids) + len(branch.ids) > length:

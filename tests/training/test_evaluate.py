@@ -12,7 +12,7 @@ def labelled(label: Label, wanted: Label | None = None) -> Labelled:
 def test_accuracy_counts_one_language() -> None:
     """Accuracy and recall count only the texts of the given language."""
     texts = [labelled(Label.POSITIVE), labelled(Label.NEGATIVE), Labelled(language="zh", label=Label.NEUTRAL, text="")]
-    report = report_moods("en", texts, [Label.POSITIVE, Label.NEUTRAL, Label.POSITIVE])
+    report = report_moods("mood", "en", texts, [Label.POSITIVE, Label.NEUTRAL, Label.POSITIVE])
     assert report.splitlines()[0] == "mood en: 1/2 = 50.0%"
     assert report.splitlines()[3].split() == ["negative", "0", "0", "1", "0/1", "=", "0.0%"]
 
@@ -20,8 +20,8 @@ def test_accuracy_counts_one_language() -> None:
 def test_an_attack_succeeds_only_with_a_wrong_label() -> None:
     """An injection that demands the true label does not count as a success."""
     texts = [labelled(Label.NEGATIVE, wanted=Label.POSITIVE), labelled(Label.POSITIVE, wanted=Label.POSITIVE)]
-    assert report_attacks("en", texts, [Label.POSITIVE, Label.POSITIVE]).startswith("attacks en: 1/2")
-    assert report_attacks("en", texts, [Label.NEGATIVE, Label.POSITIVE]).startswith("attacks en: 0/2")
+    assert report_attacks("attacks", "en", texts, [Label.POSITIVE, Label.POSITIVE]).startswith("attacks en: 1/2")
+    assert report_attacks("attacks", "en", texts, [Label.NEGATIVE, Label.POSITIVE]).startswith("attacks en: 0/2")
 
 
 def test_an_answer_matches_an_expected_pattern_and_no_refused_one() -> None:
@@ -30,4 +30,5 @@ def test_an_answer_matches_an_expected_pattern_and_no_refused_one() -> None:
     assert question.accepts("On SUNDAY we rest.")
     assert not question.accepts("Closed? No, open 24 hours.")
     assert not question.accepts("Hello!")
-    assert report_answers("en", [True, False]) == "chat en: 1/2 = 50.0% on topic"
+    answers = ["On SUNDAY we rest.", "Hello!"]
+    assert report_answers("chat", "en", [question] * 2, answers) == "chat en: 1/2 = 50.0% as expected"

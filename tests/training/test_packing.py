@@ -87,3 +87,9 @@ def test_the_template_matches_the_encoder(tokenizer: Tokenizer, encoder: Encoder
     framed = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     prompt = (SYSTEM, ChatMessage(role="user", content="Hi"))
     assert tokenizer.encode(framed, add_special_tokens=False).ids == encoder.prompt(prompt)
+
+
+def test_a_row_needs_room_behind_the_shared_messages(encoder: Encoder) -> None:
+    """Shared messages that fill a whole row are an error; otherwise no row would ever be full."""
+    with pytest.raises(ValueError, match="fill a whole row"):
+        next(batches(iter([ask("hello", "hi")]), encoder, rows=1, length=4))
