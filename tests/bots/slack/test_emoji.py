@@ -69,11 +69,15 @@ def test_skin_tones_become_modifiers(written: str, seen: str) -> None:
         "`:tada:`",
         "```\n:tada:\n```",
         "```:tada:",
+        "``:tada:``",
         "<https://a.example/:tada:/x>",
         "<https://a.example|a:tada:>",
         "<@U1|:tada:>",
         "https://a.example/:tada:/x",
         "see a.example/:tada:",
+        "a.example:8080/:tada:",
+        "localhost/:tada:",
+        "localhost:8080/:tada:/x",
     ],
 )
 def test_what_is_no_emoji_stays(written: str) -> None:
@@ -98,7 +102,7 @@ def test_text_without_names_is_unchanged(text: str) -> None:
     assert with_emoji(text.replace("a", "aq")) == text.replace("a", "aq")
 
 
-@pytest.mark.parametrize("unit", [":", ":a", ":a:", "a:a:", "1", "a.", "ab", "`", "<", ":tada::", "://"])
+@pytest.mark.parametrize("unit", [":", ":a", ":a:", "a:a:", "1", "a.", "ab", "`", "<", ":tada::", "://", "a:1", "``"])
 def test_long_messages_take_no_longer_than_their_length(unit: str) -> None:
     """The longest message that Slack sends is read at once, whatever it consists of."""
     begun = time.process_time()
