@@ -22,14 +22,18 @@ def followed_by(text: str, ending: str) -> str:
 
 
 def ends_in_words(text: str) -> bool:
-    """Whether the last line of Markdown is text of a paragraph, perhaps in a list. "|" may be part of a table's row."""
-    blocks, lines = BLOCKS.parse(text), RETURN.sub("\n", text.rstrip()).split("\n")
+    """Whether the last line of Markdown is text of a paragraph, perhaps in a list, and still is with a word after it.
+
+    A word makes "[a]:" the definition of a link, which is not shown, and "*" an item of a list. "|" may be part of a
+    table's row.
+    """
+    text = RETURN.sub("\n", text.rstrip())
+    blocks = BLOCKS.parse(text)
     closed = [block.type for block in takewhile(lambda block: block.nesting < 0, reversed(blocks))]
     if closed[-1:] != ["paragraph_close"] or not LISTS.issuperset(closed[:-1]):
         return False
-    content = blocks[-len(closed) - 1]
-    reaches_end = content.map is not None and content.map[1] == len(lines)  # no definition of a link follows
-    return reaches_end and "|" not in lines[-1]
+    goes_on = len(BLOCKS.parse(f"{text} word")) == len(blocks)
+    return goes_on and "|" not in text.rpartition("\n")[2]
 
 
 def _closing_fence(text: str) -> str:
