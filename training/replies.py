@@ -76,7 +76,7 @@ class Answered:
 
     @property
     def opens_rightly(self) -> bool:
-        """Whether a negative message gets a sympathetic opening, a positive one a glad one, a neutral one no sympathy."""
+        """Whether a negative message gets a sympathetic opening, a positive one joy, and a neutral one no sympathy."""
         found = OPENING.match(self.reply.text)
         opening = (found and found[0]) or self.reply.text
         sympathy = bool(SYMPATHY[self.remark.language].search(opening))

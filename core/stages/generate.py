@@ -11,7 +11,7 @@ from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Reply, Source, Turn, Usage
 from core.pipeline import Handler
 from core.prompt import Persona, chat_prompt
-from core.repetition import loop_start
+from core.repetition import ends_sentence, loop_start
 from core.text import digest, without_controls
 
 FRAME_TOKENS = 10
@@ -80,6 +80,6 @@ async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Tu
             if text := without_controls(piece.text):
                 draft.text += text
                 await turn.sink(text)
-            if (start := loop_start(draft.text)) is not None:
+            if ends_sentence(piece.text) and (start := loop_start(draft.text)) is not None:
                 draft.text, draft.finish = draft.text[:start], Finish.STOP
                 return

@@ -1,6 +1,6 @@
 import pytest
 
-from core.repetition import loop_start
+from core.repetition import ends_sentence, loop_start
 
 ONCE = "Paris is the capital of France."
 
@@ -42,3 +42,11 @@ def test_a_sentence_ends_the_reply_at_its_third_time(text: str, kept: str) -> No
 def test_other_texts_are_no_loops(text: str) -> None:
     """An unfinished third time, short exclamations, code and similar sentences are left alone."""
     assert loop_start(text) is None
+
+
+@pytest.mark.parametrize(
+    ("piece", "ends"), [(" the", False), ("3.", False), ("end.", True), ("。", True), ("\n", True)]
+)
+def test_only_an_end_mark_ends_a_sentence(piece: str, *, ends: bool) -> None:
+    """Other pieces cannot complete a repetition, so that a long reply is not searched at every token."""
+    assert ends_sentence(piece) is ends
