@@ -20,8 +20,10 @@ from core.prompt import ChatMessage, Prompt
 
 L = TypeVar("L", bound=StrEnum)
 
-ROUNDS = 100
-"""Iterations of `bias_of`; it converges in about 20."""
+ROUNDS = 2
+"""Iterations of `bias_of`. More would balance the labels of the unlabelled texts exactly, which needs a large bias if the
+model is certain of most texts and finds one label a little more often.
+"""
 
 
 SEPARATORS = r"[\W_和]{0,4}?"
@@ -125,8 +127,8 @@ def shares(logprobs: Mapping[L, float], bias: Mapping[L, float]) -> dict[L, floa
 def bias_of(measured: Sequence[Mapping[L, float]]) -> dict[L, float]:
     """The model's bias towards each label, in log-probability, from the labels' likelihoods of unlabelled texts.
 
-    Subtracting it makes every label equally likely on average. Batch calibration (arXiv:2309.17249) subtracts the mean
-    instead, which overcorrects labels that are very unlikely for most texts.
+    Subtracting it makes the labels about equally likely on average, like batch calibration (arXiv:2309.17249), which
+    divides by the mean probability once.
     """
     labels = list(measured[0])
     bias = dict.fromkeys(labels, 0.0)
