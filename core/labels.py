@@ -21,10 +21,9 @@ from core.prompt import ChatMessage, Prompt
 L = TypeVar("L", bound=StrEnum)
 
 ROUNDS = 2
-"""Iterations of `bias_of`. More would balance the labels of the unlabelled texts exactly, which needs a large bias if the
-model is certain of most texts and finds one label a little more often.
+"""Iterations of `bias_of`. More would balance the unlabelled texts exactly, which needs a large bias if the model is
+certain of most of them and finds one label a little more often.
 """
-
 
 SEPARATORS = r"[\W_和]{0,4}?"
 """What may stand between the letters of a label word that is spelled out."""

@@ -65,12 +65,10 @@ def user_texts(sample: Sample) -> Iterator[str]:
 
 
 def held_out() -> frozenset[str]:
-    """Sentences of the evaluation sets, as they are and as a mood prompt contains them, normalised."""
+    """Sentences of the evaluation sets, normalised."""
     labelled = (row.text for name in LABELLED for row in read_labelled(BLIND / name))
     questions = (question.text for name in QUESTIONS for question in read_questions(BLIND / name))
-    texts = [*labelled, *questions]
-    asked = (prompt.without_demands(text) for prompt in mood_prompts().values() for text in texts)
-    return frozenset(map(normalised, (*texts, *asked)))
+    return frozenset(map(normalised, (*labelled, *questions)))
 
 
 def normalised(text: str) -> str:
