@@ -194,5 +194,5 @@ def _answer(prompt: Prompt, crash_point: CrashPoint) -> str:
     text = prompt[-1].content
     if "poison" in text:
         crash_point.reach("poison")
-    words = f"This is what I say to {text.split()[0]} after some thought."
-    return NEXT_PART.join([words] * (3 if "long" in text else 1))
+    parts = 3 if "long" in text else 1
+    return NEXT_PART.join(f"This is what I say to {text.split()[0]} after thought {n}." for n in range(parts))
