@@ -87,7 +87,7 @@ async def open_bot(
         moods = MoodReader(engine)
         handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
         worker = Worker(store, handler, fronts, clock, worker_options(settings, owner=uuid4().hex))
-        async with working(worker, GRACE), _purging(store, clock), _calibrating(moods, settings.data_dir, clock):
+        async with working(worker, GRACE), _purging(store, clock), calibrating(moods, settings.data_dir, clock):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 
 
@@ -112,7 +112,7 @@ async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AsyncIterator[None]:
+async def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AsyncIterator[None]:
     """Calibrate the moods beside the first replies, as soon as the model answers."""
 
     async def calibrate() -> None:

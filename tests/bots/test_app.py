@@ -9,9 +9,12 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from bots.app import DAY, REDELIVERY, Bot, open_bot
+from bots.app import CALIBRATION, CALIBRATION_BACKOFF, DAY, REDELIVERY, Bot, calibrating, open_bot
 from config.settings import Settings
 from core.clock import ManualClock
+from core.engine.scripted import ScriptedEngine
+from core.messages import Label
+from core.stages.mood import MoodReader
 from core.store import Store, events
 
 
@@ -22,7 +25,7 @@ def clock() -> ManualClock:
 
 @asynccontextmanager
 async def opened(folder: Path, clock: ManualClock) -> AsyncIterator[Bot]:
-    """A bot with an engine URL that is never called."""
+    """A bot with an engine URL at which nobody listens."""
     settings = Settings.model_validate({"data_dir": folder, "engine": {"url": "http://127.0.0.1:9/v1"}})
     async with open_bot(settings, clock, {}, []) as bot:
         yield bot
@@ -63,3 +66,28 @@ async def test_a_store_error_postpones_the_purge(tmp_path: Path, clock: ManualCl
         clock.advance(DAY)
         await until_looked(clock)
         assert await known(bot.store) == 0
+
+
+async def test_moods_are_calibrated_once_the_model_answers(tmp_path: Path, clock: ManualClock) -> None:
+    """If the model is down at the start, the calibration is tried again; until then moods are read without it."""
+    engine = ScriptedEngine.unavailable()
+    moods = MoodReader(engine)
+    async with calibrating(moods, tmp_path, clock):
+        await clock.until_sleeping()
+        assert not files(tmp_path)
+        engine.available = True
+        assert (await moods.read("hello", "en")).label is Label.NEUTRAL
+        clock.advance(CALIBRATION_BACKOFF.pause(1))
+        while not files(tmp_path):
+            await asyncio.sleep(0)
+
+
+async def test_a_calibration_in_progress_does_not_delay_the_end(tmp_path: Path, clock: ManualClock) -> None:
+    """Leaving the context cancels the calibration."""
+    async with calibrating(MoodReader(ScriptedEngine.unavailable()), tmp_path, clock):
+        await clock.until_sleeping()
+    assert not files(tmp_path)
+
+
+def files(data_dir: Path) -> list[Path]:
+    return list((data_dir / CALIBRATION).glob("*.json"))
