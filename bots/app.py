@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -92,7 +92,17 @@ async def open_bot(
 
 
 @asynccontextmanager
-async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
+async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Run a job until it ends or the context is left, which cancels it."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(job())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+def _purging(store: Store, clock: Clock) -> AbstractAsyncContextManager[None]:
     """Delete the keys of events that no platform delivers again, at once and then daily."""
 
     async def purge() -> None:
@@ -103,16 +113,10 @@ async def _purging(store: Store, clock: Clock) -> AsyncIterator[None]:
                 log.warning("old events stay for now", error=type(error).__name__, reason=str(error))
             await clock.sleep(DAY)
 
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(purge())
-        try:
-            yield
-        finally:
-            task.cancel()
+    return _beside(purge)
 
 
-@asynccontextmanager
-async def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AsyncIterator[None]:
+def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AbstractAsyncContextManager[None]:
     """Calibrate the moods beside the first replies, as soon as the model answers."""
 
     async def calibrate() -> None:
@@ -125,12 +129,7 @@ async def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AsyncI
             else:
                 return
 
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(calibrate())
-        try:
-            yield
-        finally:
-            task.cancel()
+    return _beside(calibrate)
 
 
 @asynccontextmanager
