@@ -51,7 +51,7 @@ class Classifier(Generic[L]):
         language = language_of(text) or locale
         key = digest(f"{language} {text}")
         if key not in self._cache:
-            self._cache[key] = await self._logprobs(text, language)
+            self._cache[key] = self._prompts[language].logprobs(await self._first_token(text, language))
         found = self._cache[key]
         return shares(found, self._bias.get(language, {})) if found else {}
 
@@ -77,15 +77,19 @@ class Classifier(Generic[L]):
     async def _measure(self, path: Path) -> Mapping[Locale, Mapping[L, float]]:
         bias: dict[Locale, Mapping[L, float]] = {}
         for language, prompt in self._prompts.items():
-            measured = [await self._logprobs(text, language) for text in prompt.unlabelled]
-            if known := [logprobs for logprobs in measured if logprobs]:
+            known: list[Mapping[L, float]] = []
+            for text in prompt.unlabelled:
+                if not (tokens := await self._first_token(text, language)):
+                    return {}  # the server reports none, so the other texts need not be asked
+                if logprobs := prompt.logprobs(tokens):
+                    known.append(logprobs)
+            if known:
                 bias[language] = bias_of(known)
         _write(path, bias)
         return bias
 
-    async def _logprobs(self, text: str, language: Locale) -> Mapping[L, float]:
-        prompt = self._prompts[language]
-        return prompt.logprobs(await self._model.first_token(prompt.ask(text), user=OWNER))
+    async def _first_token(self, text: str, language: Locale) -> Mapping[bytes, float]:
+        return await self._model.first_token(self._prompts[language].ask(text), user=OWNER)
 
 
 def _write(path: Path, bias: Mapping[Locale, Mapping[L, float]]) -> None:

@@ -96,10 +96,12 @@ async def test_a_damaged_file_is_measured_anew(tmp_path: Path, content: str) -> 
 
 
 async def test_a_model_without_logprobs_has_no_labels(tmp_path: Path) -> None:
-    """Without log-probabilities there are no likelihoods, before and after the calibration."""
-    classifier = Classifier(ScriptedEngine.fixed(mood=lambda _: None), mood_prompts())
+    """Without log-probabilities there are no likelihoods, before and after the calibration, which asks once."""
+    engine = ScriptedEngine.fixed(mood=lambda _: None)
+    classifier = Classifier(engine, mood_prompts())
     assert await classifier.classify("hello", "en") == {}
     await classifier.calibrate(tmp_path)
+    assert len(engine.first_token_prompts) == 2
     assert await classifier.classify("hello", "en") == {}
 
 
