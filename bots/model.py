@@ -17,11 +17,9 @@ from bots.hubs.hub import Hub, HubFile, Source
 from bots.hubs.huggingface import HuggingFace
 from bots.hubs.modelscope import ModelScope
 from core.errors import ModelError, ModelMissing
-from core.models import pulled_folder, verify_model, write_manifest
+from core.models import HUB_FILE, HUB_ID, pulled_folder, verify_model, write_manifest
 from core.models.gguf import SUFFIX
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-HUB_FILE = re.compile(rf"[A-Za-z0-9][\w.-]*{re.escape(SUFFIX)}")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 WANTED = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "LICENSE*")
 """The files of a model. Pickled weights and code are never downloaded, since loading them can run code."""

@@ -30,8 +30,9 @@ LOADED = (
 WEIGHT_KINDS = ("*.safetensors", f"*{SUFFIX}", "*.npy")
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
-_HUB_ID = re.compile(rf"{_NAME}/{_NAME}")
-_HUB_FILE = re.compile(rf"({_NAME}/{_NAME})/({_NAME}{re.escape(SUFFIX)})")
+HUB_ID = re.compile(rf"{_NAME}/{_NAME}")
+HUB_FILE = re.compile(rf"{_NAME}{re.escape(SUFFIX)}")
+"""Names of a model on a hub, and of a GGUF file in it."""
 
 
 def find_model(name: str, data_dir: Path) -> Path:
@@ -42,9 +43,10 @@ def find_model(name: str, data_dir: Path) -> Path:
         return _present(Path(str(resources.files(__name__).joinpath(EMBEDDED))), "the embedded model is not installed")
     if name and (Path(name).is_dir() or (name.endswith(SUFFIX) and Path(name).is_file())):
         return Path(name)
-    if file := _HUB_FILE.fullmatch(name):
-        return _present(pulled_folder(name, data_dir), f"run `parley model pull {file[1]} --file {file[2]}`")
-    if _HUB_ID.fullmatch(name):
+    model_id, _, file = name.rpartition("/")
+    if HUB_ID.fullmatch(model_id) and HUB_FILE.fullmatch(file):
+        return _present(pulled_folder(name, data_dir), f"run `parley model pull {model_id} --file {file}`")
+    if HUB_ID.fullmatch(name):
         return _present(pulled_folder(name, data_dir), f"run `parley model pull {name}`")
     raise ModelMissing(name, "there is no such folder or GGUF file")
 
