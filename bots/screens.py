@@ -138,5 +138,6 @@ def mood_row(mood: Mood | None) -> dict[str, str | float] | None:
 
 def _mark(reply: Reply) -> str:
     """The emoji of the reply's mood, if it is shown, with the white space before it."""
-    space = " " if ends_in_words(reply.text) else "\n"
-    return space + emoji if (emoji := face(reply)) else ""
+    if not (emoji := face(reply)):
+        return ""
+    return (" " if ends_in_words(reply.text) else "\n") + emoji
