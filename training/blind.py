@@ -9,7 +9,11 @@ from pathlib import Path
 from core.messages import Label, Locale
 
 BLIND = Path(__file__).parent / "evaluation"
-"""The held-out evaluation set. The authors of the seeds have not seen its sentences."""
+"""The held-out evaluation sets. The authors of the seeds have not seen their sentences."""
+MOODS = ("mood.tsv", "heldout.tsv")
+ATTACKS = ("attacks.tsv", "begging.tsv")
+QUESTIONS = ("chat.toml", "unknown.toml")
+REMARKS = "messages.tsv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +44,9 @@ class Remark:
     """An everyday message with its mood. `follow_up` is a second one that leans on it, or empty."""
 
     language: Locale
-    label: Label
     text: str
-    follow_up: str
+    label: Label = Label.NEUTRAL
+    follow_up: str = ""
 
 
 def read_labelled(path: Path) -> list[Labelled]:

@@ -9,7 +9,7 @@ from random import Random
 from core.messages import Locale
 from core.mood import mood_prompts
 from core.prompt import HINTS
-from training.blind import BLIND, read_labelled, read_questions
+from training.blind import ATTACKS, BLIND, MOODS, QUESTIONS, read_labelled, read_questions
 from training.chats import ChatWriter
 from training.moods import MoodWriter
 from training.personas import read_personas
@@ -17,9 +17,6 @@ from training.questions import with_questions
 from training.sample import LANGUAGES, Sample
 from training.seeds import Seeds, read_seeds
 
-LABELLED = ("mood.tsv", "heldout.tsv", "attacks.tsv", "begging.tsv")
-QUESTIONS = ("chat.toml", "unknown.toml")
-"""The evaluation sets that measure the embedded model."""
 END_MARKS = " .!?~…。！？～"
 
 
@@ -66,7 +63,7 @@ def user_texts(sample: Sample) -> Iterator[str]:
 
 def held_out() -> frozenset[str]:
     """Sentences of the evaluation sets, normalised."""
-    labelled = (row.text for name in LABELLED for row in read_labelled(BLIND / name))
+    labelled = (row.text for name in (*MOODS, *ATTACKS) for row in read_labelled(BLIND / name))
     questions = (question.text for name in QUESTIONS for question in read_questions(BLIND / name))
     return frozenset(map(normalised, (*labelled, *questions)))
 

@@ -11,20 +11,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bots.app import open_engine
+from bots.app import CALIBRATION, open_engine
 from config.settings import EngineSettings, Settings
 from core.clock import SystemClock
 from core.engine.protocol import Engine
 from core.messages import Exchange, Label, Locale
 from core.stages.mood import MoodReader
-from training.blind import BLIND, Labelled, Question, Remark, read_labelled, read_questions, read_remarks
+from training.blind import (
+    ATTACKS,
+    BLIND,
+    MOODS,
+    QUESTIONS,
+    REMARKS,
+    Labelled,
+    Question,
+    Remark,
+    read_labelled,
+    read_questions,
+    read_remarks,
+)
+from training.personas import read_personas
 from training.replies import Answered, Writer
 from training.sample import LANGUAGES
-
-MOODS = ("mood.tsv", "heldout.tsv")
-ATTACKS = ("attacks.tsv", "begging.tsv")
-QUESTIONS = ("chat.toml", "unknown.toml")
-REMARKS = "messages.tsv"
 
 
 def report_moods(name: str, language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
@@ -81,7 +89,7 @@ async def evaluate(engine: Engine, folder: Path, calibrations: Path, *, show: bo
     """Print all figures. `show` adds the texts with a wrong label and all answers."""
     moods = MoodReader(engine)
     await moods.calibrate(calibrations)
-    writer = Writer(engine=engine, moods=moods)
+    writer = Writer(engine=engine, moods=moods, persona=read_personas()[0])
     for name in (*MOODS, *ATTACKS):
         await _evaluate_moods(moods, folder / name, show=show)
     for name in QUESTIONS:
@@ -121,7 +129,7 @@ async def _evaluate_replies(writer: Writer, path: Path, *, show: bool) -> None:
 
 
 async def _text_of(writer: Writer, question: Question) -> str:
-    remark = Remark(language=question.language, label=Label.NEUTRAL, text=question.text, follow_up="")
+    remark = Remark(language=question.language, text=question.text)
     return (await writer.answer(remark)).reply.text
 
 
@@ -129,7 +137,7 @@ async def _show_reply(writer: Writer, one: Answered) -> None:
     print(f"{one.mood.label} {one.remark.text} -> {one.reply.text}")
     if one.remark.follow_up:
         before = Exchange(question=one.remark.text, answer=one.reply.text, tokens=0)
-        follow_up = Remark(language=one.remark.language, label=Label.NEUTRAL, text=one.remark.follow_up, follow_up="")
+        follow_up = Remark(language=one.remark.language, text=one.remark.follow_up)
         second = await writer.answer(follow_up, (before,))
         print(f"    {follow_up.text} -> {second.reply.text}")
 
@@ -147,7 +155,7 @@ def _share(part: int, whole: int) -> str:
 async def _run(model: str, folder: Path, data_dir: Path, *, show: bool) -> None:
     settings = Settings(engine=EngineSettings(model=model), data_dir=data_dir)
     async with open_engine(settings, SystemClock()) as engine:
-        await evaluate(engine, folder, data_dir / "calibration", show=show)
+        await evaluate(engine, folder, data_dir / CALIBRATION, show=show)
 
 
 def main() -> None:

@@ -9,12 +9,11 @@ from core.clock import SystemClock
 from core.engine.protocol import Engine
 from core.language import language_of
 from core.messages import ConversationKey, Exchange, Kind, Label, Locale, Message, Mood, Person, Reply, Turn
-from core.prompt import HINTS
+from core.prompt import HINTS, Persona
 from core.repetition import loop_start
 from core.stages.generate import ReplyLimits, generate
 from core.stages.mood import MoodReader
 from training.blind import Remark
-from training.personas import read_personas
 
 LIMITS = ReplyLimits(max_tokens=256, total_timeout=120.0)
 PERSON = Person(platform="evaluation", workspace="w", id="p")
@@ -96,6 +95,7 @@ class Writer:
 
     engine: Engine
     moods: MoodReader
+    persona: Persona
 
     async def answer(self, remark: Remark, history: tuple[Exchange, ...] = (), *, steered: bool = True) -> Answered:
         """The reply to a remark; without the mood's hint unless `steered`."""
@@ -122,6 +122,6 @@ class Writer:
             history=history,
             mood=mood if steered else None,
         )
-        reply = await generate(self.engine, read_personas()[0], LIMITS, clock)(turn)
+        reply = await generate(self.engine, self.persona, LIMITS, clock)(turn)
         total = time.perf_counter() - begun
         return Answered(remark=remark, mood=mood, reply=reply, first=pieces[0] if pieces else total, total=total)
