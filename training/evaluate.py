@@ -7,7 +7,8 @@ import argparse
 import asyncio
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -152,10 +153,18 @@ def _share(part: int, whole: int) -> str:
     return f"{part}/{whole} = {part / max(whole, 1):.1%}"
 
 
-async def _run(model: str, folder: Path, data_dir: Path, *, show: bool) -> None:
-    settings = Settings(engine=EngineSettings(model=model), data_dir=data_dir)
-    async with open_engine(settings, SystemClock()) as engine:
-        await evaluate(engine, folder, data_dir / CALIBRATION, show=show)
+@asynccontextmanager
+async def serve(model: str) -> AsyncIterator[tuple[Engine, Path]]:
+    """A model in Parley's own server, and a folder for its calibration that is removed at the end."""
+    with TemporaryDirectory() as data_dir:
+        settings = Settings(engine=EngineSettings(model=model), data_dir=Path(data_dir))
+        async with open_engine(settings, SystemClock()) as engine:
+            yield engine, settings.data_dir / CALIBRATION
+
+
+async def _run(model: str, folder: Path, *, show: bool) -> None:
+    async with serve(model) as (engine, calibrations):
+        await evaluate(engine, folder, calibrations, show=show)
 
 
 def main() -> None:
@@ -165,8 +174,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=BLIND, help="folder of the evaluation sets")
     parser.add_argument("--show", action="store_true", help="list mistakes and answers; never for the blind sets")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as data_dir:
-        asyncio.run(_run(arguments.model, arguments.data, Path(data_dir), show=arguments.show))
+    asyncio.run(_run(arguments.model, arguments.data, show=arguments.show))
 
 
 if __name__ == "__main__":
