@@ -6,7 +6,7 @@ CODE := bots core config tests training benchmarks
 # Index of PyTorch's CPU builds, or a mirror of it.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: chat test test-long lint check format reference train-mini eval-mini eval-real bench bench-alternatives clean
+.PHONY: chat test test-long lint check format reference train-mini eval-mini eval-real eval-rated bench bench-alternatives clean
 
 chat: $(VENV)/.run-ready
 	@$(BIN)/parley chat $(ARGS)
@@ -44,6 +44,10 @@ eval-mini: eval-real
 eval-real: $(VENV)/.run-ready
 	@$(BIN)/python -m training.evaluate "$(DIR)" $(ARGS)
 
+# Compare the moods of DIR with people's ratings in the folder RATED: training/evaluation/README.md.
+eval-rated: $(VENV)/.rated-ready
+	@$(BIN)/python -m training.rated "$(DIR)" "$(RATED)" $(ARGS)
+
 # Compare Parley with its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` saves it.
 bench: $(VENV)/.run-ready
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -62,4 +66,8 @@ $(VENV)/.run-ready: setup.sh pyproject.toml constraints.txt
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready
 	@TORCH_INDEX="$(TORCH_INDEX)" ./setup.sh $(VENV) '.[dev]' </dev/null >&2
+	@touch $@
+
+$(VENV)/.rated-ready: $(VENV)/.run-ready
+	@TORCH_INDEX="$(TORCH_INDEX)" ./setup.sh $(VENV) '.[rated]' </dev/null >&2
 	@touch $@

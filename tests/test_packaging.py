@@ -6,6 +6,7 @@ import sys
 import tomllib
 import zipfile
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def _constraints() -> dict[str, str]:
 
 def _requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
-    return [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+    extras = chain.from_iterable(project["optional-dependencies"].values())
+    return [Requirement(text) for text in (*project["dependencies"], *extras)]
 
 
 @pytest.mark.parametrize("requirement", _requirements(), ids=lambda requirement: requirement.name)
