@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from core.i18n import LOCALES
 from core.messages import Locale
-from core.prompt import ChatMessage, Prompt
+from core.prompt import ChatMessage, Prompt, by_examples
 
 L = TypeVar("L", bound=StrEnum)
 
@@ -24,6 +24,9 @@ ROUNDS = 2
 """Iterations of `bias_of`. More would balance the unlabelled texts exactly, which needs a large bias if the model is
 certain of most of them and finds one label a little more often.
 """
+
+MIN_MARGIN = 0.10
+"""Minimum margin, in probability, of the most likely label over the second; below it the text has neither."""
 
 SEPARATORS = r"[\W_和]{0,4}?"
 """What may stand between the letters of a label word that is spelled out."""
@@ -52,11 +55,7 @@ class LabelPrompt(Generic[L]):
     @cached_property
     def opening(self) -> Prompt:
         """The instruction and the examples: all of the prompt but the text."""
-        messages = [ChatMessage(role="system", content=self.system)]
-        for text, label in self.examples:
-            messages.append(ChatMessage(role="user", content=text))
-            messages.append(ChatMessage(role="assistant", content=self.words[label]))
-        return tuple(messages)
+        return by_examples(self.system, ((text, self.words[label]) for text, label in self.examples))
 
     def ask(self, text: str) -> Prompt:
         """The prompt whose first reply token is the label."""
@@ -121,6 +120,19 @@ def shares(logprobs: Mapping[L, float], bias: Mapping[L, float]) -> dict[L, floa
     scores = {label: value - bias.get(label, 0.0) for label, value in logprobs.items()}
     total = _log_sum(scores.values())
     return {label: math.exp(score - total) for label, score in scores.items()}
+
+
+def decide(found: Mapping[L, float], otherwise: L) -> tuple[L, float]:
+    """The most likely label, or `otherwise` if two are almost equally likely, with its probability.
+
+    If no probabilities are known it is `otherwise` with probability 0.
+    """
+    if not found:
+        return otherwise, 0.0
+    (first, label), (second, _) = sorted(((share, label) for label, share in found.items()), reverse=True)[:2]
+    if first - second < MIN_MARGIN:
+        label = otherwise
+    return label, found[label]
 
 
 def bias_of(measured: Sequence[Mapping[L, float]]) -> dict[L, float]:

@@ -3,15 +3,11 @@
 from collections.abc import Mapping
 from functools import cache
 
-from core.labels import LabelPrompt, load_prompts
+from core.labels import LabelPrompt, decide, load_prompts
 from core.messages import Label, Locale, Mood
 
 EMOJI: Mapping[Label, str] = {Label.POSITIVE: "😊", Label.NEGATIVE: "😟", Label.NEUTRAL: "😐"}
 """How front ends show a mood."""
-MIN_MARGIN = 0.10
-"""Minimum margin, in probability, of the first label over the second; below it the mood is neutral."""
-UNKNOWN = Mood(label=Label.NEUTRAL, confidence=0.0)
-"""The mood if the model reports no log-probabilities."""
 
 
 @cache
@@ -21,10 +17,6 @@ def mood_prompts() -> Mapping[Locale, LabelPrompt[Label]]:
 
 
 def mood_of(shares: Mapping[Label, float]) -> Mood:
-    """The mood from the labels' probabilities; neutral if two are almost equally likely."""
-    if not shares:
-        return UNKNOWN
-    (first, label), (second, _) = sorted(((share, label) for label, share in shares.items()), reverse=True)[:2]
-    if first - second < MIN_MARGIN:
-        label = Label.NEUTRAL
-    return Mood(label=label, confidence=shares[label])
+    """The mood from the labels' probabilities; neutral if two are almost equally likely, or if there are none."""
+    label, confidence = decide(shares, Label.NEUTRAL)
+    return Mood(label=label, confidence=confidence)

@@ -1,6 +1,6 @@
-"""The prompt for a reply: persona, history, the message, and a hint at its mood."""
+"""Prompts: for a reply, with persona, history, the message and a hint at its mood; and for one text, by examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -62,6 +62,15 @@ def chat_prompt(
         messages.append(ChatMessage(role="assistant", content=exchange.answer))
     content = _quoted(context, language) + text + _hint(language, mood)
     messages.append(ChatMessage(role="user", content=content))
+    return tuple(messages)
+
+
+def by_examples(system: str, examples: Iterable[tuple[str, str]]) -> Prompt:
+    """An instruction, and examples of messages and replies as earlier turns: all of an isolated prompt but the text."""
+    messages = [ChatMessage(role="system", content=system)]
+    for text, reply in examples:
+        messages.append(ChatMessage(role="user", content=text))
+        messages.append(ChatMessage(role="assistant", content=reply))
     return tuple(messages)
 
 

@@ -12,6 +12,7 @@ from typing import Self, TypeAlias
 from core.clock import Clock
 from core.engine.protocol import Piece
 from core.errors import EngineLost, EngineUnavailable
+from core.intent import Intent, intent_prompts
 from core.messages import Finish, Label, Usage
 from core.mood import mood_prompts
 from core.prompt import Prompt
@@ -20,6 +21,8 @@ Script: TypeAlias = Callable[[Prompt, int], AsyncGenerator[str, None]]
 """Yields the pieces of the reply to a prompt; the number counts the replies before it."""
 MoodOf: TypeAlias = Callable[[str], Label | None]
 """The mood of a prompt's last message; None stands for a server without logprobs."""
+IntentOf: TypeAlias = Callable[[str], Intent]
+"""The intent of a prompt's last message."""
 
 SAMPLE = "Hello there, nice to hear from you. 很高兴收到你的消息。"
 TOKEN = re.compile(r"\s*[!-~]+|\s*[^\s!-~]|\s+")
@@ -30,6 +33,10 @@ def neutral(text: str) -> Label | None:  # noqa: ARG001  every text is neutral
     return Label.NEUTRAL
 
 
+def of_no_intent(text: str) -> Intent:  # noqa: ARG001  every text is other
+    return Intent.OTHER
+
+
 class ScriptedEngine:
     """An `Engine` that follows a script. Tokens are words or single Chinese characters.
 
@@ -38,9 +45,12 @@ class ScriptedEngine:
     EngineUnavailable.
     """
 
-    def __init__(self, script: Script, *, mood: MoodOf = neutral, name: str = "scripted") -> None:
+    def __init__(
+        self, script: Script, *, mood: MoodOf = neutral, intent: IntentOf = of_no_intent, name: str = "scripted"
+    ) -> None:
         self.script = script
         self.mood = mood
+        self.intent = intent
         self.name = name
         self.available = True
         self.prompts: list[Prompt] = []
@@ -133,8 +143,9 @@ class ScriptedEngine:
         self._check_available()
         self.first_token_prompts.append(prompt)
         self.first_token_users.append(user)
-        label = self.mood(prompt[-1].content)
-        return {} if label is None else first_tokens_for(label)
+        text = prompt[-1].content
+        label = self.mood(text)
+        return {} if label is None else first_tokens_for(label, self.intent(text))
 
     async def count_tokens(self, text: str) -> int:
         self._check_available()
@@ -167,7 +178,8 @@ def tokens(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
-def first_tokens_for(label: Label) -> Mapping[bytes, float]:
-    """First-token log-probabilities of a model that favours `label`, in both languages."""
-    words = [(other, word) for asked in mood_prompts().values() for other, word in asked.words.items()]
-    return {word.encode(): math.log(0.9 if other is label else 0.05) for other, word in words}
+def first_tokens_for(label: Label, intent: Intent = Intent.OTHER) -> Mapping[bytes, float]:
+    """First-token log-probabilities of a model that favours a mood and an intent, in both languages."""
+    moods = [(other, word) for asked in mood_prompts().values() for other, word in asked.words.items()]
+    intents = [(other, word) for asked in intent_prompts().values() for other, word in asked.words.items()]
+    return {word.encode(): math.log(0.9 if other in {label, intent} else 0.05) for other, word in (*moods, *intents)}

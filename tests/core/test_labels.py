@@ -1,8 +1,10 @@
 import math
+from enum import StrEnum
 
 import pytest
 
-from core.labels import LabelPrompt, bias_of, load_prompts, shares
+from core.intent import Intent
+from core.labels import LabelPrompt, bias_of, decide, load_prompts, shares
 from core.messages import Label, Locale
 
 PROMPTS = load_prompts("mood", Label)
@@ -29,11 +31,12 @@ def test_the_examples_are_turns_before_the_text(language: Locale) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_prompts_hold_every_label(language: Locale) -> None:
+@pytest.mark.parametrize(("name", "labels"), [("mood", Label), ("intent", Intent)])
+def test_prompts_hold_every_label(name: str, labels: type[StrEnum], language: Locale) -> None:
     """Each label has a word and examples, and no word begins as another does."""
-    prompt = PROMPTS[language]
-    assert set(prompt.words) == set(Label) == {label for _, label in prompt.examples}
-    assert len({word[:3] for word in prompt.words.values()}) == len(Label)
+    prompt = load_prompts(name, labels)[language]
+    assert set(prompt.words) == set(labels) == {label for _, label in prompt.examples}
+    assert len({word[:3] for word in prompt.words.values()}) == len(labels)
 
 
 def test_token_counts_for_the_label_it_begins() -> None:
@@ -66,6 +69,13 @@ def test_bias_is_subtracted() -> None:
     found = shares(logs(positive=0.6, negative=0.3, neutral=0.1), bias)
     assert max(found, key=found.__getitem__) is Label.NEGATIVE
     assert sum(found.values()) == pytest.approx(1)
+
+
+def test_the_most_likely_label_is_chosen() -> None:
+    """The label with the highest probability is chosen, unless another one is almost as likely or none is known."""
+    assert decide({Intent.THANKS: 0.6, Intent.PERSON: 0.3, Intent.OTHER: 0.1}, Intent.OTHER) == (Intent.THANKS, 0.6)
+    assert decide({Intent.THANKS: 0.46, Intent.PERSON: 0.44, Intent.OTHER: 0.1}, Intent.OTHER) == (Intent.OTHER, 0.1)
+    assert decide({}, Intent.OTHER) == (Intent.OTHER, 0.0)
 
 
 def test_the_bias_evens_the_labels_out() -> None:

@@ -10,6 +10,7 @@ from core.clock import ManualClock
 from core.engine.protocol import Engine, Piece
 from core.engine.scripted import ScriptedEngine, first_tokens_for, tokens
 from core.errors import EngineLost, EngineUnavailable
+from core.intent import Intent, IntentReader
 from core.messages import Finish, Label, Locale
 from core.prompt import ChatMessage, Prompt
 from core.stages.mood import MoodReader
@@ -100,6 +101,14 @@ async def test_the_scripted_mood_is_the_mood_read(label: Label, language: Locale
     """The scripted label comes out of the scoring, in both languages."""
     engine = ScriptedEngine.fixed(mood=lambda text: label if "sunny" in text else Label.NEUTRAL)
     assert (await MoodReader(engine).read("sunny", language)).label is label
+
+
+async def test_an_intent_is_scripted_beside_the_mood() -> None:
+    """The scripted intent and the scripted mood do not change each other."""
+    engine = ScriptedEngine.fixed(mood=lambda _: Label.NEGATIVE)
+    engine.intent = lambda _: Intent.THANKS
+    assert (await MoodReader(engine).read("sunny", "en")).label is Label.NEGATIVE
+    assert (await IntentReader(engine).read("sunny", "en")).label is Intent.THANKS
 
 
 async def test_no_logprobs_when_no_label_is_scripted() -> None:
