@@ -72,11 +72,17 @@ def chat(*, user: User = None, as_json: AsJson = False, config: ConfigFile = Non
 
 
 @app.command()
-def mood(*, as_json: AsJson = False, config: ConfigFile = None) -> None:
+def mood(
+    *,
+    intent: Annotated[bool, typer.Option("--intent", help="Print the intent of each line too.")] = False,
+    keywords: Annotated[bool, typer.Option("--keywords", help="Print the keywords of each line too.")] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
     """Print the mood of each line of the input."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
-    asyncio.run(run_moods(settings, as_json=as_json))
+    asyncio.run(run_moods(settings, as_json=as_json, intent=intent, keywords=keywords))
 
 
 @app.command(context_settings=FORWARD_ARGUMENTS, add_help_option=False)

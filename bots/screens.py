@@ -12,6 +12,7 @@ from rich.text import Text
 from bots.markdown import ends_in_words
 from core.faces import face
 from core.i18n import say
+from core.intent import IntentReading
 from core.messages import Locale, Mood, Reply
 
 
@@ -121,7 +122,7 @@ class JsonScreen:
     def _write(self, reply: Reply, out: TextIO, seconds: Seconds | None) -> None:
         row = {
             "reply": reply.text,
-            "mood": mood_row(reply.mood),
+            "mood": label_row(reply.mood) if reply.mood else None,
             "source": reply.source,
             "finish": reply.finish,
             "error": reply.error or None,
@@ -131,9 +132,9 @@ class JsonScreen:
         print(json.dumps(row, ensure_ascii=False), file=out, flush=True)
 
 
-def mood_row(mood: Mood | None) -> dict[str, str | float] | None:
-    """A mood as a JSON value."""
-    return {"label": mood.label, "confidence": round(mood.confidence, 4)} if mood else None
+def label_row(found: Mood | IntentReading) -> dict[str, str | float]:
+    """A mood or an intent as a JSON value."""
+    return {"label": found.label, "confidence": round(found.confidence, 4)}
 
 
 def _mark(reply: Reply) -> str:

@@ -19,7 +19,9 @@ import pytest
 
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
+from core.intent import Intent
 from core.messages import Label
+from core.mood import mood_prompts
 from tests.core.engine.fake_server import serving
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -205,10 +207,37 @@ async def test_moods_of_lines(tmp_path: Path) -> None:
 
 
 async def test_an_unknown_mood_has_no_face(tmp_path: Path) -> None:
-    """`parley mood` says "unknown" if the server gives no log-probabilities."""
+    """`parley mood` says "unknown" if the server gives no log-probabilities; so it does for the intent."""
     async with parley_with(ScriptedEngine.fixed("", mood=lambda _: None), tmp_path) as parley:
-        words = await parley("mood", lines="I am happy\n")
-    assert words.out == "unknown\n"
+        words = await parley("mood", "--intent", lines="I am happy\n")
+    assert words.out == "unknown\tunknown\n"
+
+
+async def test_intent_and_keywords_are_printed_if_asked_for(tmp_path: Path) -> None:
+    """`--intent` and `--keywords` each add a column after the mood, or a key to the JSON."""
+    engine = ScriptedEngine.fixed("parcel, late, refund", mood=cheerful)
+    engine.intent = lambda text: Intent.COMPLAINT if "late" in text else Intent.OTHER
+    async with parley_with(engine, tmp_path) as parley:
+        words = await parley("mood", "--intent", "--keywords", lines="The Parcel is late\nso it is\n")
+        rows = await parley("mood", "--keywords", "--json", lines="The Parcel is late\n" + "long " * 600 + "\n")
+    first, second = [line.split("\t") for line in words.out.splitlines()]
+    assert first[0].startswith("😐 neutral ")
+    assert first[1].split()[0] == "complaint"
+    assert first[2] == "Parcel, late"
+    assert [second[1].split()[0], second[2]] == ["other", "-"]
+    assert list(rows.rows[0]) == ["mood", "keywords", "error"]
+    assert rows.rows[0]["keywords"] == ["Parcel", "late"]
+    assert rows.rows[1] == {"mood": None, "keywords": None, "error": "too_long"}
+
+
+async def test_an_intent_costs_nothing_unless_asked_for(tmp_path: Path) -> None:
+    """Without `--intent` the model is asked for moods only, also in the calibration, and writes no keywords."""
+    engine = ScriptedEngine.fixed("parcel", mood=cheerful)
+    async with parley_with(engine, tmp_path) as parley:
+        await parley("mood", lines="The Parcel is late\n")
+    instructions = {prompt[0].content for prompt in engine.first_token_prompts}
+    assert instructions == {prompt.system for prompt in mood_prompts().values()}
+    assert engine.prompts == []
 
 
 async def test_damaged_store_is_one_line(tmp_path: Path) -> None:
