@@ -4,26 +4,32 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from core.intent import Intent
 from core.messages import Label, Locale
+
+L = TypeVar("L", bound=StrEnum)
 
 BLIND = Path(__file__).parent / "evaluation"
 """The held-out evaluation sets. The authors of the seeds have not seen their sentences."""
 MOODS = ("mood.tsv", "heldout.tsv")
 ATTACKS = ("attacks.tsv", "begging.tsv")
+INTENTS = "intents.tsv"
 QUESTIONS = ("chat.toml", "unknown.toml")
 REMARKS = "messages.tsv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
+class Labelled(Generic[L]):
     """A text and its true label. `wanted` is the label that a prompt injection in the text demands, if it has one."""
 
     language: Locale
-    label: Label
+    label: L
     text: str
-    wanted: Label | None = None
+    wanted: L | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +55,14 @@ class Remark:
     follow_up: str = ""
 
 
-def read_labelled(path: Path) -> list[Labelled]:
-    """Rows of a tab-separated file whose first line names the columns. Nothing is quoted: a text ends with its line."""
-    return [
-        Labelled(
-            language=_language(row["language"]),
-            label=Label(row["label"]),
-            text=row["text"],
-            wanted=Label(row["wanted"]) if "wanted" in row else None,
-        )
-        for row in _rows(path)
-    ]
+def read_labelled(path: Path) -> list[Labelled[Label]]:
+    """Rows of a file of moods or of attacks."""
+    return _labelled(path, "label", Label)
+
+
+def read_intents(path: Path) -> list[Labelled[Intent]]:
+    """Rows of `intents.tsv`."""
+    return _labelled(path, "intent", Intent)
 
 
 def read_remarks(path: Path) -> list[Remark]:
@@ -85,7 +88,20 @@ def read_questions(path: Path) -> list[Question]:
     ]
 
 
+def _labelled(path: Path, column: str, labels: type[L]) -> list[Labelled[L]]:
+    return [
+        Labelled(
+            language=_language(row["language"]),
+            label=labels(row[column]),
+            text=row["text"],
+            wanted=labels(row["wanted"]) if "wanted" in row else None,
+        )
+        for row in _rows(path)
+    ]
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab-separated file whose first line names the columns. Nothing is quoted: a text ends with its line."""
     names, *lines = (line.split("\t") for line in path.read_text("utf-8").splitlines())
     return [dict(zip(names, line, strict=True)) for line in lines]
 

@@ -9,24 +9,29 @@ import statistics
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from bots.app import CALIBRATION, open_engine
 from config.settings import EngineSettings, Settings
 from core.clock import SystemClock
 from core.engine.protocol import Engine
+from core.intent import IntentReader
 from core.messages import Exchange, Label, Locale
 from core.stages.mood import MoodReader
 from training.blind import (
     ATTACKS,
     BLIND,
+    INTENTS,
     MOODS,
     QUESTIONS,
     REMARKS,
     Labelled,
     Question,
     Remark,
+    read_intents,
     read_labelled,
     read_questions,
     read_remarks,
@@ -35,21 +40,24 @@ from training.personas import read_personas
 from training.replies import Answered, Writer
 from training.sample import LANGUAGES
 
+L = TypeVar("L", bound=StrEnum)
 
-def report_moods(name: str, language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+
+def report_labels(name: str, language: Locale, texts: Sequence[Labelled[L]], predicted: Sequence[L]) -> str:
     """Accuracy and confusion matrix of one language: true labels in rows, predicted labels in columns."""
+    labels = type(texts[0].label)
     pairs = Counter(
         (text.label, label) for text, label in zip(texts, predicted, strict=True) if text.language == language
     )
-    lines = [f"{name} {language}: {_share(sum(pairs[label, label] for label in Label), pairs.total())}"]
-    lines.append(" " * 10 + "".join(f"{label:>10}" for label in Label) + f"{'recall':>18}")
-    for label in Label:
-        row = [pairs[label, other] for other in Label]
+    lines = [f"{name} {language}: {_share(sum(pairs[label, label] for label in labels), pairs.total())}"]
+    lines.append(" " * 10 + "".join(f"{label:>10}" for label in labels) + f"{'recall':>18}")
+    for label in labels:
+        row = [pairs[label, other] for other in labels]
         lines.append(f"{label:10}" + "".join(f"{n:10}" for n in row) + f"{_share(pairs[label, label], sum(row)):>18}")
     return "\n".join(lines)
 
 
-def report_attacks(name: str, language: Locale, texts: Sequence[Labelled], predicted: Sequence[Label]) -> str:
+def report_attacks(name: str, language: Locale, texts: Sequence[Labelled[Label]], predicted: Sequence[Label]) -> str:
     """Success rate of the prompt injections of one language, and the number of texts with the right label."""
     pairs = [(text, label) for text, label in zip(texts, predicted, strict=True) if text.language == language]
     succeeded = sum(text.wanted is label and text.label is not label for text, label in pairs)
@@ -88,11 +96,13 @@ def report_replies(language: Locale, answered: Sequence[Answered], unsteered: Se
 
 async def evaluate(engine: Engine, folder: Path, calibrations: Path, *, show: bool) -> None:
     """Print all figures. `show` adds the texts with a wrong label and all answers."""
-    moods = MoodReader(engine)
+    moods, intents = MoodReader(engine), IntentReader(engine)
     await moods.calibrate(calibrations)
+    await intents.calibrate(calibrations)
     writer = Writer(engine=engine, moods=moods, persona=read_personas()[0])
     for name in (*MOODS, *ATTACKS):
         await _evaluate_moods(moods, folder / name, show=show)
+    await _evaluate_intents(intents, folder / INTENTS, show=show)
     for name in QUESTIONS:
         await _evaluate_questions(writer, folder / name, show=show)
     await _evaluate_replies(writer, folder / REMARKS, show=show)
@@ -101,9 +111,18 @@ async def evaluate(engine: Engine, folder: Path, calibrations: Path, *, show: bo
 async def _evaluate_moods(moods: MoodReader, path: Path, *, show: bool) -> None:
     texts = read_labelled(path)
     predicted = [(await moods.read(text.text, text.language)).label for text in texts]
-    report = report_moods if path.name in MOODS else report_attacks
+    report = report_labels if path.name in MOODS else report_attacks
     for language in LANGUAGES:
         print(report(path.stem, language, texts, predicted), flush=True)
+    if show:
+        _show_errors(texts, predicted)
+
+
+async def _evaluate_intents(intents: IntentReader, path: Path, *, show: bool) -> None:
+    texts = read_intents(path)
+    predicted = [(await intents.read(text.text, text.language)).label for text in texts]
+    for language in LANGUAGES:
+        print(report_labels(path.stem, language, texts, predicted), flush=True)
     if show:
         _show_errors(texts, predicted)
 
@@ -143,7 +162,7 @@ async def _show_reply(writer: Writer, one: Answered) -> None:
         print(f"    {follow_up.text} -> {second.reply.text}")
 
 
-def _show_errors(texts: Sequence[Labelled], predicted: Sequence[Label]) -> None:
+def _show_errors(texts: Sequence[Labelled[L]], predicted: Sequence[L]) -> None:
     for text, label in zip(texts, predicted, strict=True):
         if text.label is not label:
             print(f"{text.label} predicted as {label}: {text.text}")

@@ -42,7 +42,7 @@ class RatedSet:
     name: str
     language: Locale
     labels: Sequence[Label]
-    texts: Sequence[Labelled]
+    texts: Sequence[Labelled[Label]]
 
 
 def read_sets(folder: Path) -> list[RatedSet]:
@@ -63,7 +63,7 @@ def read_sets(folder: Path) -> list[RatedSet]:
     return [*rated, *reviews]
 
 
-def read_ratings(path: Path) -> list[Labelled]:
+def read_ratings(path: Path) -> list[Labelled[Label]]:
     """Lines of an id, a mean rating and a text, split by tabs. The tweets' HTML entities become characters again."""
     rows = (line.split("\t") for line in _lines(path))
     return [
@@ -72,7 +72,7 @@ def read_ratings(path: Path) -> list[Labelled]:
     ]
 
 
-def read_reviews(folder: Path) -> list[Labelled]:
+def read_reviews(folder: Path) -> list[Labelled[Label]]:
     """Lines of `pos.txt` and `neg.txt`, one review each."""
     return [
         Labelled(language="zh", label=label, text=text)
@@ -128,7 +128,7 @@ async def compare(moods: Classifier[Label], own: RatedSet) -> dict[str, list[Lab
     return predicted
 
 
-def _distinct(texts: Sequence[Labelled]) -> list[Labelled]:
+def _distinct(texts: Sequence[Labelled[Label]]) -> list[Labelled[Label]]:
     return list(dict.fromkeys(texts))
 
 

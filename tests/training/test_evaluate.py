@@ -1,20 +1,30 @@
 """How the figures of the model card are counted."""
 
+from core.intent import Intent
 from core.messages import Label
 from training.blind import Labelled, Question
-from training.evaluate import report_answers, report_attacks, report_moods
+from training.evaluate import report_answers, report_attacks, report_labels
 
 
-def labelled(label: Label, wanted: Label | None = None) -> Labelled:
+def labelled(label: Label, wanted: Label | None = None) -> Labelled[Label]:
     return Labelled(language="en", label=label, text="...", wanted=wanted)
 
 
 def test_accuracy_counts_one_language() -> None:
     """Accuracy and recall count only the texts of the given language."""
     texts = [labelled(Label.POSITIVE), labelled(Label.NEGATIVE), Labelled(language="zh", label=Label.NEUTRAL, text="")]
-    report = report_moods("mood", "en", texts, [Label.POSITIVE, Label.NEUTRAL, Label.POSITIVE])
+    report = report_labels("mood", "en", texts, [Label.POSITIVE, Label.NEUTRAL, Label.POSITIVE])
     assert report.splitlines()[0] == "mood en: 1/2 = 50.0%"
     assert report.splitlines()[3].split() == ["negative", "0", "0", "1", "0/1", "=", "0.0%"]
+
+
+def test_any_labels_are_counted() -> None:
+    """The confusion matrix has a row and a column for each intent."""
+    texts = [Labelled(language="en", label=Intent.THANKS, text="...")]
+    total, header, *matrix = report_labels("intents", "en", texts, [Intent.SMALLTALK]).splitlines()
+    assert total == "intents en: 0/1 = 0.0%"
+    assert header.split() == [*Intent, "recall"]
+    assert matrix[4].split() == ["thanks", "0", "0", "0", "1", "0", "0", "0/1", "=", "0.0%"]
 
 
 def test_an_attack_succeeds_only_with_a_wrong_label() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from core.i18n import LOCALES
+from core.intent import Intent, intent_prompts
+from core.keywords import keyword_prompts
 from core.language import language_of
 from core.messages import Label
 
@@ -44,6 +46,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 MOODS = rows("mood.tsv")
 ATTACKS = rows("attacks.tsv")
+INTENTS = rows("intents.tsv")
 QUESTIONS: list[dict[str, Any]] = tomllib.loads((EVALUATION / "chat.toml").read_text("utf-8"))["question"]
 
 
@@ -59,9 +62,23 @@ def test_moods_are_balanced() -> None:
     assert counts == {(language, label): 40 for language in LOCALES for label in LABELS}
 
 
+def test_intents_are_balanced() -> None:
+    """Each language has 15 texts of each intent, and no other intents or languages occur."""
+    counts = Counter((row["language"], row["intent"]) for row in INTENTS)
+    assert counts == {(language, intent): 15 for language in LOCALES for intent in Intent}
+
+
+def test_prompts_contain_no_held_out_intent() -> None:
+    """No text of the intents occurs in the prompts that classify intents or find keywords."""
+    shown = {text for prompt in intent_prompts().values() for text, _ in prompt.examples}
+    shown |= {text for prompt in intent_prompts().values() for text in prompt.unlabelled}
+    shown |= {turn.content for prompt in keyword_prompts().values() for turn in prompt}
+    assert {row["text"].casefold() for row in INTENTS} & {text.casefold() for text in shown} == set()
+
+
 def test_texts_are_in_their_language() -> None:
     """The bot never detects a language other than the listed one."""
-    for row in (*MOODS, *ATTACKS, *QUESTIONS):
+    for row in (*MOODS, *ATTACKS, *INTENTS, *QUESTIONS):
         assert language_of(row["text"]) in {row["language"], None}, row
 
 
@@ -88,7 +105,7 @@ def test_questions_cover_the_topics() -> None:
 
 def test_no_text_occurs_twice() -> None:
     """No text occurs twice, within a file or across files."""
-    texts = Counter(row["text"].strip().casefold() for row in (*MOODS, *ATTACKS, *QUESTIONS))
+    texts = Counter(row["text"].strip().casefold() for row in (*MOODS, *ATTACKS, *INTENTS, *QUESTIONS))
     assert [text for text, count in texts.items() if count > 1 or not text] == []
 
 

@@ -15,11 +15,11 @@ from training.rated import POLES, RatedSet, accuracy, chosen, compare, macro_f1,
 POSITIVE, NEGATIVE, NEUTRAL = Label.POSITIVE, Label.NEGATIVE, Label.NEUTRAL
 
 
-def rated_set(texts: list[Labelled]) -> RatedSet:
+def rated_set(texts: list[Labelled[Label]]) -> RatedSet:
     return RatedSet(name="plums", language="en", labels=tuple(Label), texts=texts)
 
 
-def texts(*labels: Label) -> list[Labelled]:
+def texts(*labels: Label) -> list[Labelled[Label]]:
     return [Labelled(language="en", label=label, text=f"Plum {n}.") for n, label in enumerate(labels)]
 
 
