@@ -5,6 +5,7 @@ The samples of a row attend to the shared messages and to themselves, not to eac
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 import torch
@@ -34,6 +35,7 @@ class Encoder:
         self._content = content_tokenizer(tokenizer)
         self.end_of_text, self._start, self._end = control_ids(tokenizer)
         self._newline = self.encode("\n")
+        self._shared = lru_cache(maxsize=64)(self._encode_shared)
 
     def encode(self, text: str) -> Ids:
         """Token ids of a text, none of them a control token."""
@@ -45,16 +47,16 @@ class Encoder:
 
     def sample(self, sample: Sample) -> tuple[tuple[int, ...], Branch]:
         """Ids of the shared messages, and the branch. All answers in the branch have targets."""
-        messages = (*sample.prompt, ChatMessage(role="assistant", content=sample.answer))
         ids: Ids = []
         targets: Ids = []
-        for message in messages[sample.shared :]:
+        for message in (*sample.prompt[sample.shared :], ChatMessage(role="assistant", content=sample.answer)):
             encoded = self._message(message)
             ids += encoded
             targets += self._answer_targets(encoded) if message.role == "assistant" else [IGNORED] * len(encoded)
-        return tuple(i for message in messages[: sample.shared] for i in self._message(message)), Branch(
-            ids=ids, targets=targets
-        )
+        return self._shared(sample.prompt[: sample.shared]), Branch(ids=ids, targets=targets)
+
+    def _encode_shared(self, messages: Prompt) -> tuple[int, ...]:
+        return tuple(i for message in messages for i in self._message(message))
 
     def _message(self, message: ChatMessage) -> Ids:
         return [self._start, *self.encode(f"{message.role}\n{message.content}"), self._end, *self._newline]
@@ -92,6 +94,19 @@ class Batch:
     positions: torch.Tensor
     mask: torch.Tensor
     targets: torch.Tensor
+
+    def split(self, rows: int) -> "list[Batch]":
+        """Batches of at most `rows` of these rows."""
+        return [
+            Batch(ids=ids, positions=positions, mask=mask, targets=targets)
+            for ids, positions, mask, targets in zip(
+                torch.split(self.ids, rows),
+                torch.split(self.positions, rows),
+                torch.split(self.mask, rows),
+                torch.split(self.targets, rows),
+                strict=True,
+            )
+        ]
 
 
 def batches(samples: Iterator[Sample], encoder: Encoder, *, rows: int, length: int) -> Iterator[Batch]:

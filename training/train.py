@@ -46,6 +46,14 @@ class Recipe:
     kv_heads: int = 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some rows of a batch, small enough that two threads have equally much to do. `scale` is that of their loss."""
+
+    batch: Batch
+    scale: float
+
+
 def train(recipe: Recipe, folder: Path) -> None:
     """Trains the tokenizer and the model and writes their files to `folder`."""
     torch.manual_seed(recipe.seed)
@@ -101,12 +109,13 @@ def _run_steps(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tup
     weights = list(model.parameters())
     model.train()
     wall, cpu = time.perf_counter(), time.process_time()
-    # One thread per batch keeps the order of summation, so that training is reproducible on two cores.
+    # One thread for each part keeps the order of summation, so that training is reproducible on two cores.
     with ThreadPoolExecutor(2, initializer=partial(torch.set_num_threads, 1)) as pool:
-        for step, pair in enumerate(islice(batches_of, recipe.steps), 1):
-            (mood, mood_gradients), (chat, chat_gradients) = pool.map(partial(_gradients, model), pair)
-            for weight, *gradients in zip(weights, mood_gradients, chat_gradients, strict=True):
-                weight.grad = recipe.mood_weight * gradients[0] + gradients[1]
+        for step, (moods, chats) in enumerate(islice(batches_of, recipe.steps), 1):
+            parts = [*_parts(moods, 1, recipe.mood_weight), *_parts(chats, (recipe.chat_rows + 1) // 2, 1.0)]
+            losses, gradients = zip(*pool.map(partial(_gradients, model), parts), strict=True)
+            for weight, *own in zip(weights, *gradients, strict=True):
+                weight.grad = torch.stack(own).sum(dim=0)
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             for optimizer in optimizers:
                 optimizer.step()
@@ -114,6 +123,8 @@ def _run_steps(model: Qwen2ForCausalLM, recipe: Recipe, batches_of: Iterator[tup
                 schedule.step()
             if step % 50 == 0 or step == recipe.steps:
                 spent = f"{time.perf_counter() - wall:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
+                mood = sum(losses[: recipe.mood_rows]) / recipe.mood_weight
+                chat = sum(losses[recipe.mood_rows :])
                 print(f"{step}: mood {mood:.3f}, chat {chat:.3f}, {spent}", flush=True)
 
 
@@ -130,15 +141,22 @@ def _optimizers(model: Qwen2ForCausalLM, recipe: Recipe) -> list[torch.optim.Opt
     ]
 
 
-def _gradients(model: Qwen2ForCausalLM, batch: Batch) -> tuple[float, tuple[torch.Tensor, ...]]:
-    """Loss of a batch and its gradients. Logits are computed only at positions that have a target."""
+def _parts(batch: Batch, rows: int, weight: float) -> list[Part]:
+    """Parts of some rows each; their losses add up to the batch's mean loss times the weight."""
+    scale = weight / int((batch.targets != IGNORED).sum())
+    return [Part(batch=own, scale=scale) for own in batch.split(rows)]
+
+
+def _gradients(model: Qwen2ForCausalLM, part: Part) -> tuple[float, tuple[torch.Tensor, ...]]:
+    """Loss of a part and its gradients. Logits are computed only at positions that have a target."""
+    batch = part.batch
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = model.model(
             input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state
         has_target = batch.targets != IGNORED
         logits = model.lm_head(hidden[has_target])
-    loss = cross_entropy(logits.float(), batch.targets[has_target])
+    loss = part.scale * cross_entropy(logits.float(), batch.targets[has_target], reduction="sum")
     return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
 
 
