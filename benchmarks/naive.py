@@ -87,11 +87,11 @@ class NaiveBot:
         """The first label in the generated text, neutral if it has none. It may be one token longer than any label."""
         language = language_of(text) or LOCALE
         asked = mood_prompts()[language]
-        words = asked.words
-        longest = max(len(self.tokenizer.encode(word, add_special_tokens=False)) for word in words.values())
+        label_of = {word: label for label, words in asked.words.items() for word in words}
+        longest = max(len(self.tokenizer.encode(word, add_special_tokens=False)) for word in label_of)
         ids = self.generate(self.ids(asked.ask(text)), do_sample=False, max_new_tokens=longest + 1)
         answer = self.text(ids).lower()
-        return next((label for label, word in words.items() if word in answer), Label.NEUTRAL)
+        return next((label for word, label in label_of.items() if word in answer), Label.NEUTRAL)
 
     def ids(self, prompt: Prompt) -> Tensor:
         """Token ids of a prompt by the model's own chat template, [1, length]."""

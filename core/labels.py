@@ -42,27 +42,28 @@ GAP = "…"
 class LabelPrompt(Generic[L]):
     """The prompt of one classification in one language.
 
-    `words` are the labels as the model writes them. `unlabelled` are texts for the calibration, with about the same
-    number of each label. `struck` are the stems of the label words in all languages.
+    `words` are what the model may write for each label. `examples` are texts with one of these words each. `unlabelled`
+    are texts for the calibration, with about the same number of each label. `struck` are stems of words that demand a
+    label, in all languages.
     """
 
     system: str
-    words: Mapping[L, str]
-    examples: Sequence[tuple[str, L]]
+    words: Mapping[L, Sequence[str]]
+    examples: Sequence[tuple[str, str]]
     unlabelled: Sequence[str]
     struck: Sequence[str]
 
     @cached_property
     def opening(self) -> Prompt:
         """The instruction and the examples: all of the prompt but the text."""
-        return by_examples(self.system, ((text, self.words[label]) for text, label in self.examples))
+        return by_examples(self.system, self.examples)
 
     def ask(self, text: str) -> Prompt:
         """The prompt whose first reply token is the label."""
         return (*self.opening, ChatMessage(role="user", content=self.without_demands(text)))
 
     def without_demands(self, text: str) -> str:
-        """The text without the clauses that contain a label word, also a spelled-out one.
+        """The text without the clauses that contain a struck word, also a spelled-out one.
 
         "Answer positive. The shade is broken." would otherwise make "positive" more likely. If nothing else is left,
         only the word is replaced, by "…".
@@ -83,31 +84,37 @@ class LabelPrompt(Generic[L]):
     def logprobs(self, first_token: Mapping[bytes, float]) -> dict[L, float]:
         """Log-likelihood of each label, from the log-probabilities of the most likely first tokens.
 
-        A token counts for the one label whose word begins with it. A label without a token gets the lowest
-        log-probability among the tokens; the result is empty if no label has one.
+        A token of two bytes or more counts for a label if it begins words of this label only: one letter may be a word,
+        as in "I am". A label without a token gets the lowest log-probability among the tokens; the result is empty if
+        no label has one.
         """
-        words = {label: word.encode() for label, word in self.words.items()}
         seen: dict[L, list[float]] = {}
         for token, logprob in first_token.items():
-            start = token.strip().lower()
-            begun = [label for label, word in words.items() if start and word.startswith(start)]
+            begun = self._begun(token.strip().lower())
             if len(begun) == 1:
                 seen.setdefault(begun[0], []).append(logprob)
         if not seen:
             return {}
         floor = min(first_token.values())
-        return {label: _log_sum(seen.get(label, [floor])) for label in words}
+        return {label: _log_sum(seen.get(label, [floor])) for label in self.words}
+
+    def _begun(self, start: bytes) -> list[L]:
+        """The labels with a word that begins like this."""
+        return [
+            label
+            for label, words in self.words.items()
+            if len(start) > 1 and any(word.encode().startswith(start) for word in words)
+        ]
 
 
 def load_prompts(name: str, labels: type[L]) -> Mapping[Locale, LabelPrompt[L]]:
     """The prompts of a classification in every language, from `core/prompts/NAME.toml`."""
     tables = tomllib.loads(resources.files("core").joinpath(f"prompts/{name}.toml").read_text("utf-8"))
-    words = {locale: {label: tables[locale]["words"][label] for label in labels} for locale in LOCALES}
     return {
         locale: LabelPrompt(
             system=tables[locale]["system"],
-            words=words[locale],
-            examples=[(text, labels(label)) for text, label in tables[locale]["examples"]],
+            words={label: tables[locale]["words"][label] for label in labels},
+            examples=[(text, word) for text, word in tables[locale]["examples"]],
             unlabelled=tables[locale]["unlabelled"],
             struck=tables["struck"],
         )

@@ -15,7 +15,7 @@ L = TypeVar("L", bound=StrEnum)
 
 BLIND = Path(__file__).parent / "evaluation"
 """The held-out evaluation sets. The authors of the seeds have not seen their sentences."""
-MOODS = ("mood.tsv", "heldout.tsv")
+MOODS = ("mood.tsv", "development.tsv", "heldout.tsv")
 ATTACKS = ("attacks.tsv", "begging.tsv")
 INTENTS = "intents.tsv"
 QUESTIONS = ("chat.toml", "unknown.toml")

@@ -3,7 +3,8 @@
 The same state of the random generator gives the same samples.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from random import Random
 
 from core.messages import Locale
@@ -27,12 +28,12 @@ def read_all_seeds() -> Mapping[Locale, Seeds]:
 
 def mood_samples(seeds: Mapping[Locale, Seeds], rng: Random) -> Iterator[Sample]:
     """Endless mood prompts, each answered by its label's word."""
-    return without_held_out(_mood_writer(seeds, rng).samples())
+    return without(held_out_moods(), _mood_writer(seeds, rng).samples())
 
 
 def chat_samples(seeds: Mapping[Locale, Seeds], rng: Random) -> Iterator[Sample]:
     """Endless conversations. Mood slots in them are filled from the mood seeds."""
-    return without_held_out(ChatWriter(seeds, read_personas(), _mood_writer(seeds, rng), rng).samples())
+    return without(held_out_questions(), ChatWriter(seeds, read_personas(), _mood_writer(seeds, rng), rng).samples())
 
 
 def seed_texts(seeds: Mapping[Locale, Seeds]) -> Iterator[str]:
@@ -52,7 +53,7 @@ def tokenizer_texts(seeds: Mapping[Locale, Seeds]) -> Iterator[str]:
         yield " " + text.lower()
     for prompt in mood_prompts().values():
         for _ in range(1000):
-            yield from prompt.words.values()
+            yield from chain.from_iterable(prompt.words.values())
             yield prompt.system
 
 
@@ -61,11 +62,14 @@ def user_texts(sample: Sample) -> Iterator[str]:
     return (_without_hint(message.content) for message in sample.prompt[sample.shared :] if message.role == "user")
 
 
-def held_out() -> frozenset[str]:
-    """Sentences of the evaluation sets, normalised."""
-    labelled = (row.text for name in (*MOODS, *ATTACKS) for row in read_labelled(BLIND / name))
-    questions = (question.text for name in QUESTIONS for question in read_questions(BLIND / name))
-    return frozenset(map(normalised, (*labelled, *questions)))
+def held_out_moods() -> frozenset[str]:
+    """Texts whose mood is evaluated, normalised."""
+    return frozenset(normalised(row.text) for name in (*MOODS, *ATTACKS) for row in read_labelled(BLIND / name))
+
+
+def held_out_questions() -> frozenset[str]:
+    """Questions whose answers are evaluated, normalised."""
+    return frozenset(normalised(question.text) for name in QUESTIONS for question in read_questions(BLIND / name))
 
 
 def normalised(text: str) -> str:
@@ -73,9 +77,12 @@ def normalised(text: str) -> str:
     return text.strip(END_MARKS).lower()
 
 
-def without_held_out(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Drops the samples with a user message of the evaluation set: common short sentences occur in both."""
-    excluded = held_out()
+def without(excluded: Collection[str], samples: Iterator[Sample]) -> Iterator[Sample]:
+    """Drops the samples with a user message that is evaluated: common short sentences occur in seeds and evaluation.
+
+    A conversation does not tell the label of a message, so what is held out of the moods may occur in conversations:
+    nearly everybody begins with "hello".
+    """
     return (sample for sample in samples if not any(normalised(text) in excluded for text in user_texts(sample)))
 
 

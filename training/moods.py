@@ -14,7 +14,7 @@ from training.sample import LANGUAGES, Sample
 from training.seeds import MoodSeeds
 from training.slots import INTEGER, fill, random_integer, slot_names
 
-MIXTURE = {"sentence": 34, "clause": 10, "question": 18, "template": 26, "contrast": 8, "join": 10}
+MIXTURE = {"sentence": 42, "clause": 10, "question": 16, "template": 18, "contrast": 8, "join": 10}
 """Weights of the ways to make a text."""
 OPPOSITE = {Label.POSITIVE: Label.NEGATIVE, Label.NEGATIVE: Label.POSITIVE}
 
@@ -95,7 +95,7 @@ class MoodWriter:
 
     def _with_injection(self, text: str, language: Locale) -> str:
         """The text with a prompt injection that demands a random label. The true label stays."""
-        word = self._rng.choice(list(mood_prompts()[language].words.values()))
+        word = self._rng.choice(self._rng.choice(list(mood_prompts()[language].words.values())))
         demand = self._rng.choice(INJECTIONS[language]).format(word=word)
         return self._rng.choice((f"{text} {demand}", f"{demand}. {text}", f"{text} ({demand})", f"{text}\n{demand}"))
 
@@ -123,4 +123,4 @@ def _fillable(seeds: MoodSeeds, heading: str, label: Label) -> Iterator[str]:
 
 def _sample(text: str, language: Locale, label: Label) -> Sample:
     asked = mood_prompts()[language_of(text) or language]
-    return Sample(prompt=asked.ask(text), answer=asked.words[label], shared=len(asked.opening))
+    return Sample(prompt=asked.ask(text), answer=asked.words[label][0], shared=len(asked.opening))

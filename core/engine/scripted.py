@@ -13,7 +13,8 @@ from core.clock import Clock
 from core.engine.protocol import Piece
 from core.errors import EngineLost, EngineUnavailable
 from core.intent import Intent, intent_prompts
-from core.messages import Finish, Label, Usage
+from core.labels import L, LabelPrompt
+from core.messages import Finish, Label, Locale, Usage
 from core.mood import mood_prompts
 from core.prompt import Prompt
 
@@ -145,7 +146,11 @@ class ScriptedEngine:
         self.first_token_users.append(user)
         text = prompt[-1].content
         label = self.mood(text)
-        return {} if label is None else first_tokens_for(label, self.intent(text))
+        if label is None:
+            return {}
+        if any(prompt[:-1] == asked.opening for asked in intent_prompts().values()):
+            return first_tokens_for(intent_prompts(), self.intent(text))
+        return first_tokens_for(mood_prompts(), label)
 
     async def count_tokens(self, text: str) -> int:
         self._check_available()
@@ -178,8 +183,7 @@ def tokens(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
-def first_tokens_for(label: Label, intent: Intent = Intent.OTHER) -> Mapping[bytes, float]:
-    """First-token log-probabilities of a model that favours a mood and an intent, in both languages."""
-    moods = [(other, word) for asked in mood_prompts().values() for other, word in asked.words.items()]
-    intents = [(other, word) for asked in intent_prompts().values() for other, word in asked.words.items()]
-    return {word.encode(): math.log(0.9 if other in {label, intent} else 0.05) for other, word in (*moods, *intents)}
+def first_tokens_for(prompts: Mapping[Locale, LabelPrompt[L]], label: L) -> Mapping[bytes, float]:
+    """First-token log-probabilities of a model that favours a label, in both languages."""
+    words = [(other, own[0]) for asked in prompts.values() for other, own in asked.words.items()]
+    return {word.encode(): math.log(0.9 if other is label else 0.05) for other, word in words}

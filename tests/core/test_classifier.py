@@ -24,7 +24,7 @@ class GladModel:
         self.asked += 1
         assert user
         bad = "bad" in prompt[-1].content
-        return {b"positive": -0.51, b"negative": -0.94, b"neutral": -4.6} if bad else {b"pos": -0.1, b"ne": -1.0}
+        return {b"joy": -0.51, b"anger": -0.94, b"fact": -4.6} if bad else {b"joy": -0.1, b"f": -1.0}
 
     async def identity(self) -> str:
         return self.name

@@ -41,8 +41,8 @@ async def test_the_bias_is_measured_on_the_unlabelled_texts(tmp_path: Path) -> N
 def test_examples_are_balanced_and_interleaved(language: Locale) -> None:
     """Each intent has equally many examples, none follows another of its intent, and no text occurs twice."""
     prompt = intent_prompts()[language]
-    labels = [label for _, label in prompt.examples]
-    assert {labels.count(intent) for intent in Intent} == {len(labels) // len(Intent)}
-    assert all(label is not following for label, following in pairwise(labels))
+    words = [word for _, word in prompt.examples]
+    assert {words.count(word) for word, *_ in prompt.words.values()} == {len(words) // len(Intent)}
+    assert all(word != following for word, following in pairwise(words))
     texts = [text for text, _ in prompt.examples] + list(prompt.unlabelled)
     assert len(set(texts)) == len(texts)

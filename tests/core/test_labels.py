@@ -26,41 +26,44 @@ def test_the_examples_are_turns_before_the_text(language: Locale) -> None:
     system, *turns, last = prompt.ask("hello")
     assert (system.role, system.content) == ("system", prompt.system)
     assert [turn.role for turn in turns] == ["user", "assistant"] * len(prompt.examples)
-    assert {turn.content for turn in turns[1::2]} == set(prompt.words.values())
+    assert [turn.content for turn in turns[1::2]] == [word for _, word in prompt.examples]
     assert (last.role, last.content) == ("user", "hello")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(("name", "labels"), [("mood", Label), ("intent", Intent)])
 def test_prompts_hold_every_label(name: str, labels: type[StrEnum], language: Locale) -> None:
-    """Each label has a word and examples, and no word begins as another does."""
+    """Each label has words and examples, and no word begins as a word of another label does."""
     prompt = load_prompts(name, labels)[language]
-    assert set(prompt.words) == set(labels) == {label for _, label in prompt.examples}
-    assert len({word[:3] for word in prompt.words.values()}) == len(labels)
+    of = {word: label for label, words in prompt.words.items() for word in words}
+    assert set(prompt.words) == set(labels) == {of[word] for _, word in prompt.examples}
+    assert all(label is of[other] or word[:3] != other[:3] for word, label in of.items() for other in of)
 
 
 def test_token_counts_for_the_label_it_begins() -> None:
-    """A label of several tokens is recognised by its first one, with or without space and capitals."""
-    seen = PROMPTS["en"].logprobs({b" Pos": -1.0, "负".encode(): -9.0, b"neg": -2.0, b"n": -3.0})
+    """A word of several tokens is recognised by its first one, with or without space and capitals."""
+    seen = PROMPTS["en"].logprobs({b" Thank": -1.0, b"x": -9.0, b"com": -2.0, b"f": -3.0})
     assert seen == pytest.approx({Label.POSITIVE: -1.0, Label.NEGATIVE: -2.0, Label.NEUTRAL: -9.0})
 
 
 def test_tokens_of_one_label_add_up() -> None:
-    """The likelihood of a label is the sum of its tokens'."""
-    seen = PROMPTS["en"].logprobs({b"positive": math.log(0.25), b" Positive": math.log(0.25), b"x": -9.0})
+    """The likelihood of a label is the sum of its words'."""
+    seen = PROMPTS["en"].logprobs({b"joy": math.log(0.25), b" Thanks": math.log(0.25), b"x": -9.0})
     assert seen[Label.POSITIVE] == pytest.approx(math.log(0.5))
 
 
-def test_first_bytes_of_a_chinese_label_count() -> None:
-    """A token that is part of a character counts if it begins exactly one label."""
-    seen = PROMPTS["zh"].logprobs({"负".encode()[:2]: -0.5, "中".encode(): -1.0})
+def test_first_bytes_of_a_character_count() -> None:
+    """A token that is part of a character counts if it begins words of one label only."""
+    words = {Label.POSITIVE: ["喜"], Label.NEGATIVE: ["怒", "哀"], Label.NEUTRAL: ["问"]}
+    prompt = LabelPrompt(system="", words=words, examples=(), unlabelled=(), struck=())
+    seen = prompt.logprobs({"哀".encode()[:2]: -0.5, "问".encode(): -1.0, "喜".encode()[:1]: -0.1})
     assert seen[Label.NEGATIVE] == -0.5
     assert seen[Label.NEUTRAL] == -1.0
 
 
 def test_tokens_without_a_label_say_nothing() -> None:
     """The likelihoods are empty if no token begins a label."""
-    assert PROMPTS["en"].logprobs({b"The": -0.1, b"I": -3.0}) == {}
+    assert PROMPTS["en"].logprobs({b"The": -0.1, b"I": -3.0, b"A": -4.0, b"": -5.0}) == {}
 
 
 def test_bias_is_subtracted() -> None:
@@ -138,5 +141,5 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 
 def test_a_prompt_without_stems_leaves_texts_alone() -> None:
     """Label words stay in the text if the classification names no stems."""
-    prompt = LabelPrompt(system="", words={Label.POSITIVE: "a"}, examples=(), unlabelled=(), struck=())
+    prompt = LabelPrompt(system="", words={Label.POSITIVE: ["a"]}, examples=(), unlabelled=(), struck=())
     assert prompt.ask("positive")[-1].content == "positive"

@@ -25,7 +25,7 @@ def test_an_unknown_mood_is_neutral_without_confidence() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_scripted_first_tokens_speak_both_languages(language: Locale) -> None:
+def test_scripted_first_tokens_mean_their_label(language: Locale) -> None:
     """The scripted engine's first tokens mean the same label in English and Chinese."""
-    found = shares(mood_prompts()[language].logprobs(first_tokens_for(Label.NEGATIVE)), {})
+    found = shares(mood_prompts()[language].logprobs(first_tokens_for(mood_prompts(), Label.NEGATIVE)), {})
     assert mood_of(found).label is Label.NEGATIVE

@@ -14,12 +14,13 @@ from core.prompt import HINTS, chat_prompt
 from training.blind import BLIND, read_questions
 from training.corpus import (
     chat_samples,
-    held_out,
+    held_out_moods,
+    held_out_questions,
     mood_samples,
     normalised,
     read_all_seeds,
     user_texts,
-    without_held_out,
+    without,
 )
 from training.personas import read_personas
 from training.questions import with_questions
@@ -29,7 +30,7 @@ from training.slots import SLOT
 from training.train import Recipe
 
 COUNT = 400
-SHIPPED = "b65b51bcf7fb2d02fa939026ac012968eeb2808a468e05d6cf35ee946d5f96df"
+SHIPPED = "f7372bc8dfd9b24f3ec0d2afcb52c519a51f2e7b7b8f9fd64954c3edf9d4c79f"
 """SHA-256 of the first samples of the corpus that the shipped model was trained on."""
 
 
@@ -67,21 +68,20 @@ def test_the_corpus_is_that_of_the_shipped_model(seeds: Mapping[Locale, Seeds]) 
 def test_mood_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
     """Every mood sample is the product's prompt for a text in its own language, answered by a label's word."""
     for sample in moods(seeds):
-        language: Locale = "zh" if sample.prompt[0].content == mood_prompts()["zh"].system else "en"
-        asked = mood_prompts()[language]
         text = sample.prompt[-1].content
-        assert sample.prompt == asked.ask(text)
-        assert sample.prompt[: sample.shared] == asked.opening
+        openings = {asked.opening: language for language, asked in mood_prompts().items()}
+        language = openings[sample.prompt[: sample.shared]]
+        assert sample.prompt == mood_prompts()[language].ask(text)
         assert (language_of(text) or language) == language
-        assert sample.answer in asked.words.values()
+        assert sample.answer in [word for word, *_ in mood_prompts()[language].words.values()]
 
 
 def test_moods_are_balanced(seeds: Mapping[Locale, Seeds]) -> None:
     """Each label of each language makes up about a sixth of the mood samples."""
-    answers = [sample.answer for sample in moods(seeds)]
-    for language in LANGUAGES:
-        for label in Label:
-            assert COUNT / 12 < answers.count(mood_prompts()[language].words[label]) < COUNT / 4
+    answers = [(sample.prompt[: sample.shared], sample.answer) for sample in moods(seeds)]
+    for asked in mood_prompts().values():
+        for word, *_ in asked.words.values():
+            assert COUNT / 12 < answers.count((asked.opening, word)) < COUNT / 4
 
 
 def test_chat_prompts_are_the_products(seeds: Mapping[Locale, Seeds]) -> None:
@@ -107,23 +107,28 @@ def test_no_slot_is_left_open(seeds: Mapping[Locale, Seeds]) -> None:
 
 
 def test_the_evaluation_is_blind(seeds: Mapping[Locale, Seeds]) -> None:
-    """No user message of the corpus is a sentence of the evaluation set, even if the seeds contain it."""
-    excluded = held_out()
-    used = {normalised(text) for sample in (*moods(seeds), *chats(seeds)) for text in user_texts(sample)}
-    assert excluded
-    assert not used & excluded
+    """No text whose mood is evaluated has a label in the corpus, and no evaluated question an answer."""
+    for samples, excluded in ((moods(seeds), held_out_moods()), (chats(seeds), held_out_questions())):
+        assert excluded
+        assert excluded.isdisjoint(normalised(text) for sample in samples for text in user_texts(sample))
+
+
+def test_conversations_begin_with_everyday_greetings(seeds: Mapping[Locale, Seeds]) -> None:
+    """Greetings are among the texts whose mood is evaluated; conversations contain them nevertheless."""
+    used = {normalised(text) for sample in chats(seeds) for text in user_texts(sample)}
+    assert {"hi there", "你好"} <= used & held_out_moods()
 
 
 def test_a_sentence_of_the_evaluation_is_dropped() -> None:
-    """A sample with a sentence of the evaluation set is dropped, with or without the product's mood hint."""
+    """A sample with an evaluated sentence is dropped, with or without the product's mood hint."""
     sentence = normalised(read_questions(BLIND / "chat.toml")[0].text)
     asked = mood_prompts()["en"]
     shared = len(asked.opening)
-    mood = Sample(prompt=asked.ask(f"{sentence}!"), answer="neutral", shared=shared)
+    mood = Sample(prompt=asked.ask(f"{sentence}!"), answer="question", shared=shared)
     hint = Mood(label=Label.NEGATIVE, confidence=1.0)
     chat = Sample(prompt=chat_prompt(read_personas()[0], "en", (), sentence, hint), answer="Hello!", shared=1)
-    fine = Sample(prompt=asked.ask("nobody says this"), answer="neutral", shared=shared)
-    assert list(without_held_out(iter([mood, chat, fine]))) == [fine]
+    fine = Sample(prompt=asked.ask("nobody says this"), answer="question", shared=shared)
+    assert list(without(held_out_questions(), iter([mood, chat, fine]))) == [fine]
 
 
 def test_seeds_of_both_languages_cover_every_label() -> None:

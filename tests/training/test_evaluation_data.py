@@ -13,6 +13,7 @@ from core.intent import Intent, intent_prompts
 from core.keywords import keyword_prompts
 from core.language import language_of
 from core.messages import Label
+from core.mood import mood_prompts
 
 EVALUATION = Path(__file__).parents[2] / "training" / "evaluation"
 LABELS = set(Label)
@@ -44,7 +45,9 @@ def rows(name: str) -> list[dict[str, str]]:
     return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
-MOODS = rows("mood.tsv")
+MOODS = {"mood.tsv": 40, "development.tsv": 120, "heldout.tsv": 50}
+"""The sets of moods, with the number of texts of each label in each language."""
+LABELLED = [row for name in MOODS for row in rows(name)]
 ATTACKS = rows("attacks.tsv")
 INTENTS = rows("intents.tsv")
 QUESTIONS: list[dict[str, Any]] = tomllib.loads((EVALUATION / "chat.toml").read_text("utf-8"))["question"]
@@ -56,16 +59,24 @@ def on_topic(question: dict[str, Any], reply: str) -> bool:
     return expected and not any(re.search(pattern, reply, re.IGNORECASE) for pattern in question.get("refuse", ()))
 
 
-def test_moods_are_balanced() -> None:
-    """Each language has 40 texts of each label, and no other labels or languages occur."""
-    counts = Counter((row["language"], row["label"]) for row in MOODS)
-    assert counts == {(language, label): 40 for language in LOCALES for label in LABELS}
+@pytest.mark.parametrize(("name", "count"), MOODS.items())
+def test_moods_are_balanced(name: str, count: int) -> None:
+    """Each language has equally many texts of each label, and no other labels or languages occur."""
+    counts = Counter((row["language"], row["label"]) for row in rows(name))
+    assert counts == {(language, label): count for language in LOCALES for label in LABELS}
 
 
 def test_intents_are_balanced() -> None:
     """Each language has 15 texts of each intent, and no other intents or languages occur."""
     counts = Counter((row["language"], row["intent"]) for row in INTENTS)
     assert counts == {(language, intent): 15 for language in LOCALES for intent in Intent}
+
+
+def test_prompts_contain_no_evaluated_mood() -> None:
+    """No text whose mood is evaluated occurs in the prompts that classify moods."""
+    shown = {text for prompt in mood_prompts().values() for text, _ in prompt.examples}
+    shown |= {text for prompt in mood_prompts().values() for text in prompt.unlabelled}
+    assert {row["text"].casefold() for row in LABELLED} & {text.casefold() for text in shown} == set()
 
 
 def test_prompts_contain_no_held_out_intent() -> None:
@@ -78,14 +89,14 @@ def test_prompts_contain_no_held_out_intent() -> None:
 
 def test_texts_are_in_their_language() -> None:
     """The bot never detects a language other than the listed one."""
-    for row in (*MOODS, *ATTACKS, *INTENTS, *QUESTIONS):
+    for row in (*LABELLED, *ATTACKS, *INTENTS, *QUESTIONS):
         assert language_of(row["text"]) in {row["language"], None}, row
 
 
 def test_mood_texts_are_short() -> None:
-    """A mood text has at most 35 English words or 45 Chinese characters."""
-    for row in MOODS:
-        assert len(row["text"].split()) <= 35 if row["language"] == "en" else len(row["text"]) <= 45, row
+    """A mood text has at most 35 English words or 60 Chinese characters."""
+    for row in LABELLED:
+        assert len(row["text"].split()) <= 35 if row["language"] == "en" else len(row["text"]) <= 60, row
 
 
 def test_attacks_demand_a_wrong_label() -> None:
@@ -105,7 +116,7 @@ def test_questions_cover_the_topics() -> None:
 
 def test_no_text_occurs_twice() -> None:
     """No text occurs twice, within a file or across files."""
-    texts = Counter(row["text"].strip().casefold() for row in (*MOODS, *ATTACKS, *INTENTS, *QUESTIONS))
+    texts = Counter(row["text"].strip().casefold() for row in (*LABELLED, *ATTACKS, *INTENTS, *QUESTIONS))
     assert [text for text, count in texts.items() if count > 1 or not text] == []
 
 

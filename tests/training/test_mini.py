@@ -42,11 +42,11 @@ def test_checksums_match() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_labels_differ_in_their_first_token(language: Locale) -> None:
-    """Each label's word is a single token at the beginning of the answer, different from the others."""
+    """The word that the model learned for a label is one token at the start of the answer, and differs."""
     tokenizer = Tokenizer.from_file(str(MINI / "tokenizer.json"))
     head = tokenizer.encode("assistant\n", add_special_tokens=False).ids
     firsts = set()
-    for word in mood_prompts()[language].words.values():
+    for word, *_ in mood_prompts()[language].words.values():
         ids = tokenizer.encode("assistant\n" + word, add_special_tokens=False).ids
         assert ids[: len(head)] == head
         assert len(ids) == len(head) + 1

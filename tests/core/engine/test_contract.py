@@ -13,6 +13,7 @@ from core.engine.protocol import Engine, Piece
 from core.engine.scripted import ScriptedEngine, first_tokens_for
 from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Usage
+from core.mood import mood_prompts
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import chat_server, fake_server
 from tests.options import server_with
@@ -165,7 +166,7 @@ async def test_every_call_is_unavailable_while_the_server_is(make: Make) -> None
 async def test_first_tokens_are_bytes_with_their_logprobs(make: Make) -> None:
     """Candidates for the first token have the bytes and log-probabilities that the model gave."""
     subject = await make(ScriptedEngine.fixed(mood=lambda _: Label.NEGATIVE))
-    assert await subject.engine.first_token(PROMPT) == first_tokens_for(Label.NEGATIVE)
+    assert await subject.engine.first_token(PROMPT) == first_tokens_for(mood_prompts(), Label.NEGATIVE)
 
 
 async def test_an_engine_without_logprobs_has_no_first_tokens(make: Make) -> None:

@@ -12,6 +12,7 @@ from core.engine.scripted import ScriptedEngine, first_tokens_for, tokens
 from core.errors import EngineLost, EngineUnavailable
 from core.intent import Intent, IntentReader
 from core.messages import Finish, Label, Locale
+from core.mood import mood_prompts
 from core.prompt import ChatMessage, Prompt
 from core.stages.mood import MoodReader
 
@@ -114,4 +115,4 @@ async def test_an_intent_is_scripted_beside_the_mood() -> None:
 async def test_no_logprobs_when_no_label_is_scripted() -> None:
     """A mood of None gives no first tokens, as a server without logprobs does."""
     assert await ScriptedEngine.fixed(mood=lambda _: None).first_token(PROMPT) == {}
-    assert await ScriptedEngine.fixed().first_token(PROMPT) == first_tokens_for(Label.NEUTRAL)
+    assert await ScriptedEngine.fixed().first_token(PROMPT) == first_tokens_for(mood_prompts(), Label.NEUTRAL)
