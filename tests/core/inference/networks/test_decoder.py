@@ -235,7 +235,7 @@ def test_greedy_replies_of_the_embedded_model_survive_int8(mini: LoadedModel, mi
     questions = [f"{start} {topic}?" for start, topic in product(starts, topics)]
     kept = 0
     for question in questions:
-        ids = mini.vocabulary.encode(question)
+        ids = mini.template.build([ChatMessage(role=Role.USER, text=question)])
         exact, rounded = sequence(ids, max_tokens=24), sequence(ids, max_tokens=24)
         Rig(mini).run(exact)
         Rig(mini_int8).run(rounded)
