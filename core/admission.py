@@ -11,13 +11,14 @@ from core.clock import Clock
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
+from core.parts import fitted
 from core.store import Store, backlog, events, history, people, turns, votes
-from core.text import clean, last_lines, size_in_bytes
+from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
 """Seconds between two notices to the same person, so that a flood of messages is not answered with a flood."""
-MAX_CONTEXT_BYTES = 1_000
-"""Size limit of a message's context: small models have short prompts."""
+MAX_QUOTED_CHARACTERS = 6_000
+"""Characters of a message's quotes that are stored. The pipeline shortens them further, to what the model reads."""
 MAX_LANGUAGE_CHARACTERS = 1_000
 """Characters of a message from which its language is detected."""
 ROUNDING = 1e-6
@@ -146,8 +147,9 @@ def cast_vote(
 
 
 def _cleaned(message: Message) -> Message:
-    context = clean(last_lines(message.context, MAX_CONTEXT_BYTES))
-    return replace(message, text=clean(message.text), context=context)
+    quotes = [replace(quote, text=clean(quote.text)) for quote in message.quotes]
+    told = fitted([quote for quote in quotes if quote.text or quote.media], MAX_QUOTED_CHARACTERS)
+    return replace(message, text=clean(message.text), quotes=told, media=tuple(dict.fromkeys(message.media)))
 
 
 def _stop(
@@ -210,6 +212,6 @@ def _refuse(
         if now - person.noticed_at < NOTICE_EVERY:
             return Refused(error=error, notice=notice, turn_id=None)
         people.set_noticed(connection, person.id, now)
-    unread = replace(message, text="", context="")
+    unread = replace(message, text="", quotes=(), media=())
     turn_id = turns.add(connection, person.id, unread, locale, now, notice)
     return Refused(error=error, notice=notice, turn_id=turn_id)

@@ -2,7 +2,7 @@
 
 import re
 
-from core.errors import EngineError, EngineStalled, Refusal, StoreError, TooLong
+from core.errors import EngineError, EngineStalled, Refusal, StoreError, TooLong, Unreadable
 from core.i18n import say
 from core.messages import Finish, Locale, Reply, Source
 
@@ -12,6 +12,8 @@ def refusal(error: Refusal, locale: Locale) -> Reply:
     name = _snake(type(error).__name__)
     key = f"{name}_{error.unit}" if isinstance(error, TooLong) else name
     values = {slot: getattr(error, slot) for slot in ("size", "limit", "person") if hasattr(error, slot)}
+    if isinstance(error, Unreadable):
+        values["reasons"] = " ".join(say(locale, f"unreadable.{kind}") for kind in error.media)
     if hasattr(error, "retry_after"):
         values["seconds"] = max(1, round(error.retry_after))
     return Reply(text=say(locale, f"refusal.{key}", **values), source=Source.REFUSAL, error=name)

@@ -10,12 +10,12 @@ from core.prompt import Persona
 from core.stages.audit import audit
 from core.stages.cache import AnswerCache, cache
 from core.stages.commands import Desk, commands
-from core.stages.context import context
 from core.stages.generate import ReplyLimits, generate
 from core.stages.guard import guard
 from core.stages.history import history
 from core.stages.mood import MoodReader, mood
 from core.stages.preferences import preferences
+from core.stages.quotes import quotes
 from core.stages.refusals import refusals
 from core.stages.retry import retry
 from core.store import Store
@@ -56,9 +56,9 @@ def chatbot(
         retry(clock),
         guard(engine, options.max_input_tokens),
         commands(desk),
-        context(engine, options.max_input_tokens),
         history(store, shared=options.shared_history),
         cache(answers, engine, _revision(options.persona)),
+        quotes(engine, options.max_input_tokens),
         mood(moods),
         innermost=generate(engine, options.persona, options.reply, clock),
     )

@@ -5,6 +5,7 @@ ParleyError
 ├── Refusal                    the message is not answered, and the person is told why
 │   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
+│   ├── Unreadable             there are no words in it, only pictures, voice and the like
 │   ├── TooLong                over the size limit, in bytes or tokens
 │   ├── Throttled              over the person's rate limit
 │   ├── QueueFull              too many of the person's own messages are waiting
@@ -31,6 +32,8 @@ ParleyError
     ├── StoreFull              the disk is full; nothing was accepted
     └── StoreLocked            another process holds the database
 """
+
+from core.messages import Media
 
 
 class ParleyError(Exception):
@@ -60,6 +63,14 @@ class NotAllowed(Refusal):
 
 class EmptyText(Refusal):
     """The message has no text once control characters and spaces are removed."""
+
+
+class Unreadable(Refusal):
+    """The message consists of `media` and has no words."""
+
+    def __init__(self, *, media: tuple[Media, ...]) -> None:
+        super().__init__(", ".join(media))
+        self.media = media
 
 
 class TooLong(Refusal):

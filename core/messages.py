@@ -72,13 +72,61 @@ class Kind(StrEnum):
     GROUP = "group"
 
 
+class Media(StrEnum):
+    """What a message carries that the bot cannot read."""
+
+    PICTURE = "picture"
+    VIDEO = "video"
+    ANIMATION = "animation"
+    VOICE = "voice"
+    AUDIO = "audio"
+    STICKER = "sticker"
+    FILE = "file"
+    LOCATION = "location"
+    CONTACT = "contact"
+    POLL = "poll"
+    OTHER = "other"
+
+
+class Relation(StrEnum):
+    """How a message relates to words that it quotes."""
+
+    REPLIED = "replied"  # the message that it replies to
+    SELECTED = "selected"  # the part of that message which the sender selected
+    FORWARDED = "forwarded"
+    EARLIER = "earlier"  # said in the thread before the bot was called
+    ATTACHED = "attached"  # a table, a preview of a file or of a link
+
+
+class Author(StrEnum):
+    """Who wrote quoted words, as far as the platform tells."""
+
+    SENDER = "sender"  # of the message that quotes them
+    BOT = "bot"  # this one
+    PERSON = "person"
+    APP = "app"  # also another bot
+    CHANNEL = "channel"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Words in a message that are not the sender's own, and what comes with them that cannot be read."""
+
+    relation: Relation
+    author: Author = Author.UNKNOWN
+    text: str = ""
+    media: tuple[Media, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One incoming message.
+    """One incoming message, in three parts: `text`, the sender's own words; `quotes`, oldest first; and `media`.
+
+    Only the own words can be a command, have a mood, and count as said by the sender.
 
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
-    `context` holds quoted lines, perhaps of other people; they are read once and are not the sender's own words.
     """
 
     event_keys: tuple[str, ...]
@@ -88,7 +136,8 @@ class Message:
     sent_at: float
     kind: Kind = Kind.PRIVATE
     reference: str = ""
-    context: str = ""
+    quotes: tuple[Quote, ...] = ()
+    media: tuple[Media, ...] = ()
 
 
 class Label(StrEnum):

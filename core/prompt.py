@@ -31,8 +31,6 @@ HINTS: Mapping[Locale, Mapping[Label, str]] = {
 about the person would be repeated to them.
 """
 
-QUOTE_HEADER: Mapping[Locale, str] = {"en": "(Quoted from earlier in this chat:)", "zh": "（引自此前的对话：）"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persona:
@@ -48,20 +46,18 @@ def chat_prompt(
     history: Sequence[Exchange],
     text: str,
     mood: Mood | None = None,
-    context: str = "",
 ) -> Prompt:
-    """The prompt for one reply in a language.
+    """The prompt for one reply to `text` in a language.
 
     The hint at the mood comes last and is not part of the history, so that everything before it is the same in the next
-    turn and hits the engine's prefix cache. Hint and context are part of the user message, because many chat templates
-    reject a second system message or two user messages in a row. Each line of the context is marked as a quote.
+    turn and hits the engine's prefix cache. The hint is part of the user message, because many chat templates reject a
+    second system message or two user messages in a row.
     """
     messages = [ChatMessage(role="system", content=persona.system[language])]
     for exchange in history:
         messages.append(ChatMessage(role="user", content=exchange.question))
         messages.append(ChatMessage(role="assistant", content=exchange.answer))
-    content = _quoted(context, language) + text + _hint(language, mood)
-    messages.append(ChatMessage(role="user", content=content))
+    messages.append(ChatMessage(role="user", content=text + _hint(language, mood)))
     return tuple(messages)
 
 
@@ -72,11 +68,6 @@ def by_examples(system: str, examples: Iterable[tuple[str, str]]) -> Prompt:
         messages.append(ChatMessage(role="user", content=text))
         messages.append(ChatMessage(role="assistant", content=reply))
     return tuple(messages)
-
-
-def _quoted(context: str, language: Locale) -> str:
-    quotes = [f"> {line}" for line in context.splitlines()]
-    return "\n".join([QUOTE_HEADER[language], *quotes, "", ""]) if quotes else ""
 
 
 def _hint(language: Locale, mood: Mood | None) -> str:

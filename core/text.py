@@ -5,6 +5,10 @@ from hashlib import blake2b
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 SURROGATES = re.compile(r"[\ud800-\udfff]")
+CUT = "[…]"
+"""Stands for what was left out of a text."""
+FEWEST = 10
+"""Characters of a beginning or an end that are worth keeping."""
 
 
 def clean(text: str) -> str:
@@ -17,12 +21,12 @@ def without_controls(text: str) -> str:
     return CONTROLS.sub("", SURROGATES.sub("\ufffd", text))
 
 
-def last_lines(text: str, max_bytes: int) -> str:
-    """The last whole lines of a text that fit into `max_bytes` of UTF-8."""
-    lines = text.splitlines()
-    while lines and size_in_bytes("\n".join(lines)) > max_bytes:
-        del lines[0]
-    return "\n".join(lines)
+def shortened(text: str, max_characters: int) -> str:
+    """The text with its middle left out, so that it has at most `max_characters`; only `CUT` if these are too few."""
+    if len(text) <= max_characters:
+        return text
+    half = (max_characters - len(CUT)) // 2 - 1
+    return f"{text[:half].rstrip()} {CUT} {text[-half:].lstrip()}" if half >= FEWEST else CUT
 
 
 def size_in_bytes(text: str) -> int:

@@ -13,7 +13,7 @@ from core.admission import Admission
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
-from core.messages import Message
+from core.messages import Message, Quote, Relation
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Intake:
         await self._admission.accept(message)
 
     async def _with_thread(self, message: Message) -> Message:
-        """The first message to the bot in a thread, with the earlier messages of the thread as its context."""
+        """The first message to the bot in a thread, with the earlier messages of the thread as quotes."""
         if message.text.startswith("/"):
             return message
         place = Place(channel=message.conversation.chat, thread=message.conversation.thread)
@@ -67,8 +67,8 @@ class Intake:
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("thread not read", error=type(error).__name__)
             return message
-        lines = [self._line(earlier) for earlier in thread if self._may_be_quoted(earlier, message)]
-        return replace(message, context="\n".join(lines))
+        quotes = [self._quote(earlier) for earlier in thread if self._may_be_quoted(earlier, message)]
+        return replace(message, quotes=tuple(quotes))
 
     def _may_be_quoted(self, earlier: ThreadMessage, message: Message) -> bool:
         """Whether it is an earlier message of a person: of the sender, or of any person if they share a history."""
@@ -76,8 +76,8 @@ class Intake:
             return False
         return self._shared_history or earlier.user == message.sender.id
 
-    def _line(self, earlier: ThreadMessage) -> str:
-        return " ".join(plain(earlier.text, self._identity.user).split())
+    def _quote(self, earlier: ThreadMessage) -> Quote:
+        return Quote(relation=Relation.EARLIER, text=plain(earlier.text, self._identity.user))
 
     async def _suggest(self, channel: str) -> None:
         """Offer prompts in every language, since the person's own is not known here."""

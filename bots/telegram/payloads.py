@@ -27,15 +27,62 @@ class Entity(BaseModel):
     offset: Units
     length: Units
     user: User | None = None
+    url: str | None = None
 
 
-class RepliedTo(BaseModel):
+class Origin(BaseModel):
+    """Who wrote a message that was forwarded, or one in another chat; no field is given if the author hides it."""
+
+    sender_user: User | None = None
+    sender_chat: Chat | None = None
+    chat: Chat | None = None
+
+
+class Option(BaseModel):
+    text: str = ""
+
+
+class Poll(BaseModel):
+    question: str = ""
+    options: tuple[Option, ...] = ()
+
+
+class Checklist(BaseModel):
+    title: str = ""
+    tasks: tuple[Option, ...] = ()
+
+
+class Venue(BaseModel):
+    title: str = ""
+    address: str = ""
+
+
+class Content(BaseModel):
+    """What a message shows. Fields without a name here, such as pictures and service messages, are in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow")
+    forward_origin: Origin | None = None
+    text: str | None = None
+    entities: tuple[Entity, ...] = ()
+    caption: str | None = None
+    caption_entities: tuple[Entity, ...] = ()
+    poll: Poll | None = None
+    checklist: Checklist | None = None
+    venue: Venue | None = None
+
+
+class RepliedTo(Content):
     """The message that another message replies to."""
 
     sender: User | None = Field(default=None, alias="from")
+    sender_chat: Chat | None = None
     forum_topic_created: object | None = None
-    text: str | None = None
-    caption: str | None = None
+
+
+class ExternalReply(Content):
+    """The message of another chat or topic that a message replies to. Its text is not given."""
+
+    origin: Origin
 
 
 class Quote(BaseModel):
@@ -44,10 +91,9 @@ class Quote(BaseModel):
     text: str
 
 
-class Post(BaseModel):
-    """A Telegram message. Fields without a name here, such as media and service messages, are in `model_extra`."""
+class Post(Content):
+    """A Telegram message."""
 
-    model_config = ConfigDict(extra="allow")
     message_id: Int64
     chat: Chat
     date: Annotated[int, Field(ge=0, lt=2**40)]
@@ -58,12 +104,9 @@ class Post(BaseModel):
     message_thread_id: Int64 | None = None
     is_topic_message: bool = False
     reply_to_message: RepliedTo | None = None
+    external_reply: ExternalReply | None = None
     quote: Quote | None = None
     media_group_id: str | None = None
-    text: str | None = None
-    entities: tuple[Entity, ...] = ()
-    caption: str | None = None
-    caption_entities: tuple[Entity, ...] = ()
     migrate_to_chat_id: Int64 | None = None
     migrate_from_chat_id: Int64 | None = None
 

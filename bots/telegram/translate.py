@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 from bots.telegram.buttons import Buttons
 from bots.telegram.identity import PLATFORM, Identity
-from bots.telegram.payloads import ButtonPress, Entity, Post, RepliedTo, Update, User
+from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
+from bots.telegram.payloads import ButtonPress, Post, Update, User
 from core import commands
 from core.language import locale_of_tag
 from core.messages import ConversationKey, Kind, Message, Person
@@ -14,13 +15,6 @@ from core.messages import ConversationKey, Kind, Message, Person
 Groups: TypeAlias = Literal["mention", "all", "off"]
 """Which messages in groups are for the bot: those that address it, all, or none."""
 GROUPS = {"group", "supergroup"}
-MEDIA = {
-    *("photo", "video", "audio", "voice", "document", "sticker", "animation", "video_note", "location", "venue"),
-    *("contact", "poll", "dice", "game", "story", "paid_media", "checklist"),
-}
-MAX_QUOTED = 240
-"""Characters that are read of the message that a message replies to."""
-AFTER_A_MENTION = " \t\n,:;，：；、"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +54,12 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
         event_keys=tuple(_event_keys(update.update_id, post, identity)),
         conversation=_conversation(post, identity),
         sender=_person(post.sender, identity),
-        text=_without_bot_name(post, identity),
+        text=own_words(post, identity),
         sent_at=float(post.date),
         kind=_kind(post),
         reference=str(post.message_id),
-        context=_quoted(post, identity),
+        quotes=tuple(quotes(post, identity)),
+        media=own_media(post),
     )
 
 
@@ -99,20 +94,21 @@ def _is_from_a_person(post: Post) -> bool:
 
 
 def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
-    text = _text(post)
-    if text is None and not MEDIA & (post.model_extra or {}).keys():
+    has_text = post.text is not None or post.caption is not None
+    if not has_text and not media(post):
         return False  # a service message: a member joined, a message was pinned
     if post.chat.type == "private":
         return True
     if post.chat.type not in GROUPS or groups == "off":
         return False
-    call = commands.parse(text or "")
+    text, entities = raw_words(post)
+    call = commands.parse(text)
     if call and call.addressee:
         return call.addressee.lower() == identity.username.lower()
     if call and call.command:
         return True
-    mentioned = any(_is_bot_name(text or "", entity, identity) for entity in _entities(post))
-    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and text is not None and not call)
+    mentioned = any(is_bot_name(text, entity, identity) for entity in entities)
+    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and has_text and not call)
 
 
 def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
@@ -121,59 +117,6 @@ def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
     if replied_to is None or replied_to.sender is None or replied_to.forum_topic_created is not None:
         return False
     return replied_to.sender.id == identity.id
-
-
-def _is_bot_name(text: str, entity: Entity, identity: Identity) -> bool:
-    if entity.type == "text_mention":
-        return entity.user is not None and entity.user.id == identity.id
-    return entity.type == "mention" and _slice(text, entity).lower() == f"@{identity.username}".lower()
-
-
-def _without_bot_name(post: Post, identity: Identity) -> str:
-    """The text without mentions of the bot, and "/help@parley_bot" as "/help"."""
-    text = _text(post) or ""
-    for entity in sorted(_entities(post), key=lambda entity: entity.offset, reverse=True):
-        if _is_bot_name(text, entity, identity):
-            before, after = _around(text, entity)
-            text = before + after.lstrip(AFTER_A_MENTION if not before.strip() else " ")
-    call = commands.parse(text)
-    return str(call) if call and call.addressee.lower() == identity.username.lower() else text
-
-
-def _quoted(post: Post, identity: Identity) -> str:
-    """The message that a person replies to, or the part of it that they selected. Empty for the bot's own messages,
-    which are in its history.
-    """
-    replied_to = post.reply_to_message
-    if post.quote is not None:
-        said = post.quote.text
-    elif replied_to is None or replied_to.forum_topic_created is not None or _is_reply_to_bot(post, identity):
-        return ""
-    else:
-        said = _text(replied_to) or ""
-    return said if len(said) <= MAX_QUOTED else said[:MAX_QUOTED] + " …"
-
-
-def _text(post: Post | RepliedTo) -> str | None:
-    return post.caption if post.text is None else post.text
-
-
-def _entities(post: Post) -> Iterable[Entity]:
-    return post.caption_entities if post.text is None else post.entities
-
-
-def _slice(text: str, entity: Entity) -> str:
-    units = text.encode("utf-16-le", "surrogatepass")
-    return _decoded(units[2 * entity.offset : 2 * (entity.offset + entity.length)])
-
-
-def _around(text: str, entity: Entity) -> tuple[str, str]:
-    units = text.encode("utf-16-le", "surrogatepass")
-    return _decoded(units[: 2 * entity.offset]), _decoded(units[2 * (entity.offset + entity.length) :])
-
-
-def _decoded(units: bytes) -> str:
-    return units.decode("utf-16-le", "surrogatepass")
 
 
 def _event_keys(update_id: int, post: Post, identity: Identity) -> Iterable[str]:

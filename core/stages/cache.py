@@ -73,13 +73,13 @@ class AnswerCache:
 def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
     """The stage that serves a cached answer, or caches the model's.
 
-    An answer is cached only if it was generated without history and context. `revision` identifies persona and
+    An answer is cached only if it was generated without history, quotes and media. `revision` identifies persona and
     knowledge; it is part of the key, like the model's name.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         text = turn.message.text
-        if turn.anew or turn.message.context or (turn.history and not stands_alone(text)):
+        if turn.anew or turn.message.quotes or turn.message.media or (turn.history and not stands_alone(text)):
             return await call_next(turn)
         key = SharedKey(
             question=digest(normalised(text)),

@@ -69,12 +69,10 @@ async def _run(desk: Desk, turn: Turn, call: Call) -> str:
 
 async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
     """Generate another answer to the last question."""
-    message = turn.message
-    asked = await desk.store.run(history.take_back, message.conversation, message.sender, turn.id)
+    asked = await desk.store.run(history.take_back, turn.message, turn.id)
     if asked is None:
         return Reply(text=say(turn.locale, "command.nothing_to_retry"), source=Source.COMMAND)
-    text, context = asked
-    return await call_next(replace(turn, message=replace(message, text=text, context=context), anew=True))
+    return await call_next(replace(turn, message=asked, anew=True))
 
 
 async def help_(desk: Desk, turn: Turn, _argument: str) -> str:

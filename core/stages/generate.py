@@ -9,6 +9,7 @@ from core.errors import EmptyReply, EngineStalled
 from core.i18n import say
 from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Reply, Source, Turn, Usage
+from core.parts import in_history, in_prompt
 from core.pipeline import Handler
 from core.prompt import Persona, chat_prompt
 from core.repetition import ends_sentence, loop_start
@@ -47,7 +48,8 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
 
     async def handler(turn: Turn) -> Reply:
         draft = _Draft()
-        question = await engine.count_tokens(turn.message.text)
+        message = turn.message
+        question = await engine.count_tokens(in_history(message.text, message.quotes, message.media, turn.locale))
         try:
             async with until(turn.stopped.wait):
                 await in_time(_write(engine, persona, limits, turn, draft), clock, limits.total_timeout)
@@ -69,8 +71,8 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
 
 
 async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Turn, draft: _Draft) -> None:
-    message = turn.message
-    prompt = chat_prompt(persona, reply_language(turn), turn.history, message.text, turn.mood, message.context)
+    message, language = turn.message, reply_language(turn)
+    prompt = chat_prompt(persona, language, turn.history, in_prompt(message, language), turn.mood)
     temperature = ANEW_TEMPERATURE if turn.anew else None
     user = digest(f"{message.conversation} {message.sender}").hex()
     async with engine.stream(prompt, max_tokens=limits.max_tokens, temperature=temperature, user=user) as pieces:

@@ -1,22 +1,32 @@
-"""Refuses empty and overlong messages before the model sees them."""
+"""Refuses messages without words, and overlong ones, before the model sees them."""
 
 from core.engine.protocol import Engine
-from core.errors import EmptyText, TooLong
-from core.messages import Reply, Turn
+from core.errors import EmptyText, TooLong, Unreadable
+from core.messages import Message, Reply, Turn
 from core.pipeline import Handler, Stage
 from core.text import size_in_bytes
 
 
 def guard(engine: Engine, max_tokens: int) -> Stage:
-    """The stage that refuses empty messages and those over `max_tokens`. No message is truncated."""
+    """The stage that refuses messages without words, own or quoted, and those over `max_tokens`.
+
+    The sender's own words are never truncated.
+    """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
-        if not turn.message.text:
-            raise EmptyText
+        _check_words(turn.message)
         await check_length(engine, turn.message.text, max_tokens)
         return await call_next(turn)
 
     return stage
+
+
+def _check_words(message: Message) -> None:
+    """Raises Unreadable or EmptyText if there is nothing to read in a message."""
+    if message.text or any(quote.text for quote in message.quotes):
+        return
+    media = (*message.media, *(kind for quote in message.quotes for kind in quote.media))
+    raise Unreadable(media=tuple(dict.fromkeys(media))) if media else EmptyText
 
 
 async def check_length(engine: Engine, text: str, max_tokens: int) -> None:

@@ -10,9 +10,14 @@ from core.pipeline import Handler, Stage
 
 
 def mood(reader: "MoodReader") -> Stage:
-    """The stage that detects the mood, with a prompt that contains this message only."""
+    """The stage that detects the mood of the sender's own words, with a prompt that contains nothing else.
+
+    A message without own words, such as a forwarded one, has no mood.
+    """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
+        if not turn.message.text:
+            return await call_next(turn)
         read = await reader.read(turn.message.text, turn.locale)
         reply = await call_next(replace(turn, mood=read))
         return replace(reply, mood=read)

@@ -1,10 +1,11 @@
 """The history of a conversation: its answered turns that are marked as remembered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from core.messages import ConversationKey, Exchange, Person
+from core.messages import ConversationKey, Exchange, Message, Person
+from core.parts import in_history
 from core.store.schema import people, turns
 
 
@@ -18,12 +19,11 @@ class Keeping:
 
 def load(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> tuple[Exchange, ...]:
     """The exchanges of a person, or of everybody if it is None, oldest first."""
-    rows = connection.execute(
-        sa.select(turns.c.text, turns.c.reply, turns.c.tokens)
-        .where(_remembered(conversation, person))
-        .order_by(turns.c.id)
+    rows = connection.execute(sa.select(turns).where(_remembered(conversation, person)).order_by(turns.c.id))
+    return tuple(
+        Exchange(question=in_history(row.text, row.quotes, row.media, row.locale), answer=row.reply, tokens=row.tokens)
+        for row in rows
     )
-    return tuple(Exchange(question=row.text, answer=row.reply, tokens=row.tokens) for row in rows)
 
 
 def trim(connection: sa.Connection, conversation: ConversationKey, person: Person | None, max_tokens: int) -> None:
@@ -43,20 +43,20 @@ def reset(connection: sa.Connection, conversation: ConversationKey, person: Pers
     _remove(connection, _remembered(conversation, person))
 
 
-def take_back(
-    connection: sa.Connection, conversation: ConversationKey, person: Person, turn_id: int
-) -> tuple[str, str] | None:
-    """Remove the person's last exchange and give its question to the turn `turn_id`. Returns its text and context.
+def take_back(connection: sa.Connection, message: Message, turn_id: int) -> Message | None:
+    """Remove the sender's last exchange and give its question to the turn `turn_id`, which is that of `message`.
 
-    Returns None if there is no exchange.
+    Returns the message with all parts of the question, or None if there is no exchange.
     """
-    query = sa.select(turns).where(_remembered(conversation, person)).order_by(turns.c.id.desc())
+    theirs = _remembered(message.conversation, message.sender)
+    query = sa.select(turns).where(theirs).order_by(turns.c.id.desc())
     last = connection.execute(query.limit(1)).one_or_none()
     if last is None:
         return None
     _remove(connection, turns.c.id == last.id)
-    connection.execute(turns.update().where(turns.c.id == turn_id).values(text=last.text, context=last.context))
-    return str(last.text), str(last.context)
+    parts = {"text": last.text, "quotes": last.quotes, "media": last.media}
+    connection.execute(turns.update().where(turns.c.id == turn_id).values(parts))
+    return replace(message, **parts)
 
 
 def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> bool:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from core.messages import Label, Person, Source
+from core.messages import Label, Media, Person, Quote, Source
 from core.store.schema import people, turns, votes
 
 T = TypeVar("T")
@@ -29,8 +29,9 @@ class Record:
     person: str
     conversation: str
     sent_at: float
-    context: str
     text: str
+    quotes: tuple[Quote, ...]
+    media: tuple[Media, ...]
     reply: str
     source: str
     mood: str | None
@@ -64,8 +65,9 @@ def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ..
             person=row.person,
             conversation=row.conversation,
             sent_at=row.sent_at,
-            context=row.context,
             text=row.text,
+            quotes=row.quotes,
+            media=row.media,
             reply=row.reply,
             source=row.source,
             mood=row.mood_label,
@@ -78,11 +80,11 @@ def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ..
 def forget(connection: sa.Connection, person: Person, current_turn: int) -> None:
     """Delete everything stored about a person, except the turn that asks for it, whose reply is still to be delivered.
 
-    The context of all messages is deleted as well, since it may quote this person. Digests of event keys remain, so
+    The quotes of all messages are deleted as well, since they may be of this person. Digests of event keys remain, so
     that a message delivered again is still a duplicate.
     """
     connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
-    connection.execute(turns.update().where(turns.c.context != "").values(context=""))
+    connection.execute(turns.update().where(turns.c.quotes != ()).values(quotes=()))
     preferences = {"locale": None, "spoken": None, "straying": 0, "show_mood": True}
     connection.execute(people.update().where(people.c.key == str(person)).values(preferences))
 

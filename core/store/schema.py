@@ -1,6 +1,34 @@
 """The tables. The migrations must lead to exactly this schema."""
 
+from typing import Generic, TypeVar
+
 import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from core.messages import Media, Quote
+
+T = TypeVar("T")
+
+
+class Json(sa.TypeDecorator[T], Generic[T]):
+    """A column of frozen values that are stored as JSON, and validated when they are read."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, shape: type[T]) -> None:
+        super().__init__()
+        self.shape = shape
+        self._adapter = TypeAdapter(shape)
+
+    def process_bind_param(self, value: T | None, dialect: sa.Dialect) -> str:  # noqa: ARG002
+        assert value is not None
+        return self._adapter.dump_json(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> T:  # noqa: ARG002
+        assert value is not None
+        return self._adapter.validate_json(value)
+
 
 metadata = sa.MetaData()
 
@@ -39,7 +67,8 @@ turns = sa.Table(
     sa.Column("locale", sa.Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
     sa.Column("sent_at", sa.Float, nullable=False),
     sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
-    sa.Column("context", sa.Text, nullable=False, default="", server_default=""),  # quoted, perhaps of other people
+    sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
+    sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
     # its way through the bot
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False, default=""),

@@ -51,7 +51,8 @@ def add(
         "locale": locale,
         "sent_at": message.sent_at,
         "reference": message.reference,
-        "context": message.context,
+        "quotes": message.quotes,
+        "media": message.media,
         "state": WAITING if reply is None else ANSWERED,
         "accepted_at": now,
     }
@@ -229,7 +230,8 @@ def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
         sent_at=row.sent_at,
         kind=Kind(row.kind),
         reference=row.reference,
-        context=row.context,
+        quotes=row.quotes,
+        media=row.media,
     )
     reply = None if row.reply is None else _reply(row)
     return Claim(

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
+from core.admission import MAX_QUOTED_CHARACTERS, NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
 from core.clock import ManualClock
 from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
-from core.messages import Message
-from core.store import Store, events, open_store, records, turns
+from core.messages import Media, Message, Quote, Relation
+from core.store import Store, events, open_store, records, schema, turns
 from core.store.turns import Lease
+from core.text import CUT
 from tests.core.conftest import Write
 from tests.options import limits_with
 
@@ -79,13 +80,19 @@ async def test_duplicates_are_known_after_a_restart(tmp_path: Path, clock: Manua
 
 
 async def test_what_a_message_points_at_is_bounded_and_clean(store: Store, clock: ManualClock, write: Write) -> None:
-    """The quoted context keeps its last lines within a thousand bytes, cleaned; a refused message keeps none."""
+    """Quotes are kept up to a size, the last ones whole, and cleaned; a refused message keeps nothing."""
     admission = door(store, clock, replace(GENEROUS, max_bytes=100))
-    context = "x" * 910 + "\n" + "y" * 90 + "\na\ud800\x00b"
+    told = [Quote(relation=Relation.EARLIER, text=text) for text in ("x" * 9_000, "y" * 900, "\x00", "a\ud800\x00b")]
     for text in ("hello", "/stop", "z" * 101):
-        await admission.accept(replace(write(text), context=context))
-    kept = await store.run(lambda c: c.execute(sa.text("SELECT context FROM turns ORDER BY id")).scalars().all())
-    assert kept == ["y" * 90 + "\na\ufffdb"] * 2 + [""]
+        await admission.accept(replace(write(text), quotes=tuple(told), media=(Media.FILE, Media.FILE)))
+    parts = sa.select(schema.turns.c.quotes, schema.turns.c.media).order_by(schema.turns.c.id)
+    rows = await store.run(lambda c: c.execute(parts).all())
+    for quotes, media in rows[:2]:
+        assert [quote.text for quote in quotes[1:]] == ["y" * 900, "a\ufffdb"]
+        assert sum(len(quote.text) for quote in quotes) <= MAX_QUOTED_CHARACTERS
+        assert CUT in quotes[0].text
+        assert media == (Media.FILE,)
+    assert rows[2] == ((), ())
 
 
 async def test_refuses_after_burst(store: Store, clock: ManualClock, write: Write) -> None:

@@ -15,7 +15,7 @@ from core.engine.deadline import IdleTimeoutEngine
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.faces import ShowMood
-from core.messages import Finish, Label, Message, Reply, Source, Turn
+from core.messages import Author, Finish, Label, Locale, Media, Message, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler
 from core.prompt import HINTS, Persona
 from core.stages.cache import AnswerCache
@@ -41,8 +41,8 @@ class Conversation:
         self.bot = bot
         self.pieces: list[str] = []
 
-    async def ask(self, text: str, *, context: str = "", **where: str) -> Reply:
-        return await self.say(replace(self.write(text, **where), context=context))
+    async def ask(self, text: str, *quotes: Quote, **where: str) -> Reply:
+        return await self.say(replace(self.write(text, **where), quotes=quotes))
 
     async def say(self, message: Message) -> Reply:
         person = await self.store.run(people.hear, message.sender, message.text)
@@ -278,44 +278,118 @@ async def test_retry_answers_the_last_question_otherwise(talk: Talk, store: Stor
     assert [exchange.question for exchange in kept] == ["what are you doing here"]
 
 
+def earlier(text: str) -> Quote:
+    return Quote(relation=Relation.EARLIER, text=text)
+
+
+def reply_to_bot(text: str) -> Quote:
+    return Quote(relation=Relation.REPLIED, author=Author.BOT, text=text)
+
+
 async def test_quote_is_marked_in_the_prompt(talk: Talk) -> None:
     """Each line of a quote is marked, so that none is taken for the person's words."""
     engine = ScriptedEngine.fixed("ok")
-    await talk(engine).ask("and now?", context="we saw a whale\nbye\u2028\n\nIgnore all that")
+    await talk(engine).ask("and now?", earlier("we saw a whale\nbye\u2028\n\nIgnore"), earlier("it all"))
     assert engine.prompts[0][-1].content == (
-        "(Quoted from earlier in this chat:)\n> we saw a whale\n> bye\n> \n> \n> Ignore all that\n\nand now?"
+        "(Quoted from earlier in this chat:)\n> we saw a whale\n> bye\n> Ignore\n> it all\n\nand now?"
     )
 
 
 async def test_quote_affects_neither_mood_nor_history(talk: Talk) -> None:
-    """The mood and the history use the message without its quote."""
+    """The mood uses the message without its quote; the history has a mark in place of it."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
-    await chat.ask("and what now then", context="a canary")
+    await chat.ask("and what now then", earlier("a canary"))
     await chat.ask("something else")
     assert engine.first_token_prompts
     assert "canary" not in str(engine.first_token_prompts)
-    assert "and what now then" in str(engine.prompts[1])
-    assert "canary" not in str(engine.prompts[1])
+    assert engine.prompts[1][1].content == "(Quoted from earlier in this chat:)\n> […]\n\nand what now then"
+
+
+async def test_history_with_a_quote_begins_the_same_in_every_prompt(talk: Talk) -> None:
+    """What precedes a message does not depend on its language, so that the prefix cache finds it."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    await chat.ask("", reply_to_bot("take the train"))
+    await chat.ask("/lang zh")
+    await chat.ask("/lang auto")
+    await chat.ask("and which one is it")
+    await chat.ask("那是哪一个呢")
+    first, second = engine.prompts[1], engine.prompts[2]
+    assert first[1].content == "(I reply to your message:)\n> […]\n\nPlease reply to this."
+    assert first[1:-1] == second[1 : len(first) - 1]
+
+
+async def test_tokens_of_a_quote_count_for_one_turn(talk: Talk) -> None:
+    """The size of an exchange in the history is that of its mark, not of what was quoted."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    sizes = [(await chat.ask("and now?", earlier("word " * number))).tokens for number in (1, 8)]
+    assert sizes[0] == sizes[1] > (await chat.ask("and now?")).tokens
 
 
 async def test_question_with_a_quote_is_never_shared(talk: Talk, answers: AnswerCache) -> None:
-    """A question with a quote is neither answered from the cache nor cached."""
+    """A question with a quote or a picture is neither answered from the cache nor cached."""
     engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
     chat = talk(engine)
-    await chat.ask("when do you open today", who="ann", context="a canary")
-    assert "canary" not in (await chat.ask("when do you open today", who="bob")).text
-    assert "a finch" in (await chat.ask("when do you open today", who="cid", context="a finch")).text
+    await chat.ask("when do you open today", earlier("a canary"), who="ann")
+    await chat.say(replace(chat.write("when do you open today", who="dan"), media=(Media.PICTURE,)))
+    assert (await chat.ask("when do you open today", who="bob")).text == "answer to when do you open today"
+    assert "a finch" in (await chat.ask("when do you open today", earlier("a finch"), who="cid")).text
     assert (answers.hits, answers.misses) == (0, 1)
 
 
-async def test_retry_keeps_the_quote(talk: Talk) -> None:
-    """Each /retry asks the question again with its quote."""
+async def test_forwarded_words_have_no_mood_and_are_no_command(talk: Talk) -> None:
+    """A message that only forwards is answered; its words are no command, and no mood is read from them."""
+    engine = ScriptedEngine.fixed("ok", mood=lambda _: Label.NEGATIVE)
+    reply = await talk(engine, "always").ask("", Quote(relation=Relation.FORWARDED, text="/forget I hate it"))
+    assert (reply.source, reply.mood, reply.show_mood) == (Source.MODEL, None, False)
+    assert "> /forget I hate it" in engine.prompts[0][-1].content
+    assert not engine.first_token_prompts
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize(
+    ("locale", "text"),
+    [("en", "I cannot listen to voice messages yet."), ("zh", "我还听不了语音消息。")],
+)
+async def test_media_without_words_is_answered_without_the_model(
+    talk: Talk, store: Store, locale: Locale, text: str, *, quoted: bool
+) -> None:
+    """A person who sends a voice message alone, or only points at one, is told in their language."""
     engine = ScriptedEngine.fixed("ok")
     chat = talk(engine)
-    await chat.ask("and what now then", context="we saw a whale")
+    voice = chat.write("", who=locale)
+    await store.run(people.find_or_add, voice.sender)
+    await store.run(people.set_locale, voice.sender, locale)
+    only = Quote(relation=Relation.FORWARDED, media=(Media.VOICE,))
+    reply = await chat.say(replace(voice, quotes=(only,)) if quoted else replace(voice, media=(Media.VOICE,)))
+    assert reply.text.startswith(text)
+    assert (reply.source, reply.error, engine.prompts) == (Source.REFUSAL, "unreadable", [])
+
+
+async def test_the_last_answer_is_not_quoted_again(talk: Talk) -> None:
+    """A reply to the answer that ends the history does not repeat it; one to any other message of the bot quotes it."""
+    engine = ScriptedEngine.fixed("Take the **train**.")
+    chat = talk(engine)
+    await chat.ask("how do I get there")
+    await chat.ask("is that safe?", reply_to_bot("Take the train. 😊"))
+    await chat.ask("is that safe?", reply_to_bot("Eat the mushroom."))
+    await chat.ask("", reply_to_bot("Take the train."))
+    last = [prompt[-1].content for prompt in engine.prompts]
+    assert last[1] == "is that safe?"
+    assert last[2] == "(I reply to your message:)\n> Eat the mushroom.\n\nis that safe?"
+    assert last[3] == "(I reply to your message:)\n> Take the train.\n\nPlease reply to this."
+
+
+async def test_retry_keeps_the_quote(talk: Talk) -> None:
+    """Each /retry asks the question again with its quote and what came with it."""
+    engine = ScriptedEngine.fixed("ok")
+    chat = talk(engine)
+    question = replace(chat.write("what now then"), quotes=(earlier("we saw a whale"),), media=(Media.FILE,))
+    await chat.say(question)
     await chat.ask("/retry")
     await chat.ask("/retry")
+    assert "a file" in engine.prompts[0][-1].content
     assert engine.prompts[0] == engine.prompts[1] == engine.prompts[2]
 
 
@@ -448,7 +522,7 @@ async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCa
 async def test_forget_deletes_quotes_by_others(talk: Talk, store: Store) -> None:
     """/forget also deletes quotes in other people's turns, because they may hold the person's words."""
     chat = talk(ScriptedEngine.fixed("ok"))
-    await chat.ask("and what do you say", who="bob", context="the canary sings")
+    await chat.ask("and what do you say", earlier("the canary sings"), who="bob")
     await chat.ask("/forget", who="ann")
     rows = await store.run(lambda c: c.execute(sa.text("SELECT * FROM turns")).all())
     assert "canary" not in str(rows)

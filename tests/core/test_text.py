@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text import clean, last_lines, size_in_bytes
+from core.text import CUT, clean, shortened, size_in_bytes
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
@@ -29,8 +29,11 @@ def test_size_counts_lone_surrogates() -> None:
     assert size_in_bytes("é\ud800") == 5
 
 
-def test_last_lines_are_whole() -> None:
-    """Lines are dropped from the start until the rest fits; a line that is too long is dropped as a whole."""
-    assert last_lines("one\ntwo\nthree", 9) == "two\nthree"
-    assert last_lines("one\nfour", 3) == ""
-    assert last_lines("你好\n你", 3) == "你"
+def test_the_middle_of_a_long_text_gives_way() -> None:
+    """A long text keeps its beginning and its end, with a mark between them; a short one is unchanged."""
+    text = "a" * 50 + "b" * 50
+    short = shortened(text, 40)
+    assert short == "a" * 17 + f" {CUT} " + "b" * 17
+    assert len(short) <= 40
+    assert shortened(text, 100) == text
+    assert shortened(text, 12) == shortened(text, 0) == CUT

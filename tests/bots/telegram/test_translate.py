@@ -124,24 +124,22 @@ def test_in_a_group_only_messages_to_the_bot_are_heard(message: dict[str, Any], 
     assert words(message) == text
 
 
+FORWARD = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Z", "date": 1}}
+
+
 @pytest.mark.parametrize(
-    ("facts", "context"),
+    ("message", "groups", "heard"),
     [
-        ({}, ""),
-        (TO_OTHERS, "they said"),
-        (TO_THE_BOT, ""),
-        (TO_THE_TOPIC, ""),
-        ({**TO_THE_BOT, "quote": {"text": "a part of it", "position": 2}}, "a part of it"),
-        ({"reply_to_message": post(photo=[{}], caption="see")}, "see"),
-        ({"reply_to_message": post(sticker={})}, ""),
-        ({"reply_to_message": post("长" * 241)}, "长" * 240 + " …"),
+        (post("/forget", **FORWARD), "all", True),
+        (post("/forget", **FORWARD), "mention", False),
+        (post("@ParleyBot hello", **FORWARD), "mention", False),
+        (post("/forget@OtherBot", **FORWARD, **TO_THE_BOT), "mention", True),
+        (post("/forget", chat=PRIVATE, **FORWARD), "off", True),
     ],
 )
-def test_context_is_the_message_replied_to(facts: dict[str, Any], context: str) -> None:
-    """The context is the message replied to, or its quoted part; empty for the bot's own messages."""
-    found = meaning(post("@ParleyBot what is this", **facts))
-    assert isinstance(found, Message)
-    assert (found.text, found.context) == ("what is this", context)
+def test_what_is_forwarded_calls_nobody(message: dict[str, Any], groups: Groups, *, heard: bool) -> None:
+    """Commands and mentions in a forwarded message do not address the bot, and are not the sender's words."""
+    assert words(message, groups) == ("" if heard else None)
 
 
 @pytest.mark.parametrize(

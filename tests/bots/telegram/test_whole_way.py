@@ -77,7 +77,7 @@ async def test_media_without_words_gets_a_sentence_once(account: Account) -> Non
         journal = await account.until(lambda journal: done(journal) and len(shown(journal)) >= 4)
         assert len(await rows(gateway, "SELECT id FROM turns")) == 2
     assert [entry["text"] for entry in shown(journal, 5) if entry["do"] == "edit"] == [
-        "I could not find any words in that message. What would you like to say?"
+        "I cannot see pictures yet. Could you tell me in words?"
     ]
 
 

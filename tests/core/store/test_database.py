@@ -10,12 +10,20 @@ from alembic.migration import MigrationContext
 
 from core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
 from core.language import Languages
-from core.messages import Person
+from core.messages import Person, Quote, Relation
 from core.store import Store, open_store, people
 from core.store.database import store_error
 from core.store.migrate import migrate
-from core.store.schema import metadata
+from core.store.schema import metadata, turns
 
+OLD_PERSON = """
+INSERT INTO people (id, key, show_mood, throttled_until, noticed_at, served) VALUES (1, 'p', 1, 0, 0, 0)
+"""
+OLD_TURN = """
+INSERT INTO turns (person_id, front, conversation, kind, text, sent_at, state, owner, lease_until, attempts, handle,
+    accepted_at, tokens, remembered, context)
+VALUES (1, 'f', 'c', 'private', 'hi', 0, 'waiting', '', 0, 0, '', 0, 0, 0, :context)
+"""
 ANN = Person(platform="test", workspace="w", id="ann")
 
 
@@ -40,6 +48,20 @@ def test_language_of_a_person_survives_the_migration_that_splits_it() -> None:
         connection.execute(sa.text("INSERT INTO people VALUES (1, 'test/w/ann', 'zh', 1, 0, 0, 0, NULL)"))
         migrate(connection)
         assert people.find_or_add(connection, ANN).languages == Languages(spoken="zh")
+
+
+def test_quoted_lines_survive_the_migration_to_parts() -> None:
+    """What the one column for context held becomes a quote from earlier in the chat; other messages have none."""
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        migrate(connection, "0004")
+        connection.execute(sa.text(OLD_PERSON))
+        for context in ('we saw a "whale"\nbye', ""):
+            connection.execute(sa.text(OLD_TURN), {"context": context})
+        migrate(connection)
+        rows = connection.execute(sa.select(turns.c.quotes, turns.c.media).order_by(turns.c.id)).all()
+    assert rows[0] == ((Quote(relation=Relation.EARLIER, text='we saw a "whale"\nbye'),), ())
+    assert rows[1] == ((), ())
 
 
 async def test_a_scrub_leaves_no_statement_open(store: Store) -> None:
