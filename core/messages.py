@@ -139,6 +139,11 @@ class Message:
     quotes: tuple[Quote, ...] = ()
     media: tuple[Media, ...] = ()
 
+    @property
+    def has_words(self) -> bool:
+        """Whether there is anything to read, own or quoted."""
+        return self.text != "" or any(quote.text for quote in self.quotes)
+
 
 class Label(StrEnum):
     """The three moods."""

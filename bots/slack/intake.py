@@ -6,14 +6,14 @@ import structlog
 
 from bots.slack.api import Place, SlackApi
 from bots.slack.identity import Identity
+from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
-from bots.slack.text import plain
 from bots.slack.translate import ChatOpened, Heard, Vote, translate
 from core.admission import Admission
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
-from core.messages import Message, Quote, Relation
+from core.messages import Message
 
 log = structlog.get_logger()
 
@@ -50,14 +50,18 @@ class Intake:
             if heard.addressed:  # no notice to a person who wrote to others
                 await self._admission.accept(message)
             return
-        if heard.follows and not await self._admission.takes_part(message.conversation):
-            if not heard.addressed:
+        if heard.follows:
+            is_new = not await self._admission.takes_part(message.conversation)
+            if is_new and not heard.addressed:
                 return
-            message = await self._with_thread(message)
+            if is_new or not message.has_words:
+                message = await self._with_thread(message)
         await self._admission.accept(message)
 
     async def _with_thread(self, message: Message) -> Message:
-        """The first message to the bot in a thread, with the earlier messages of the thread as quotes."""
+        """A message that cannot be understood alone, with the earlier messages of its thread as quotes: the first one
+        to the bot there, or a mention without words.
+        """
         if message.text.startswith("/"):
             return message
         place = Place(channel=message.conversation.chat, thread=message.conversation.thread)
@@ -67,17 +71,15 @@ class Intake:
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("thread not read", error=type(error).__name__)
             return message
-        quotes = [self._quote(earlier) for earlier in thread if self._may_be_quoted(earlier, message)]
-        return replace(message, quotes=tuple(quotes))
+        sender = message.sender.id
+        told = [earlier(said, sender, self._identity) for said in thread if self._may_be_quoted(said, message)]
+        return replace(message, quotes=(*told, *message.quotes))
 
-    def _may_be_quoted(self, earlier: ThreadMessage, message: Message) -> bool:
-        """Whether it is an earlier message of a person: of the sender, or of any person if they share a history."""
-        if earlier.bot_id or not earlier.text.strip() or float(earlier.ts) >= float(message.reference):
+    def _may_be_quoted(self, said: ThreadMessage, message: Message) -> bool:
+        """Whether it is an earlier message of the sender, of another app, or of any person if they share a history."""
+        if said.user == self._identity.user or float(said.ts) >= float(message.reference):
             return False
-        return self._shared_history or earlier.user == message.sender.id
-
-    def _quote(self, earlier: ThreadMessage) -> Quote:
-        return Quote(relation=Relation.EARLIER, text=plain(earlier.text, self._identity.user))
+        return self._shared_history or said.bot_id != "" or said.user == message.sender.id
 
     async def _suggest(self, channel: str) -> None:
         """Offer prompts in every language, since the person's own is not known here."""

@@ -5,11 +5,15 @@ A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` m
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
+from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
+
+M = TypeVar("M", bound=BaseModel)
+NO_BLOCKS = Blocks()
 FROZEN = ConfigDict(frozen=True, extra="ignore")
 TAG_EVENT = "parley_reply"
 """The metadata type of the bot's own messages, whose payload holds a `tag`."""
@@ -32,19 +36,84 @@ Id: TypeAlias = Annotated[str, Field(min_length=1)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
 
 
-class MessageEvent(BaseModel):
-    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too."""
+def _list_of(model: type[M]) -> BeforeValidator:
+    """Reads the items of a list that have the shape of `model`, without the others."""
+
+    def valid(items: object) -> list[M]:
+        found = []
+        for item in items if isinstance(items, list) else ():
+            try:
+                found.append(model.model_validate(item))
+            except ValidationError:
+                continue
+        return found
+
+    return BeforeValidator(valid)
+
+
+class File(BaseModel):
+    """A file; `preview` has the first lines of a text, and `lines_more` is the number of the others."""
 
     model_config = FROZEN
+    mimetype: Text = ""
+    subtype: Text = ""
+    mode: Text = ""
+    plain_text: Text = ""
+    preview: Text = ""
+    preview_is_truncated: bool | None = None
+    lines_more: int | None = None
+
+
+class AttachmentField(BaseModel):
+    model_config = FROZEN
+    title: Text = ""
+    value: Text = ""
+
+
+class Attachment(BaseModel):
+    """A message that is shared or linked to, a preview of a link, a pasted table, or an app's own words."""
+
+    model_config = FROZEN
+    is_share: bool | None = None
+    is_msg_unfurl: bool | None = None
+    author_id: Text = ""
+    bot_id: Text = ""
+    pretext: Text = ""
+    title: Text = ""
+    title_link: Text = ""
+    text: Text = ""
+    fields: Annotated[tuple[AttachmentField, ...], _list_of(AttachmentField)] = ()
+    fallback: Text = ""
+    blocks: Annotated[Blocks, BeforeValidator(read_blocks)] = NO_BLOCKS
+    message_blocks: Annotated[Blocks, BeforeValidator(read_message_blocks)] = NO_BLOCKS
+    files: Annotated[tuple[File, ...], _list_of(File)] = ()
+
+    @property
+    def is_message(self) -> bool:
+        return bool(self.is_share or self.is_msg_unfurl)
+
+
+class Content(BaseModel):
+    """What a message shows, and who posted it."""
+
+    model_config = FROZEN
+    user: Text = ""
+    bot_id: Text = ""
+    text: Text = ""
+    blocks: Annotated[Blocks, BeforeValidator(read_blocks)] = NO_BLOCKS
+    attachments: Annotated[tuple[Attachment, ...], _list_of(Attachment)] = ()
+    files: Annotated[tuple[File, ...], _list_of(File)] = ()
+
+
+class MessageEvent(Content):
+    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too."""
+
     type: Literal["message", "app_mention"]
     channel: Id
     ts: Ts
-    user: Text = ""
-    text: Text = ""
     thread_ts: Text = ""
     channel_type: Text = ""
     subtype: Text = ""
-    bot_id: Text = ""
     client_msg_id: Text = ""
     hidden: bool = False
 
@@ -119,14 +188,10 @@ class UrlVerification(BaseModel):
     challenge: Text = ""
 
 
-class ThreadMessage(BaseModel):
+class ThreadMessage(Content):
     """A message of a thread, as the Web API returns it. `tag` marks the bot's own messages."""
 
-    model_config = FROZEN
     ts: Ts
-    user: Text = ""
-    text: Text = ""
-    bot_id: Text = ""
     tag: Annotated[str, BeforeValidator(_own_tag)] = Field(default="", alias="metadata")
 
 
@@ -144,6 +209,11 @@ _PAYLOAD: TypeAdapter[Payload] = TypeAdapter(
         | Annotated[UrlVerification, Tag("url_verification")],
         Discriminator(_kind),
     ]
+)
+
+
+_THREAD: TypeAdapter[tuple[ThreadMessage, ...]] = TypeAdapter(
+    Annotated[tuple[ThreadMessage, ...], _list_of(ThreadMessage)]
 )
 
 
@@ -166,16 +236,10 @@ def parse(fields: Mapping[str, object]) -> Payload | None:
     """The payload with these fields; None if it is of a kind or shape that Parley does not read."""
     try:
         return _PAYLOAD.validate_python(fields)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         return None
 
 
 def parse_thread(messages: object) -> tuple[ThreadMessage, ...]:
     """The messages of a thread, without those of another shape."""
-    found = []
-    for message in messages if isinstance(messages, list) else ():
-        try:
-            found.append(ThreadMessage.model_validate(message))
-        except ValidationError:
-            continue
-    return tuple(found)
+    return _THREAD.validate_python(messages)

@@ -9,6 +9,7 @@ from bots.slack.emoji import NAME, with_emoji
 TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 PING = re.compile(r"<(?=[@#!])")
+SCHEME = re.compile(r"^(?:\w+://|mailto:|tel:)")
 WORD_JOINER = "\u2060"
 LINK = re.compile(r"://|\w\.[^\W\d_]{2}")
 """Text that Slack may turn into a link, with a scheme or without."""
@@ -33,7 +34,12 @@ def _as_seen(token: re.Match[str]) -> str:
         case "!":
             return label or f"@{target}"
         case _:
-            return f"{label} ({target})" if label and label not in target else label or target
+            return f"{label} ({target})" if label and not _is_address(label, target) else label or target
+
+
+def _is_address(label: str, target: str) -> bool:
+    """Whether a link's label is its address, perhaps without the scheme."""
+    return SCHEME.sub("", label).rstrip("/") == SCHEME.sub("", target).rstrip("/")
 
 
 def escaped(text: str) -> str:

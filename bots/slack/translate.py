@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bots.slack.identity import PLATFORM, Identity
+from bots.slack.parts import media, own_markup, quotes
 from bots.slack.payloads import (
     Action,
     BlockActions,
@@ -19,7 +20,7 @@ from bots.slack.text import plain
 from core import commands
 from core.messages import ConversationKey, Kind, Message, Person
 
-NEW_MESSAGES = {"", "file_share", "thread_broadcast"}
+NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
 BEGINS_WITH_MENTION = re.compile(r"\s*<@(\w+)")
 VOTE, AGAIN = "vote", "again"
@@ -76,18 +77,23 @@ def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | 
     if event.bot_id or event.hidden or event.subtype not in NEW_MESSAGES or event.user in {"", identity.user}:
         return None
     private = event.channel_type == "im"
-    addressed = private or event.type == "app_mention" or f"<@{identity.user}" in event.text
+    markup = own_markup(event)
+    addressed = private or event.type == "app_mention" or f"<@{identity.user}" in markup
     follows = event.thread_ts not in {"", event.ts}
-    if not addressed and (not follows or not event.text or BEGINS_WITH_MENTION.match(event.text)):
+    quoted = tuple(quotes(event, identity))
+    has_words = markup or any(quote.text for quote in quoted)
+    if not addressed and (not follows or not has_words or BEGINS_WITH_MENTION.match(markup)):
         return None
     message = Message(
         event_keys=_event_keys(event, event_id, identity),
         conversation=_conversation(identity, event.channel, event.thread_ts or event.ts),
         sender=_person(identity, event.user),
-        text=_with_command(plain(event.text, identity.user)),
+        text=_with_command(plain(markup, identity.user)),
         sent_at=float(event.ts),
         kind=Kind.PRIVATE if private else Kind.GROUP,
         reference=event.ts,
+        quotes=quoted,
+        media=media(event.files),
     )
     return Heard(message=message, addressed=addressed, follows=follows)
 

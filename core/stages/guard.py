@@ -23,7 +23,7 @@ def guard(engine: Engine, max_tokens: int) -> Stage:
 
 def _check_words(message: Message) -> None:
     """Raises Unreadable or EmptyText if there is nothing to read in a message."""
-    if message.text or any(quote.text for quote in message.quotes):
+    if message.has_words:
         return
     media = (*message.media, *(kind for quote in message.quotes for kind in quote.media))
     raise Unreadable(media=tuple(dict.fromkeys(media))) if media else EmptyText

@@ -11,6 +11,11 @@ IDENTITY = Identity(team="T1", user="UBOT")
 NOW = 1_750_000_000.0
 
 
+def rich(*elements: dict[str, Any]) -> dict[str, Any]:
+    """A block with a line of rich text."""
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": list(elements)}]}
+
+
 def event(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
     plain = {
         "type": "message",
@@ -72,6 +77,8 @@ def test_mention_and_its_message_are_one_gesture() -> None:
         ({"thread_ts": "1.000001", "text": "and <@UBOT> too"}, True, True),
         ({"thread_ts": "1.000001", "subtype": "thread_broadcast"}, False, True),
         ({"channel_type": "im", "subtype": "file_share"}, True, False),
+        ({"channel_type": "im", "subtype": "me_message"}, True, False),
+        ({"thread_ts": "1.000001", "text": "", "attachments": [{"is_share": True, "text": "look"}]}, False, True),
         ({"channel_type": "mpim", "type": "app_mention"}, True, False),
     ],
 )
@@ -128,6 +135,12 @@ def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
         ("hello <@UBOT> how are you", "hello how are you"),
         ("ask <@U2|ann> or <@U3> in <#C2|random>", "ask @ann or @U3 in #random"),
         ("see <https://a.example/x|here>", "see here (https://a.example/x)"),
+        (
+            "read <https://docs.example.com/setup/index.html|setup> now",
+            "read setup (https://docs.example.com/setup/index.html) now",
+        ),
+        ("to <mailto:ann@a.example|ann@a.example>", "to ann@a.example"),
+        ("at <https://a.example/|https://a.example>", "at https://a.example"),
         ("see <http://a.example|a.example> and <https://b.example>", "see a.example and https://b.example"),
         ("<!here> and <!subteam^S1|@crew>", "@here and @crew"),
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 < 2 && 3 > 2"),
@@ -166,6 +179,10 @@ def test_text(written: str, text: str) -> None:
         ("how are you", "how are you"),
         ("stop the noise, how?", "stop the noise, how?"),
         (":tada: for <@U2|bob> &amp; me", "🎉 for @bob & me"),
+        (
+            "what does a &amp;&amp; b &lt; c mean, <@U0BOB|bob> in <#C012|general>?",
+            "what does a && b < c mean, @bob in #general?",
+        ),
     ],
 )
 def test_slash_command(typed: str, text: str) -> None:
