@@ -26,7 +26,7 @@ ALERT = {"title": "Disk almost full on db-1", "text": "92 % used"}
 
 async def read(gateway: Gateway, number: int = 1) -> str:
     """The last message of the model's prompt, once `number` messages are answered."""
-    await gateway.until(lambda state: sum("😐" in b["text"] or "heard" in b["text"] for b in state.bubbles()) >= number)
+    await gateway.slack.until(lambda state: sum("heard" in bubble["text"] for bubble in state.bubbles()) >= number)
     return gateway.engine.prompts[-1][-1].content
 
 
