@@ -5,7 +5,9 @@ from itertools import takewhile
 
 from markdown_it import MarkdownIt
 
-BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline")
+from bots.markdown import maths
+
+BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").use(maths.plugin)
 LISTS = {"list_item_close", "bullet_list_close", "ordered_list_close"}
 RETURN = re.compile(r"\r\n?")
 
@@ -18,7 +20,7 @@ def followed_by(text: str, ending: str) -> str:
     text = RETURN.sub("\n", text.rstrip())
     if ends_in_words(text):
         return f"{text} {ending}"
-    return f"{text}{_closing_fence(text)}\n\n{ending}"
+    return f"{text}{closing_fence(text)}\n\n{ending}"
 
 
 def ends_in_words(text: str) -> bool:
@@ -36,12 +38,13 @@ def ends_in_words(text: str) -> bool:
     return goes_on and "|" not in text.rpartition("\n")[2]
 
 
-def _closing_fence(text: str) -> str:
-    """The line that closes the code block at the end if it is open; it would begin another block otherwise."""
+def closing_fence(text: str) -> str:
+    """The line that closes the code block at the end, with the line break before it; empty if none is open."""
     blocks = BLOCKS.parse(text)
     last = next((block for block in reversed(blocks) if block.nesting >= 0), None)
     if last is None or last.type != "fence" or last.map is None:
         return ""
     indent = text.split("\n")[last.map[0]].index(last.markup)
     closing = f"\n{' ' * indent}{last.markup}"
+    # it begins another block if there is nothing to close
     return closing if len(BLOCKS.parse(text + closing)) == len(blocks) else ""
