@@ -21,9 +21,10 @@ from telegram.error import (
 )
 
 from bots.connection import Connection
+from bots.markdown import FormattedText
 from bots.telegram.budget import Budget
 from bots.telegram.identity import Identity
-from bots.telegram.text import FormattedText
+from bots.telegram.text import entities
 from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
 
 UNEXPECTED = (TelegramError, KeyError, TypeError, AttributeError, ValueError)
@@ -44,6 +45,10 @@ class MessageMissing(DeliveryRejected):
 
     def __init__(self) -> None:
         super().__init__("no such message")
+
+
+class TextRefused(DeliveryRejected):
+    """Telegram does not take a text, or the way it is formatted."""
 
 
 class ChatMoved(DeliveryRejected):
@@ -150,7 +155,7 @@ class TelegramApi:
                 text.text,
                 chat,
                 message_id,
-                entities=text.entities() or None,
+                entities=entities(text) or None,
                 reply_markup=keyboard,
                 link_preview_options=NO_PREVIEW,
             )
@@ -159,7 +164,7 @@ class TelegramApi:
         """Show a text as the draft of a message. An empty one shows as "Thinking..."."""
         with self._translated_errors(place.chat):
             await self._bot.send_message_draft(
-                place.chat, draft_id, text.text, place.thread or None, entities=text.entities() or None
+                place.chat, draft_id, text.text, place.thread or None, entities=entities(text) or None
             )
 
     async def type_now(self, place: Place) -> None:
@@ -199,7 +204,7 @@ def _check_refusal(message: str) -> None:
         return
     if any(words in said for words in MISSING):
         raise MessageMissing
-    raise DeliveryRejected(message)
+    raise TextRefused(message)
 
 
 def _seconds(error: RetryAfter) -> float:

@@ -1,18 +1,21 @@
 """Replies on Telegram: a placeholder, whose message id is committed, is edited into the reply."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi
+from bots.markdown import FormattedText, followed_by
+from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
 from bots.telegram.previews import Previews
-from bots.telegram.text import LIMIT, FormattedText, from_markdown, split, units, without_mentions
+from bots.telegram.text import from_markdown, split, without_mentions
 from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
 from core.faces import face
+from core.i18n import say
 from core.messages import Kind, Reply, Source
 
 R = TypeVar("R")
@@ -93,10 +96,21 @@ class TelegramDelivery:
             has_buttons = can_be_rated and index == len(parts) - 1
             keyboard = self._buttons.under(claim.id, place.chat) if has_buttons else None
             try:
-                await self._api.edit(place.chat, message_id, part, keyboard)
+                await self._show_part(claim, part, partial(self._api.edit, place.chat, message_id, keyboard=keyboard))
             except MessageMissing:
                 return handle.put(index, await self._substitute(claim, message_id))
         return handle
+
+    async def _show_part(
+        self, claim: Claim, part: FormattedText, show: Callable[[FormattedText], Awaitable[None]]
+    ) -> None:
+        """Show a part as it is formatted, else as plain text, else an apology, so that no placeholder stays."""
+        for text in (part, FormattedText(text=part.text)):
+            try:
+                return await show(text)
+            except TextRefused as error:
+                log.warning("text refused", turn=claim.id, reason=error.reason)
+        return await show(FormattedText(text=say(claim.locale, "apology.unexpected")))
 
     async def _substitute(self, claim: Claim, message_id: int) -> int:
         """The id of a new placeholder for a message that was deleted. Raises MessageMissing if that message was a
@@ -118,12 +132,9 @@ class TelegramDelivery:
 
     def _parts(self, claim: Claim, reply: Reply) -> list[FormattedText]:
         """The reply in parts that fit. Only the model's replies are Markdown; a command's text is shown as it is."""
-        text = without_mentions(reply.text) if claim.message.kind is Kind.GROUP else reply.text
+        text = followed_by(reply.text, emoji) if (emoji := face(reply)) else reply.text
         whole = from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
-        if not (emoji := face(reply)):
-            return split(whole)
-        *parts, last = split(whole, LIMIT - units(f"\n{emoji}"))
-        return [*parts, last.followed_by(emoji)]
+        return split(without_mentions(whole) if claim.message.kind is Kind.GROUP else whole)
 
     def _place(self, claim: Claim) -> Place:
         """Where the reply goes. In a group it replies to the question, but a move renumbers messages."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bots.markdown import FormattedText, so_far
 from bots.telegram.api import Place, TelegramApi
-from bots.telegram.text import FormattedText, ending, from_markdown, without_mentions
+from bots.telegram.text import ending, from_markdown, without_mentions
 from core.clock import Clock
 from core.errors import ParleyError
 
@@ -79,7 +80,7 @@ class Previews:
             is_due = text != shown or now - drawn >= DRAFT_EVERY
             if is_due and not preview.over.is_set() and self._api.may_preview(place.chat, leave=2):
                 shown, drawn = text, now
-                await self._try(self._api.draft_now(place, draft_id, _so_far(text)))
+                await self._try(self._api.draft_now(place, draft_id, _shown(text)))
             if await self._is_over(preview, TICK):
                 return
 
@@ -91,7 +92,7 @@ class Previews:
             text = preview.text.strip()
             if text not in {"", shown} and self._api.may_preview(chat, leave=1):
                 shown = text
-                await self._try(self._api.edit_now(chat, message_id, _so_far(without_mentions(text)), None))
+                await self._try(self._api.edit_now(chat, message_id, without_mentions(_shown(text)), None))
 
     async def _try(self, call: Awaitable[None]) -> None:
         """Make a call of a preview. A failure is logged and ignored, since the reply follows anyway."""
@@ -110,6 +111,6 @@ class Previews:
         return True
 
 
-def _so_far(text: str) -> FormattedText:
+def _shown(text: str) -> FormattedText:
     """The end of a reply under way, as much as fits. Telegram shows an empty draft as "Thinking..."."""
-    return from_markdown(ending(text)) if text else FormattedText(text="")
+    return ending(from_markdown(so_far(text))) if text else FormattedText(text="")

@@ -1,142 +1,132 @@
 """Formatted text for Telegram: plain text with message entities, which cannot fail to parse as markup can."""
 
 import re
-from dataclasses import dataclass, replace
-from itertools import chain
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import replace
 
 from telegram import MessageEntity
-from telegram.constants import MessageLimit
+from telegram.constants import MessageEntityType, MessageLimit
 
-from bots.markdown import ends_in_words
+from bots import markdown
+from bots.markdown import FormattedText, Kind, Layout, Span, laid_out
+from bots.markdown.file_names import file_names
 
 LIMIT = int(MessageLimit.MAX_TEXT_LENGTH)
-MAX_MARKS = int(MessageLimit.MESSAGE_ENTITIES)
-FENCE = re.compile(r"^```([\w+#.-]*)[^\S\n]*\n(.*?)(?:\n?^```[^\S\n]*$|\Z)", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)|\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+MAX_ENTITIES = int(MessageLimit.MESSAGE_ENTITIES)
+LAYOUT = Layout(bullet="• ")
+NOTHING = "…"
+TYPES = {
+    Kind.BOLD: MessageEntityType.BOLD,
+    Kind.ITALIC: MessageEntityType.ITALIC,
+    Kind.STRIKE: MessageEntityType.STRIKETHROUGH,
+    Kind.CODE: MessageEntityType.CODE,
+    Kind.LINK: MessageEntityType.TEXT_LINK,
+    Kind.PRE: MessageEntityType.PRE,
+    Kind.TABLE: MessageEntityType.PRE,
+    Kind.QUOTE: MessageEntityType.BLOCKQUOTE,
+}
 MENTION = re.compile(r"(?<!\w)@(?=\w)")
-BREAKS = ("\n\n", "\n", " ")
 NO_BREAK = "\u2060"
 """A word joiner, which is invisible."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A formatted span of a text, in Python's offsets. `kind` is "pre", "code" or "bold"."""
-
-    start: int
-    end: int
-    kind: str
-    language: str = ""
+def from_markdown(text: str) -> FormattedText:
+    """A Markdown text as Telegram shows it; "…" if it has no words."""
+    whole = laid_out(text, LAYOUT)
+    return _with_file_names(whole) if any(map(_is_visible, whole.text)) else FormattedText(text=NOTHING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormattedText:
-    """A text and its formatted spans."""
+def without_mentions(whole: FormattedText) -> FormattedText:
+    """The text with an invisible character in each @name, so that Telegram notifies no one of it. Code has no names."""
+    prose = whole.outside(Kind.CODE, Kind.PRE, Kind.TABLE)
+    found = (name.end() for start, end in prose for name in MENTION.finditer(whole.text, start, end))
+    return whole.replaced([(at, at, NO_BREAK) for at in found])
 
-    text: str
-    marks: tuple[Mark, ...] = ()
 
-    def entities(self) -> list[MessageEntity]:
-        """The spans as Telegram's message entities, which count in UTF-16 code units."""
-        return [
-            MessageEntity(
-                type=mark.kind,
-                offset=units(self.text[: mark.start]),
-                length=units(self.text[mark.start : mark.end]),
-                language=mark.language or None,
-            )
-            for mark in self.marks[:MAX_MARKS]
-        ]
+def split(whole: FormattedText, limit: int = LIMIT) -> list[FormattedText]:
+    """Parts of at most `limit` UTF-16 code units and a hundred entities."""
+    return markdown.split(whole, lambda part: _fits(part, limit), limit)
 
-    def followed_by(self, ending: str) -> "FormattedText":
-        """The text with an ending appended: on a new line after code, and after a quote or table, which is shown as
-        written.
-        """
-        in_code = any(mark.kind == "pre" and mark.end == len(self.text) for mark in self.marks)
-        return replace(self, text=self.text + (" " if ends_in_words(self.text) and not in_code else "\n") + ending)
+
+def ending(whole: FormattedText, limit: int = LIMIT) -> FormattedText:
+    """The end of a text, at most `limit` UTF-16 code units and a hundred entities."""
+    return markdown.end_that_fits(whole, lambda part: _fits(part, limit), limit)
 
 
 def units(text: str) -> int:
     """The length of a text in UTF-16 code units."""
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def from_markdown(markdown: str) -> FormattedText:
-    """Markdown with its code blocks, code and bold formatted. All other markup stays as it is written."""
-    pieces: list[tuple[str, str, str]] = []
-    done = 0
-    for block in FENCE.finditer(markdown):
-        pieces += _inline(markdown[done : block.start()])
-        pieces.append((block[2], "pre", block[1]))
-        done = block.end()
-    found = _joined([*pieces, *_inline(markdown[done:])])
-    return found if found.text else FormattedText(text=markdown.strip() or "…")
+def entities(whole: FormattedText) -> list[MessageEntity]:
+    """The spans as Telegram's message entities, which count in UTF-16 code units."""
+    return [
+        MessageEntity(
+            type=TYPES[span.kind],
+            offset=units(whole.text[: span.start]),
+            length=units(whole.text[span.start : span.end]),
+            language=(span.detail or None) if span.kind is Kind.PRE else None,
+            url=span.detail if span.kind is Kind.LINK else None,
+        )
+        for span in sorted(_shown(whole), key=lambda span: (span.start, -span.end))
+    ]
 
 
-def without_mentions(text: str) -> str:
-    """The text with an invisible character in each @name, so that Telegram notifies no one of it."""
-    return MENTION.sub(f"@{NO_BREAK}", text)
+def _fits(part: FormattedText, limit: int) -> bool:
+    return units(part.text) <= limit and sum(1 for _ in _shown(part)) <= MAX_ENTITIES
 
 
-def split(whole: FormattedText, limit: int = LIMIT) -> list[FormattedText]:
-    """Parts of at most `limit` UTF-16 code units, cut between paragraphs, lines or words. Spans go on in the next."""
-    parts, start = [], 0
-    while start < len(whole.text):
-        end = _end(whole.text, start, limit)
-        parts.append(_part(whole, start, end))
-        start = end
-    return [part for part in parts if part.text]
+def _shown(whole: FormattedText) -> Iterator[Span]:
+    """The spans that Telegram takes: nothing is formatted in code, no code in links, no quote in a quote."""
+    code = _code(whole)
+    starts, kept = [span.start for span in code], set(code)
+    quoted = 0
+    for span in whole.spans:
+        match span.kind:
+            case Kind.PREFIX:
+                continue
+            case Kind.QUOTE if span.start < quoted:
+                continue
+            case Kind.LINK if whole.text[span.start : span.end] == span.detail:  # Telegram finds it by itself
+                continue
+            case Kind.BOLD | Kind.ITALIC | Kind.STRIKE:
+                inner = slice(bisect_left(starts, span.start), bisect_left(starts, span.end))
+                yield from _around(span, code[inner], whole.text)
+            case Kind.CODE if span not in kept:
+                continue
+            case _:
+                quoted = span.end if span.kind is Kind.QUOTE else quoted
+                yield span
 
 
-def ending(text: str, limit: int = LIMIT) -> str:
-    """The end of a text, at most `limit` UTF-16 code units."""
-    if units(text) <= limit:
-        return text
-    kept = text[-(limit - 1) :]
-    while units(kept) > limit - 1:
-        kept = kept[units(kept) - limit + 1 :]
-    return f"…{kept}"
+def _code(whole: FormattedText) -> list[Span]:
+    """The code of a text, in order, without the code in links."""
+    found, linked = [], 0
+    for span in whole.of(Kind.LINK, Kind.CODE, Kind.PRE, Kind.TABLE):
+        if span.kind is Kind.LINK:
+            linked = span.end
+        elif span.start >= linked:
+            found.append(span)
+    return found
 
 
-def _inline(text: str) -> list[tuple[str, str, str]]:
-    pieces, done = [], 0
-    for found in INLINE.finditer(text):
-        pieces.append((text[done : found.start()], "", ""))
-        pieces.append((found[1], "code", "") if found[1] else (found[2], "bold", ""))
-        done = found.end()
-    return [*pieces, (text[done:], "", "")]
+def _around(span: Span, holes: list[Span], text: str) -> Iterator[Span]:
+    """The pieces of a span without the code in it."""
+    at = span.start
+    for hole in [*holes, replace(span, start=span.end)]:
+        if text[at : hole.start].strip():
+            yield replace(span, start=at, end=hole.start)
+        at = hole.end
 
 
-def _joined(pieces: list[tuple[str, str, str]]) -> FormattedText:
-    marks, length = [], 0
-    for text, kind, language in pieces:
-        if kind and text.strip():
-            marks.append(Mark(start=length, end=length + len(text), kind=kind, language=language))
-        length += len(text)
-    whole = FormattedText(text="".join(text for text, _, _ in pieces), marks=tuple(marks))
-    return _part(whole, 0, length)
+def _with_file_names(whole: FormattedText) -> FormattedText:
+    """The text with names of files as code, which Telegram does not look for addresses in."""
+    prose = whole.outside(Kind.CODE, Kind.PRE, Kind.TABLE, Kind.LINK)
+    names = [name for start, end in prose for name in file_names(whole.text, start, end) if name["domain"]]
+    spans = [Span(start=name.start(), end=name.end(), kind=Kind.CODE) for name in names]
+    return replace(whole, spans=tuple(sorted([*whole.spans, *spans], key=lambda span: (span.start, -span.end))))
 
 
-def _part(whole: FormattedText, start: int, end: int) -> FormattedText:
-    """A part of a text without the white space around it, which Telegram would strip without moving the entities."""
-    text = whole.text[start:end]
-    start += len(text) - len(text.lstrip())
-    text = text.strip()
-    end = start + len(text)
-    clipped = (
-        replace(mark, start=max(mark.start, start) - start, end=min(mark.end, end) - start)
-        for mark in whole.marks
-        if mark.start < end and mark.end > start
-    )
-    return FormattedText(text=text, marks=tuple(clipped))
-
-
-def _end(text: str, start: int, limit: int) -> int:
-    """The end of the part that begins at `start`: the last break in the second half of what fits."""
-    end = min(len(text), start + limit)
-    while (over := units(text[start:end]) - limit) > 0:
-        end -= max(1, over // 2)
-    if end == len(text):
-        return end
-    found = chain.from_iterable((text.rfind(stop, start + (end - start) // 2, end) + len(stop),) for stop in BREAKS)
-    return next((at for at in found if at > start + (end - start) // 2), end)
+def _is_visible(char: str) -> bool:
+    return char.isprintable() and not char.isspace()

@@ -17,6 +17,7 @@ from config.settings import TelegramSettings
 from core.clock import ManualClock
 from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed
+from core.i18n import say
 from core.messages import ConversationKey, Kind, Label, Message, Mood, Person, Reply, Source
 from tests.bots.telegram.conftest import SPEED
 from tests.fakes.telegram.control import Account, shown
@@ -379,6 +380,44 @@ async def test_hostile_text_arrives_as_it_is(account: Account, clock: ManualCloc
     entry = shown(await account.journal())[-1]
     assert entry["text"] == nasty.replace("@all", "@\u2060all")
     assert (entry["entities"], entry["parse_mode"], entry["preview"]) == ([], "", False)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_text_that_telegram_refuses_is_shown_plainly(account: Account, clock: ManualClock, times: int) -> None:
+    """A refused text is shown once more without formatting, and after that an apology: no placeholder stays."""
+    why = "Bad Request: ENTITY_BOUNDS_INVALID"
+    await account.faults(
+        {"method": "editMessageText", "kind": "error", "status": 400, "times": times, "description": why}
+    )
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account), replace(REPLY, text="so **bold**\n```\nx\n```"))
+    entry = shown(await account.journal())[-1]
+    assert entry["text"] == ("so bold\nx" if times == 1 else say("en", "apology.unexpected"))
+    assert entry["entities"] == []
+    assert entry["buttons"]
+
+
+async def test_code_keeps_its_indentation_in_the_next_message(account: Account, clock: ManualClock) -> None:
+    """Each message of a long code block is a code block whose first line is indented as it was."""
+    lines = ["def f(x):", *(f"    x += {number}  # a line of the code" for number in range(150))]
+    reply = replace(REPLY, text="```python\n" + "\n".join(lines) + "\n```")
+    async with opened(account, clock) as delivery:
+        await in_time(clock, deliver(delivery, await asked(account), reply))
+    entries = {entry["message"]: entry for entry in shown(await account.journal())}.values()
+    assert "\n".join(entry["text"] for entry in entries) == "\n".join(lines)
+    for entry in entries:
+        assert [(code["type"], code["offset"], code["length"]) for code in entry["entities"]] == [
+            ("pre", 0, len(entry["text"]))
+        ]
+
+
+async def test_code_in_a_group_is_unchanged(account: Account, clock: ManualClock) -> None:
+    """Names in code of an answer in a group stay as they are; those in words notify no one."""
+    reply = replace(REPLY, text="```python\n@dataclass\nclass A:\n    x: int\n```\nRun `npm i @types/node`, @all.")
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account, ROOM), reply)
+    text = shown(await account.journal())[-1]["text"]
+    assert text == "@dataclass\nclass A:\n    x: int\nRun npm i @types/node, @\u2060all."
 
 
 async def test_only_a_model_writes_markdown(account: Account, clock: ManualClock) -> None:

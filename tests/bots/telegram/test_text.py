@@ -1,48 +1,88 @@
 """Formatting and splitting of replies for Telegram."""
 
+from itertools import pairwise
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from telegram import MessageEntity
 
-from bots.telegram.text import LIMIT, FormattedText, Mark, ending, from_markdown, split, units, without_mentions
+from bots.markdown import FormattedText
+from bots.telegram.text import (
+    LIMIT,
+    MAX_ENTITIES,
+    ending,
+    entities,
+    from_markdown,
+    split,
+    units,
+    without_mentions,
+)
+from tests.bots.markdown.sources import sources, words
 
 
-def marks(whole: FormattedText) -> list[tuple[str, str]]:
-    return [(mark.kind, whole.text[mark.start : mark.end]) for mark in whole.marks]
+def seen(whole: FormattedText) -> list[tuple[str, str]]:
+    """The entities with the text that each covers."""
+    raw = whole.text.encode("utf-16-le")
+    return [
+        (str(found.type), raw[2 * found.offset : 2 * (found.offset + found.length)].decode("utf-16-le"))
+        for found in entities(whole)
+    ]
 
 
 @pytest.mark.parametrize(
     ("markdown", "text", "found"),
     [
         ("plain", "plain", []),
+        ("**bold** 你好 *it* ~~no~~", "bold 你好 it no", [("bold", "bold"), ("italic", "it"), ("strikethrough", "no")]),
+        ("# Title", "Title", [("bold", "Title")]),
         ("a `b` c", "a b c", [("code", "b")]),
-        ("**bold** 你好", "bold 你好", [("bold", "bold")]),
         ("x\n```python\nprint(1)\n```\ny", "x\nprint(1)\ny", [("pre", "print(1)")]),
-        ("```\nnever closed", "never closed", [("pre", "never closed")]),
-        ("```py\n**not bold** `nor code`\n```", "**not bold** `nor code`", [("pre", "**not bold** `nor code`")]),
-        ("``a`` `b`", "``a`` b", [("code", "b")]),
+        ("1. Run:\n   ```\n   x\n   ```\n2. Next", "1. Run:\nx\n2. Next", [("pre", "x")]),
+        ("[docs](https://a.example)", "docs", [("text_link", "docs")]),
+        ("![a](https://a.example/b.png)", "a", [("text_link", "a")]),
+        ("see https://a.example", "see https://a.example", []),
+        ("> q\n> r\n\n> s", "q\nr\n\ns", [("blockquote", "q\nr"), ("blockquote", "s")]),
+        ("> q\n> > r", "q\n> r", [("blockquote", "q\n> r")]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "a | b\n--|--\n1 | 2", [("pre", "a | b\n--|--\n1 | 2")]),
+        ("**a `b` c**", "a b c", [("bold", "a "), ("code", "b"), ("bold", " c")]),
+        ("**`b`**", "b", [("code", "b")]),
+        ("[`b`](https://a.example)", "b", [("text_link", "b")]),
+        ("***both***", "both", [("italic", "both"), ("bold", "both")]),
         ("half **open and `open", "half **open and `open", []),
-        ("2 ** 3 ** 4", "2 ** 3 ** 4", []),
-        ("snake_case *star* [x](y) <b>", "snake_case *star* [x](y) <b>", []),
-        ("```\n```", "```\n```", []),
+        ("```\n```", "…", []),
         ("  ", "…", []),
+        ("\u200b", "…", []),
     ],
 )
-def test_a_little_markdown_becomes_marks(markdown: str, text: str, found: list[tuple[str, str]]) -> None:
-    """Code blocks, code and bold are formatted; other markup stays as text, and the result is never empty."""
+def test_markdown_becomes_entities(markdown: str, text: str, found: list[tuple[str, str]]) -> None:
+    """Markdown becomes plain text with the entities that Telegram takes, and "…" if it has no words."""
     whole = from_markdown(markdown)
-    assert (whole.text, marks(whole)) == (text, found)
+    assert (whole.text, seen(whole)) == (text, found)
 
 
-def test_marks_are_counted_in_utf16() -> None:
+@pytest.mark.parametrize("name", ["setup.py", "README.md", "docs/guide.md", "./run.sh", "lib.rs"])
+def test_a_file_name_is_no_link(name: str) -> None:
+    """A name that Telegram would take for an address is shown as code, which it does not look for addresses in."""
+    assert seen(from_markdown(f"Open {name}, then **{name}**.")) == [("code", name), ("code", name)]
+
+
+@pytest.mark.parametrize("text", ["Node.js", "a.example", "secret.evil.md", "evil.md/path", "me@a.py", "x.pyz", "3.14"])
+def test_what_is_no_file_name_stays(text: str) -> None:
+    """Addresses, and names that Telegram takes for none, are not formatted."""
+    assert seen(from_markdown(f"see {text} there")) == []
+
+
+def test_entities_are_counted_in_utf16() -> None:
     """Entities count an emoji as two UTF-16 code units."""
-    entity = from_markdown("🎉 `x🎉`").entities()[0]
+    (entity,) = entities(from_markdown("🎉 `x🎉`"))
     assert (entity.offset, entity.length) == (3, 3)
 
 
-def test_the_language_of_a_code_block_is_kept() -> None:
-    """The language of a code block is kept, since Telegram highlights by it."""
-    assert from_markdown("```rust\nfn\n```").entities()[0].language == "rust"
+def test_languages_and_addresses_are_kept() -> None:
+    """The language of a code block, by which Telegram highlights, and the address of a link are kept."""
+    code, link = entities(from_markdown("```rust\nfn\n```\n[a](https://a.example/?b=1&c=2)"))
+    assert (code.language, link.url) == ("rust", "https://a.example/?b=1&c=2")
 
 
 @pytest.mark.parametrize("size", [1, 4095, 4096, 4097, 8192, 8193, 40_000])
@@ -55,68 +95,57 @@ def test_parts_fit_and_nothing_is_lost(size: int, unit: str) -> None:
     assert "".join(part.text for part in parts).replace(" ", "") == text.replace(" ", "")
 
 
-def test_parts_end_with_a_paragraph_where_there_is_one() -> None:
-    """A part ends in its second half at a paragraph if there is one, else at a line, else at a word."""
-    text = "a" * 3000 + "\n\n" + "b" * 500 + "\n" + "c" * 2000
-    assert [len(part.text) for part in split(from_markdown(text))] == [3000, 2501]
+def test_no_part_has_too_many_entities() -> None:
+    """A text with more than a hundred entities is split, so that none is left out."""
+    parts = split(from_markdown("**a** b " * 250))
+    assert sum(len(entities(part)) for part in parts) == 250
+    assert all(len(entities(part)) <= MAX_ENTITIES for part in parts)
 
 
-def test_a_code_block_goes_on_in_the_next_part() -> None:
-    """Both halves of a code block that is cut are code."""
-    parts = split(from_markdown("```py\n" + "x = 1\n" * 1000 + "```"))
-    assert len(parts) == 2
-    for part in parts:
-        (entity,) = part.entities()
-        assert (entity.type, entity.offset, entity.length) == ("pre", 0, units(part.text))
-
-
-@given(st.text(st.sampled_from("ab 🎉\n`*你"), max_size=60), st.integers(4, 12))
-def test_marks_stay_within_their_part(text: str, limit: int) -> None:
-    """No span reaches beyond its part, and no part has white space around it."""
-    for part in split(from_markdown(text), limit):
-        assert part.text == part.text.strip() != ""
-        assert units(part.text) <= limit
-        for entity in part.entities():
-            assert entity.length > 0
-            assert 0 <= entity.offset <= entity.offset + entity.length <= units(part.text)
-
-
-@pytest.mark.parametrize(
-    ("markdown", "text"),
-    [
-        ("hi", "hi 😊"),
-        ("- a\n- `b`", "- a\n- b 😊"),
-        ("```\nx\n```", "x\n😊"),
-        ("```py\r\nx\r\n```  \r\n", "x\n😊"),
-        ("```\nnever closed", "never closed\n😊"),
-        ("~~~\nx\n~~~", "~~~\nx\n~~~\n😊"),
-        ("1. a\n   ```\n   x\n   ```", "1. a\n   ```\n   x\n   ```\n😊"),
-        ("a:\n\n    x = 1", "a:\n\n    x = 1\n😊"),
-        ("> quoted\nto the end", "> quoted\nto the end\n😊"),
-        ("> quoted\n\nsaid", "> quoted\n\nsaid 😊"),
-        ("| a |\n|---|\n| 1 |", "| a |\n|---|\n| 1 |\n😊"),
-    ],
-)
-def test_a_mood_stands_outside_of_blocks(markdown: str, text: str) -> None:
-    """The mood follows after a space, or on a new line after code, a quote or a table."""
-    whole = from_markdown(markdown).followed_by("😊")
-    assert whole.text == text
-    assert all(mark.end <= len(text) - 2 for mark in whole.marks)
-
-
-def test_names_are_not_called() -> None:
+@pytest.mark.parametrize("text", ["@all and (@ann), not a@b.example", "**@all** [@ann](https://a.example)"])
+def test_names_are_not_called(text: str) -> None:
     """Names in a reply notify no one in a group; e-mail addresses stay unchanged."""
-    assert without_mentions("@all and (@ann), not a@b.example") == "@\u2060all and (@\u2060ann), not a@b.example"
+    before, after = from_markdown(text), without_mentions(from_markdown(text))
+    assert after.text.replace("\u2060", "") == before.text
+    assert after.text.count("@\u2060") == 2
+    assert [kind for kind, _ in seen(after)] == [kind for kind, _ in seen(before)]
 
 
-@given(st.text(max_size=50), st.integers(2, 20))
-def test_the_end_of_a_long_text_fits(text: str, limit: int) -> None:
-    """A preview shows the end of a long text, within the limit."""
-    assert units(ending(text, limit)) <= limit
+def test_code_has_no_names() -> None:
+    """Code holds no invisible character, so that it runs when it is copied."""
+    whole = from_markdown(
+        "```python\n@dataclass\nclass A:\n    x: int\n```\nRun `npm i @types/node`.\n\n|@a|\n|-|\n|@b|"
+    )
+    assert without_mentions(whole) == whole
 
 
-def test_a_mark_across_a_cut_is_in_both_parts() -> None:
-    """A span across a cut is in both parts, in offsets of each part."""
-    whole = FormattedText(text="x" * 8 + "y" * 8, marks=(Mark(start=6, end=16, kind="bold"),))
-    shares = [(entity.offset, entity.length) for part in split(whole, 10) for entity in part.entities()]
-    assert shares == [(6, 4), (0, 6)]
+def test_the_end_of_a_long_text_fits() -> None:
+    """A preview shows the end of a long text, and code in it is code still."""
+    whole = ending(from_markdown("so:\n```py\n" + "x = 1\n" * 1000 + "```"))
+    assert LIMIT - 10 < units(whole.text) <= LIMIT
+    assert seen(whole) == [("pre", whole.text)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(sources, st.integers(8, 60))
+def test_any_text_gives_legal_entities(markdown: str, limit: int) -> None:
+    """Entities of any part are within it, and nest: code holds nothing, and nothing but a quote holds code."""
+    whole = from_markdown(markdown)
+    parts = split(whole, limit)
+    assert "".join(map(words, parts)) == words(whole)
+    for part in parts:
+        found = entities(part)
+        assert 0 < units(part.text) <= limit
+        assert not part.text[0].isspace() or (found and found[0].offset == 0)  # Telegram strips it otherwise
+        assert all(0 <= one.offset < one.offset + one.length <= units(part.text) for one in found)
+        assert all(first.offset <= second.offset for first, second in pairwise(found))
+        assert all(_is_legal(one, other) for at, one in enumerate(found) for other in found[at + 1 :])
+
+
+def _is_legal(first: MessageEntity, second: MessageEntity) -> bool:
+    """Whether two entities do not meet, or the first may hold the second."""
+    end = first.offset + first.length
+    if second.offset >= end:
+        return True
+    has_code = {"pre", "code"} & {str(first.type), str(second.type)}
+    return second.offset + second.length <= end and (first.type == "blockquote" or not has_code)

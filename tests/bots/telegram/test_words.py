@@ -6,6 +6,7 @@ from core.engine.scripted import ScriptedEngine
 from core.messages import Label
 from tests.bots.telegram.conftest import answers, done, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
 from tests.fakes.telegram.world import Json
 
 GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
@@ -23,6 +24,12 @@ def in_reply(account: Account, text: str, *, bot: bool, chat: Json) -> Json:
     return {"reply_to_message": {"message_id": 900, "from": author, "chat": chat, "date": 1, "text": text}}
 
 
+def quotes(answer: Entry) -> list[str]:
+    """What an answer shows as quotes."""
+    found = [entity for entity in answer["entities"] if entity["type"] == "blockquote"]
+    return [answer["text"][entity["offset"] :][: entity["length"]] for entity in found]
+
+
 async def test_a_forwarded_command_is_not_carried_out(account: Account) -> None:
     """Forwarding "/forget" deletes nothing; the model reads it as a quote, and no mood is shown for it."""
     async with open_gateway(account, repeating()) as gateway:
@@ -31,7 +38,8 @@ async def test_a_forwarded_command_is_not_carried_out(account: Account) -> None:
         await account.say("/forget", person=5, extra={"forward_origin": HIDDEN})
         journal = await account.until(lambda journal: done(journal, 2))
         kept = await rows(gateway, "SELECT text, mood_label FROM turns ORDER BY id")
-    assert answers(journal)[1]["text"].startswith("(I forward another person's message:)\n> /forget")
+    assert answers(journal)[1]["text"].startswith("(I forward another person's message:)\n")
+    assert quotes(answers(journal)[1]) == ["/forget"]
     assert not answers(journal)[1]["text"].endswith("😟")
     assert kept == [("keep this", "negative"), ("", None)]
 
@@ -45,9 +53,9 @@ async def test_replies_to_the_bot_in_the_same_words_are_answered_apart(account: 
             await account.say("is that really safe?", person=person, chat=room, extra=reply)
         journal = await account.until(lambda journal: done(journal, 2))
         assert await rows(gateway, "SELECT source FROM turns") == [("model",), ("model",)]
-    seen = {entry["chat"]: entry["text"] for entry in answers(journal)}
-    assert "(I reply to your message:)\n> Take the train.\n" in seen[-100]
-    assert "(I reply to your message:)\n> Eat the mushroom.\n" in seen[-200]
+    assert all(entry["text"].startswith("(I reply to your message:)\n") for entry in answers(journal))
+    seen = {entry["chat"]: quotes(entry) for entry in answers(journal)}
+    assert seen == {-100: ["Take the train."], -200: ["Eat the mushroom."]}
 
 
 async def test_a_reply_to_the_last_answer_does_not_repeat_it(account: Account) -> None:
@@ -67,9 +75,11 @@ async def test_a_bare_mention_asks_about_the_message_it_answers(account: Account
     async with open_gateway(account, repeating()):
         await account.say(f"@{account.username}", chat=GROUP, extra=extra)
         journal = await account.until(done)
-    assert answers(journal)[0]["text"] == (
-        "(I reply to another person's message:)\n> Der Zug faellt heute aus.\n\nPlease reply to this."
+    (answer,) = answers(journal)
+    assert answer["text"] == (
+        "(I reply to another person's message:)\nDer Zug faellt heute aus.\n\nPlease reply to this."
     )
+    assert quotes(answer) == ["Der Zug faellt heute aus."]
 
 
 async def test_the_end_of_a_long_message_is_read(account: Account) -> None:

@@ -118,13 +118,16 @@ class Calls:
 
 def _content(given: Json) -> Json:
     """The fields of the message: text, entities and keyboard. Raises Refused if they are not valid."""
-    text = given.get("text", "").strip()
+    entities = given.get("entities", [])
+    text = given.get("text", "").rstrip()
+    if not any(entity["offset"] == 0 for entity in entities):  # Telegram keeps the indentation of code
+        text = text.lstrip()
     if not text:
         raise Refused(400, "Bad Request: message text is empty")
     if units(text) > LIMIT:
         raise Refused(400, "Bad Request: message is too long")
     content: Json = {"text": text}
-    if entities := given.get("entities"):
+    if entities:
         if any(entity["length"] < 1 or entity["offset"] + entity["length"] > units(text) for entity in entities):
             raise Refused(400, "Bad Request: ENTITY_BOUNDS_INVALID")
         content["entities"] = entities
