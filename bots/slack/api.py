@@ -3,6 +3,7 @@
 No call is repeated here. The library's own retries are off: they would repeat a post whose answer was lost.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec
@@ -39,6 +40,7 @@ RETRY_AFTER, TOKEN_RETRY_AFTER = 2.0, 300.0
 RATE_LIMIT_RETRY_AFTER = 30.0
 """The same for a 429 without a Retry-After."""
 THREAD_LIMIT = 200
+ERROR_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
 TOO_MANY, SERVER_ERROR = 429, 500
 
 
@@ -138,16 +140,20 @@ class SlackApi:
         )
 
     async def respond(self, url: str, form: Form) -> None:
-        """Answer a slash command at its response URL; only the person who typed it sees the answer."""
+        """Answer a slash command at its response URL; only the person who typed it sees the answer. Not idempotent."""
         host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
         if host != ours and not host.endswith(f".{ours}"):
             raise DeliveryRejected("foreign_response_url")
+        body: dict[str, object] = {"response_type": "ephemeral", "text": form.text}
+        if form.blocks:
+            body["blocks"] = [block.to_dict() for block in form.blocks]
         try:
-            async with self._session.post(url, json={"response_type": "ephemeral", "text": form.text}) as answer:
+            async with self._session.post(url, json=body) as answer:
                 if answer.status == TOO_MANY or answer.status >= SERVER_ERROR:
                     raise DeliveryFailed(retry_after=float(answer.headers.get("Retry-After", RETRY_AFTER)))
                 if not answer.ok:
-                    raise DeliveryRejected("response_url_expired")
+                    code = ERROR_CODE.search(await answer.text())
+                    raise DeliveryRejected(code[0] if code else "response_url_expired")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER) from error
 

@@ -3,13 +3,13 @@
 import structlog
 
 from bots.slack.api import SlackApi
-from bots.slack.forms import Forms, displayed_parts, plain_form, reply_forms
+from bots.slack.forms import Forms, displayed, plain_form, reply_forms, response_forms
 from bots.slack.handle import Handle, Surface
 from bots.slack.identity import Identity
+from bots.slack.links import has_link
 from bots.slack.posts import Posts, place
 from bots.slack.previews import Previews
 from bots.slack.streams import Streams
-from bots.slack.text import has_link
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryRejected
@@ -21,8 +21,6 @@ log = structlog.get_logger()
 TOO_LONG = {"msg_too_long", "msg_blocks_too_long"}
 MESSAGE_MISSING = {"message_not_found", "cant_update_message", "edit_window_closed"}
 """Errors for a message that was deleted, or can no longer be edited."""
-RESPONSE_SIZE = 30_000
-"""Characters of one message at a response URL."""
 
 
 class SlackDelivery:
@@ -119,7 +117,7 @@ class SlackDelivery:
         not to.
         """
         await self._streams.end(claim.id, place(claim), handle.ts)
-        if not has_link(reply.text):
+        if not has_link(displayed(reply)):
             return handle
         try:
             await self._api.delete(place(claim), handle.ts)
@@ -153,5 +151,5 @@ class SlackDelivery:
 
     async def _respond(self, claim: Claim, reply: Reply) -> None:
         """Answer a slash command. Not idempotent: a crash before the commit repeats the answer."""
-        for part in displayed_parts(reply, RESPONSE_SIZE):
-            await self._api.respond(claim.message.reference, plain_form(part))
+        for forms in response_forms(reply):
+            await self._posts.respond(claim, forms)

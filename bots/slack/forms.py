@@ -1,4 +1,4 @@
-"""Forms of a reply on Slack: text, blocks and buttons, each with plainer forms to fall back on."""
+"""Forms of a reply on Slack: Markdown, buttons and text, each with plainer forms to fall back on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,26 +14,28 @@ from slack_sdk.models.blocks import (
     MarkdownBlock,
 )
 
-from bots.markdown import followed_by
-from bots.slack.text import escaped, markdown, split
+from bots.markdown import FormattedText, followed_by, split
+from bots.slack.rendering import from_markdown, markdown, plain
+from bots.slack.text import escaped
 from bots.slack.translate import AGAIN, VOTE
 from core.faces import face
 from core.i18n import say
 from core.messages import Locale, Reply, Source
 
-RICH_SIZES, PLAIN_SIZES = (11_500, 3_800, 1_900), (3_800, 1_900)
-"""Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long."""
-ENDING_SIZE = 40
-"""Characters that are left free for the emoji of the mood, and for the end of a code block before it."""
-NOTIFICATION_SIZE = 300
-"""Characters of a reply that a notification shows."""
+SIZES = (3_800, 1_900)
+"""Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long.
+
+An edit takes 4,000 characters of text, which screen readers read instead of the blocks, so it is the whole message.
+"""
+RESPONSE_SIZE = 11_500
+"""Characters of one message at a response URL, which takes five. It is posted once and not edited."""
 WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
 """Replies that are Markdown and can be voted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The content of a message: `markdown` alone, or `blocks` with a `text` for notifications, or `text` alone."""
+    """The content of a message: `markdown` alone, or `blocks` with the same as `text`, or `text` alone."""
 
     text: str = ""
     markdown: str = ""
@@ -46,41 +48,57 @@ class Form:
 
 Forms: TypeAlias = tuple[Form, ...]
 """Forms of the same content, the best first and plain text last."""
+Rows: TypeAlias = Sequence[Sequence[Block]]
+"""Kinds of the same buttons, the best first."""
+NO_BUTTONS: Rows = ((),)
 
 
 def plain_form(text: str) -> Form:
     return Form(text=escaped(text))
 
 
-def rich_forms(text: str, buttons: Sequence[Sequence[Block]] = ((),)) -> Forms:
-    """Markdown blocks with each kind of `buttons`, then Markdown alone, then plain text."""
-    notification, body = escaped(text[:NOTIFICATION_SIZE]), MarkdownBlock(text=markdown(text))
-    with_blocks = tuple(Form(text=notification, blocks=(body, *row)) for row in buttons)
-    return (*with_blocks, Form(markdown=markdown(text)), plain_form(text))
+def rich_forms(part: FormattedText, rows: Rows = NO_BUTTONS) -> Forms:
+    """Markdown blocks with each kind of buttons, then Markdown alone, then plain text."""
+    body, bare = MarkdownBlock(text=markdown(part)), plain_form(plain(part))
+    with_blocks = tuple(Form(text=bare.text, blocks=(body, *row)) for row in rows)
+    return (*with_blocks, Form(markdown=body.text), bare)
 
 
 def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
     """The messages of a reply, for each size that it may have to be cut to, the largest first."""
+    rows = _buttons(turn_id, locale, again=reply.tokens > 0)
+    return tuple(_message_forms(reply, size, rows) for size in SIZES)
+
+
+def response_forms(reply: Reply) -> tuple[Forms, ...]:
+    """The messages of a reply at a response URL, which takes neither buttons nor Markdown without blocks."""
+    messages = _message_forms(reply, RESPONSE_SIZE, NO_BUTTONS)
+    return tuple(tuple(form for form in forms if not form.markdown) for forms in messages)
+
+
+def displayed(reply: Reply) -> FormattedText:
+    """The text of a reply, and at the end the emoji of a mood that is shown.
+
+    Only the model's replies are Markdown; a command's text is shown as it is.
+    """
+    text = followed_by(reply.text, emoji) if (emoji := face(reply)) else reply.text
+    return from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
+
+
+def parts_of(whole: FormattedText, size: int) -> list[FormattedText]:
+    """A text in parts of at most `size` characters, as Markdown and as plain text."""
+    return split(whole, lambda part: max(len(markdown(part)), len(escaped(plain(part)))) <= size, size)
+
+
+def _message_forms(reply: Reply, size: int, rows: Rows) -> tuple[Forms, ...]:
+    """The forms of each part of a reply. The last part of the model's has the buttons."""
+    *parts, last = parts_of(displayed(reply), size)
     if reply.source not in WRITTEN_BY_MODEL:
-        return tuple(tuple((plain_form(part),) for part in displayed_parts(reply, size)) for size in PLAIN_SIZES)
-    buttons = _buttons(turn_id, locale, again=reply.tokens > 0)
-    return tuple(_rich_parts(displayed_parts(reply, size), buttons) for size in RICH_SIZES)
+        return tuple((plain_form(part.text),) for part in (*parts, last))
+    return (*map(rich_forms, parts), rich_forms(last, rows))
 
 
-def displayed_parts(reply: Reply, size: int) -> tuple[str, ...]:
-    """The text of a reply in parts of at most `size` characters, and at the end the emoji of a mood that is shown."""
-    if not (emoji := face(reply)):
-        return split(reply.text, size)
-    *parts, last = split(reply.text, size - ENDING_SIZE)
-    return (*parts, followed_by(last, emoji))
-
-
-def _rich_parts(parts: Sequence[str], buttons: Sequence[Sequence[Block]]) -> tuple[Forms, ...]:
-    """The forms of each part. The last part has the buttons."""
-    return (*(rich_forms(part) for part in parts[:-1]), rich_forms(parts[-1], buttons))
-
-
-def _buttons(turn_id: int, locale: Locale, *, again: bool) -> Sequence[Sequence[Block]]:
+def _buttons(turn_id: int, locale: Locale, *, again: bool) -> Rows:
     """Two kinds of buttons: Slack's own feedback buttons, and ordinary ones for a workspace that rejects those."""
     once_more = [_button(AGAIN, say(locale, "slack.again"), str(turn_id))] if again else []
     good, bad = (say(locale, "slack.good"), f"1:{turn_id}"), (say(locale, "slack.bad"), f"-1:{turn_id}")

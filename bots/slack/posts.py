@@ -1,7 +1,9 @@
 """Messages that are posted once: each carries a tag by which it is found after a crash or a lost answer."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 
@@ -14,8 +16,8 @@ from core.errors import DeliveryRejected
 
 log = structlog.get_logger()
 
-BAD_FORM = {"invalid_blocks", "invalid_blocks_format", "invalid_arguments", "markdown_text_conflict", "no_text"}
-"""Errors after which a plainer form of the same message is tried."""
+BAD_FORM = re.compile(r"invalid_|markdown|no_text")
+"""Errors after which a plainer form of the same message is tried, such as "invalid_blocks"."""
 CLOCK_SKEW = 60.0
 """Seconds by which Slack's clock, which dates messages, may differ from ours."""
 
@@ -45,13 +47,11 @@ class Posts:
 
     async def edit(self, claim: Claim, ts: str, forms: Forms) -> None:
         """Put the best form that the workspace accepts into a message. Idempotent."""
-        for form in forms[:-1]:
-            try:
-                return await self._api.update(place(claim), ts, form)
-            except DeliveryRejected as error:
-                if error.reason not in BAD_FORM:
-                    raise
-        return await self._api.update(place(claim), ts, forms[-1])
+        await _show_best(forms, partial(self._api.update, place(claim), ts))
+
+    async def respond(self, claim: Claim, forms: Forms) -> None:
+        """Post the best form that Slack accepts at the response URL of a slash command. Not idempotent."""
+        await _show_best(forms, partial(self._api.respond, claim.message.reference))
 
     def may_exist(self, claim: Claim) -> bool:
         """Whether a message of this turn may exist without a handle: an earlier attempt, or an earlier process whose
@@ -74,6 +74,18 @@ class Posts:
             log.info("cannot look for an earlier post", reason=error.reason)
             return ""
         return next((found.ts for found in messages if found.tag == tag and found.user == self._identity.user), "")
+
+
+async def _show_best(forms: Forms, show: Callable[[Form], Awaitable[None]]) -> None:
+    """Show the first form that Slack does not refuse for its form. The last one's refusal is raised."""
+    for form in forms[:-1]:
+        try:
+            return await show(form)
+        except DeliveryRejected as error:
+            if not BAD_FORM.search(error.reason):
+                raise
+            log.info("trying a plainer form", reason=error.reason)
+    return await show(forms[-1])
 
 
 def place(claim: Claim) -> Place:

@@ -1,16 +1,20 @@
 """Previews of replies while the model writes: a stream grows, or a placeholder is edited. A failed one is skipped."""
 
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from bots.markdown import laid_out, so_far
+from bots.markdown.formatted import BLOCKS_OF_CODE
 from bots.slack.api import SlackApi
 from bots.slack.debounce import Debouncer
-from bots.slack.forms import rich_forms
+from bots.slack.forms import SIZES, parts_of, rich_forms
 from bots.slack.handle import Handle, Surface
+from bots.slack.links import without_links
 from bots.slack.posts import Posts, place
+from bots.slack.rendering import LAYOUT, markdown
 from bots.slack.streams import Streams
-from bots.slack.text import markdown, split, without_links
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryFailed, DeliveryRejected
@@ -20,7 +24,8 @@ log = structlog.get_logger()
 
 STREAM_PAUSES = (3.0, 5.0)
 """Seconds before each append, shorter than those before edits: a stream may end after 30 seconds of silence."""
-PREVIEW_SIZE = 3_800
+MORE = "\n…"
+PREVIEW_SIZE = SIZES[0] - len(MORE)
 """Characters of the message that is shown as a preview."""
 
 
@@ -64,21 +69,28 @@ class Previews:
 
     async def _append(self, claim: Claim, handle: Handle, text: str) -> None:
         """Append to the stream; fall back to edits once it has ended. Slack shows an empty stream as in progress."""
-        text = without_links(text)
+        shown = so_far(text, can_change=False)
+        whole = without_links(laid_out(shown, LAYOUT))
+        is_code = any(code.end == len(whole.text) for code in whole.of(*BLOCKS_OF_CODE))
+        # a space says that the last word is complete; without one it may be held back
+        written = markdown(whole) + " " * (shown.endswith(" ") and not is_code)
         try:
-            if text.strip() and not await self._streams.show(claim.id, markdown(text)):
+            if whole.text and not await self._streams.show(claim.id, written):
                 await self._edit(claim, handle, text)
         except DeliveryFailed as error:
             log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
 
     async def _edit(self, claim: Claim, handle: Handle, text: str) -> None:
         """Edit the message; before the first word, set a status instead."""
-        if not text.strip():
+        whole = laid_out(so_far(text), LAYOUT)
+        if not whole.text:
             await self._set_status(claim, say(claim.locale, "slack.status"))
             return
-        shown, *rest = split(text, PREVIEW_SIZE)
+        if handle.surface is Surface.STREAM:
+            whole = without_links(whole)  # Slack previews links in what was a stream
+        shown, *rest = parts_of(whole, PREVIEW_SIZE)
         try:
-            await self._posts.edit(claim, handle.ts, rich_forms(shown + (" …" if rest else "")))
+            await self._posts.edit(claim, handle.ts, rich_forms(replace(shown, text=shown.text + MORE * bool(rest))))
         except (DeliveryFailed, DeliveryRejected) as error:
             log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
 

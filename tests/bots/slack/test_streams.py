@@ -226,16 +226,45 @@ async def test_stream_that_may_not_be_deleted_is_edited(open_gateway: Open, slac
         assert texts(state) == ["see example.com 😐"]
 
 
-async def test_code_that_closes_ends_the_stream(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
-    """A code span that closes changes text that was appended already, so the stream is stopped and edited."""
+async def test_open_formats_wait_for_their_end(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
+    """A format appears in the stream once it is closed, so that nothing that was appended has to change."""
     async with running(open_gateway, writer.engine) as gateway:
         await slack.say("hello")
         writer.write("try `a < b ")
-        await shown(gateway, lambda state: grown(state) == ["try `a < b "])
-        writer.write("< c` now ")
-        await shown(gateway, lambda state: edits(state) == ["try `a < b < c` now"])
+        await shown(gateway, lambda state: grown(state) == ["try "])
+        writer.write("< c` now **and ")
+        await shown(gateway, lambda state: grown(state)[1:] == ["try `a < b < c` now "])
+        writer.write("then**:\n\n```py\nx = 1\ny")
+        await shown(gateway, lambda state: grown(state)[2:] == ["try `a < b < c` now **and then**:\n\n```py\nx = 1\n"])
         writer.end()
-        assert texts(await answered(gateway, "now 😐")) == ["try `a < b < c` now 😐"]
+        state = await answered(gateway, "😐")
+        assert texts(state) == ["try `a < b < c` now **and then**:\n\n```py\nx = 1\ny\n```\n\n😐"]
+        assert len(edits(state)) == 1
+
+
+async def test_a_table_ends_the_stream(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
+    """The columns of a table move with each row, so the preview goes on as edits."""
+    async with running(open_gateway, writer.engine) as gateway:
+        await slack.say("hello")
+        writer.write("so:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+        await shown(gateway, lambda state: len(grown(state)) == 1)
+        writer.write("| 1000 | 2 |\n")
+        await shown(gateway, lambda state: edits(state) == ["so:\n\n```\na    | b\n-----|--\n1    | 2\n1000 | 2\n```"])
+        writer.end()
+        assert texts(await answered(gateway, "😐")) == ["so:\n\n```\na    | b\n-----|--\n1    | 2\n1000 | 2\n```\n\n😐"]
+
+
+async def test_a_file_name_does_not_end_the_stream(open_gateway: Open, slack: FakeSlack, writer: Writer) -> None:
+    """A name of a file is no link, so the stream becomes the answer."""
+    async with running(open_gateway, writer.engine) as gateway:
+        await slack.say("hello")
+        writer.write("Use the file setup.py in Node.js please ")
+        await shown(gateway, lambda state: grown(state) == ["Use the file setup.py in Node.js please "])
+        writer.end()
+        state = await answered(gateway, "😐")
+        assert texts(state) == ["Use the file setup.py in Node.js please 😐"]
+        assert not state.entries("deleted")
+        assert not state.entries("posted")[1:]
 
 
 async def test_slacks_rate_limits_are_kept(open_gateway: Open, slack: FakeSlack) -> None:

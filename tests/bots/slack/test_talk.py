@@ -119,6 +119,17 @@ async def test_every_event_is_acknowledged(open_gateway: Open, slack: FakeSlack)
         assert {sending["attempts"] for sending in state.sendings.values()} == {1}
 
 
+@pytest.mark.parametrize(("rejected", "text"), [([], "**Title**\n\n**bold** 😐"), (["markdown"], "Title\n\nbold 😐")])
+async def test_slash_answer_is_rendered(open_gateway: Open, slack: FakeSlack, rejected: list[str], text: str) -> None:
+    """The model's answer to a slash command is shown as in a thread, or as plain text if Slack rejects that."""
+    await slack.pull("rules", rejected_blocks=rejected)
+    async with open_gateway(ScriptedEngine.fixed("# Title\n\n**bold**")):
+        await slack.pull("command", channel="C1", user="U1", command="/parley", text="how is it written?")
+        state = await slack.until(lambda state: bool(state.entries("response")))
+        (said,) = state.entries("response")
+        assert said["text"] == text
+
+
 @pytest.mark.parametrize("http", [False, True])
 async def test_slash_command_is_answered_privately(open_gateway: Open, slack: FakeSlack, *, http: bool) -> None:
     """A slash command is answered at its response URL, visible to one person, and nothing is posted."""

@@ -10,6 +10,7 @@ from typing import Any
 
 MENTION = re.compile(r"<!(?:channel|here|everyone)\b[^>]*>|<!subteam\^[^>]*>|<@[A-Z0-9]+[^>]*>")
 LINK = re.compile(r"\w+://\S|\w\.[a-z]{2,}", re.IGNORECASE)
+ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 
 
@@ -62,8 +63,15 @@ def _words(fields: dict[str, Any]) -> str:
 
 
 def _unescaped(text: str, *, code_is_literal: bool) -> str:
-    parts = CODE.split(text) if code_is_literal else [text]
-    return "".join(part if number % 2 else html.unescape(part) for number, part in enumerate(parts))
+    """The text without escapes and the spaces of hard line breaks. Mrkdwn has entities in code, and no backslashes."""
+    if not code_is_literal:
+        return html.unescape(text)
+    parts = CODE.split(text)
+    return "".join(part if number % 2 else _shown(part) for number, part in enumerate(parts))
+
+
+def _shown(markdown: str) -> str:
+    return html.unescape(ESCAPE.sub(r"\1", markdown.replace("  \n", "\n")))
 
 
 def _buttons(blocks: list[dict[str, Any]]) -> Any:  # noqa: ANN401

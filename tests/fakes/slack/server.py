@@ -101,7 +101,10 @@ class Slack:
         return socket
 
     async def respond(self, request: web.Request) -> web.Response:
-        used = self.workspace.respond(request.match_info["name"], await request.json())
+        fields = await request.json()
+        if self.workspace.rejected_blocks & {block["type"] for block in fields.get("blocks", [])}:
+            return web.Response(status=400, text="invalid_blocks")
+        used = self.workspace.respond(request.match_info["name"], fields)
         return web.Response(text="ok") if used else web.Response(status=404, text="used_url")
 
     async def state(self, request: web.Request) -> web.Response:
