@@ -35,7 +35,7 @@ TEXT = """\
 # How an answer looks
 
 Written by `python -m tests.bots.rendering_page`, and compared with the code by a test. The reasons are in
-[decision 0036](decisions/0037-a-tree-entities-and-slacks-markdown.md).
+[decision 0037](decisions/0037-a-tree-entities-and-slacks-markdown.md).
 
 ## What the model writes
 
