@@ -220,7 +220,9 @@ class WebSettings(BaseModel):
 
 
 class AccessSettings(BaseModel):
-    """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD", or a platform, "slack:*"."""
+    """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD", or a platform, "slack:*", whose
+    guests and people of other companies (Slack Connect) need entries of their own.
+    """
 
     model_config = SECTION
     allow: Annotated[Names, COMMON] = ()

@@ -30,8 +30,8 @@ class Limits:
     """Limits for each person; sizes in bytes, times in seconds.
 
     `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write:
-    "telegram:123" is one person, "slack:*" everybody there. `locale` is the language of the bot's own words; None
-    selects each person's.
+    "telegram:123" is one person, "slack:*" everybody there but outsiders. `locale` is the language of the bot's own
+    words; None selects each person's.
     """
 
     per_minute: float
@@ -170,7 +170,8 @@ def _check_allowed(person: Person, limits: Limits) -> None:
 
 
 def _is_allowed(person: Person, limits: Limits) -> bool:
-    return bool(limits.allow & {person.name, f"{person.platform}:*"})
+    everybody = f"{person.platform}:*"
+    return person.name in limits.allow or (everybody in limits.allow and not person.is_outsider)
 
 
 def _check_size(text: str, limits: Limits) -> None:

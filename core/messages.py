@@ -42,13 +42,17 @@ class ConversationKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A sender: the unit of rate limits, history and deletion. `locale` is the platform's hint at their language."""
+    """A sender: the unit of rate limits, history and deletion. `locale` is the platform's hint at their language.
+
+    An outsider is no full member of the bot's workspace: a guest, or somebody of another company.
+    """
 
     platform: str
     workspace: str
     id: str
     display_name: str = ""
     locale: Locale | None = None
+    is_outsider: bool = False
 
     def __str__(self) -> str:
         return _path(self.platform, self.workspace, self.id)
@@ -60,7 +64,7 @@ class Person:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `str`, without display name and locale."""
+        """The inverse of `str`, without what the platform tells besides."""
         platform, workspace, id_ = map(unquote, text.split("/"))
         return cls(platform=platform, workspace=workspace, id=id_)
 

@@ -67,7 +67,8 @@ class SlackApi:
     async def identify(self) -> Identity:
         """The account that the token belongs to."""
         answer = await self._call(self.client.auth_test)
-        return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]))
+        enterprise = str(answer.get("enterprise_id") or "")
+        return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]), enterprise=enterprise)
 
     async def socket_url(self, app_token: str) -> str:
         """A URL for Socket Mode, which is good for one connection."""

@@ -9,10 +9,14 @@ PLATFORM = "slack"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The bot's account: the ids of its workspace ("team") and of its user in it."""
+    """The bot's account: the ids of its workspace ("team") and of its user in it.
+
+    `enterprise` is the organisation that the workspace belongs to, or empty.
+    """
 
     team: str
     user: str
+    enterprise: str = ""
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"

@@ -105,8 +105,21 @@ class Content(BaseModel):
     files: Annotated[tuple[File, ...], _list_of(File)] = ()
 
 
+class UserProfile(BaseModel):
+    """What some events tell about the sender; `is_restricted` and `is_ultra_restricted` mark guests."""
+
+    model_config = FROZEN
+    team: Text = ""
+    is_restricted: bool | None = None
+    is_ultra_restricted: bool | None = None
+
+
 class MessageEvent(Content):
-    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too."""
+    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too.
+
+    `user_team` is the sender's workspace or organisation, `source_team` the one from which they write; both come only
+    in channels that several workspaces share. There, `team` is the sender's too.
+    """
 
     type: Literal["message", "app_mention"]
     channel: Id
@@ -116,6 +129,10 @@ class MessageEvent(Content):
     subtype: Text = ""
     client_msg_id: Text = ""
     hidden: bool = False
+    team: Text = ""
+    user_team: Text = ""
+    source_team: Text = ""
+    user_profile: UserProfile | None = None
 
 
 class HomeOpened(BaseModel):
@@ -127,19 +144,34 @@ class HomeOpened(BaseModel):
     tab: Text = ""
 
 
+class Authorization(BaseModel):
+    """An installation of the app for which Slack sends an event."""
+
+    model_config = FROZEN
+    team_id: Text = ""
+    enterprise_id: Text = ""
+
+
 class EventCallback(BaseModel):
     """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
 
     model_config = FROZEN
     event_id: str
+    team_id: Text = ""
+    context_team_id: Text = ""
+    authorizations: Annotated[tuple[Authorization, ...], _list_of(Authorization)] = ()
     event: Annotated[MessageEvent | HomeOpened, Field(discriminator="type")]
 
 
 class HasId(BaseModel):
-    """A user or a channel."""
+    """A workspace or a channel."""
 
     model_config = FROZEN
     id: Id
+
+
+class User(HasId):
+    team_id: Text = ""
 
 
 class ButtonMessage(BaseModel):
@@ -163,7 +195,8 @@ class BlockActions(BaseModel):
     """A press of a button; Slack sends one action in a payload."""
 
     model_config = FROZEN
-    user: HasId
+    user: User
+    team: HasId | None = None
     channel: HasId
     message: ButtonMessage
     actions: Annotated[tuple[Action, ...], Field(min_length=1)]
@@ -176,6 +209,7 @@ class SlashCommand(BaseModel):
     command: str
     text: Text = ""
     user_id: Id
+    team_id: Text = ""
     channel_id: Id
     trigger_id: Id
     response_url: Id

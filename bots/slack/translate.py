@@ -16,6 +16,7 @@ from bots.slack.payloads import (
     SlashCommand,
     UrlVerification,
 )
+from bots.slack.people import SLACKBOT, author, commander, is_for_the_workspace, presser
 from bots.slack.text import plain
 from core import commands
 from core.messages import ConversationKey, Kind, Message, Person
@@ -61,6 +62,8 @@ Gesture: TypeAlias = Heard | Vote | ChatOpened
 def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
     """What a payload, which arrived at `now` in epoch seconds, asks of the bot; None if it is not for the bot."""
     match payload:
+        case EventCallback() if not is_for_the_workspace(payload, identity):
+            return None
         case EventCallback(event=MessageEvent() as event):
             return _message(event, payload.event_id, identity)
         case EventCallback(event=HomeOpened() as home):
@@ -74,7 +77,8 @@ def translate(payload: Payload, identity: Identity, now: float) -> Gesture | Non
 
 
 def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | None:
-    if event.bot_id or event.hidden or event.subtype not in NEW_MESSAGES or event.user in {"", identity.user}:
+    is_said = event.subtype in NEW_MESSAGES and not event.hidden
+    if not is_said or event.bot_id or event.user in {"", identity.user, SLACKBOT}:
         return None
     private = event.channel_type == "im"
     markup = own_markup(event)
@@ -87,7 +91,7 @@ def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | 
     message = Message(
         event_keys=_event_keys(event, event_id, identity),
         conversation=_conversation(identity, event.channel, event.thread_ts or event.ts),
-        sender=_person(identity, event.user),
+        sender=author(event, identity),
         text=_with_command(plain(markup, identity.user)),
         sent_at=float(event.ts),
         kind=Kind.PRIVATE if private else Kind.GROUP,
@@ -114,7 +118,7 @@ def _event_keys(event: MessageEvent, event_id: str, identity: Identity) -> tuple
 
 def _press(press: BlockActions, identity: Identity) -> Gesture | None:
     action = press.actions[0]
-    person = _person(identity, press.user.id)
+    person = presser(press, identity)
     match action.action_id.partition(":")[0], action.value.split(":"):
         case (name, [vote, turn]) if name == VOTE and vote in {"1", "-1"} and turn.isdecimal():
             return Vote(turn_id=int(turn), person=person, value=1 if vote == "1" else -1)
@@ -142,7 +146,7 @@ def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard
     message = Message(
         event_keys=(f"{PLATFORM}:{identity.team}:slash:{slash.trigger_id}",),
         conversation=_conversation(identity, slash.channel_id, ""),
-        sender=_person(identity, slash.user_id),
+        sender=commander(slash, identity),
         text=_slash_text(plain(slash.text, identity.user).lstrip("/!")),
         sent_at=now,
         reference=slash.response_url,
@@ -160,7 +164,3 @@ def _slash_text(text: str) -> str:
 
 def _conversation(identity: Identity, channel: str, thread: str) -> ConversationKey:
     return ConversationKey(platform=PLATFORM, workspace=identity.team, chat=channel, thread=thread)
-
-
-def _person(identity: Identity, user: str) -> Person:
-    return Person(platform=PLATFORM, workspace=identity.team, id=user)

@@ -235,6 +235,17 @@ async def test_strangers_are_told_their_id(store: Store, clock: ManualClock, wri
     assert "test:bob" in notice.reply.text
 
 
+async def test_outsiders_are_allowed_by_name_only(store: Store, clock: ManualClock, write: Write) -> None:
+    """An entry for a whole platform does not admit an outsider, and their own entry does."""
+    admission = door(store, clock, limits_with(allow=frozenset({"test:*", "test:ann"})))
+    for who, outcome in (("ann", Accepted), ("bob", Refused)):
+        member = write("hello", who=who)
+        outsider = replace(write("hello", who=who), sender=replace(member.sender, is_outsider=True))
+        assert isinstance(await admission.accept(outsider), outcome)
+        assert admission.allows(member.sender)
+        assert admission.allows(outsider.sender) == (outcome is Accepted)
+
+
 async def test_no_person_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
     """Without a list every person is refused, also with /stop."""
     admission = door(store, clock, limits_with())

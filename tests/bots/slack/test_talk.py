@@ -199,6 +199,38 @@ async def test_strangers_are_answered_only_if_they_address_the_bot(open_gateway:
         assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
 
 
+async def test_a_wildcard_does_not_admit_outsiders(open_gateway: Open, slack: FakeSlack) -> None:
+    """Somebody of another company is refused once, unless their own id is allowed; their votes do not count either."""
+    outside = {"user_team": "T9", "source_team": "T9", "team": "T9"}
+    limits = replace(LIMITS, allow=frozenset({"slack:*", "slack:U9"}))
+    async with open_gateway(limits=limits) as gateway:
+        thread = await slack.mention("hello", user="U9", **outside)
+        state = await slack.until_shown("I heard: hello 😐")
+        (answer,) = state.bubbles()
+        await slack.mention("me too", user="U8", thread_ts=thread, **outside)
+        await slack.mention("and now?", user="U8", thread_ts=thread, **outside)
+        who = {"user": {"id": "U8", "team_id": "T9"}, "channel": {"id": "C1"}, "message": {"ts": answer["ts"]}}
+        what = {"actions": [{"action_id": "vote:1", "value": "1:1", "action_ts": "9.1"}]}
+        await slack.pull("payload", kind="interactive", body={"type": "block_actions", **who, **what})
+        state = await slack.until(lambda state: not state.unacknowledged() and "U8" in state.bubbles()[-1]["text"])
+        assert len(state.bubbles()) == 2
+        assert await number_of_turns(gateway) == 2
+        assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
+
+
+async def test_slackbot_and_other_workspaces_get_silence(open_gateway: Open, slack: FakeSlack) -> None:
+    """A reminder of Slackbot and an event of another workspace are acknowledged and not answered."""
+    async with open_gateway() as gateway:
+        await slack.say("Reminder: drink water.", user="USLACKBOT")
+        said = {"type": "message", "channel": "D1", "channel_type": "im", "user": "U1", "text": "hi", "ts": "3.000001"}
+        body = {"type": "event_callback", "team_id": "T9", "event_id": "Ev9", "event": said}
+        await slack.pull("payload", kind="events_api", body=body)
+        await slack.say("hello")
+        await slack.until_shown("I heard: hello 😐")
+        await slack.until(lambda state: not state.unacknowledged())
+        assert await number_of_turns(gateway) == 1
+
+
 async def test_prompts_are_suggested(open_gateway: Open, slack: FakeSlack) -> None:
     """A person who opens the Messages tab is offered prompts in both languages."""
     async with open_gateway():
