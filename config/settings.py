@@ -3,6 +3,7 @@
 `config.reference` generates `config/default.toml` and the README's option table from this file.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config import access
 
 PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
@@ -67,7 +70,15 @@ def _folder(path: Path) -> Path:
 
 
 def _names(value: object) -> object:
-    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+    """A list in the environment: names with commas between them, or JSON."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return tuple(filter(None, map(str.strip, value.split(","))))
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError('should be a list like a,b or ["a", "b"]') from error
 
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -220,15 +231,16 @@ class WebSettings(BaseModel):
 
 
 class AccessSettings(BaseModel):
-    """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD", or a platform, "slack:*", whose
-    guests and people of other companies (Slack Connect) need entries of their own.
+    """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD"; a place,
+    "telegram:chat:-1001234567890" or "slack:channel:C0123ABCD"; or a platform, "slack:*". Guests and people of other
+    companies (Slack Connect) need entries of their own.
     """
 
     model_config = SECTION
-    allow: Annotated[Names, COMMON] = ()
-    """People who may talk to the bot, such as "telegram:123456789" or "slack:*". Anybody else is told their id, so that
-    you can add it. The console is always allowed."""
-    admins: Annotated[Names, COMMON] = ()
+    allow: Annotated[Names, AfterValidator(access.allow), COMMON] = ()
+    """People who may talk to the bot, or places where all people may, such as "telegram:123456789" or "slack:*".
+    Anybody else is told their id, so that you can add it. The console is always allowed."""
+    admins: Annotated[Names, AfterValidator(access.admins), COMMON] = ()
     """People who see everybody's totals in /stats."""
 
 
@@ -238,7 +250,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        enable_decoding=False,  # a list is "a,b" in the environment, not JSON
+        enable_decoding=False,  # a list in the environment may be "a,b", see _names
         extra="forbid",
         frozen=True,
         validate_default=True,

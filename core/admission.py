@@ -6,6 +6,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from core import commands
+from core.access import is_allowed
 from core.apologies import refusal
 from core.clock import Clock
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
@@ -29,9 +30,8 @@ ROUNDING = 1e-6
 class Limits:
     """Limits for each person; sizes in bytes, times in seconds.
 
-    `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write:
-    "telegram:123" is one person, "slack:*" everybody there but outsiders. `locale` is the language of the bot's own
-    words; None selects each person's.
+    `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write,
+    as `core/access.py` reads it. `locale` is the language of the bot's own words; None selects each person's.
     """
 
     per_minute: float
@@ -96,9 +96,9 @@ class Admission:
             self._workforce.notify()
         return outcome
 
-    def allows(self, person: Person) -> bool:
-        """Whether this person is in `allow`. `accept` sends a notice to those who are not."""
-        return _is_allowed(person, self._limits)
+    def allows(self, person: Person, place: ConversationKey) -> bool:
+        """Whether this person may write in this place. `accept` sends a notice to those who may not."""
+        return is_allowed(person, place, self._limits.allow)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
@@ -111,10 +111,8 @@ class Admission:
     async def vote(self, turn_id: int, person: Person, vote: int) -> Locale | None:
         """Record what a person thinks of an answer, 1 or -1; the language to thank them in.
 
-        None, and nothing recorded, if they may not talk to the bot or the turn is not known any more.
+        None, and nothing recorded, if they may not talk to the bot there or the turn is not known any more.
         """
-        if not self.allows(person):
-            return None
         return await self._store.run(cast_vote, turn_id, person, vote, self._limits, self._clock.now())
 
 
@@ -125,7 +123,7 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
     person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
     locale = person.languages.own_words(limits.locale)
     try:
-        _check_allowed(message.sender, limits)
+        _check_allowed(message, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
             return _stop(connection, message, person, locale, now)
         _check_size(message.text, limits)
@@ -140,9 +138,11 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
 def cast_vote(
     connection: sa.Connection, turn_id: int, person: Person, vote: int, limits: Limits, now: float
 ) -> Locale | None:
-    """Record a vote; the language of the bot's own words for this person, None if there is no such turn."""
-    if not votes.cast(connection, turn_id, person, vote, now):
+    """Record a vote; the language of the bot's own words for this person, None if it does not count."""
+    place = turns.conversation_of(connection, turn_id)
+    if place is None or not is_allowed(person, place, limits.allow):
         return None
+    votes.cast(connection, turn_id, person, vote, now)
     return people.find_or_add(connection, person).languages.own_words(limits.locale)
 
 
@@ -164,14 +164,9 @@ def _stop(
     return Accepted(turn_id=turn_id, interrupts=running)
 
 
-def _check_allowed(person: Person, limits: Limits) -> None:
-    if not _is_allowed(person, limits):
-        raise NotAllowed(person=person.name)
-
-
-def _is_allowed(person: Person, limits: Limits) -> bool:
-    everybody = f"{person.platform}:*"
-    return person.name in limits.allow or (everybody in limits.allow and not person.is_outsider)
+def _check_allowed(message: Message, limits: Limits) -> None:
+    if not is_allowed(message.sender, message.conversation, limits.allow):
+        raise NotAllowed(person=message.sender.name)
 
 
 def _check_size(text: str, limits: Limits) -> None:

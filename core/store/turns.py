@@ -63,6 +63,12 @@ def add(
     return int(key[0])
 
 
+def conversation_of(connection: sa.Connection, turn_id: int) -> ConversationKey | None:
+    """The conversation that a turn belongs to; None if there is no such turn."""
+    found = connection.scalar(sa.select(turns.c.conversation).where(turns.c.id == turn_id))
+    return None if found is None else ConversationKey.parse(found)
+
+
 def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
     """Lease the next turn to answer; None if there is none.
 

@@ -69,6 +69,20 @@ def test_a_list_in_the_environment_is_separated_by_commas(monkeypatch: pytest.Mo
     assert load_settings().limits.exempt == ("console", "web")
 
 
+@pytest.mark.parametrize("value", ['["telegram:1","slack:*"]', ' [ "telegram:1", "slack:*" ]\n', "telegram:1,slack:*"])
+def test_a_list_in_the_environment_may_be_json(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A list in JSON is the same list as with commas."""
+    monkeypatch.setenv("PARLEY_ACCESS__ALLOW", value)
+    assert load_settings().access.allow == ("telegram:1", "slack:*")
+
+
+@pytest.mark.parametrize(("value", "entries"), [("", ()), ("[]", ()), (",", ()), ('["a,b"]', ("a,b",))])
+def test_short_lists_in_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, entries: tuple[str, ...]) -> None:
+    """An empty value is an empty list in both forms, and a comma within JSON separates nothing."""
+    monkeypatch.setenv("PARLEY_LIMITS__EXEMPT", value)
+    assert load_settings().limits.exempt == entries
+
+
 def test_the_data_folder_is_absolute_and_not_made(own_folder: Path) -> None:
     """A relative folder and ~ become absolute paths; loading settings creates no folder."""
     assert load_settings(_written('data_dir = "kept"')).data_dir == own_folder / "kept"
@@ -137,6 +151,8 @@ def test_an_invalid_option_is_named(text: str, key: str, reason: str) -> None:
         ("PARLEY_UNHEARD_OF", "1", "is not a setting"),
         ("PARLEY_ENGINE__THREADS", "many", "valid integer"),
         ("PARLEY_CHAT__IDLE_TIMEOUT", "", "valid number"),
+        ("PARLEY_LIMITS__EXEMPT", '["console"', 'should be a list like a,b or ["a", "b"]'),
+        ("PARLEY_LIMITS__EXEMPT", "[1]", "valid string"),
     ],
 )
 def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str) -> None:

@@ -242,8 +242,8 @@ async def test_outsiders_are_allowed_by_name_only(store: Store, clock: ManualClo
         member = write("hello", who=who)
         outsider = replace(write("hello", who=who), sender=replace(member.sender, is_outsider=True))
         assert isinstance(await admission.accept(outsider), outcome)
-        assert admission.allows(member.sender)
-        assert admission.allows(outsider.sender) == (outcome is Accepted)
+        assert admission.allows(member.sender, member.conversation)
+        assert admission.allows(outsider.sender, outsider.conversation) == (outcome is Accepted)
 
 
 async def test_no_person_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:
@@ -338,6 +338,18 @@ async def test_only_who_may_talk_may_vote(store: Store, clock: ManualClock, writ
     totals = await store.run(records.totals, None)
     assert (totals.up, totals.down) == (0, 1)
     assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
+
+
+async def test_who_may_talk_in_a_place_may_vote_there(store: Store, clock: ManualClock, write: Write) -> None:
+    """Everybody in an allowed place is answered there and may vote on its answers, and on no others."""
+    admission = door(store, clock, replace(GENEROUS, allow=frozenset({"test:chat:here", "test:ann"})))
+    here = await admission.accept(write("hello", who="bob", chat="here"))
+    elsewhere = await admission.accept(write("hello", who="ann", chat="there"))
+    assert isinstance(here, Accepted)
+    assert isinstance(elsewhere, Accepted)
+    assert isinstance(await admission.accept(write("hello", who="bob", chat="there")), Refused)
+    assert await admission.vote(here.turn_id, write("", who="bob").sender, 1)
+    assert not await admission.vote(elsewhere.turn_id, write("", who="bob").sender, 1)
 
 
 async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualClock, write: Write) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
 from bots.slack.translate import Heard, Vote, translate
+from core.access import is_allowed
 from core.messages import Person
 from tests.bots.slack.test_translate import IDENTITY, NOW, event, message, press, read
 
@@ -76,6 +77,19 @@ def test_who_presses_and_who_commands(team: str, is_outsider: bool) -> None:  # 
         assert sender(pressed | {"user": {"id": "U1", "team_id": team}}).is_outsider == is_outsider
         assert sender(pressed | {"team": {"id": team}} if team else pressed).is_outsider == is_outsider
     assert sender(SLASH | {"team_id": team}).is_outsider == is_outsider
+
+
+def test_a_channel_admits_its_members() -> None:
+    """An entry for a channel admits the members who write there, in threads and by slash commands too."""
+    said = [event(thread_ts="1.000001"), press("again", "12"), SLASH]
+    assert all(_is_admitted(body, "slack:channel:C1") for body in said)
+    assert not any(_is_admitted(body, "slack:channel:C2") for body in said)
+    assert not _is_admitted(event(type="app_mention", user_team="T2"), "slack:channel:C1")
+
+
+def _is_admitted(body: dict[str, Any], entry: str) -> bool:
+    found = message(body)
+    return is_allowed(found.sender, found.conversation, {entry})
 
 
 def test_slackbot_is_not_heard() -> None:

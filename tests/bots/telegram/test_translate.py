@@ -13,6 +13,7 @@ from bots.telegram.buttons import Buttons
 from bots.telegram.identity import Identity
 from bots.telegram.payloads import Update
 from bots.telegram.translate import Gesture, Groups, Moved, Vote, translate
+from core.access import is_allowed
 from core.messages import ConversationKey, Kind, Message
 from tests.fakes.telegram.world import entities
 
@@ -77,6 +78,18 @@ def test_the_language_of_a_persons_telegram_is_a_hint(code: str | None, locale: 
     found = meaning(post("x", chat=PRIVATE, **{"from": {**ANN, "language_code": code}}))
     assert isinstance(found, Message)
     assert found.sender.locale == locale
+
+
+def test_a_group_admits_its_members() -> None:
+    """An entry for a group admits who writes there, in its topics too, and not in private."""
+    for message, is_admitted in (
+        (post("/help"), True),
+        (post("/help", message_thread_id=44, is_topic_message=True), True),
+        (post("/help", chat=PRIVATE), False),
+    ):
+        found = meaning(message)
+        assert isinstance(found, Message)
+        assert is_allowed(found.sender, found.conversation, {"telegram:chat:-100"}) == is_admitted
 
 
 TO_THE_BOT = {"reply_to_message": post("I said", **{"from": BOT})}
