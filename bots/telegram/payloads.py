@@ -18,6 +18,7 @@ class User(BaseModel):
 class Chat(BaseModel):
     id: Int64
     type: str
+    title: str = ""
 
 
 class Entity(BaseModel):
@@ -92,14 +93,13 @@ class Quote(BaseModel):
 
 
 class Post(Content):
-    """A Telegram message."""
+    """A Telegram message. `sender_chat` is the chat in whose name it is written; `sender` is a fake bot then."""
 
     message_id: Int64
     chat: Chat
     date: Annotated[int, Field(ge=0, lt=2**40)]
     sender: User | None = Field(default=None, alias="from")
     sender_chat: Chat | None = None
-    via_bot: User | None = None
     is_automatic_forward: bool = False
     message_thread_id: Int64 | None = None
     is_topic_message: bool = False

@@ -48,12 +48,13 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
         return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
         return _moved(post.migrate_from_chat_id, post.chat.id, identity)
-    if post.sender is None or not _is_from_a_person(post) or not _is_for_the_bot(post, identity, groups):
+    sender = _sender(post, identity)
+    if sender is None or not _is_for_the_bot(post, identity, groups):
         return None
     return Message(
         event_keys=tuple(_event_keys(update.update_id, post, identity)),
         conversation=_conversation(post, identity),
-        sender=_person(post.sender, identity),
+        sender=sender,
         text=own_words(post, identity),
         sent_at=float(post.date),
         kind=_kind(post),
@@ -87,10 +88,18 @@ def _press(update_id: int, press: ButtonPress, identity: Identity, buttons: Butt
     )
 
 
-def _is_from_a_person(post: Post) -> bool:
-    """False for a bot, for a message sent through a bot, and for a sender in the name of a chat."""
-    by_proxy = post.via_bot or post.sender_chat or post.is_automatic_forward
-    return post.sender is not None and not post.sender.is_bot and not by_proxy
+def _sender(post: Post, identity: Identity) -> Person | None:
+    """Who wrote a message; None for a bot, and for a channel's post that Telegram copies to its group by itself.
+
+    What is sent through an inline bot is its sender's. Anonymous administrators, and people who write as a channel,
+    cannot be told apart: the group or the channel is their sender, with the name of its entry in `access.allow`.
+    """
+    if post.is_automatic_forward:
+        return None
+    if chat := post.sender_chat:
+        workspace = str(identity.id)
+        return Person(platform=PLATFORM, workspace=workspace, id=f"chat:{chat.id}", display_name=chat.title)
+    return None if post.sender is None or post.sender.is_bot else _person(post.sender, identity)
 
 
 def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:

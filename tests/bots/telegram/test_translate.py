@@ -14,7 +14,7 @@ from bots.telegram.identity import Identity
 from bots.telegram.payloads import Update
 from bots.telegram.translate import Gesture, Groups, Moved, Vote, translate
 from core.access import is_allowed
-from core.messages import ConversationKey, Kind, Message
+from core.messages import ConversationKey, Kind, Media, Message, Person
 from tests.fakes.telegram.world import entities
 
 BUTTONS = Buttons(b"key")
@@ -92,9 +92,17 @@ def test_a_group_admits_its_members() -> None:
         assert is_allowed(found.sender, found.conversation, {"telegram:chat:-100"}) == is_admitted
 
 
-TO_THE_BOT = {"reply_to_message": post("I said", **{"from": BOT})}
+TO_THE_BOT: dict[str, Any] = {"reply_to_message": post("I said", **{"from": BOT})}
 TO_THE_TOPIC = {"reply_to_message": post(None, forum_topic_created={"name": "t"}, **{"from": BOT})}
 TO_OTHERS = {"reply_to_message": post("they said", **{"from": {**ANN, "id": 8}})}
+GIF_BOT = {"id": 77, "is_bot": True, "first_name": "gif", "username": "gif"}
+GROUP_BOT = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+CHANNEL_BOT = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
+TELEGRAM = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+CHANNEL = {"id": -200, "type": "channel", "title": "c"}
+ANONYMOUS: dict[str, Any] = {"from": GROUP_BOT, "sender_chat": GROUP}
+AS_CHANNEL: dict[str, Any] = {"from": CHANNEL_BOT, "sender_chat": CHANNEL}
+AUTOMATIC_FORWARD: dict[str, Any] = {"from": TELEGRAM, "sender_chat": CHANNEL, "is_automatic_forward": True}
 NAMED = [{"type": "text_mention", "offset": 0, "length": 6, "user": BOT}]
 NAMED_OTHER = [{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]
 
@@ -180,8 +188,9 @@ def test_groups_can_be_switched_off() -> None:
     "message",
     [
         post("x", chat=PRIVATE, **{"from": {**ANN, "is_bot": True}}),
-        post("x", chat=PRIVATE, via_bot=BOT),
-        post("@ParleyBot x", sender_chat=GROUP),
+        post("x", chat=PRIVATE, **{"from": {**ANN, "is_bot": True}}, via_bot=GIF_BOT),
+        post("@ParleyBot x", **AUTOMATIC_FORWARD),
+        post("@ParleyBot x", **AUTOMATIC_FORWARD, **TO_THE_BOT),
         post("@ParleyBot x", is_automatic_forward=True),
         post("x", chat={"id": -200, "type": "channel"}),
         {"message_id": 1, "chat": PRIVATE, "date": 1, "text": "nobody"},
@@ -190,8 +199,53 @@ def test_groups_can_be_switched_off() -> None:
     ],
 )
 def test_senders_that_are_no_person_are_ignored(message: dict[str, Any]) -> None:
-    """Bots, messages through bots, channels, anonymous senders and service messages are ignored."""
+    """Bots, automatic copies of a channel's posts, posts in channels and service messages are ignored."""
     assert meaning(message, "all") is None
+
+
+@pytest.mark.parametrize(
+    ("message", "sender", "title"),
+    [
+        (post("@ParleyBot hello", **ANONYMOUS), "chat:-100", "g"),
+        (post("/help", **ANONYMOUS), "chat:-100", "g"),
+        (post("hello", **ANONYMOUS, **TO_THE_BOT), "chat:-100", "g"),
+        (post("@ParleyBot hello", **AS_CHANNEL), "chat:-200", "c"),
+        (post("@ParleyBot hello", sender_chat=CHANNEL, **{"from": None}), "chat:-200", "c"),
+        (post(photo=[{}], **ANONYMOUS, **TO_THE_BOT), "chat:-100", "g"),
+    ],
+)
+def test_a_chat_is_the_sender_of_what_is_written_in_its_name(message: dict[str, Any], sender: str, title: str) -> None:
+    """Anonymous administrators and people who write as a channel are heard if they address the bot, as that chat."""
+    found = meaning(message)
+    assert isinstance(found, Message)
+    assert (found.sender.id, found.sender.display_name, found.conversation.chat) == (sender, title, "-100")
+    assert Person.parse(str(found.sender)) == replace(found.sender, display_name="")
+    assert is_allowed(found.sender, found.conversation, {f"telegram:{sender}"})
+
+
+@pytest.mark.parametrize("facts", [ANONYMOUS, AS_CHANNEL, {"via_bot": GIF_BOT}])
+def test_what_is_written_in_a_chats_name_must_address_the_bot(facts: dict[str, Any]) -> None:
+    """In a group neither an anonymous message nor one through an inline bot is for the bot unless it says so."""
+    assert meaning(post("hello all", **facts)) is None
+    assert meaning(post("@OtherBot hello", **facts)) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "media"),
+    [
+        (post("a poem", chat=PRIVATE, via_bot=GIF_BOT), "a poem", ()),
+        (post(animation={}, document={}, chat=PRIVATE, via_bot=GIF_BOT), "", (Media.ANIMATION,)),
+        (post(animation={}, via_bot=GIF_BOT, **TO_THE_BOT), "", (Media.ANIMATION,)),
+        (post("@ParleyBot a poem", via_bot=GIF_BOT), "a poem", ()),
+    ],
+)
+def test_what_is_sent_through_an_inline_bot_is_the_persons(
+    message: dict[str, Any], text: str, media: tuple[Media, ...]
+) -> None:
+    """A message through an inline bot is its sender's own, in words and media."""
+    found = meaning(message)
+    assert isinstance(found, Message)
+    assert (found.sender.id, found.text, found.media) == ("5", text, media)
 
 
 @pytest.mark.parametrize("kind", ["edited_message", "channel_post", "my_chat_member", "business_message", "unheard_of"])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -131,6 +132,33 @@ async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
         journal = await account.until(lambda journal: done(journal, 2))
     assert [entry["chat"] for entry in answers(journal)] == [-100, -1001]
     assert "before" in str(engine.prompts[1])
+
+
+async def test_anonymous_administrators_are_one_sender(account: Account) -> None:
+    """They are refused as their group, whose entry admits them, and share its history and limits."""
+    someone = {"id": 1087968824, "is_bot": True, "username": "GroupAnonymousBot"}
+    question = {"person": someone, "chat": GROUP, "extra": {"sender_chat": GROUP}}
+    async with open_gateway(account, limits=replace(LIMITS, allow=frozenset({"telegram:5"}))):
+        await account.say(f"@{account.username} hi", **question)
+        refused = await account.until(lambda journal: "telegram:chat:-100" in str(shown(journal)))
+    assert len(shown(refused)) == 2
+    engine = echo()
+    async with open_gateway(
+        account, engine, limits=replace(LIMITS, allow=frozenset({"telegram:chat:-100"}))
+    ) as gateway:
+        for word in ("one", "two"):
+            await account.say(f"@{account.username} {word}", **question)
+            await account.until(partial(done, text=f"you said {word}"))
+        assert await rows(gateway, "SELECT key FROM people") == [(f"telegram/{account.id}/chat%3A-100",)]
+    assert "you said one" in str(engine.prompts[-1])
+
+
+async def test_media_through_an_inline_bot_get_a_notice(account: Account) -> None:
+    """A GIF that a person sends through another bot is answered with what the bot cannot see."""
+    async with open_gateway(account):
+        gif = {"animation": {}, "via_bot": {"id": 77, "is_bot": True, "first_name": "gif", "username": "gif"}}
+        await account.say(person=5, extra=gif)
+        await account.until(lambda journal: "cannot see animations" in str(shown(journal)))
 
 
 async def test_a_stranger_does_not_vote(account: Account) -> None:
