@@ -216,6 +216,9 @@ class SlackSettings(BaseModel):
     signing_secret: SecretStr = SecretStr("")
     """Signing secret for events, buttons and commands that Slack posts by HTTP. A reverse proxy must pass /slack/events
     on to web.host and web.port with headers and body unchanged, because the signature covers both."""
+    threads: Literal["follow", "mention"] = "follow"
+    """Messages answered in threads of channels: "mention" for those that mention the bot; "follow" also for those of
+    one person who goes on without a mention. Once two people talk to each other, the bot waits for a mention."""
     base_url: Annotated[str, AfterValidator(_server_url)] = "https://slack.com/api"
     """Slack's API: the public one, or that of a GovSlack workspace."""
 

@@ -22,6 +22,7 @@ from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake
 from bots.slack.payloads import Payload, parse
 from bots.slack.socket import open_socket, until_down
+from bots.slack.threads import Threads
 from config.settings import SlackSettings
 from core.admission import Admission
 from core.backoff import Backoff
@@ -57,6 +58,7 @@ class Slack:
         self._clock = clock
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = SlackApi(client, session, clock, self._connection)
+        self._threads = Threads(settings.threads)
         self._shared_history = shared_history
         self._identity: Identity | None = None
         self._deliveries: dict[str, SlackDelivery] = {}
@@ -148,7 +150,14 @@ class Slack:
         if payload is None:
             return OK
         self._being_taken.add(task := asyncio.current_task())
-        intake = Intake(self._api, self._identity, self._clock, admission, shared_history=self._shared_history)
+        intake = Intake(
+            self._api,
+            self._identity,
+            self._clock,
+            admission,
+            self._threads,
+            shared_history=self._shared_history,
+        )
         try:
             await intake.take(payload)
         except StoreError as error:

@@ -8,8 +8,9 @@ from bots.slack.api import Place, SlackApi
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
-from bots.slack.translate import ChatOpened, Heard, Vote, translate
-from core.admission import Admission
+from bots.slack.threads import Threads
+from bots.slack.translate import ChatOpened, Heard, Overheard, Vote, translate
+from core.admission import Admission, Duplicate
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
@@ -26,12 +27,20 @@ class Intake:
     """Takes payloads for one bot account. With `shared_history`, everybody's messages in a thread are quoted."""
 
     def __init__(
-        self, api: SlackApi, identity: Identity, clock: Clock, admission: Admission, *, shared_history: bool
+        self,
+        api: SlackApi,
+        identity: Identity,
+        clock: Clock,
+        admission: Admission,
+        threads: Threads,
+        *,
+        shared_history: bool,
     ) -> None:
         self._api = api
         self._identity = identity
         self._clock = clock
         self._admission = admission
+        self._threads = threads
         self._shared_history = shared_history
 
     async def take(self, payload: Payload) -> None:
@@ -39,24 +48,26 @@ class Intake:
         match translate(payload, self._identity, self._clock.now()):
             case Heard() as heard:
                 await self._hear(heard)
+            case Overheard(thread=thread, speaker=speaker):
+                self._threads.hear(thread, speaker)
             case Vote() as vote:
                 await self._admission.vote(vote.turn_id, vote.person, vote.value)
             case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
     async def _hear(self, heard: Heard) -> None:
-        message = heard.message
-        if not self._admission.allows(message.sender, message.conversation):
-            if heard.addressed:  # no notice to a person who wrote to others
-                await self._admission.accept(message)
+        message, thread = heard.message, heard.message.conversation
+        is_followed = heard.follows and await self._admission.takes_part(thread)
+        if not heard.addressed and not (is_followed and self._threads.hear(thread, message.sender)):
             return
-        if heard.follows:
-            is_new = not await self._admission.takes_part(message.conversation)
-            if is_new and not heard.addressed:
-                return
-            if is_new or not message.has_words:
+        if self._admission.allows(message.sender, thread):
+            if heard.follows and not (is_followed and message.has_words):
                 message = await self._with_thread(message)
-        await self._admission.accept(message)
+        elif not heard.addressed:
+            return  # no notice to a person who wrote to others
+        outcome = await self._admission.accept(message)
+        if heard.addressed and not isinstance(outcome, Duplicate):
+            self._threads.address(thread)
 
     async def _with_thread(self, message: Message) -> Message:
         """A message that cannot be understood alone, with the earlier messages of its thread as quotes: the first one

@@ -23,14 +23,16 @@ from core.messages import ConversationKey, Kind, Message, Person
 
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
-BEGINS_WITH_MENTION = re.compile(r"\s*<@(\w+)")
+USERS = re.compile(r"<@(\w+)")
+GROUPS = re.compile(r"<!(?:subteam\^|here|channel|everyone)\b")
+"""Mentions of people, and of many at once."""
 VOTE, AGAIN = "vote", "again"
 """The action ids of the bot's buttons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A person wrote. A message that is not `addressed` to the bot is for it only if it takes part in the thread.
+    """A person wrote. A message that is not `addressed` to the bot is for it only if it follows the thread.
 
     `follows` is true if the message is a reply in a thread that exists already.
     """
@@ -38,6 +40,14 @@ class Heard:
     message: Message
     addressed: bool
     follows: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """A person wrote to others, or nothing to read, in a thread."""
+
+    thread: ConversationKey
+    speaker: Person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +66,7 @@ class ChatOpened:
     channel: str
 
 
-Gesture: TypeAlias = Heard | Vote | ChatOpened
+Gesture: TypeAlias = Heard | Overheard | Vote | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
@@ -76,22 +86,26 @@ def translate(payload: Payload, identity: Identity, now: float) -> Gesture | Non
             return None
 
 
-def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | None:
+def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | Overheard | None:
     is_said = event.subtype in NEW_MESSAGES and not event.hidden
     if not is_said or event.bot_id or event.user in {"", identity.user, SLACKBOT}:
         return None
     private = event.channel_type == "im"
     markup = own_markup(event)
-    addressed = private or event.type == "app_mention" or f"<@{identity.user}" in markup
+    named = set(USERS.findall(markup))
+    addressed = private or event.type == "app_mention" or identity.user in named
     follows = event.thread_ts not in {"", event.ts}
+    if not addressed and not follows:
+        return None
+    sender, thread = author(event, identity), _conversation(identity, event.channel, event.thread_ts or event.ts)
     quoted = tuple(quotes(event, identity))
     has_words = markup or any(quote.text for quote in quoted)
-    if not addressed and (not follows or not has_words or BEGINS_WITH_MENTION.match(markup)):
-        return None
+    if not addressed and (named or GROUPS.search(markup) or not has_words):
+        return Overheard(thread=thread, speaker=sender)
     message = Message(
         event_keys=_event_keys(event, event_id, identity),
-        conversation=_conversation(identity, event.channel, event.thread_ts or event.ts),
-        sender=author(event, identity),
+        conversation=thread,
+        sender=sender,
         text=_with_command(plain(markup, identity.user)),
         sent_at=float(event.ts),
         kind=Kind.PRIVATE if private else Kind.GROUP,

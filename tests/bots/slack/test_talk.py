@@ -65,12 +65,75 @@ async def test_thread_of_the_bot_goes_on_without_mention(open_gateway: Open, sla
         foreign = await slack.say("just us", channel="C1")
         await slack.say("nothing for you", channel="C1", thread_ts=foreign)
     async with open_gateway() as gateway:
-        await slack.say("<@U2> and you?", channel="C1", thread_ts=thread)
+        await slack.say("<@U2> and you?", channel="C1", user="U3", thread_ts=thread)
         await slack.say("and more", channel="C1", user="U3", thread_ts=thread)
         state = await slack.until_shown("I heard: hello 😐", "I heard: and more 😐")
         assert {bubble["thread_ts"] for bubble in state.bubbles()} == {thread}
         await gateway.until(lambda state: not state.unacknowledged())
         assert await number_of_turns(gateway) == 2
+
+
+async def test_people_who_talk_to_each_other_are_left_alone(open_gateway: Open, slack: FakeSlack) -> None:
+    """After a second person speaks in a thread, the bot waits for a mention, and then goes on with one person."""
+    async with open_gateway() as gateway:
+        thread = await slack.mention("hello", user="U1")
+        in_thread = {"channel": "C1", "thread_ts": thread}
+        await slack.until_shown("I heard: hello 😐")
+        await slack.say("is that right?", user="U2", **in_thread)
+        await slack.until_shown("I heard: hello 😐", "I heard: is that right? 😐")
+        await slack.say("I think so", user="U1", **in_thread)
+        await slack.say("good", user="U2", **in_thread)
+        await slack.until(lambda state: not state.unacknowledged())
+        await slack.say("<@UBOT> sum it up", user="U1", **in_thread)
+        await slack.until(lambda state: len(state.bubbles()) == 3)
+        await slack.say("and shorter", user="U1", **in_thread)
+        state = await slack.until(lambda state: "and shorter" in state.bubbles()[-1]["text"])
+        assert len(state.bubbles()) == 4
+        assert await number_of_turns(gateway) == 4
+
+
+@pytest.mark.parametrize("said", ["<!subteam^S01|@oncall> can you look?", "<!here> look", "hey <@U1> what now?"])
+async def test_an_answer_to_what_others_were_asked_is_not_for_the_bot(
+    open_gateway: Open, slack: FakeSlack, said: str
+) -> None:
+    """Neither a line to others in a followed thread nor the reply of another person to it is answered."""
+    async with open_gateway() as gateway:
+        thread = await slack.mention("hello", user="U1")
+        await slack.until_shown("I heard: hello 😐")
+        for user, text in (("U2", said), ("U1", "I am on it")):
+            await slack.say(text, channel="C1", user=user, thread_ts=thread)
+            await slack.until(lambda state: not state.unacknowledged())
+        assert await number_of_turns(gateway) == 1
+
+
+async def test_a_mention_that_comes_again_does_not_call_the_bot(open_gateway: Open, slack: FakeSlack) -> None:
+    """A mention that Slack delivers once more changes nothing: two people still talk to each other."""
+    async with open_gateway() as gateway:
+        thread = await slack.mention("hello", user="U1")
+        await slack.until_shown("I heard: hello 😐")
+        in_thread = {"channel": "C1", "thread_ts": thread}
+        for user in ("U2", "U1"):
+            await slack.say("<@U3> come here", user=user, **in_thread)
+        again = {"type": "app_mention", "channel": "C1", "user": "U1", "text": "<@UBOT> hello", "ts": thread}
+        await slack.pull("event", event=again)
+        await slack.until(lambda state: not state.unacknowledged())
+        await slack.say("there you are", user="U1", **in_thread)
+        await slack.until(lambda state: not state.unacknowledged())
+        assert await number_of_turns(gateway) == 1
+
+
+async def test_threads_can_be_left_alone(open_gateway: Open, slack: FakeSlack) -> None:
+    """With slack.threads = "mention" a thread of a channel needs mentions, and a direct message does not."""
+    async with open_gateway(threads="mention") as gateway:
+        thread = await slack.mention("hello")
+        private = await slack.say("hello you")
+        await slack.until_shown("I heard: hello 😐", "I heard: hello you 😐")
+        await slack.say("and more", channel="C1", thread_ts=thread)
+        await slack.until(lambda state: not state.unacknowledged())
+        await slack.say("more", thread_ts=private)
+        await slack.mention("once more", thread_ts=thread)
+        await slack.until(lambda state: len(state.bubbles()) == 4)
+        assert await number_of_turns(gateway) == 4
 
 
 async def test_history_is_kept_by_thread(open_gateway: Open, slack: FakeSlack) -> None:

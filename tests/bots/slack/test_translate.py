@@ -4,8 +4,8 @@ import pytest
 
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
-from bots.slack.translate import ChatOpened, Gesture, Heard, Vote, translate
-from core.messages import ConversationKey, Kind, Message
+from bots.slack.translate import ChatOpened, Gesture, Heard, Overheard, Vote, translate
+from core.messages import ConversationKey, Kind, Message, Person
 
 IDENTITY = Identity(team="T1", user="UBOT")
 NOW = 1_750_000_000.0
@@ -103,8 +103,6 @@ def test_message_is_for_the_bot(fields: dict[str, Any], addressed: bool, follows
         {"channel_type": "im", "subtype": "message_deleted"},
         {"channel_type": "im", "subtype": "bot_message"},
         {"channel_type": "im", "subtype": "channel_join"},
-        {"thread_ts": "1.000001", "text": "<@U2> what do you think?"},
-        {"thread_ts": "1.000001", "text": "", "subtype": "file_share"},
         {"type": "reaction_added"},
         {"type": "message", "channel": {"id": "C1"}},
         {"channel_type": "im", "ts": "soon"},
@@ -113,8 +111,51 @@ def test_message_is_for_the_bot(fields: dict[str, Any], addressed: bool, follows
     ],
 )
 def test_message_is_not_for_the_bot(fields: dict[str, Any]) -> None:
-    """Messages of bots, edits, talk between others and malformed events are not for the bot."""
+    """Messages of bots, edits, talk outside of threads and malformed events are not for the bot."""
     assert read(event(**fields)) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "<@U2> what do you think?"},
+        {"text": "hey <@U2|bob>, can you look?"},
+        {"text": "first line\n<@W2> second line"},
+        {"text": "<!subteam^S01|@oncall> can you look?"},
+        {"text": "<!subteam^S01> can you look?"},
+        {"text": "<!here> look"},
+        {"text": "look, <!channel|@channel>"},
+        {"text": "<!everyone> look"},
+        {"text": "<@UBOT2> and you?"},
+        {"text": "look", "blocks": [rich({"type": "user", "user_id": "U2"}, {"type": "text", "text": " look"})]},
+        {"text": "look", "blocks": [rich({"type": "usergroup", "usergroup_id": "S01"})]},
+        {"text": "look", "blocks": [rich({"type": "broadcast", "range": "here"})]},
+        {"text": "", "subtype": "file_share"},
+    ],
+)
+def test_talk_to_others_is_overheard(fields: dict[str, Any]) -> None:
+    """What names people or groups in a thread, and not the bot, is for them; a file alone is for nobody."""
+    thread = ConversationKey(platform="slack", workspace="T1", chat="C1", thread="1.000001")
+    speaker = Person(platform="slack", workspace="T1", id="U1")
+    assert read(event(thread_ts="1.000001", **fields)) == Overheard(thread=thread, speaker=speaker)
+    assert read(event(**fields)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["<!date^1750000000^{date}|today> it is", "&lt;@U2&gt; is code", "<#C2|random> is loud"]
+)
+def test_other_markup_names_no_one(text: str) -> None:
+    """Dates, channels and escaped mentions are no talk to others."""
+    found = heard(event(thread_ts="1.000001", text=text))
+    assert found is not None
+    assert not found.addressed
+
+
+def test_naming_the_bot_among_others_addresses_it() -> None:
+    """A line that names the bot is for it, whoever else it names."""
+    found = heard(event(thread_ts="1.000001", text="<!here> <@U2> ask <@UBOT|parley>"))
+    assert found is not None
+    assert found.addressed
 
 
 @pytest.mark.parametrize(
