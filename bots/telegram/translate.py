@@ -40,7 +40,7 @@ Gesture: TypeAlias = Message | Vote | Moved
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
     """What an update asks of the bot; None if it is not for the bot."""
     if update.callback_query is not None:
-        return _press(update.update_id, update.callback_query, identity, buttons)
+        return _press(update.callback_query, identity, buttons)
     post = update.message
     if post is None:
         return None
@@ -52,7 +52,7 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
     if sender is None or not _is_for_the_bot(post, identity, groups):
         return None
     return Message(
-        event_keys=tuple(_event_keys(update.update_id, post, identity)),
+        event_keys=tuple(_event_keys(post, identity)),
         conversation=_conversation(post, identity),
         sender=sender,
         text=own_words(post, identity),
@@ -70,7 +70,7 @@ def _moved(old: int, new: int, identity: Identity) -> Moved:
     return Moved(old=replace(there, chat=str(old)), new=there)
 
 
-def _press(update_id: int, press: ButtonPress, identity: Identity, buttons: Buttons) -> Gesture | None:
+def _press(press: ButtonPress, identity: Identity, buttons: Buttons) -> Gesture | None:
     post = press.message
     if post is None or press.sender.is_bot or (button := buttons.read(press.data, post.chat.id)) is None:
         return None
@@ -78,7 +78,7 @@ def _press(update_id: int, press: ButtonPress, identity: Identity, buttons: Butt
     if button.choice != "again":
         return Vote(turn_id=button.turn_id, person=person, value=1 if button.choice == "up" else -1)
     return Message(
-        event_keys=(f"telegram:{identity.id}:update:{update_id}", f"telegram:{identity.id}:callback:{press.id}"),
+        event_keys=(f"telegram:{identity.id}:callback:{press.id}",),
         conversation=_conversation(post, identity),
         sender=person,
         text=str(commands.RETRY),
@@ -128,9 +128,11 @@ def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
     return replied_to.sender.id == identity.id
 
 
-def _event_keys(update_id: int, post: Post, identity: Identity) -> Iterable[str]:
-    """The identities of a gesture. An album is one gesture, although each of its pictures is an update."""
-    yield f"telegram:{identity.id}:update:{update_id}"
+def _event_keys(post: Post, identity: Identity) -> Iterable[str]:
+    """The identities of a gesture. An album is one gesture, although each of its pictures is an update.
+
+    The update's number is none: after a week without updates, Telegram numbers them anew from anywhere.
+    """
     yield f"telegram:{identity.id}:message:{post.chat.id}:{post.message_id}"
     if post.media_group_id:
         yield f"telegram:{identity.id}:album:{post.chat.id}:{post.media_group_id}"

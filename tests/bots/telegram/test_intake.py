@@ -85,8 +85,21 @@ async def test_a_message_under_another_number_is_the_same(account: Account, mode
         await account.raw({"update_id": 5_000, "message": message})
         await account.say("two", person=6)
         await account.until(lambda journal: done(journal, 1, "two"))
-        again = {"update_id": (await account.state())["last"], "message": {**message, "message_id": 99}}
-        await gateway.telegram.take(gateway.admission, again)
+        await gateway.telegram.take(gateway.admission, {"update_id": 5_000, "message": message})
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_another_message_under_a_known_number_is_answered(account: Account, mode: str) -> None:
+    """A new message is answered even if its update has the number of an earlier one."""
+    async with open_gateway(account, echo(), mode=mode) as gateway:
+        message = await account.say("one", person=5)
+        await account.until(done)
+        known = (await account.state())["last"]
+        again = {"update_id": known, "message": {**message, "message_id": 99, "text": "another"}}
+        for _ in range(2):
+            await gateway.telegram.take(gateway.admission, again)
+        await account.until(lambda journal: done(journal, 1, "another"))
         assert len(await rows(gateway, "SELECT id FROM turns")) == 2
 
 

@@ -62,7 +62,7 @@ def test_a_private_message_is_translated_in_full() -> None:
     """A private message keeps its event keys, conversation, sender, language hint, time and reference."""
     found = meaning(post("hello", chat=PRIVATE))
     assert isinstance(found, Message)
-    assert found.event_keys == ("telegram:7:update:3", "telegram:7:message:5:11")
+    assert found.event_keys == ("telegram:7:message:5:11",)
     assert str(found.conversation) == "telegram/7/5/"
     assert str(found.sender) == "telegram/7/5"
     assert (found.sender.display_name, found.sender.locale) == ("Ann", "en")
@@ -292,7 +292,28 @@ def test_again_is_the_command_to_retry() -> None:
     found = pressed(data("again"), message_thread_id=44, is_topic_message=True)
     assert isinstance(found, Message)
     assert (found.text, found.sender.id, found.conversation.thread) == ("/retry", "5", "44")
-    assert found.event_keys == ("telegram:7:update:3", "telegram:7:callback:q1")
+    assert found.event_keys == ("telegram:7:callback:q1",)
+
+
+def test_the_number_of_an_update_is_no_identity() -> None:
+    """Another gesture under the same number has other event keys, and the same gesture under another has the same."""
+    query = {"id": "q1", "from": ANN, "message": post("answer", **{"from": BOT}), "data": data("again")}
+    gestures = [
+        {"message": post("one", chat=PRIVATE)},
+        {"message": post("one", chat=PRIVATE, message_id=12)},
+        {"message": post("/help", message_id=12)},
+        {"callback_query": query},
+        {"callback_query": {**query, "id": "q2"}},
+    ]
+    keys = [_keys(gesture, number=3) for gesture in gestures]
+    assert len(set().union(*keys)) == sum(map(len, keys)) == len(gestures)
+    assert keys == [_keys(gesture, number=4) for gesture in gestures]
+
+
+def _keys(gesture: dict[str, Any], number: int) -> tuple[str, ...]:
+    found = understood({**gesture, "update_id": number})
+    assert isinstance(found, Message)
+    return found.event_keys
 
 
 @pytest.mark.parametrize(
