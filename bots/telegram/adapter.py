@@ -1,6 +1,7 @@
 """Telegram as a front end. Polling and webhook meet in `take`; an update is confirmed once it is in the store."""
 
 import asyncio
+import math
 import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
+from bots.telegram.parts import names_another
 from bots.telegram.payloads import ButtonPress, Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
@@ -41,6 +43,8 @@ log = structlog.get_logger()
 TOKEN = re.compile(r"(\d{1,18}):[A-Za-z0-9_-]+")
 BACKOFF = Backoff(first=1.0, longest=30.0)
 WEBHOOK_CHECK_SECONDS = 60.0
+NAME_CHECK_SECONDS = 30.0
+"""Shortest time between two questions for the bot's name, which its operator may change."""
 DEFAULT_TIMEOUTS = Timeouts()
 
 
@@ -65,6 +69,7 @@ class Telegram:
         self._menu = menu
         self._token = bot.token
         self._identity = Identity(id=int(bot.token.partition(":")[0]))
+        self._name_asked_at = -math.inf
         self._buttons = Buttons(_digest(bot.token, "buttons"))
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = TelegramApi(bot, Budget(clock), self._connection)
@@ -112,6 +117,8 @@ class Telegram:
         except ValidationError as error:
             log.warning("update skipped", update=update_id(raw), problems=error.error_count())
             return
+        if update.message is not None and names_another(update.message, self._identity):
+            await self._check_name()
         thanks_in: Locale | None = None
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
@@ -136,6 +143,16 @@ class Telegram:
         else:
             await self._api.delete_webhook()
         log.info("telegram is connected", mode=self._settings.mode)
+
+    async def _check_name(self) -> None:
+        """Ask for the bot's name again, unless that was done a moment ago."""
+        if self._clock.monotonic() - self._name_asked_at < NAME_CHECK_SECONDS:
+            return
+        self._name_asked_at = self._clock.monotonic()
+        try:
+            self._identity = await self._api.identify()
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.info("name not checked", reason=error.reason)
 
     async def _offer_menu(self) -> None:
         """Set the menu of commands in each language, English for all others. The bot works without it."""

@@ -72,6 +72,14 @@ def is_bot_name(text: str, entity: Entity, identity: Identity) -> bool:
     return entity.type == "mention" and _split(text, entity)[1].lower() == f"@{identity.username}".lower()
 
 
+def names_another(post: Post, identity: Identity) -> bool:
+    """Whether the sender names an account that is not the bot's. It may be the bot's, under a new name."""
+    text, entities = raw_words(post)
+    call = commands.parse(text)
+    is_called = call is not None and call.addressee.lower() not in {"", identity.username.lower()}
+    return is_called or any(entity.type == "mention" and not is_bot_name(text, entity, identity) for entity in entities)
+
+
 def _replied(post: Post, identity: Identity) -> Quote | None:
     """None if there is none, or if it only opens a topic: Telegram marks every message of a topic as such a reply."""
     source: Content

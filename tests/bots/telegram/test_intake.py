@@ -13,13 +13,16 @@ import structlog
 from starlette.applications import Starlette
 
 from bots.logs import configure_logs
+from bots.telegram.adapter import NAME_CHECK_SECONDS
 from bots.telegram.http import HEADER, MAX_BYTES, PATH
 from bots.telegram.polling import Timeouts
+from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from tests.bots.telegram.conftest import Gateway, answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
+from tests.fakes.telegram.world import entities
 
 MODES = ["polling", "webhook"]
 SECRET = "a-secret-of-the-operator"
@@ -320,6 +323,31 @@ async def test_a_webhook_has_a_secret_of_its_own(account: Account) -> None:
             assert (await http.post(url, json={"update_id": 1})).status_code == 401
         await account.say("hello", person=5)
         await account.until(done)
+
+
+async def test_the_bots_name_is_asked_for_now_and_then(account: Account) -> None:
+    """Messages that name others have the bot's name asked for again, once in a while; a failure changes nothing."""
+    group = {"id": -100, "type": "group", "title": "g"}
+    clock = ManualClock()
+    async with open_gateway(account, echo(), mode="webhook", clock=clock) as gateway:
+        await account.until(lambda journal: calls(journal, "setWebhook"))
+
+        async def asked_after(text: str) -> int:
+            told = {"message_id": 1, "from": {"id": 5}, "chat": group, "date": 1, "text": text}
+            update = {"update_id": 1, "message": {**told, "entities": entities(text)}}
+            await gateway.telegram.take(gateway.admission, update)
+            return len(calls(await account.journal(), "getMe"))
+
+        assert await asked_after(f"hello all, hello @{account.username}") == 1
+        await account.faults({"method": "getMe", "kind": "error", "status": 500, "times": 1})
+        assert await asked_after("hello @AnotherBot") == 2
+        clock.advance(NAME_CHECK_SECONDS - 1)
+        assert await asked_after("hello @AnotherBot") == 2
+        clock.advance(1)
+        assert await asked_after("/help@AnotherBot") == 3
+        assert await asked_after("/help@AnotherBot") == 3
+        clock.advance(NAME_CHECK_SECONDS)
+        assert await asked_after("/help") == 3
 
 
 async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from bots.telegram.identity import Identity
+from bots.telegram.parts import names_another
+from bots.telegram.payloads import Post
 from core.messages import Author, Media, Message, Quote, Relation
 from tests.bots.telegram.test_translate import ANN, BOT, GROUP, PRIVATE, meaning, post
+from tests.fakes.telegram.world import entities
 
 BOB = {"id": 8, "is_bot": False, "first_name": "Bob"}
 OTHER_BOT = {"id": 9, "is_bot": True, "first_name": "News"}
@@ -165,3 +169,22 @@ def test_addresses_of_links_are_read() -> None:
     found = meaning(post(text, entities=marks))
     assert isinstance(found, Message)
     assert found.text == "🎉 see docs (https://a.example/x) or site (https://b.example)"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (post("hello all"), False),
+        (post("@ParleyBot and @PARLEYBOT"), False),
+        (post("/help@parleybot"), False),
+        (post("/help"), False),
+        (post("@ParleyBot ask @AnotherBot"), True),
+        (post("/help@AnotherBot"), True),
+        (post(photo=[{}], caption="@AnotherBot", caption_entities=entities("@AnotherBot")), True),
+        (post("Parley", entities=[{"type": "text_mention", "offset": 0, "length": 6, "user": ANN}]), False),
+        (post("@AnotherBot", forward_origin={"type": "hidden_user"}), False),
+    ],
+)
+def test_names_of_other_accounts(message: dict[str, Any], expected: bool) -> None:  # noqa: FBT001
+    """A mention or a command of another account in the sender's own words may be the bot's new name."""
+    assert names_another(Post.model_validate(message), Identity(id=7, username="ParleyBot")) == expected

@@ -44,6 +44,24 @@ async def test_a_group_is_answered_in_a_reply(account: Account, mode: str) -> No
     assert answers(journal)[0]["text"] == "ask @\u2060ann 😐"
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_renamed_bot_knows_its_new_name(account: Account, mode: str) -> None:
+    """A mention and a command with the new name are answered without a restart, and the old name is a stranger's."""
+    old = account.username
+    async with open_gateway(account, echo(), mode=mode) as gateway:
+        await account.say(f"@{old} first", chat=GROUP)
+        await account.until(partial(done, text="first"))
+        await account.rename(f"New{old}")
+        await account.say(f"@{account.username} second", chat=GROUP)
+        await account.until(partial(done, text="second"))
+        await account.say(f"/help@{account.username}", chat=GROUP)
+        await account.until(lambda journal: "/reset" in str(shown(journal)))
+        await account.say(f"/help@{old}", chat=GROUP)
+        await account.say("third", person=5)
+        await account.until(partial(done, text="third"))
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 4
+
+
 async def test_a_topic_is_answered_in_the_topic(account: Account) -> None:
     """The answer goes into the topic of the question; a chain of replies in a plain group is not a topic."""
     async with open_gateway(account):

@@ -55,6 +55,10 @@ class Account:
     async def press(self, chat: int, message: int, data: str, *, person: int | Json = 1) -> Json:
         return await self._act("press", chat=chat, message=message, data=data, person=person)
 
+    async def rename(self, username: str) -> None:
+        self.username = username
+        await self._act("rename", username=username)
+
     async def block(self, chat: int, why: str = "bot was blocked by the user") -> None:
         await self._act("block", chat=chat, why=why)
 

@@ -50,6 +50,11 @@ class People:
         self._offer("callback_query", query)
         return query
 
+    def rename(self, given: Json) -> Json:
+        """Give the bot another user name, as its operator does with @BotFather."""
+        self._account.username = given["username"]
+        return {}
+
     def block(self, given: Json) -> Json:
         chat = self._account.chats[given["chat"]]
         chat.forbidden = given.get("why", "bot was blocked by the user")
