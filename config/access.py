@@ -1,4 +1,4 @@
-"""The forms of entries in the access lists. Another form would silently admit nobody."""
+"""The forms of entries in the access lists. Entries of another form would silently have no effect."""
 
 import re
 from collections.abc import Mapping, Sequence

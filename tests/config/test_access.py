@@ -60,7 +60,7 @@ def test_people_places_and_platforms_are_allowed() -> None:
     ],
 )
 def test_an_entry_of_no_known_form_is_named(entry: str) -> None:
-    """An entry that would admit nobody is refused, in one line with the entry and the forms that there are."""
+    """An entry of another form is refused, in one line that names the entry and the known forms."""
     with pytest.raises(ConfigError, match=r"^access\.allow: ") as refused:
         load("allow", ["telegram:1", entry])
     assert f"'{entry}' should be like telegram:123456789, " in refused.value.reason

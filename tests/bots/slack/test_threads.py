@@ -11,7 +11,7 @@ def thread(ts: str = "1.000001") -> ConversationKey:
 
 
 def test_one_person_goes_on() -> None:
-    """The lines of one person are for the bot, whoever has addressed it before."""
+    """The lines of one person are for the bot, also if another person has addressed it."""
     threads = Threads("follow")
     threads.address(thread())
     assert all(threads.hear(thread(), BOB) for _ in range(3))

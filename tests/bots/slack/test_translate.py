@@ -134,7 +134,7 @@ def test_message_is_not_for_the_bot(fields: dict[str, Any]) -> None:
     ],
 )
 def test_talk_to_others_is_overheard(fields: dict[str, Any]) -> None:
-    """What names people or groups in a thread, and not the bot, is for them; a file alone is for nobody."""
+    """What names people or groups in a thread, and not the bot, is for them. A file alone is not for the bot either."""
     thread = ConversationKey(platform="slack", workspace="T1", chat="C1", thread="1.000001")
     speaker = Person(platform="slack", workspace="T1", id="U1")
     assert read(event(thread_ts="1.000001", **fields)) == Overheard(thread=thread, speaker=speaker)
@@ -152,7 +152,7 @@ def test_other_markup_names_no_one(text: str) -> None:
 
 
 def test_naming_the_bot_among_others_addresses_it() -> None:
-    """A line that names the bot is for it, whoever else it names."""
+    """A line that names the bot is for it, also if it names others."""
     found = heard(event(thread_ts="1.000001", text="<!here> <@U2> ask <@UBOT|parley>"))
     assert found is not None
     assert found.addressed
