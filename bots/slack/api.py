@@ -132,6 +132,17 @@ class SlackApi:
             self.client.assistant_threads_setStatus, channel_id=place.channel, thread_ts=place.thread, status=words
         )
 
+    async def whisper(self, place: Place, user: str, form: Form) -> None:
+        """Post a message that only one person sees, until they reload. Not idempotent."""
+        fields = {name: value for name, value in form.fields().items() if value}
+        await self._call(
+            self.client.chat_postEphemeral,
+            channel=place.channel,
+            thread_ts=place.thread,
+            user=user,
+            **fields,  # type: ignore[arg-type]  # JSON
+        )
+
     async def suggest(self, channel: str, title: str, prompts: Sequence[str]) -> None:
         """Offer prompts to start a conversation with."""
         offered = [{"title": prompt, "message": prompt} for prompt in prompts]

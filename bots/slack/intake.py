@@ -5,11 +5,14 @@ from dataclasses import replace
 import structlog
 
 from bots.slack.api import Place, SlackApi
+from bots.slack.buttons import Button
+from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
-from bots.slack.translate import ChatOpened, Heard, Vote, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Heard, translate
 from core.admission import Admission
+from core.buttons import Press
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
@@ -39,8 +42,8 @@ class Intake:
         match translate(payload, self._identity, self._clock.now()):
             case Heard() as heard:
                 await self._hear(heard)
-            case Vote() as vote:
-                await self._admission.vote(vote.turn_id, vote.person, vote.value)
+            case ButtonPressed(button=button, press=press):
+                await self._press(button, press)
             case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
@@ -80,6 +83,20 @@ class Intake:
         if said.user == self._identity.user or float(said.ts) >= float(message.reference):
             return False
         return self._shared_history or said.bot_id != "" or said.user == message.sender.id
+
+    async def _press(self, button: Button, press: Press) -> None:
+        receipt = await self._admission.press(button.action, press)
+        if receipt.error:
+            await self._whisper(press, receipt.notice)
+
+    async def _whisper(self, press: Press, words: str) -> None:
+        """Tell the person who pressed a button alone, where they pressed it."""
+        place = Place(channel=press.conversation.chat, thread=press.conversation.thread)
+        try:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                await self._api.whisper(place, press.person.id, plain_form(words))
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
+            log.info("notice not shown", error=type(error).__name__)
 
     async def _suggest(self, channel: str) -> None:
         """Offer prompts in every language, since the person's own is not known here."""

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from bots.slack import buttons
+from bots.slack.buttons import Button
 from bots.slack.identity import PLATFORM, Identity
 from bots.slack.parts import media, own_markup, quotes
 from bots.slack.payloads import (
-    Action,
     BlockActions,
     EventCallback,
     HomeOpened,
@@ -18,13 +19,12 @@ from bots.slack.payloads import (
 )
 from bots.slack.text import plain
 from core import commands
+from core.buttons import Press
 from core.messages import ConversationKey, Kind, Message, Person
 
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
 BEGINS_WITH_MENTION = re.compile(r"\s*<@(\w+)")
-VOTE, AGAIN = "vote", "again"
-"""The action ids of the bot's buttons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,11 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A person's opinion of an answer, 1 or -1."""
+class ButtonPressed:
+    """A person pressed one of the bot's buttons."""
 
-    turn_id: int
-    person: Person
-    value: Literal[1, -1]
+    button: Button
+    press: Press
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class ChatOpened:
     channel: str
 
 
-Gesture: TypeAlias = Heard | Vote | ChatOpened
+Gesture: TypeAlias = Heard | ButtonPressed | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
@@ -112,29 +111,20 @@ def _event_keys(event: MessageEvent, event_id: str, identity: Identity) -> tuple
     return tuple(f"{PLATFORM}:{identity.team}:{key}" for key in keys)
 
 
-def _press(press: BlockActions, identity: Identity) -> Gesture | None:
+def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
     action = press.actions[0]
-    person = _person(identity, press.user.id)
-    match action.action_id.partition(":")[0], action.value.split(":"):
-        case (name, [vote, turn]) if name == VOTE and vote in {"1", "-1"} and turn.isdecimal():
-            return Vote(turn_id=int(turn), person=person, value=1 if vote == "1" else -1)
-        case (name, _) if name == AGAIN:
-            return Heard(message=_again(press, action, person, identity), addressed=True, follows=False)
-    return None
-
-
-def _again(press: BlockActions, action: Action, person: Person, identity: Identity) -> Message:
-    """The press of "Again" as the command /retry in the answer's thread."""
+    pressed = buttons.read(action.action_id, action.value)
+    if pressed is None:
+        return None
     gesture = f"press:{press.channel.id}:{press.message.ts}:{press.user.id}:{action.action_ts}"
-    return Message(
+    made = Press(
         event_keys=(f"{PLATFORM}:{identity.team}:{gesture}",),
+        person=_person(identity, press.user.id),
         conversation=_conversation(identity, press.channel.id, press.message.thread_ts or press.message.ts),
-        sender=person,
-        text=str(commands.RETRY),
-        sent_at=float(action.action_ts),
-        kind=Kind.PRIVATE if press.channel.id.startswith("D") else Kind.GROUP,
+        turn_id=pressed.turn_id,
         reference=action.action_ts,
     )
+    return ButtonPressed(button=pressed.button, press=made)
 
 
 def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard:

@@ -22,18 +22,19 @@ from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
-from bots.telegram.payloads import ButtonPress, Update, update_id
+from bots.telegram.payloads import CallbackQuery, Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import Moved, Vote, translate
+from bots.telegram.translate import ButtonPressed, Moved, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
+from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import COMMANDS, Command
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
-from core.i18n import LOCALES, say
+from core.i18n import LOCALES
 from core.messages import Locale, Message
 
 log = structlog.get_logger()
@@ -112,17 +113,17 @@ class Telegram:
         except ValidationError as error:
             log.warning("update skipped", update=update_id(raw), problems=error.error_count())
             return
-        thanks_in: Locale | None = None
+        receipt = Receipt()
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
                 await admission.accept(message)
-            case Vote() as vote:
-                thanks_in = await admission.vote(vote.turn_id, vote.person, vote.value)
+            case ButtonPressed(button=button, press=press):
+                receipt = await admission.press(button.action, press)
             case Moved() as moved:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledge(update.callback_query, thanks_in))
+            self._tasks.create_task(self._acknowledge(update.callback_query, receipt))
 
     async def close(self) -> None:
         """End all previews."""
@@ -153,11 +154,10 @@ class Telegram:
             if await self._connection.persist(self._api.webhook_url) != self._webhook_url:
                 await self._connection.persist(self._start_receiving)
 
-    async def _acknowledge(self, press: ButtonPress, thanks_in: Locale | None) -> None:
-        """Stop the button's spinner, and thank for a vote that was recorded."""
-        thanks = say(thanks_in, "feedback.thanks") if thanks_in else None
+    async def _acknowledge(self, query: CallbackQuery, receipt: Receipt) -> None:
+        """Stop the button's spinner, and show the notice to the person who pressed it."""
         try:
-            await self._api.answer_button(press.id, thanks)
+            await self._api.answer_button(query.id, receipt.notice or None)
         except (DeliveryFailed, DeliveryRejected) as error:
             log.debug("button not acknowledged", reason=error.reason)
 

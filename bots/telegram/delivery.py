@@ -16,13 +16,10 @@ from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
 from core.faces import face
 from core.i18n import say
-from core.messages import Kind, Reply, Source
+from core.messages import WRITTEN_BY_MODEL, Kind, Reply
 
 R = TypeVar("R")
 log = structlog.get_logger()
-
-WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
-"""Replies that are Markdown and can be voted on."""
 
 
 class TelegramDelivery:

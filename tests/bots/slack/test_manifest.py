@@ -18,6 +18,7 @@ SCOPES: Mapping[str, set[str]] = {
     "apps.connections.open": set(),  # the app-level token's connections:write
     "chat.postMessage": {"chat:write"},
     "chat.update": {"chat:write"},
+    "chat.postEphemeral": {"chat:write"},
     "chat.delete": {"chat:write"},
     "chat.startStream": {"chat:write"},
     "chat.appendStream": {"chat:write"},

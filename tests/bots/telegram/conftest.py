@@ -127,6 +127,11 @@ def done(journal: list[Entry], count: int = 1, text: str = "") -> bool:
     return len(answers(journal, text)) >= count
 
 
+def notices(journal: list[Entry]) -> list[str]:
+    """What each press of a button was acknowledged with; only the person who pressed sees it."""
+    return [entry["text"] for entry in journal if entry["do"] == "answer"]
+
+
 async def rows(gateway: Gateway, query: str) -> list[Any]:
     return list(await gateway.store.run(lambda c: c.execute(sa.text(query)).all()))
 

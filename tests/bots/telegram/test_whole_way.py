@@ -9,13 +9,14 @@ import pytest
 from core.commands import COMMANDS, MOOD, offered
 from core.engine.scripted import ScriptedEngine
 from core.messages import Locale
-from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
+from tests.bots.telegram.conftest import LIMITS, answers, done, echo, notices, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.world import Json
 
 MODES = ["polling", "webhook"]
 WORD = "w" * 49
 GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
+FORUM: Json = {**GROUP, "id": -200, "is_forum": True}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -134,25 +135,70 @@ async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
 
 
 async def test_a_stranger_does_not_vote(account: Account) -> None:
-    """A vote of a person who is not allowed is not recorded, and the person is not thanked."""
+    """A vote of a person who is not allowed is not recorded, and they alone are told why."""
     async with open_gateway(account, limits=replace(LIMITS, allow=frozenset({"telegram:5"}))) as gateway:
         await account.say(f"@{account.username} hi", person=5, chat=GROUP)
         reply = answers(await account.until(done))[0]
         await account.press(GROUP["id"], reply["message"], reply["buttons"][0], person=6)
         journal = await account.until(lambda journal: [entry for entry in journal if entry["do"] == "answer"])
         assert await rows(gateway, "SELECT vote FROM votes") == []
-    assert [entry["text"] for entry in journal if entry["do"] == "answer"] == [""]
+    (told,) = notices(journal)
+    assert "telegram:6" in told
 
 
-async def test_again_asks_once_more(account: Account) -> None:
-    """The again button has the last question answered in a new message."""
+async def test_again_answers_the_question_above_it(account: Account) -> None:
+    """Under the older of two answers the again button has the older question answered, in a new message."""
     async with open_gateway(account, echo()):
         await account.say("apples", person=5)
         first = answers(await account.until(done))[0]
+        await account.say("pears", person=5)
+        await account.until(lambda journal: done(journal, 2))
         await account.press(5, first["message"], first["buttons"][2], person=5)
-        journal = await account.until(lambda journal: done(journal, 2))
-    assert [entry["text"] for entry in answers(journal)] == ["you said apples 😐"] * 2
-    assert len({entry["message"] for entry in answers(journal)}) == 2
+        journal = await account.until(lambda journal: done(journal, 3))
+        again = answers(journal)[2]
+        await account.press(5, again["message"], again["buttons"][2], person=5)
+        journal = await account.until(lambda journal: done(journal, 4))
+    assert [entry["text"].split()[2] for entry in answers(journal)] == ["apples", "pears", "apples", "apples"]
+    assert len({entry["message"] for entry in answers(journal)}) == 4
+    assert notices(journal) == ["", ""]
+
+
+async def test_again_is_answered_in_its_own_topic(account: Account) -> None:
+    """The answer comes in the topic of the question, as a reply to the answer whose button was pressed."""
+    async with open_gateway(account, echo()):
+        for topic, word in ((3, "apples"), (4, "pears")):
+            await account.say(f"@{account.username} {word}", person=5, chat=FORUM, topic=topic)
+        first = answers(await account.until(lambda journal: done(journal, 2)))[0]
+        await account.press(FORUM["id"], first["message"], first["buttons"][2], person=5)
+        again = answers(await account.until(lambda journal: done(journal, 3)))[2]
+    assert (again["thread"], again["text"].split()[2]) == (first["thread"], first["text"].split()[2])
+    assert again["reply_to"] == first["message"]
+
+
+async def test_only_the_asker_has_it_answered_again(account: Account) -> None:
+    """Another person in the group is told privately, and nothing is written."""
+    async with open_gateway(account, echo()) as gateway:
+        await account.say(f"@{account.username} apples", person=5, chat=GROUP)
+        first = answers(await account.until(done))[0]
+        await account.press(GROUP["id"], first["message"], first["buttons"][2], person=6)
+        journal = await account.until(notices)
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 1
+    (told,) = notices(journal)
+    assert "person who asked" in told
+
+
+async def test_a_button_under_a_forgotten_answer_is_explained(account: Account) -> None:
+    """After /forget the person is told privately that the question is gone, and no answer comes."""
+    async with open_gateway(account, echo()) as gateway:
+        await account.say("apples", person=5)
+        first = answers(await account.until(done))[0]
+        await account.say("/forget", person=5)
+        await account.until(lambda journal: [entry for entry in shown(journal) if "deleted" in entry["text"]])
+        await account.press(5, first["message"], first["buttons"][2], person=5)
+        journal = await account.until(notices)
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 1
+    (told,) = notices(journal)
+    assert "do not remember" in told
 
 
 async def test_a_long_reply_comes_in_parts(account: Account) -> None:
