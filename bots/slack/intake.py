@@ -5,7 +5,6 @@ from dataclasses import replace
 import structlog
 
 from bots.slack.api import Place, SlackApi
-from bots.slack.buttons import Button
 from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
@@ -42,8 +41,8 @@ class Intake:
         match translate(payload, self._identity, self._clock.now()):
             case Heard() as heard:
                 await self._hear(heard)
-            case ButtonPressed(button=button, press=press):
-                await self._press(button, press)
+            case ButtonPressed() as pressed:
+                await self._press(pressed)
             case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
@@ -84,10 +83,12 @@ class Intake:
             return False
         return self._shared_history or said.bot_id != "" or said.user == message.sender.id
 
-    async def _press(self, button: Button, press: Press) -> None:
-        receipt = await self._admission.press(button.action, press)
-        if receipt.error:
-            await self._whisper(press, receipt.notice)
+    async def _press(self, pressed: ButtonPressed) -> None:
+        """Do what a button does. A vote is named to the voter, unless Slack marks it."""
+        receipt = await self._admission.press(pressed.button.action, pressed.press)
+        is_seen = receipt.vote and pressed.is_marked
+        if receipt.notice and not is_seen:
+            await self._whisper(pressed.press, f"{pressed.button.face * bool(receipt.vote)} {receipt.notice}".strip())
 
     async def _whisper(self, press: Press, words: str) -> None:
         """Tell the person who pressed a button alone, where they pressed it."""

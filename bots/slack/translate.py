@@ -41,10 +41,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ButtonPressed:
-    """A person pressed one of the bot's buttons."""
+    """A person pressed one of the bot's buttons. `is_marked` says that Slack shows the press itself."""
 
     button: Button
     press: Press
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
         turn_id=pressed.turn_id,
         reference=action.action_ts,
     )
-    return ButtonPressed(button=pressed.button, press=made)
+    return ButtonPressed(button=pressed.button, press=made, is_marked=pressed.is_marked)
 
 
 def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard:

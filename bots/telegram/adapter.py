@@ -16,13 +16,14 @@ from telegram.request import HTTPXRequest
 
 from bots.connection import Connection
 from bots.fronts import Health
+from bots.telegram.acknowledgements import Acknowledgements
 from bots.telegram.api import TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
-from bots.telegram.payloads import CallbackQuery, Update, update_id
+from bots.telegram.payloads import Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
 from bots.telegram.translate import ButtonPressed, Moved, translate
@@ -69,6 +70,7 @@ class Telegram:
         self._buttons = Buttons(_digest(bot.token, "buttons"))
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = TelegramApi(bot, Budget(clock), self._connection)
+        self._acknowledgements = Acknowledgements(self._api, self._buttons)
         self._previews = Previews(self._api, clock, tasks)
         self._delivery = TelegramDelivery(self._api, self._previews, self._buttons)
 
@@ -123,7 +125,7 @@ class Telegram:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledge(update.callback_query, receipt))
+            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
 
     async def close(self) -> None:
         """End all previews."""
@@ -153,13 +155,6 @@ class Telegram:
             await self._clock.sleep(WEBHOOK_CHECK_SECONDS)
             if await self._connection.persist(self._api.webhook_url) != self._webhook_url:
                 await self._connection.persist(self._start_receiving)
-
-    async def _acknowledge(self, query: CallbackQuery, receipt: Receipt) -> None:
-        """Stop the button's spinner, and show the notice to the person who pressed it."""
-        try:
-            await self._api.answer_button(query.id, receipt.notice or None)
-        except (DeliveryFailed, DeliveryRejected) as error:
-            log.debug("button not acknowledged", reason=error.reason)
 
     @property
     def _webhook_url(self) -> str:

@@ -166,8 +166,24 @@ async def test_votes_are_kept(open_gateway: Open, slack: FakeSlack, *, http: boo
             press = {"user": user, "action": button["action"], "value": button["value"]}
             await slack.pull("click", channel="D1", ts=bubble["ts"], **press)
         await slack.until(lambda state: not state.unacknowledged())
+        assert (await slack.state()).entries("whispered") == []  # Slack marks the button
         cast = await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote).order_by(votes.c.vote)).all())
         assert cast == [-1, 1]
+
+
+async def test_a_vote_by_an_ordinary_button_is_named(open_gateway: Open, slack: FakeSlack) -> None:
+    """If Slack has no feedback buttons here, the voter alone is told their vote, once for each change."""
+    await slack.pull("rules", rejected_blocks=["context_actions"])
+    async with open_gateway():
+        thread = await slack.say("hello")
+        (bubble,) = (await slack.until_shown(HEARD)).bubbles()
+        up, down = bubble["buttons"][:2]
+        for button in (up, up, down):
+            await slack.pull("click", channel="D1", ts=bubble["ts"], user="U1", **button)
+            state = await slack.until(lambda state: not state.unacknowledged())
+    told = state.entries("whispered")
+    assert [entry["text"] for entry in told] == ["👍 Thank you!", "👎 Thank you!"]
+    assert {(entry["user"], entry["thread_ts"]) for entry in told} == {("U1", thread)}
 
 
 async def press_again(slack: FakeSlack, bubble: dict[str, Any], user: str = "U1") -> None:

@@ -11,6 +11,7 @@ from core.engine.scripted import ScriptedEngine
 from core.messages import Locale
 from tests.bots.telegram.conftest import LIMITS, answers, done, echo, notices, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
 from tests.fakes.telegram.world import Json
 
 MODES = ["polling", "webhook"]
@@ -118,6 +119,57 @@ async def test_one_vote_a_person(account: Account) -> None:
         votes = await rows(gateway, "SELECT vote FROM votes ORDER BY cast_at")
     assert [vote for (vote,) in votes] == [-1, 1]
     assert sorted(entry["text"] for entry in journal if entry["do"] == "answer") == ["", *["Thank you!"] * 3]
+
+
+def keyboards(journal: list[Entry]) -> list[list[str]]:
+    """The faces of the buttons, after each change of a keyboard."""
+    return [entry["faces"] for entry in journal if entry["do"] == "keyboard"]
+
+
+async def test_a_vote_is_marked_in_the_keyboard(account: Account) -> None:
+    """The thumb that was pressed last has a mark; the same press again changes and says nothing."""
+    async with open_gateway(account):
+        await account.say("hi", person=5)
+        reply = answers(await account.until(done))[0]
+        up, down, again = reply["buttons"]
+        for number, data in enumerate((up, up, down), start=1):
+            await account.press(5, reply["message"], data, person=5)
+            await account.until(lambda journal, number=number: len(marks(journal)) == number)  # type: ignore[misc]
+        journal = await account.until(lambda journal: len(keyboards(journal)) == 2)
+        message = (await account.press(5, reply["message"], again, person=5))["message"]
+    assert keyboards(journal) == [["👍 ✓", "👎", "🔁"], ["👍", "👎 ✓", "🔁"]]
+    assert notices(journal) == ["Thank you!", "", "Thank you!"]
+    (row,) = message["reply_markup"]["inline_keyboard"]
+    assert [button["callback_data"] for button in row] == [up, down, again]
+
+
+async def test_a_vote_in_a_group_is_named_to_the_voter(account: Account) -> None:
+    """Each voter is told their own vote, and the keyboard of all stays as it is."""
+    async with open_gateway(account):
+        await account.say(f"@{account.username} hi", person=5, chat=GROUP)
+        reply = answers(await account.until(done))[0]
+        for data, person in ((reply["buttons"][0], 5), (reply["buttons"][1], 6)):
+            await account.press(GROUP["id"], reply["message"], data, person=person)
+        journal = await account.until(lambda journal: len(notices(journal)) == 2)
+    assert sorted(notices(journal)) == ["👍 Thank you!", "👎 Thank you!"]
+    assert marks(journal) == []
+
+
+async def test_a_mark_that_fails_is_left_out(account: Account) -> None:
+    """The vote counts and is thanked for, even if its answer was deleted meanwhile."""
+    async with open_gateway(account) as gateway:
+        await account.say("hi", person=5)
+        reply = answers(await account.until(done))[0]
+        await account.faults({"kind": "error", "method": "editMessageReplyMarkup", "status": 500})
+        await account.press(5, reply["message"], reply["buttons"][0], person=5)
+        journal = await account.until(marks)
+        assert await rows(gateway, "SELECT vote FROM votes") == [(1,)]
+    assert notices(journal) == ["Thank you!"]
+
+
+def marks(journal: list[Entry]) -> list[Entry]:
+    """The calls that change a keyboard, also those without effect."""
+    return [entry for entry in journal if entry.get("method") == "editMessageReplyMarkup"]
 
 
 async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
