@@ -35,7 +35,7 @@ AGAIN = Button(name="again", face="🔁", action=presses.again)
 STOP = Button(name="stop", face="⏹", action=presses.stop)
 
 BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP)}
-UNDER_ANSWER = (UP, DOWN, AGAIN)
+UNDER_ANSWER, WHILE_WRITING = (UP, DOWN, AGAIN), (STOP,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Buttons:
 
     def while_writing(self, turn_id: int, chat: int) -> InlineKeyboardMarkup:
         """The keyboard of an answer that is being written."""
-        return self._keyboard((STOP,), turn_id, chat)
+        return self._keyboard(WHILE_WRITING, turn_id, chat)
 
     def read(self, data: str, chat: int) -> Pressed | None:
         """The button with this data in this chat; None if it is unknown, or the signature is wrong."""

@@ -172,6 +172,27 @@ def marks(journal: list[Entry]) -> list[Entry]:
     return [entry for entry in journal if entry.get("method") == "editMessageReplyMarkup"]
 
 
+async def test_the_asker_stops_an_answer_in_a_group(account: Account) -> None:
+    """The placeholder has a button to stop, previews keep it, others may not press it, and the answer is without it."""
+    async with open_gateway(account, ScriptedEngine.hanging(2)):
+        await account.say(f"@{account.username} hello", person=5, chat=GROUP)
+        journal = await account.until(lambda journal: len(shown(journal)) == 2)
+        placeholder, preview = shown(journal)
+        (stop,) = placeholder["buttons"]
+        assert preview["buttons"] == [stop]
+        await account.press(GROUP["id"], placeholder["message"], stop, person=6)
+        await account.until(notices)
+        await account.press(GROUP["id"], placeholder["message"], stop, person=5)
+        (answer,) = answers(await account.until(done))
+        await account.press(GROUP["id"], placeholder["message"], stop, person=5)
+        journal = await account.until(lambda journal: len(notices(journal)) == 3)
+    assert answer["message"] == placeholder["message"]
+    assert stop not in answer["buttons"]
+    foreign, *own = notices(journal)
+    assert "person who asked" in foreign
+    assert own == ["Stopped.", "There is nothing to stop."]
+
+
 async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
     """A group that becomes a supergroup keeps its history, and its next message is answered there."""
     engine = echo()
