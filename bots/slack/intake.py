@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import structlog
 
-from bots.slack.api import Place, SlackApi
+from bots.slack.api import Place, Session, SlackApi
 from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
-from bots.slack.translate import ButtonPressed, ChatOpened, Heard, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Heard, StopPressed, translate
+from core import presses
 from core.admission import Admission
 from core.buttons import Press
 from core.clock import Clock
@@ -43,6 +44,8 @@ class Intake:
                 await self._hear(heard)
             case ButtonPressed() as pressed:
                 await self._press(pressed)
+            case StopPressed(press=press):
+                await self._stop(press)
             case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
@@ -90,12 +93,29 @@ class Intake:
         if receipt.notice and not is_seen:
             await self._whisper(pressed.press, f"{pressed.button.face * bool(receipt.vote)} {receipt.notice}".strip())
 
-    async def _whisper(self, press: Press, words: str) -> None:
-        """Tell the person who pressed a button alone, where they pressed it."""
-        place = Place(channel=press.conversation.chat, thread=press.conversation.thread)
+    async def _stop(self, press: Press) -> None:
+        """End the person's answers in the thread. Other people's go on, and so does the session.
+
+        The end of an answer ends the processing of the session. If there was nothing to stop, it ends here.
+        """
+        receipt = await self._admission.press(presses.stop, press)
+        if receipt.error:
+            await self._whisper(press, receipt.notice)
+        elif receipt.notice and not receipt.interrupts:
+            await self._end_processing(press)
+
+    async def _end_processing(self, press: Press) -> None:
         try:
             async with self._clock.timeout(OPTIONAL_SECONDS):
-                await self._api.whisper(place, press.person.id, plain_form(words))
+                await self._api.set_session(_place(press), Session.ACTIVE)
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
+            log.info("session not updated", error=type(error).__name__)
+
+    async def _whisper(self, press: Press, words: str) -> None:
+        """Tell the person who pressed a button alone, where they pressed it."""
+        try:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                await self._api.whisper(_place(press), press.person.id, plain_form(words))
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("notice not shown", error=type(error).__name__)
 
@@ -108,3 +128,7 @@ class Intake:
                 await self._api.suggest(channel, title, prompts)
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("nothing suggested", error=type(error).__name__)
+
+
+def _place(press: Press) -> Place:
+    return Place(channel=press.conversation.chat, thread=press.conversation.thread)

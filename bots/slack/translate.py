@@ -14,6 +14,7 @@ from bots.slack.payloads import (
     HomeOpened,
     MessageEvent,
     Payload,
+    SessionStopped,
     SlashCommand,
     UrlVerification,
 )
@@ -55,7 +56,14 @@ class ChatOpened:
     channel: str
 
 
-Gesture: TypeAlias = Heard | ButtonPressed | ChatOpened
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPressed:
+    """A person pressed Slack's own stop button in a thread."""
+
+    press: Press
+
+
+Gesture: TypeAlias = Heard | ButtonPressed | StopPressed | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
@@ -65,6 +73,8 @@ def translate(payload: Payload, identity: Identity, now: float) -> Gesture | Non
             return _message(event, payload.event_id, identity)
         case EventCallback(event=HomeOpened() as home):
             return ChatOpened(channel=home.channel) if home.tab == "messages" else None
+        case EventCallback(event=SessionStopped() as stopped):
+            return StopPressed(press=_stop(stopped, payload.event_id, identity))
         case BlockActions():
             return _press(payload, identity)
         case SlashCommand():
@@ -126,6 +136,15 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
         reference=action.action_ts,
     )
     return ButtonPressed(button=pressed.button, press=made, is_marked=pressed.is_marked)
+
+
+def _stop(stopped: SessionStopped, event_id: str, identity: Identity) -> Press:
+    return Press(
+        event_keys=(f"{PLATFORM}:{identity.team}:event:{event_id}",),
+        person=_person(identity, stopped.user),
+        conversation=_conversation(identity, stopped.channel, stopped.thread_ts),
+        turn_id=0,
+    )
 
 
 def _slash_command(slash: SlashCommand, identity: Identity, now: float) -> Heard:

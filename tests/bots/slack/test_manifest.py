@@ -24,10 +24,11 @@ SCOPES: Mapping[str, set[str]] = {
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
     "conversations.replies": HISTORY,  # one for each kind of channel
-    "assistant.threads.setStatus": {"chat:write"},
+    "agents.sessions.setStatus": {"chat:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},
 }
 EVENTS = {
+    "agent_session_stopped": "assistant:write",
     "app_mention": "app_mentions:read",
     "message.channels": "channels:history",
     "message.groups": "groups:history",

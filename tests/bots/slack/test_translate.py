@@ -5,7 +5,7 @@ import pytest
 from bots.slack.buttons import AGAIN, BAD, GOOD
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
-from bots.slack.translate import ButtonPressed, ChatOpened, Gesture, Heard, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Gesture, Heard, StopPressed, translate
 from core.messages import ConversationKey, Kind, Message
 
 IDENTITY = Identity(team="T1", user="UBOT")
@@ -235,6 +235,13 @@ def test_again_names_its_turn_in_the_thread() -> None:
     assert got.button is AGAIN
     assert (got.press.turn_id, got.press.conversation.thread, got.press.reference) == (12, "5.000001", "7.000001")
     assert set(got.press.event_keys).isdisjoint(other.press.event_keys)
+
+
+def test_the_stop_button_names_the_thread() -> None:
+    """Slack's own stop button is a press in the thread, without a turn."""
+    got = read(event(type="agent_session_stopped", channel="D1", thread_ts="5.000001", user="U1"))
+    assert isinstance(got, StopPressed)
+    assert (got.press.conversation.thread, got.press.person.id, got.press.turn_id) == ("5.000001", "U1", 0)
 
 
 def test_opened_chat() -> None:

@@ -40,7 +40,7 @@ class Workspace:
             "chat.appendStream": self._append_to_stream,
             "chat.stopStream": self._stop_stream,
             "conversations.replies": self._replies,
-            "assistant.threads.setStatus": self._status,
+            "agents.sessions.setStatus": lambda params: self._noted("session", params),
             "assistant.threads.setSuggestedPrompts": self._prompts,
             "reactions.add": lambda params: self._noted("reaction", params),
         }
@@ -183,9 +183,6 @@ class Workspace:
             if channel == params["channel"] and root in (ts, message.get("thread_ts")) and float(ts) >= oldest
         ]
         return {"messages": found[: int(params.get("limit") or 100)], "has_more": False}
-
-    def _status(self, params: dict[str, Any]) -> dict[str, Any]:
-        return self._noted("status", params)
 
     def _prompts(self, params: dict[str, Any]) -> dict[str, Any]:
         if len(params["prompts"]) > 4:
