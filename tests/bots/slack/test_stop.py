@@ -85,6 +85,19 @@ async def test_a_restart_ends_the_processing(open_gateway: Open, slack: FakeSlac
         await slack.until_shown("here I am 😐")
 
 
+async def test_a_restart_before_the_delivery_ends_the_processing(open_gateway: Open, slack: FakeSlack) -> None:
+    """So does a process that delivers an answer which an earlier one has written and could not show."""
+    async with open_gateway(ScriptedEngine.hanging(2, text="one two three")) as gateway:
+        thread = await slack.mention("hello")
+        edits = (await gateway.until(lambda state: bool(state.entries("edited")))).calls["chat.update"]
+        await slack.pull("fault", method="chat.update", kind="unavailable")
+        await press_stop(slack, thread, channel="C1")
+        await slack.until(lambda state: state.calls["chat.update"] > edits)
+    async with open_gateway() as gateway:
+        state = await gateway.until(lambda state: sessions(state) == ["processing", "active"])
+        assert [bubble["text"] for bubble in state.bubbles()] == ["one two 😐"]
+
+
 async def test_a_workspace_without_sessions_is_left_in_peace(open_gateway: Open, slack: FakeSlack) -> None:
     """After Slack has refused a session, no more is asked for, and the answer comes."""
     await slack.pull("fault", method="agents.sessions.setStatus", kind="error", error="not_authorized", times=99)
