@@ -1,19 +1,21 @@
 """Accepts messages: each is committed to the store, or refused, before the platform gets its acknowledgement."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 
 from core import commands
 from core.access import is_allowed
 from core.apologies import refusal
+from core.buttons import Press, Receipt
 from core.clock import Clock
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
 from core.parts import fitted
-from core.store import Store, backlog, events, history, people, turns, votes
+from core.store import Store, backlog, events, history, people, turns
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
@@ -67,6 +69,10 @@ class Refused:
     turn_id: int | None
 
 
+Action: TypeAlias = Callable[[sa.Connection, Press, people.PersonRow, Limits, float], Receipt]
+"""What a button does for a person who may use the bot, at a time. It may raise a Refusal."""
+
+
 class Workforce(Protocol):
     """The worker, as admission sees it."""
 
@@ -108,12 +114,17 @@ class Admission:
         """Move history and open turns to the conversation's new key. Idempotent."""
         await self._store.run(turns.move, old, new)
 
-    async def vote(self, turn_id: int, person: Person, vote: int) -> Locale | None:
-        """Record what a person thinks of an answer, 1 or -1; the language to thank them in.
-
-        None, and nothing recorded, if they may not talk to the bot there or the turn is not known any more.
-        """
-        return await self._store.run(cast_vote, turn_id, person, vote, self._limits, self._clock.now())
+    async def press(self, action: Action, press: Press) -> Receipt:
+        """Do what a button does. Acknowledge the press after this returns, and not if it raises StoreError."""
+        if not self.allows(press.person, press.conversation):  # leaves no trace of a stranger
+            locale = self._limits.locale or press.person.locale or "en"
+            return _refused(NotAllowed(person=press.person.name), locale)
+        receipt = await self._store.run(carry_out, action, press, self._limits, self._clock.now())
+        for turn_id in receipt.interrupts:
+            self._workforce.interrupt(turn_id)
+        if receipt.is_work:
+            self._workforce.notify()
+        return receipt
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
@@ -127,23 +138,33 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
             return _stop(connection, message, person, locale, now)
         _check_size(message.text, limits)
-        if message.conversation.platform not in limits.exempt:
-            _throttle(connection, person, limits, now)
-            _check_queue(connection, person, limits)
+        check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
         return _refuse(connection, message, person, locale, error, now)
     return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now))
 
 
-def cast_vote(
-    connection: sa.Connection, turn_id: int, person: Person, vote: int, limits: Limits, now: float
-) -> Locale | None:
-    """Record a vote; the language of the bot's own words for this person, None if it does not count."""
-    place = turns.conversation_of(connection, turn_id)
-    if place is None or not is_allowed(person, place, limits.allow):
-        return None
-    votes.cast(connection, turn_id, person, vote, now)
-    return people.find_or_add(connection, person).languages.own_words(limits.locale)
+def carry_out(connection: sa.Connection, action: Action, press: Press, limits: Limits, now: float) -> Receipt:
+    """Deduplicate a press, and do what its button does. A press that was delivered before has an empty receipt."""
+    if not events.remember(connection, press.event_keys, now):
+        return Receipt()
+    person = people.find_or_add(connection, press.person)
+    try:
+        return action(connection, press, person, limits, now)
+    except Refusal as error:
+        return _refused(error, person.languages.own_words(limits.locale))
+
+
+def check_load(connection: sa.Connection, platform: str, person: people.PersonRow, limits: Limits, now: float) -> None:
+    """Raises Throttled, QueueFull or Busy if a person may not ask one more question now."""
+    if platform not in limits.exempt:
+        _throttle(connection, person, limits, now)
+        _check_queue(connection, person, limits)
+
+
+def _refused(error: Refusal, locale: Locale) -> Receipt:
+    notice = refusal(error, locale)
+    return Receipt(notice=notice.text, error=notice.error)
 
 
 def _cleaned(message: Message) -> Message:

@@ -9,7 +9,10 @@ ParleyError
 │   ├── TooLong                over the size limit, in bytes or tokens
 │   ├── Throttled              over the person's rate limit
 │   ├── QueueFull              too many of the person's own messages are waiting
-│   └── Busy                   the predicted wait exceeds the limit
+│   ├── Busy                   the predicted wait exceeds the limit
+│   ├── NotTheAsker            a button that only another person may press
+│   ├── QuestionForgotten      a button under an answer whose question is not known any more
+│   └── AnsweringAgain         a button for what is being done already
 ├── EngineError
 │   ├── EngineUnavailable      the server is unreachable or overloaded
 │   ├── EngineLost             the server broke off in the middle of a reply
@@ -105,6 +108,18 @@ class Busy(Refusal):
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:.0f} s")
         self.retry_after = retry_after
+
+
+class NotTheAsker(Refusal):
+    """The button belongs to the answer to another person's question."""
+
+
+class QuestionForgotten(Refusal):
+    """The button names a turn that is deleted, was forgotten with /reset, or is no question."""
+
+
+class AnsweringAgain(Refusal):
+    """The question that the button names is being answered again already."""
 
 
 class EngineError(ParleyError):

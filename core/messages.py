@@ -131,6 +131,7 @@ class Message:
 
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
+    `again` is the turn whose question this message asks again, or 0.
     """
 
     event_keys: tuple[str, ...]
@@ -142,6 +143,7 @@ class Message:
     reference: str = ""
     quotes: tuple[Quote, ...] = ()
     media: tuple[Media, ...] = ()
+    again: int = 0
 
     @property
     def has_words(self) -> bool:
@@ -178,15 +180,14 @@ class Exchange:
 class Turn:
     """One message on its way to a reply: what the stages know. A stage passes `replace(turn, ...)` inward.
 
-    `stopped` is set when the person stops the reply. `anew` asks for another answer to the last question. `locale` is
-    the language of the bot's own words; `chosen_language` was set with /lang and is None if the person chose none.
+    `stopped` is set when the person stops the reply. `locale` is the language of the bot's own words; `chosen_language`
+    was set with /lang and is None if the person chose none.
     """
 
     id: int
     message: Message
     sink: Sink
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
-    anew: bool = False
     locale: Locale = "en"
     chosen_language: Locale | None = None
     history: tuple[Exchange, ...] = ()
@@ -200,6 +201,10 @@ class Source(StrEnum):
     CACHE = "cache"
     COMMAND = "command"
     REFUSAL = "refusal"
+
+
+WRITTEN_BY_MODEL = frozenset({Source.MODEL, Source.CACHE})
+"""Sources of replies that are Markdown, can be voted on, and answer a question."""
 
 
 class Finish(StrEnum):

@@ -6,6 +6,7 @@ No call is repeated here. The library's own retries are off: they would repeat a
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ParamSpec
 from urllib.parse import urlsplit
 
@@ -50,6 +51,13 @@ class Place:
 
     channel: str
     thread: str
+
+
+class Session(StrEnum):
+    """The status of an agent session. While it is processing, Slack shows a sign of it with a button to stop."""
+
+    PROCESSING = "processing"
+    ACTIVE = "active"
 
 
 class SlackApi:
@@ -110,9 +118,12 @@ class SlackApi:
         """Append Markdown to a stream. Not idempotent."""
         await self._call(self.client.chat_appendStream, channel=place.channel, ts=ts, markdown_text=text)
 
-    async def stop_stream(self, place: Place, ts: str) -> None:
-        """End a stream; it becomes an ordinary message. Raises DeliveryRejected if it has ended already."""
-        await self._call(self.client.chat_stopStream, channel=place.channel, ts=ts)
+    async def stop_stream(self, place: Place, ts: str, then: Session) -> None:
+        """End a stream, which becomes an ordinary message, and set the status of its session.
+
+        Raises DeliveryRejected if it has ended already; then the status stays as it is.
+        """
+        await self._call(self.client.chat_stopStream, channel=place.channel, ts=ts, session_status=then)
 
     async def thread(self, place: Place, *, oldest: str = "") -> Sequence[ThreadMessage]:
         """The messages of a thread since `oldest`; Slack always includes the first message."""
@@ -127,10 +138,21 @@ class SlackApi:
         )
         return parse_thread(answer["messages"])
 
-    async def set_status(self, place: Place, words: str) -> None:
-        """Show a status, such as "is thinking", until the bot's next message; empty to clear it."""
+    async def set_session(self, place: Place, status: Session) -> None:
+        """Set the status of the agent session in a thread, which is begun if there is none. Idempotent."""
         await self._call(
-            self.client.assistant_threads_setStatus, channel_id=place.channel, thread_ts=place.thread, status=words
+            self.client.agents_sessions_setStatus, channel_id=place.channel, thread_ts=place.thread, status=status
+        )
+
+    async def whisper(self, place: Place, user: str, form: Form) -> None:
+        """Post a message that only one person sees, until they reload. Not idempotent."""
+        fields = {name: value for name, value in form.fields().items() if value}
+        await self._call(
+            self.client.chat_postEphemeral,
+            channel=place.channel,
+            thread_ts=place.thread,
+            user=user,
+            **fields,  # type: ignore[arg-type]  # JSON
         )
 
     async def suggest(self, channel: str, title: str, prompts: Sequence[str]) -> None:

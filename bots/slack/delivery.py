@@ -2,7 +2,7 @@
 
 import structlog
 
-from bots.slack.api import SlackApi
+from bots.slack.api import Session, SlackApi
 from bots.slack.forms import Forms, displayed, plain_form, reply_forms, response_forms
 from bots.slack.handle import Handle, Surface
 from bots.slack.identity import Identity
@@ -57,14 +57,14 @@ class SlackDelivery:
         if not claim.handle:
             return await self.begin(claim)
         handle = Handle.parse(claim.handle)
-        had_preview = await self._previews.end(claim.id)
+        await self._previews.end(claim.id)
         try:
             shown = await self._show(claim, handle, reply)
         except DeliveryRejected as error:  # for example, the bot was removed from the channel
             log.warning("answer not delivered", turn=claim.id, reason=error.reason)
             shown = handle
-        if had_preview and handle.surface is Surface.POST:
-            await self._previews.clear_status(claim)
+        if shown == handle and handle.is_message:
+            await self._previews.end_processing(claim)
         return str(shown)
 
     async def drop(self, claim: Claim) -> None:
@@ -116,7 +116,7 @@ class SlackDelivery:
         A reply with links needs a new message: Slack previews links in what was a stream, and only a post can tell it
         not to.
         """
-        await self._streams.end(claim.id, place(claim), handle.ts)
+        await self._streams.end(claim.id, place(claim), handle.ts, Session.ACTIVE)
         if not has_link(displayed(reply)):
             return handle
         try:

@@ -15,12 +15,12 @@ from slack_sdk.models.blocks import (
 )
 
 from bots.markdown import FormattedText, followed_by, split
+from bots.slack.buttons import AGAIN, BAD, GOOD, Button
 from bots.slack.rendering import from_markdown, markdown, plain
 from bots.slack.text import escaped
-from bots.slack.translate import AGAIN, VOTE
 from core.faces import face
 from core.i18n import say
-from core.messages import Locale, Reply, Source
+from core.messages import WRITTEN_BY_MODEL, Locale, Reply
 
 SIZES = (3_800, 1_900)
 """Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long.
@@ -29,8 +29,6 @@ An edit takes 4,000 characters of text, which screen readers read instead of the
 """
 RESPONSE_SIZE = 11_500
 """Characters of one message at a response URL, which takes five. It is posted once and not edited."""
-WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
-"""Replies that are Markdown and can be voted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def rich_forms(part: FormattedText, rows: Rows = NO_BUTTONS) -> Forms:
 
 def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
     """The messages of a reply, for each size that it may have to be cut to, the largest first."""
-    rows = _buttons(turn_id, locale, again=reply.tokens > 0)
+    rows = _buttons(turn_id, locale)
     return tuple(_message_forms(reply, size, rows) for size in SIZES)
 
 
@@ -98,23 +96,18 @@ def _message_forms(reply: Reply, size: int, rows: Rows) -> tuple[Forms, ...]:
     return (*map(rich_forms, parts), rich_forms(last, rows))
 
 
-def _buttons(turn_id: int, locale: Locale, *, again: bool) -> Rows:
+def _buttons(turn_id: int, locale: Locale) -> Rows:
     """Two kinds of buttons: Slack's own feedback buttons, and ordinary ones for a workspace that rejects those."""
-    once_more = [_button(AGAIN, say(locale, "slack.again"), str(turn_id))] if again else []
-    good, bad = (say(locale, "slack.good"), f"1:{turn_id}"), (say(locale, "slack.bad"), f"-1:{turn_id}")
-    own = FeedbackButtonsElement(
-        action_id=VOTE,
-        positive_button=FeedbackButtonObject(text=good[0], value=good[1]),
-        negative_button=FeedbackButtonObject(text=bad[0], value=bad[1]),
+    once_more = _button(AGAIN, turn_id, locale)
+    good, bad = (
+        FeedbackButtonObject(text=say(locale, button.label), value=button.value(turn_id)) for button in (GOOD, BAD)
     )
-    votes = [_button(f"{VOTE}:up", *good), _button(f"{VOTE}:down", *bad)]
+    own = FeedbackButtonsElement(action_id=GOOD.id, positive_button=good, negative_button=bad)
+    votes = (_button(GOOD, turn_id, locale, ":up"), _button(BAD, turn_id, locale, ":down"))
     feedback = ContextActionsBlock(elements=[own])
-    return (feedback, *_row(once_more)), _row(votes + once_more)
+    return (feedback, ActionsBlock(elements=[once_more])), (ActionsBlock(elements=[*votes, once_more]),)
 
 
-def _button(action: str, text: str, value: str) -> ButtonElement:
-    return ButtonElement(action_id=action, text=text, value=value)
-
-
-def _row(buttons: Sequence[ButtonElement]) -> tuple[Block, ...]:
-    return (ActionsBlock(elements=list(buttons)),) if buttons else ()
+def _button(button: Button, turn_id: int, locale: Locale, suffix: str = "") -> ButtonElement:
+    """An ordinary button. The `suffix` tells two of one action apart, since action ids are unique within a block."""
+    return ButtonElement(action_id=button.id + suffix, text=say(locale, button.label), value=button.value(turn_id))

@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import structlog
 
-from bots.slack.api import Place, SlackApi
+from bots.slack.api import Place, Session, SlackApi
+from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
 from bots.slack.threads import Threads
-from bots.slack.translate import ChatOpened, Heard, Overheard, Vote, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Heard, Overheard, StopPressed, translate
+from core import presses
 from core.admission import Admission, Duplicate
+from core.buttons import Press
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
@@ -50,8 +53,10 @@ class Intake:
                 await self._hear(heard)
             case Overheard(thread=thread, speaker=speaker):
                 self._threads.hear(thread, speaker)
-            case Vote() as vote:
-                await self._admission.vote(vote.turn_id, vote.person, vote.value)
+            case ButtonPressed() as pressed:
+                await self._press(pressed)
+            case StopPressed(press=press):
+                await self._stop(press)
             case ChatOpened(channel=channel):
                 await self._suggest(channel)
 
@@ -92,6 +97,39 @@ class Intake:
             return False
         return self._shared_history or said.bot_id != "" or said.user == message.sender.id
 
+    async def _press(self, pressed: ButtonPressed) -> None:
+        """Do what a button does. A vote is named to the voter, unless Slack marks it."""
+        receipt = await self._admission.press(pressed.button.action, pressed.press)
+        is_seen = receipt.vote and pressed.is_marked
+        if receipt.notice and not is_seen:
+            await self._whisper(pressed.press, f"{pressed.button.face * bool(receipt.vote)} {receipt.notice}".strip())
+
+    async def _stop(self, press: Press) -> None:
+        """End the person's answers in the thread. Other people's go on, and so does the session.
+
+        The end of an answer ends the processing of the session. If there was nothing to stop, it ends here.
+        """
+        receipt = await self._admission.press(presses.stop, press)
+        if receipt.error:
+            await self._whisper(press, receipt.notice)
+        elif receipt.notice and not receipt.interrupts:
+            await self._end_processing(press)
+
+    async def _end_processing(self, press: Press) -> None:
+        try:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                await self._api.set_session(_place(press), Session.ACTIVE)
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
+            log.info("session not updated", error=type(error).__name__)
+
+    async def _whisper(self, press: Press, words: str) -> None:
+        """Tell the person who pressed a button alone, where they pressed it."""
+        try:
+            async with self._clock.timeout(OPTIONAL_SECONDS):
+                await self._api.whisper(_place(press), press.person.id, plain_form(words))
+        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
+            log.info("notice not shown", error=type(error).__name__)
+
     async def _suggest(self, channel: str) -> None:
         """Offer prompts in every language, since the person's own is not known here."""
         prompts = [say(locale, f"slack.{prompt}") for locale in LOCALES for prompt in PROMPTS]
@@ -101,3 +139,7 @@ class Intake:
                 await self._api.suggest(channel, title, prompts)
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
             log.info("nothing suggested", error=type(error).__name__)
+
+
+def _place(press: Press) -> Place:
+    return Place(channel=press.conversation.chat, thread=press.conversation.thread)

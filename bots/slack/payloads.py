@@ -152,6 +152,20 @@ class Authorization(BaseModel):
     enterprise_id: Text = ""
 
 
+class SessionStopped(BaseModel):
+    """A person pressed the stop button that Slack shows while the bot is processing in a thread.
+
+    Slack has stopped the streams there, and leaves the status of the session to the app
+    (docs.slack.dev/reference/events/agent_session_stopped).
+    """
+
+    model_config = FROZEN
+    type: Literal["agent_session_stopped"]
+    channel: Id
+    thread_ts: Ts
+    user: Id
+
+
 class EventCallback(BaseModel):
     """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
 
@@ -160,7 +174,7 @@ class EventCallback(BaseModel):
     team_id: Text = ""
     context_team_id: Text = ""
     authorizations: Annotated[tuple[Authorization, ...], _list_of(Authorization)] = ()
-    event: Annotated[MessageEvent | HomeOpened, Field(discriminator="type")]
+    event: Annotated[MessageEvent | HomeOpened | SessionStopped, Field(discriminator="type")]
 
 
 class HasId(BaseModel):

@@ -35,6 +35,11 @@ def commander(slash: SlashCommand, identity: Identity) -> Person:
     return _person(slash.user_id, slash.team_id, identity)
 
 
+def member(user: str, identity: Identity) -> Person:
+    """A person of whom the event names no team."""
+    return _person(user, "", identity)
+
+
 def _person(user: str, team: str, identity: Identity, *, is_guest: bool = False) -> Person:
     """Slack names the team only if it may be another one, so that a person without is a member."""
     is_outsider = is_guest or (team != "" and not _is_ours(team, identity))

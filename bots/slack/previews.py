@@ -7,7 +7,7 @@ import structlog
 
 from bots.markdown import laid_out, so_far
 from bots.markdown.formatted import BLOCKS_OF_CODE
-from bots.slack.api import SlackApi
+from bots.slack.api import Session, SlackApi
 from bots.slack.debounce import Debouncer
 from bots.slack.forms import SIZES, parts_of, rich_forms
 from bots.slack.handle import Handle, Surface
@@ -18,7 +18,6 @@ from bots.slack.streams import Streams
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryFailed, DeliveryRejected
-from core.i18n import say
 
 log = structlog.get_logger()
 
@@ -37,7 +36,8 @@ class Previews:
         self._posts = posts
         self._streams = streams
         self._texts = Debouncer(clock)
-        self._has_status = True
+        self._has_sessions = True
+        self._processing: set[int] = set()
 
     async def begin(self, claim: Claim, handle: Handle) -> None:
         """Begin to show a reply in the message of a handle."""
@@ -63,12 +63,18 @@ class Previews:
     async def end_all(self) -> None:
         await self._texts.end_all()
 
-    async def clear_status(self, claim: Claim) -> None:
-        """Clear the status that a preview in a placeholder has set."""
-        await self._set_status(claim, "")
+    async def end_processing(self, claim: Claim) -> None:
+        """Have Slack show that the answer is there, if a preview of it had it show that the bot is processing.
+
+        Slack itself shows that for an hour.
+        """
+        if claim.id in self._processing or self._posts.may_exist(claim):
+            self._processing.discard(claim.id)
+            await self._set_session(claim, Session.ACTIVE)
 
     async def _append(self, claim: Claim, handle: Handle, text: str) -> None:
         """Append to the stream; fall back to edits once it has ended. Slack shows an empty stream as in progress."""
+        await self._begin_processing(claim)
         shown = so_far(text, can_change=False)
         whole = without_links(laid_out(shown, LAYOUT))
         is_code = any(code.end == len(whole.text) for code in whole.of(*BLOCKS_OF_CODE))
@@ -81,10 +87,10 @@ class Previews:
             log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
 
     async def _edit(self, claim: Claim, handle: Handle, text: str) -> None:
-        """Edit the message; before the first word, set a status instead."""
+        """Edit the message once there are words."""
+        await self._begin_processing(claim)
         whole = laid_out(so_far(text), LAYOUT)
         if not whole.text:
-            await self._set_status(claim, say(claim.locale, "slack.status"))
             return
         if handle.surface is Surface.STREAM:
             whole = without_links(whole)  # Slack previews links in what was a stream
@@ -94,14 +100,20 @@ class Previews:
         except (DeliveryFailed, DeliveryRejected) as error:
             log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
 
-    async def _set_status(self, claim: Claim, words: str) -> None:
-        """Set the thread's status. After a refusal no more are set, since not every workspace has them."""
-        if not self._has_status:
+    async def _begin_processing(self, claim: Claim) -> None:
+        """Have Slack show once that the bot is processing, with a button to stop."""
+        if claim.id not in self._processing:
+            self._processing.add(claim.id)
+            await self._set_session(claim, Session.PROCESSING)
+
+    async def _set_session(self, claim: Claim, status: Session) -> None:
+        """Set the status of the thread's session. After a refusal no more are set: not every workspace has sessions."""
+        if not self._has_sessions:
             return
         try:
-            await self._api.set_status(place(claim), words)
+            await self._api.set_session(place(claim), status)
         except DeliveryRejected as error:
-            log.info("no status is shown", reason=error.reason)
-            self._has_status = False
+            log.info("no session is shown", reason=error.reason)
+            self._has_sessions = False
         except DeliveryFailed:
             return

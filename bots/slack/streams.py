@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bots.slack.api import Place, SlackApi
+from bots.slack.api import Place, Session, SlackApi
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.messages import Person
@@ -73,13 +73,16 @@ class Streams:
         else:
             stream.can_append = False
         if not stream.can_append:
-            await self.end(turn_id, stream.place, stream.ts)
+            await self.end(turn_id, stream.place, stream.ts, Session.PROCESSING)
         return stream.can_append
 
-    async def end(self, turn_id: int, place: Place, ts: str) -> None:
-        """Stop a stream, which becomes an ordinary message. Idempotent. Raises DeliveryFailed."""
+    async def end(self, turn_id: int, place: Place, ts: str, then: Session) -> None:
+        """Stop a stream, which becomes an ordinary message, and set the status of its session.
+
+        Idempotent. Raises DeliveryFailed.
+        """
         try:
-            await self._api.stop_stream(place, ts)
+            await self._api.stop_stream(place, ts, then)
         except DeliveryRejected as error:  # Slack has ended it, or a person has deleted it
             log.debug("stream not stopped", turn=turn_id, reason=error.reason)
         self._open.pop(turn_id, None)
@@ -91,7 +94,7 @@ class Streams:
     async def end_all(self) -> None:
         for turn_id, stream in list(self._open.items()):
             try:
-                await self.end(turn_id, stream.place, stream.ts)
+                await self.end(turn_id, stream.place, stream.ts, Session.PROCESSING)
             except DeliveryFailed:
                 log.info("stream left open", turn=turn_id)
 

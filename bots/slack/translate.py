@@ -2,23 +2,26 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from bots.slack import buttons
+from bots.slack.buttons import Button
 from bots.slack.identity import PLATFORM, Identity
 from bots.slack.parts import media, own_markup, quotes
 from bots.slack.payloads import (
-    Action,
     BlockActions,
     EventCallback,
     HomeOpened,
     MessageEvent,
     Payload,
+    SessionStopped,
     SlashCommand,
     UrlVerification,
 )
-from bots.slack.people import SLACKBOT, author, commander, is_for_the_workspace, presser
+from bots.slack.people import SLACKBOT, author, commander, is_for_the_workspace, member, presser
 from bots.slack.text import plain
 from core import commands
+from core.buttons import Press
 from core.messages import ConversationKey, Kind, Message, Person
 
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
@@ -26,8 +29,6 @@ NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 USERS = re.compile(r"<@(\w+)")
 GROUPS = re.compile(r"<!(?:subteam\^|here|channel|everyone)\b")
 """Mentions of people, and of many at once."""
-VOTE, AGAIN = "vote", "again"
-"""The action ids of the bot's buttons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,12 @@ class Overheard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A person's opinion of an answer, 1 or -1."""
+class ButtonPressed:
+    """A person pressed one of the bot's buttons. `is_marked` says that Slack shows the press itself."""
 
-    turn_id: int
-    person: Person
-    value: Literal[1, -1]
+    button: Button
+    press: Press
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +67,37 @@ class ChatOpened:
     channel: str
 
 
-Gesture: TypeAlias = Heard | Overheard | Vote | ChatOpened
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPressed:
+    """A person pressed Slack's own stop button in a thread."""
+
+    press: Press
+
+
+Gesture: TypeAlias = Heard | Overheard | ButtonPressed | StopPressed | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
     """What a payload, which arrived at `now` in epoch seconds, asks of the bot; None if it is not for the bot."""
     match payload:
-        case EventCallback() if not is_for_the_workspace(payload, identity):
-            return None
-        case EventCallback(event=MessageEvent() as event):
-            return _message(event, payload.event_id, identity)
-        case EventCallback(event=HomeOpened() as home):
-            return ChatOpened(channel=home.channel) if home.tab == "messages" else None
+        case EventCallback() if is_for_the_workspace(payload, identity):
+            return _event(payload, identity)
         case BlockActions():
             return _press(payload, identity)
         case SlashCommand():
             return _slash_command(payload, identity, now)
         case EventCallback() | UrlVerification():
             return None
+
+
+def _event(callback: EventCallback, identity: Identity) -> Gesture | None:
+    match callback.event:
+        case MessageEvent() as event:
+            return _message(event, callback.event_id, identity)
+        case HomeOpened() as home:
+            return ChatOpened(channel=home.channel) if home.tab == "messages" else None
+        case SessionStopped() as stopped:
+            return StopPressed(press=_stop(stopped, callback.event_id, identity))
 
 
 def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | Overheard | None:
@@ -130,28 +144,28 @@ def _event_keys(event: MessageEvent, event_id: str, identity: Identity) -> tuple
     return tuple(f"{PLATFORM}:{identity.team}:{key}" for key in keys)
 
 
-def _press(press: BlockActions, identity: Identity) -> Gesture | None:
+def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
     action = press.actions[0]
-    person = presser(press, identity)
-    match action.action_id.partition(":")[0], action.value.split(":"):
-        case (name, [vote, turn]) if name == VOTE and vote in {"1", "-1"} and turn.isdecimal():
-            return Vote(turn_id=int(turn), person=person, value=1 if vote == "1" else -1)
-        case (name, _) if name == AGAIN:
-            return Heard(message=_again(press, action, person, identity), addressed=True, follows=False)
-    return None
-
-
-def _again(press: BlockActions, action: Action, person: Person, identity: Identity) -> Message:
-    """The press of "Again" as the command /retry in the answer's thread."""
+    pressed = buttons.read(action.action_id, action.value)
+    if pressed is None:
+        return None
     gesture = f"press:{press.channel.id}:{press.message.ts}:{press.user.id}:{action.action_ts}"
-    return Message(
+    made = Press(
         event_keys=(f"{PLATFORM}:{identity.team}:{gesture}",),
+        person=presser(press, identity),
         conversation=_conversation(identity, press.channel.id, press.message.thread_ts or press.message.ts),
-        sender=person,
-        text=str(commands.RETRY),
-        sent_at=float(action.action_ts),
-        kind=Kind.PRIVATE if press.channel.id.startswith("D") else Kind.GROUP,
+        turn_id=pressed.turn_id,
         reference=action.action_ts,
+    )
+    return ButtonPressed(button=pressed.button, press=made, is_marked=pressed.is_marked)
+
+
+def _stop(stopped: SessionStopped, event_id: str, identity: Identity) -> Press:
+    return Press(
+        event_keys=(f"{PLATFORM}:{identity.team}:event:{event_id}",),
+        person=member(stopped.user, identity),
+        conversation=_conversation(identity, stopped.channel, stopped.thread_ts),
+        turn_id=0,
     )
 
 

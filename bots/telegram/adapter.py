@@ -17,6 +17,7 @@ from telegram.request import HTTPXRequest
 
 from bots.connection import Connection
 from bots.fronts import Health
+from bots.telegram.acknowledgements import Acknowledgements
 from bots.telegram.api import TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
@@ -24,18 +25,19 @@ from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import names_another
-from bots.telegram.payloads import ButtonPress, Update, update_id
+from bots.telegram.payloads import Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import Moved, Vote, translate
+from bots.telegram.translate import ButtonPressed, Moved, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
+from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import COMMANDS, Command
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
-from core.i18n import LOCALES, say
+from core.i18n import LOCALES
 from core.messages import Locale, Message
 
 log = structlog.get_logger()
@@ -73,6 +75,7 @@ class Telegram:
         self._buttons = Buttons(_digest(bot.token, "buttons"))
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = TelegramApi(bot, Budget(clock), self._connection)
+        self._acknowledgements = Acknowledgements(self._api, self._buttons)
         self._previews = Previews(self._api, clock, tasks)
         self._delivery = TelegramDelivery(self._api, self._previews, self._buttons)
 
@@ -119,17 +122,17 @@ class Telegram:
             return
         if update.message is not None and names_another(update.message, self._identity):
             await self._check_name()
-        thanks_in: Locale | None = None
+        receipt = Receipt()
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
                 await admission.accept(message)
-            case Vote() as vote:
-                thanks_in = await admission.vote(vote.turn_id, vote.person, vote.value)
+            case ButtonPressed(button=button, press=press):
+                receipt = await admission.press(button.action, press)
             case Moved() as moved:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledge(update.callback_query, thanks_in))
+            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
 
     async def close(self) -> None:
         """End all previews."""
@@ -169,14 +172,6 @@ class Telegram:
             await self._clock.sleep(WEBHOOK_CHECK_SECONDS)
             if await self._connection.persist(self._api.webhook_url) != self._webhook_url:
                 await self._connection.persist(self._start_receiving)
-
-    async def _acknowledge(self, press: ButtonPress, thanks_in: Locale | None) -> None:
-        """Stop the button's spinner, and thank for a vote that was recorded."""
-        thanks = say(thanks_in, "feedback.thanks") if thanks_in else None
-        try:
-            await self._api.answer_button(press.id, thanks)
-        except (DeliveryFailed, DeliveryRejected) as error:
-            log.debug("button not acknowledged", reason=error.reason)
 
     @property
     def _webhook_url(self) -> str:

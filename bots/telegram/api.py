@@ -128,7 +128,7 @@ class TelegramApi:
         await self._budget.take(place.chat)
         return await self.post_now(place)
 
-    async def post_now(self, place: Place) -> int:
+    async def post_now(self, place: Place, keyboard: InlineKeyboardMarkup | None = None) -> int:
         reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True) if place.reply_to else None
         with self._translated_errors(place.chat):
             message = await self._bot.send_message(
@@ -136,6 +136,7 @@ class TelegramApi:
                 PLACEHOLDER,
                 message_thread_id=place.thread or None,
                 reply_parameters=reply,
+                reply_markup=keyboard,
                 link_preview_options=NO_PREVIEW,
             )
             return message.message_id
@@ -159,6 +160,12 @@ class TelegramApi:
                 reply_markup=keyboard,
                 link_preview_options=NO_PREVIEW,
             )
+
+    async def replace_keyboard(self, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
+        """Put other buttons under a message of the bot. Idempotent."""
+        await self._budget.take(chat)
+        with self._translated_errors(chat):
+            await self._bot.edit_message_reply_markup(chat, message_id, reply_markup=keyboard)
 
     async def draft_now(self, place: Place, draft_id: int, text: FormattedText) -> None:
         """Show a text as the draft of a message. An empty one shows as "Thinking..."."""

@@ -1,46 +1,87 @@
-"""The buttons under an answer. Their data is signed, since a client can send any data."""
+"""The registry of buttons, and their data. The data is signed, since a client can send any data.
+
+A new button is a line here with its face and its action, and a keyboard that shows it.
+"""
 
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal, TypeAlias
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-Choice: TypeAlias = Literal["up", "down", "again"]
-FACES: dict[Choice, str] = {"up": "👍", "down": "👎", "again": "🔁"}
-DATA = re.compile(r"fb:(up|down|again):(\d{1,18}):([0-9a-f]{12})")
+from core import presses
+from core.admission import Action
+
+DATA = re.compile(r"fb:([a-z]{1,16}):(\d{1,18}):([0-9a-f]{12})")
+MARK = " ✓"
+"""Behind the face of a vote that the person has given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A button that was pressed, and the turn whose answer it stands under."""
+    """A kind of button. `name` stands in its data, `face` is what people see, and `vote` the vote that it gives."""
 
-    choice: str
+    name: str
+    face: str
+    action: Action
+    vote: int = 0
+
+
+UP = Button(name="up", face="👍", action=presses.vote_up, vote=1)
+DOWN = Button(name="down", face="👎", action=presses.vote_down, vote=-1)
+AGAIN = Button(name="again", face="🔁", action=presses.again)
+STOP = Button(name="stop", face="⏹", action=presses.stop)
+
+BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP)}
+UNDER_ANSWER, WHILE_WRITING = (UP, DOWN, AGAIN), (STOP,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """A button that was pressed, and the turn that it names."""
+
+    button: Button
     turn_id: int
 
 
 class Buttons:
-    """Makes and reads buttons. The signature covers the chat, so that people can only vote in their own chats."""
+    """Makes and reads buttons.
+
+    The signature covers the turn and the chat: in a chat, a turn is named only by the bot's own buttons there. Whether
+    the person may do what the button does is for its action to check.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def under(self, turn_id: int, chat: int) -> InlineKeyboardMarkup:
-        """The keyboard for an answer in a chat."""
-        row = [
-            InlineKeyboardButton(face, callback_data=f"fb:{choice}:{turn_id}:{self._sign(turn_id, chat)}")
-            for choice, face in FACES.items()
-        ]
-        return InlineKeyboardMarkup([row])
+    def under(self, turn_id: int, chat: int, *, vote: int = 0) -> InlineKeyboardMarkup:
+        """The keyboard of an answer in a chat, with a mark on the `vote` that was given."""
+        return self._keyboard(UNDER_ANSWER, turn_id, chat, vote)
 
-    def read(self, data: str, chat: int) -> Button | None:
-        """The button with this data in this chat; None if the signature is wrong."""
+    def while_writing(self, turn_id: int, chat: int) -> InlineKeyboardMarkup:
+        """The keyboard of an answer that is being written."""
+        return self._keyboard(WHILE_WRITING, turn_id, chat)
+
+    def read(self, data: str, chat: int) -> Pressed | None:
+        """The button with this data in this chat; None if it is unknown, or the signature is wrong."""
         found = DATA.fullmatch(data)
         if found is None or not hmac.compare_digest(found[3], self._sign(int(found[2]), chat)):
             return None
-        return Button(choice=found[1], turn_id=int(found[2]))
+        button = BUTTONS.get(found[1])
+        return Pressed(button=button, turn_id=int(found[2])) if button else None
+
+    def _keyboard(self, row: Sequence[Button], turn_id: int, chat: int, vote: int = 0) -> InlineKeyboardMarkup:
+        seal = self._sign(turn_id, chat)
+        buttons = [
+            InlineKeyboardButton(
+                button.face + MARK * (button.vote != 0 and button.vote == vote),
+                callback_data=f"fb:{button.name}:{turn_id}:{seal}",
+            )
+            for button in row
+        ]
+        return InlineKeyboardMarkup([buttons])
 
     def _sign(self, turn_id: int, chat: int) -> str:
         return blake2b(f"{turn_id}:{chat}".encode(), key=self._key, digest_size=6).hexdigest()

@@ -16,20 +16,18 @@ from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
 from core.faces import face
 from core.i18n import say
-from core.messages import Kind, Reply, Source
+from core.messages import WRITTEN_BY_MODEL, Kind, Reply
 
 R = TypeVar("R")
 log = structlog.get_logger()
-
-WRITTEN_BY_MODEL = {Source.MODEL, Source.CACHE}
-"""Replies that are Markdown and can be voted on."""
 
 
 class TelegramDelivery:
     """A `Delivery` for one bot account.
 
     In a private chat the preview is a draft, and each part of the reply gets its placeholder when the reply is known.
-    In a group the preview is made of edits of a placeholder that is posted at the start.
+    In a group the preview is made of edits of a placeholder that is posted at the start, with a button to stop. A draft
+    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop.
     """
 
     def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
@@ -78,11 +76,12 @@ class TelegramDelivery:
             return ""
         if not self._api.may_preview(place.chat, leave=1):
             return ""
+        stop = self._buttons.while_writing(claim.id, place.chat)
         try:
-            message_id = await self._api.post_now(place)
+            message_id = await self._api.post_now(place, stop)
         except RateLimited:
             return ""
-        await self._previews.begin_edits(claim.id, place.chat, message_id)
+        await self._previews.begin_edits(claim.id, place.chat, message_id, stop)
         return str(Handle(chat=place.chat, ids=(message_id,)))
 
     async def _show(self, claim: Claim, reply: Reply) -> Handle:

@@ -111,8 +111,8 @@ class Post(Content):
     migrate_from_chat_id: Int64 | None = None
 
 
-class ButtonPress(BaseModel):
-    """A `callback_query`: a press of a button under `message`."""
+class CallbackQuery(BaseModel):
+    """A press of a button under `message`."""
 
     id: str
     sender: User = Field(alias="from")
@@ -125,7 +125,7 @@ class Update(BaseModel):
 
     update_id: Int64
     message: Post | None = None
-    callback_query: ButtonPress | None = None
+    callback_query: CallbackQuery | None = None
 
 
 def update_id(raw: object) -> int:

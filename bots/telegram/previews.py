@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 import structlog
+from telegram import InlineKeyboardMarkup
 
 from bots.markdown import FormattedText, so_far
 from bots.telegram.api import Place, TelegramApi
@@ -47,10 +48,11 @@ class Previews:
         preview = _Preview()
         self._open[turn_id] = preview, self._tasks.create_task(self._draft(preview, turn_id, place))
 
-    async def begin_edits(self, turn_id: int, chat: int, message_id: int) -> None:
+    async def begin_edits(self, turn_id: int, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
+        """Show the reply in a message, and the keyboard with each edit: one without it would remove it."""
         await self.end(turn_id)
         preview = _Preview()
-        self._open[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id))
+        self._open[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id, keyboard))
 
     def add(self, turn_id: int, piece: str) -> None:
         """Add a piece of the reply. Does nothing if the turn has no preview."""
@@ -84,7 +86,7 @@ class Previews:
             if await self._is_over(preview, TICK):
                 return
 
-    async def _edit(self, preview: _Preview, chat: int, message_id: int) -> None:
+    async def _edit(self, preview: _Preview, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
         shown = ""
         for seconds in EDITS_AFTER:
             if await self._is_over(preview, seconds):
@@ -92,7 +94,8 @@ class Previews:
             text = preview.text.strip()
             if text not in {"", shown} and self._api.may_preview(chat, leave=1):
                 shown = text
-                await self._try(self._api.edit_now(chat, message_id, without_mentions(_shown(text)), None))
+                shown_text = without_mentions(_shown(text))
+                await self._try(self._api.edit_now(chat, message_id, shown_text, keyboard))
 
     async def _try(self, call: Awaitable[None]) -> None:
         """Make a call of a preview. A failure is logged and ignored, since the reply follows anyway."""

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from bots.telegram.buttons import Buttons
+from bots.telegram.buttons import Button, Buttons
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
-from bots.telegram.payloads import ButtonPress, Post, Update, User
+from bots.telegram.payloads import CallbackQuery, Post, Update, User
 from core import commands
+from core.buttons import Press
 from core.language import locale_of_tag
 from core.messages import ConversationKey, Kind, Message, Person
 
@@ -18,12 +19,11 @@ GROUPS = {"group", "supergroup"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """A person's opinion of an answer, 1 or -1."""
+class ButtonPressed:
+    """A person pressed one of the bot's buttons."""
 
-    turn_id: int
-    person: Person
-    value: Literal[1, -1]
+    button: Button
+    press: Press
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Moved:
     new: ConversationKey
 
 
-Gesture: TypeAlias = Message | Vote | Moved
+Gesture: TypeAlias = Message | ButtonPressed | Moved
 
 
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
@@ -70,22 +70,18 @@ def _moved(old: int, new: int, identity: Identity) -> Moved:
     return Moved(old=replace(there, chat=str(old)), new=there)
 
 
-def _press(press: ButtonPress, identity: Identity, buttons: Buttons) -> Gesture | None:
+def _press(press: CallbackQuery, identity: Identity, buttons: Buttons) -> ButtonPressed | None:
     post = press.message
-    if post is None or press.sender.is_bot or (button := buttons.read(press.data, post.chat.id)) is None:
+    if post is None or press.sender.is_bot or (pressed := buttons.read(press.data, post.chat.id)) is None:
         return None
-    person = _person(press.sender, identity)
-    if button.choice != "again":
-        return Vote(turn_id=button.turn_id, person=person, value=1 if button.choice == "up" else -1)
-    return Message(
+    made = Press(
         event_keys=(f"telegram:{identity.id}:callback:{press.id}",),
+        person=_person(press.sender, identity),
         conversation=_conversation(post, identity),
-        sender=person,
-        text=str(commands.RETRY),
-        sent_at=float(post.date),
-        kind=_kind(post),
+        turn_id=pressed.turn_id,
         reference=str(post.message_id),
     )
+    return ButtonPressed(button=pressed.button, press=made)
 
 
 def _sender(post: Post, identity: Identity) -> Person | None:

@@ -79,7 +79,7 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         text = turn.message.text
-        if turn.anew or turn.message.quotes or turn.message.media or (turn.history and not stands_alone(text)):
+        if turn.message.again or turn.message.quotes or turn.message.media or (turn.history and not stands_alone(text)):
             return await call_next(turn)
         key = SharedKey(
             question=digest(normalised(text)),

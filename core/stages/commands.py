@@ -26,7 +26,7 @@ from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
-from core.store import Store, history, people, records
+from core.store import Store, history, people, questions, records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ async def _run(desk: Desk, turn: Turn, call: Call) -> str:
 
 async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
     """Generate another answer to the last question."""
-    asked = await desk.store.run(history.take_back, turn.message, turn.id)
+    asked = await desk.store.run(questions.ask_last_again, turn.message, turn.id)
     if asked is None:
         return Reply(text=say(turn.locale, "command.nothing_to_retry"), source=Source.COMMAND)
-    return await call_next(replace(turn, message=asked, anew=True))
+    return await call_next(replace(turn, message=asked))
 
 
 async def help_(desk: Desk, turn: Turn, _argument: str) -> str:

@@ -19,7 +19,7 @@ FRAME_TOKENS = 10
 """Upper bound of the tokens that a chat template adds to a question and its answer."""
 
 ANEW_TEMPERATURE = 0.9
-"""Sampling temperature for /retry, so that the new answer differs from the last one."""
+"""Sampling temperature for a question asked again, so that the new answer differs from the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
 async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Turn, draft: _Draft) -> None:
     message, language = turn.message, reply_language(turn)
     prompt = chat_prompt(persona, language, turn.history, in_prompt(message, language), turn.mood)
-    temperature = ANEW_TEMPERATURE if turn.anew else None
+    temperature = ANEW_TEMPERATURE if message.again else None
     user = digest(f"{message.conversation} {message.sender}").hex()
     async with engine.stream(prompt, max_tokens=limits.max_tokens, temperature=temperature, user=user) as pieces:
         async for piece in pieces:

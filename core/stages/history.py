@@ -11,11 +11,14 @@ from core.store import history as exchanges
 def history(store: Store, *, shared: bool) -> Stage:
     """The stage that loads the turn's history; a `shared` one has the exchanges of all people in the conversation.
 
-    The new exchange is added by the worker, in the transaction that commits the reply.
+    A question asked again has the history before it. The new exchange is added by the worker, in the transaction that
+    commits the reply.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
-        past = await store.run(exchanges.load, turn.message.conversation, None if shared else turn.message.sender)
+        message = turn.message
+        person = None if shared else message.sender
+        past = await store.run(exchanges.load, message.conversation, person, before=message.again)
         return await call_next(replace(turn, history=past))
 
     return stage

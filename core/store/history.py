@@ -1,12 +1,15 @@
 """The history of a conversation: its answered turns that are marked as remembered."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from core.messages import ConversationKey, Exchange, Message, Person
+from core.messages import ConversationKey, Exchange, Person
 from core.parts import in_history
 from core.store.schema import people, turns
+
+ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
+"""The turn that asked a turn's question first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +20,15 @@ class Keeping:
     shared: bool
 
 
-def load(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> tuple[Exchange, ...]:
-    """The exchanges of a person, or of everybody if it is None, oldest first."""
-    rows = connection.execute(sa.select(turns).where(_remembered(conversation, person)).order_by(turns.c.id))
+def load(
+    connection: sa.Connection, conversation: ConversationKey, person: Person | None, *, before: int = 0
+) -> tuple[Exchange, ...]:
+    """The exchanges of a person, or of everybody if it is None, oldest first.
+
+    `before` is the turn of a question, or 0: only what was asked before it is loaded, each with its latest answer.
+    """
+    query = sa.select(turns).where(remembered(conversation, person)).order_by(turns.c.id)
+    rows = connection.execute(query.where(before > ASKED_BY) if before else query)
     return tuple(
         Exchange(question=in_history(row.text, row.quotes, row.media, row.locale), answer=row.reply, tokens=row.tokens)
         for row in rows
@@ -31,7 +40,7 @@ def trim(connection: sa.Connection, conversation: ConversationKey, person: Perso
 
     Removing one exchange at a time would change the beginning of every prompt, and miss the engine's prefix cache.
     """
-    query = sa.select(turns.c.id, turns.c.tokens).where(_remembered(conversation, person)).order_by(turns.c.id)
+    query = sa.select(turns.c.id, turns.c.tokens).where(remembered(conversation, person)).order_by(turns.c.id)
     kept = connection.execute(query).all()
     while kept and sum(row.tokens for row in kept) > max_tokens:
         older, kept = kept[: (len(kept) + 1) // 2], kept[(len(kept) + 1) // 2 :]
@@ -39,24 +48,16 @@ def trim(connection: sa.Connection, conversation: ConversationKey, person: Perso
 
 
 def reset(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> None:
-    """Remove all exchanges from the history."""
-    _remove(connection, _remembered(conversation, person))
+    """Remove all exchanges from the history. What has been answered so far cannot be asked again by a button either."""
+    answered = sa.and_(_said(conversation, person), turns.c.reply.is_not(None))
+    connection.execute(turns.update().where(answered).values(remembered=False, forgotten=True))
 
 
-def take_back(connection: sa.Connection, message: Message, turn_id: int) -> Message | None:
-    """Remove the sender's last exchange and give its question to the turn `turn_id`, which is that of `message`.
-
-    Returns the message with all parts of the question, or None if there is no exchange.
-    """
-    theirs = _remembered(message.conversation, message.sender)
-    query = sa.select(turns).where(theirs).order_by(turns.c.id.desc())
-    last = connection.execute(query.limit(1)).one_or_none()
-    if last is None:
-        return None
-    _remove(connection, turns.c.id == last.id)
-    parts = {"text": last.text, "quotes": last.quotes, "media": last.media}
-    connection.execute(turns.update().where(turns.c.id == turn_id).values(parts))
-    return replace(message, **parts)
+def supersede(connection: sa.Connection, conversation: ConversationKey, turn_id: int) -> None:
+    """Remove the other exchanges with the same question as a turn that asks one again."""
+    question = sa.select(turns.c.again).where(turns.c.id == turn_id, turns.c.again != 0).scalar_subquery()
+    others = sa.and_(turns.c.conversation == str(conversation), turns.c.remembered, turns.c.id != turn_id)
+    _remove(connection, sa.and_(others, question == ASKED_BY))
 
 
 def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> bool:
@@ -66,8 +67,13 @@ def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> 
     return connection.execute(query.limit(1)).first() is not None
 
 
-def _remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
-    here = sa.and_(turns.c.conversation == str(conversation), turns.c.remembered)
+def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
+    """The turns that are the history of a person, or of everybody if it is None."""
+    return sa.and_(_said(conversation, person), turns.c.remembered)
+
+
+def _said(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
+    here = turns.c.conversation == str(conversation)
     if person is None:
         return here
     person_id = sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()

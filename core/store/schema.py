@@ -69,6 +69,7 @@ turns = sa.Table(
     sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
     sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
+    sa.Column("again", sa.Integer, nullable=False, default=0, server_default="0"),  # the turn whose question it asks
     # its way through the bot
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False, default=""),
@@ -92,6 +93,7 @@ turns = sa.Table(
     # its place in history
     sa.Column("tokens", sa.Integer, nullable=False, default=0),
     sa.Column("remembered", sa.Boolean, nullable=False, default=False),
+    sa.Column("forgotten", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # with /reset
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),

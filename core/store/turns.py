@@ -53,6 +53,7 @@ def add(
         "reference": message.reference,
         "quotes": message.quotes,
         "media": message.media,
+        "again": message.again,
         "state": WAITING if reply is None else ANSWERED,
         "accepted_at": now,
     }
@@ -61,12 +62,6 @@ def add(
     key = connection.execute(turns.insert().values(values)).inserted_primary_key
     assert key is not None
     return int(key[0])
-
-
-def conversation_of(connection: sa.Connection, turn_id: int) -> ConversationKey | None:
-    """The conversation that a turn belongs to; None if there is no such turn."""
-    found = connection.scalar(sa.select(turns.c.conversation).where(turns.c.id == turn_id))
-    return None if found is None else ConversationKey.parse(found)
 
 
 def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
@@ -111,12 +106,14 @@ def finish(
 ) -> bool:
     """Record a turn's reply and add the exchange to the history, which is trimmed to its size.
 
-    Returns False, and changes nothing, if the lease was lost.
+    The answer to a question asked again replaces the earlier one. Returns False, and changes nothing, if the lease was
+    lost.
     """
     values = _reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
     if not _update_owned(connection, claim, owner, values):
         return False
     if reply.tokens:
+        history.supersede(connection, claim.message.conversation, claim.id)
         person = None if keeping.shared else claim.message.sender
         history.trim(connection, claim.message.conversation, person, keeping.max_tokens)
     return True
@@ -135,16 +132,27 @@ def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 
 
 
 def stop(
-    connection: sa.Connection, conversation: ConversationKey, person_id: int, reply: Reply, now: float
+    connection: sa.Connection,
+    conversation: ConversationKey,
+    person_id: int,
+    reply: Reply,
+    now: float,
+    *,
+    turn_id: int = 0,
 ) -> tuple[tuple[int, ...], int]:
-    """Answer a person's waiting turns in a conversation with `reply`.
+    """Answer a person's waiting turns in a conversation with `reply`; only one of them if `turn_id` is not 0.
 
-    Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited.
+    Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
+    turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
     theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
+    if turn_id:
+        theirs = sa.and_(theirs, turns.c.id == turn_id)
+    is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)
+    waiting = turns.update().where(theirs, sa.or_(turns.c.state == WAITING, is_orphaned))
+    values = _reply_values(reply, now) | {"state": ANSWERED, "owner": "", "lease_until": 0.0}
+    ended = connection.execute(waiting.values(values)).rowcount
     running = connection.scalars(sa.select(turns.c.id).where(theirs, turns.c.state == RUNNING)).all()
-    waiting = turns.update().where(theirs, turns.c.state == WAITING)
-    ended = connection.execute(waiting.values(_reply_values(reply, now) | {"state": ANSWERED})).rowcount
     return tuple(running), ended
 
 
@@ -227,8 +235,9 @@ def _reply_values(reply: Reply, now: float) -> dict[str, object]:
     }
 
 
-def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
-    message = Message(
+def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
+    """The message of a row of `turns`, with the `person` who sent it."""
+    return Message(
         event_keys=(),
         conversation=ConversationKey.parse(row.conversation),
         sender=Person.parse(row.person),
@@ -238,12 +247,16 @@ def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
         reference=row.reference,
         quotes=row.quotes,
         media=row.media,
+        again=row.again,
     )
+
+
+def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
     reply = None if row.reply is None else _reply(row)
     return Claim(
         id=row.id,
         attempt=attempt,
-        message=message,
+        message=message_of(row),
         locale=cast("Locale", row.locale),
         handle=row.handle,
         reply=reply,

@@ -8,7 +8,7 @@ from core.admission import MAX_QUOTED_CHARACTERS, NOTICE_EVERY, Accepted, Admiss
 from core.clock import ManualClock
 from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
 from core.messages import Media, Message, Quote, Relation
-from core.store import Store, events, open_store, records, schema, turns
+from core.store import Store, events, open_store, schema, turns
 from core.store.turns import Lease
 from core.text import CUT
 from tests.core.conftest import Write
@@ -305,51 +305,6 @@ async def test_a_claim_carries_the_language_of_the_bots_own_words(
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
     claims = [await store.run(turns.claim_waiting, lease, ["test/w"]) for _ in range(2)]
     assert [claim and claim.locale for claim in claims] == ["zh", "en"]
-
-
-async def test_thanks_for_a_vote_are_in_the_persons_language(store: Store, clock: ManualClock, write: Write) -> None:
-    """A vote that counts is answered with the language of the bot's own words for the voter."""
-    admission = door(store, clock)
-    accepted = await admission.accept(message := write("你好，请介绍一下自己"))
-    assert isinstance(accepted, Accepted)
-    assert await admission.vote(accepted.turn_id, message.sender, 1) == "zh"
-
-
-async def test_votes_are_kept_once_a_person(store: Store, clock: ManualClock, write: Write) -> None:
-    """A second vote replaces the first; a vote on an unknown turn is refused."""
-    admission = door(store, clock)
-    outcome = await admission.accept(write("hello"))
-    assert isinstance(outcome, Accepted)
-    ann = write("").sender
-    assert await admission.vote(outcome.turn_id, ann, 1)
-    assert await admission.vote(outcome.turn_id, ann, -1)
-    assert not await admission.vote(999, ann, 1)
-    totals = await store.run(records.totals, None)
-    assert (totals.up, totals.down) == (0, 1)
-
-
-async def test_only_who_may_talk_may_vote(store: Store, clock: ManualClock, write: Write) -> None:
-    """The vote of a person who is not on the list is not stored."""
-    admission = door(store, clock, replace(GENEROUS, allow=frozenset({"test:ann"})))
-    outcome = await admission.accept(write("hello", who="ann"))
-    assert isinstance(outcome, Accepted)
-    assert not await admission.vote(outcome.turn_id, write("", who="bob").sender, 1)
-    assert await admission.vote(outcome.turn_id, write("", who="ann").sender, -1)
-    totals = await store.run(records.totals, None)
-    assert (totals.up, totals.down) == (0, 1)
-    assert await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
-
-
-async def test_who_may_talk_in_a_place_may_vote_there(store: Store, clock: ManualClock, write: Write) -> None:
-    """Everybody in an allowed place is answered there and may vote on its answers, and on no others."""
-    admission = door(store, clock, replace(GENEROUS, allow=frozenset({"test:chat:here", "test:ann"})))
-    here = await admission.accept(write("hello", who="bob", chat="here"))
-    elsewhere = await admission.accept(write("hello", who="ann", chat="there"))
-    assert isinstance(here, Accepted)
-    assert isinstance(elsewhere, Accepted)
-    assert isinstance(await admission.accept(write("hello", who="bob", chat="there")), Refused)
-    assert await admission.vote(here.turn_id, write("", who="bob").sender, 1)
-    assert not await admission.vote(elsewhere.turn_id, write("", who="bob").sender, 1)
 
 
 async def test_takes_part_where_it_was_spoken_to(store: Store, clock: ManualClock, write: Write) -> None:

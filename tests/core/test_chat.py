@@ -278,6 +278,20 @@ async def test_retry_answers_the_last_question_otherwise(talk: Talk, store: Stor
     assert [exchange.question for exchange in kept] == ["what are you doing here"]
 
 
+async def test_a_question_asked_again_sees_what_was_before_it(talk: Talk) -> None:
+    """The question of an older answer gets the prompt that it had, and leaves the cache alone."""
+    engine = ScriptedEngine.replying(lambda prompt: f"answer to {prompt[-1].content}")
+    chat = talk(engine)
+    for question in ("my boat is blue", "what colour is it", "and tomorrow"):
+        await chat.ask(question)
+    reply = await chat.say(replace(chat.write("what colour is it"), again=2))
+    assert reply.source is Source.MODEL
+    assert engine.prompts[3] == engine.prompts[1]
+    assert engine.temperatures[3] is not None
+    await chat.ask("/retry")
+    assert engine.prompts[4] == engine.prompts[1]
+
+
 def earlier(text: str) -> Quote:
     return Quote(relation=Relation.EARLIER, text=text)
 

@@ -210,23 +210,24 @@ async def test_rejected_blocks_have_plainer_forms(
 
 
 async def test_previews_are_few_edits(open_gateway: Open, slack: FakeSlack, clock: Any) -> None:  # noqa: ANN401
-    """A reply that takes a minute grows in a handful of edits, after a status before its first word."""
+    """A reply that takes a minute grows in a handful of edits, and Slack shows that the bot is processing."""
     engine = ScriptedEngine.slow(" ".join(f"w{number}" for number in range(60)), 1.0, clock)
     async with open_gateway(engine) as gateway:
-        await slack.say("hello")
+        thread = await slack.say("hello")
         state = await gateway.until(lambda state: any("w59" in text for text in texts(state)))
         edits = [entry["text"] for entry in state.entries("edited")]
         assert 4 <= len(edits) <= 9
         assert all(len(earlier) <= len(later) for earlier, later in pairwise(edits))
         state = await until_delivered(gateway)
-        state = await gateway.until(lambda state: len(state.entries("status")) == 2)
-        assert [entry["status"] for entry in state.entries("status")] == ["is thinking …", ""]
+        state = await gateway.until(lambda state: len(state.entries("session")) == 2)
+        assert [entry["status"] for entry in state.entries("session")] == ["processing", "active"]
+        assert {entry["thread_ts"] for entry in state.entries("session")} == {thread}
 
 
 @pytest.mark.parametrize("kind", ["ratelimited", "unavailable", "error"])
 async def test_failing_previews_are_skipped(open_gateway: Open, slack: FakeSlack, clock: Any, kind: str) -> None:  # noqa: ANN401
-    """A failed preview or status is skipped; the next preview and the answer arrive."""
-    for method in ("chat.update", "assistant.threads.setStatus"):
+    """A failed preview or status of the session is skipped; the next preview and the answer arrive."""
+    for method in ("chat.update", "agents.sessions.setStatus"):
         await slack.pull("fault", method=method, kind=kind, error="not_allowed", retry_after=2, times=1)
     engine = ScriptedEngine.slow("one two three four five six seven eight nine ten", 1.0, clock)
     async with open_gateway(engine) as gateway:

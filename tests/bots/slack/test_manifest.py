@@ -18,15 +18,17 @@ SCOPES: Mapping[str, set[str]] = {
     "apps.connections.open": set(),  # the app-level token's connections:write
     "chat.postMessage": {"chat:write"},
     "chat.update": {"chat:write"},
+    "chat.postEphemeral": {"chat:write"},
     "chat.delete": {"chat:write"},
     "chat.startStream": {"chat:write"},
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
     "conversations.replies": HISTORY,  # one for each kind of channel
-    "assistant.threads.setStatus": {"chat:write"},
+    "agents.sessions.setStatus": {"chat:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},
 }
 EVENTS = {
+    "agent_session_stopped": "assistant:write",
     "app_mention": "app_mentions:read",
     "message.channels": "channels:history",
     "message.groups": "groups:history",

@@ -7,7 +7,7 @@ import pytest
 
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
-from bots.slack.translate import Heard, Vote, translate
+from bots.slack.translate import ButtonPressed, Heard, translate
 from core.access import is_allowed
 from core.messages import Person
 from tests.bots.slack.test_translate import IDENTITY, NOW, event, message, press, read
@@ -27,8 +27,8 @@ def sender(body: dict[str, Any], identity: Identity = IDENTITY) -> Person:
     payload = parse(body)
     assert payload is not None
     gesture = translate(payload, identity, NOW)
-    if isinstance(gesture, Vote):
-        return gesture.person
+    if isinstance(gesture, ButtonPressed):
+        return gesture.press.person
     assert isinstance(gesture, Heard)
     return gesture.message.sender
 
@@ -81,7 +81,7 @@ def test_who_presses_and_who_commands(team: str, is_outsider: bool) -> None:  # 
 
 def test_a_channel_admits_its_members() -> None:
     """An entry for a channel admits the members who write there, in threads and by slash commands too."""
-    said = [event(thread_ts="1.000001"), press("again", "12"), SLASH]
+    said = [event(thread_ts="1.000001"), SLASH]
     assert all(_is_admitted(body, "slack:channel:C1") for body in said)
     assert not any(_is_admitted(body, "slack:channel:C2") for body in said)
     assert not _is_admitted(event(type="app_mention", user_team="T2"), "slack:channel:C1")

@@ -1,6 +1,7 @@
 """Conversations on Slack from end to end, by both transports over real sockets."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,8 @@ from core.messages import Label
 from core.store.schema import turns, votes
 from tests.bots.slack.conftest import LIMITS, Gateway, Open
 from tests.fakes.slack.client import FakeSlack
+
+HEARD = "I heard: hello 😐"
 
 
 async def number_of_turns(gateway: Gateway) -> int:
@@ -226,21 +229,68 @@ async def test_votes_are_kept(open_gateway: Open, slack: FakeSlack, *, http: boo
             press = {"user": user, "action": button["action"], "value": button["value"]}
             await slack.pull("click", channel="D1", ts=bubble["ts"], **press)
         await slack.until(lambda state: not state.unacknowledged())
+        assert (await slack.state()).entries("whispered") == []  # Slack marks the button
         cast = await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote).order_by(votes.c.vote)).all())
         assert cast == [-1, 1]
 
 
-async def test_again_asks_once_more(open_gateway: Open, slack: FakeSlack) -> None:
-    """The "Again" button has the last question of the thread answered again, in the thread."""
+async def test_a_vote_by_an_ordinary_button_is_named(open_gateway: Open, slack: FakeSlack) -> None:
+    """If Slack has no feedback buttons here, the voter alone is told their vote, once for each change."""
+    await slack.pull("rules", rejected_blocks=["context_actions"])
+    async with open_gateway():
+        thread = await slack.say("hello")
+        (bubble,) = (await slack.until_shown(HEARD)).bubbles()
+        up, down = bubble["buttons"][:2]
+        for button in (up, up, down):
+            await slack.pull("click", channel="D1", ts=bubble["ts"], user="U1", **button)
+            state = await slack.until(lambda state: not state.unacknowledged())
+    told = state.entries("whispered")
+    assert [entry["text"] for entry in told] == ["👍 Thank you!", "👎 Thank you!"]
+    assert {(entry["user"], entry["thread_ts"]) for entry in told} == {("U1", thread)}
+
+
+async def press_again(slack: FakeSlack, bubble: dict[str, Any], user: str = "U1") -> None:
+    """Press the "Again" button of an answer."""
+    (button,) = [button for button in bubble["buttons"] if button["action"] == "again"]
+    await slack.pull("click", channel=bubble["channel"], ts=bubble["ts"], user=user, **button)
+
+
+async def test_again_answers_the_question_above_it(open_gateway: Open, slack: FakeSlack) -> None:
+    """Under the older of two answers the "Again" button has the older question answered, in the same thread."""
+    one, two = "I heard: tell me about whales 😐", "I heard: tell me about boats 😐"
     async with open_gateway() as gateway:
-        thread = await slack.say("what are you doing here")
-        state = await slack.until(lambda state: any(bubble["buttons"] for bubble in state.bubbles()))
-        (bubble,) = state.bubbles()
-        await slack.pull("click", channel="D1", ts=bubble["ts"], user="U1", action="again", value="1")
-        heard = "I heard: what are you doing here 😐"
-        state = await slack.until_shown(heard, heard)
+        thread = await slack.say("tell me about whales")
+        state = await slack.until_shown(one)
+        await slack.say("tell me about boats", thread_ts=thread)
+        await slack.until_shown(one, two)
+        await press_again(slack, state.bubbles()[0])
+        state = await slack.until_shown(one, two, one)
         assert {bubble["thread_ts"] for bubble in state.bubbles()} == {thread}
-        assert gateway.engine.prompts[0] == gateway.engine.prompts[1]
+        assert gateway.engine.prompts[0] == gateway.engine.prompts[2]
+        assert state.entries("whispered") == []
+
+
+async def test_only_the_asker_has_it_answered_again(open_gateway: Open, slack: FakeSlack) -> None:
+    """Another person in the channel is told so alone, in the thread, and nothing is asked."""
+    async with open_gateway() as gateway:
+        thread = await slack.mention("hello")
+        state = await slack.until_shown(HEARD)
+        await press_again(slack, state.bubbles()[0], user="U2")
+        state = await slack.until(lambda state: bool(state.entries("whispered")))
+        (told,) = state.entries("whispered")
+        assert (told["user"], told["thread_ts"]) == ("U2", thread)
+        assert "person who asked" in told["text"]
+        assert await number_of_turns(gateway) == 1
+
+
+async def test_a_press_is_acknowledged_though_its_notice_fails(open_gateway: Open, slack: FakeSlack) -> None:
+    """A notice that Slack does not take is left out."""
+    await slack.pull("fault", method="chat.postEphemeral", kind="error", error="user_not_in_channel")
+    async with open_gateway():
+        await slack.mention("hello")
+        state = await slack.until_shown(HEARD)
+        await press_again(slack, state.bubbles()[0], user="U2")
+        await slack.until(lambda state: "chat.postEphemeral" in state.calls and not state.unacknowledged())
 
 
 async def test_strangers_are_answered_only_if_they_address_the_bot(open_gateway: Open, slack: FakeSlack) -> None:

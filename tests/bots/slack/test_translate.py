@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from bots.slack.buttons import AGAIN, BAD, GOOD
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
-from bots.slack.translate import ChatOpened, Gesture, Heard, Overheard, Vote, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Gesture, Heard, Overheard, StopPressed, translate
 from core.messages import ConversationKey, Kind, Message, Person
 
 IDENTITY = Identity(team="T1", user="UBOT")
@@ -250,23 +251,38 @@ def press(action: str, value: str) -> dict[str, Any]:
 def test_vote(action: str, value: str, vote: int) -> None:
     """Feedback buttons and ordinary buttons give the same vote."""
     gesture = read(press(action, value))
-    assert isinstance(gesture, Vote)
-    assert (gesture.turn_id, gesture.value, gesture.person.id) == (12, vote, "U1")
+    assert isinstance(gesture, ButtonPressed)
+    assert gesture.button is (GOOD if vote == 1 else BAD)
+    assert (gesture.press.turn_id, gesture.press.person.id) == (12, "U1")
 
 
-@pytest.mark.parametrize(("action", "value"), [("vote", "2:1"), ("vote", "1:x"), ("vote", ""), ("other", "1:1")])
+@pytest.mark.parametrize(
+    ("action", "value"),
+    [("vote", "2:1"), ("vote", "1:x"), ("vote", ""), ("vote", "12"), ("other", "1:1"), ("again", "1" * 30)],
+)
 def test_strange_press_is_nothing(action: str, value: str) -> None:
     """A press with unknown data translates to None."""
     assert read(press(action, value)) is None
 
 
-def test_again_is_a_message_in_the_thread() -> None:
-    """The "Again" button is /retry in the thread of the answer, and each press has its own event key."""
-    got = message(press("again", "12"))
-    assert (got.text, got.conversation.thread, got.sent_at) == ("/retry", "5.000001", 7.000001)
+def test_again_names_its_turn_in_the_thread() -> None:
+    """The "Again" button names the turn of its answer, and each press has its own event key."""
+    first = press("again", "12")
     later = press("again", "12")
     later["actions"][0]["action_ts"] = "8.000001"
-    assert set(got.event_keys).isdisjoint(message(later).event_keys)
+    got, other = read(first), read(later)
+    assert isinstance(got, ButtonPressed)
+    assert isinstance(other, ButtonPressed)
+    assert got.button is AGAIN
+    assert (got.press.turn_id, got.press.conversation.thread, got.press.reference) == (12, "5.000001", "7.000001")
+    assert set(got.press.event_keys).isdisjoint(other.press.event_keys)
+
+
+def test_the_stop_button_names_the_thread() -> None:
+    """Slack's own stop button is a press in the thread, without a turn."""
+    got = read(event(type="agent_session_stopped", channel="D1", thread_ts="5.000001", user="U1"))
+    assert isinstance(got, StopPressed)
+    assert (got.press.conversation.thread, got.press.person.id, got.press.turn_id) == ("5.000001", "U1", 0)
 
 
 def test_opened_chat() -> None:

@@ -119,12 +119,18 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
 
 
 def answers(journal: list[Entry], text: str = "") -> list[Entry]:
-    """The edits with buttons, which are the model's replies."""
-    return [entry for entry in journal if entry["do"] == "edit" and entry["buttons"] and text in entry["text"]]
+    """The edits with buttons to vote, which are the model's replies."""
+    edits = [entry for entry in journal if entry["do"] == "edit" and text in entry["text"]]
+    return [entry for entry in edits if any(data.startswith("fb:up") for data in entry["buttons"])]
 
 
 def done(journal: list[Entry], count: int = 1, text: str = "") -> bool:
     return len(answers(journal, text)) >= count
+
+
+def notices(journal: list[Entry]) -> list[str]:
+    """What each press of a button was acknowledged with; only the person who pressed sees it."""
+    return [entry["text"] for entry in journal if entry["do"] == "answer"]
 
 
 async def rows(gateway: Gateway, query: str) -> list[Any]:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bots.telegram.buttons import Buttons
+from bots.telegram.buttons import AGAIN, Buttons
 from bots.telegram.identity import Identity
 from bots.telegram.payloads import Update
-from bots.telegram.translate import Gesture, Groups, Moved, Vote, translate
+from bots.telegram.translate import ButtonPressed, Gesture, Groups, Moved, translate
 from core.access import is_allowed
+from core.buttons import Press
 from core.messages import ConversationKey, Kind, Media, Message, Person
 from tests.fakes.telegram.world import entities
 
@@ -283,16 +284,24 @@ def test_an_upgraded_group_is_known_by_both_names() -> None:
 def test_a_thumb_is_a_vote(choice: str, value: int) -> None:
     """A thumb is a vote of the person who pressed it, on the turn of its button."""
     found = pressed(data(choice))
-    assert isinstance(found, Vote)
-    assert (found.turn_id, found.person.id, found.value) == (9, "5", value)
+    assert isinstance(found, ButtonPressed)
+    assert (found.press.turn_id, found.press.person.id, found.button.vote) == (9, "5", value)
 
 
-def test_again_is_the_command_to_retry() -> None:
-    """The again button is /retry of the person who pressed it, in the same topic, with its own event keys."""
+def test_a_press_names_its_turn_person_and_place() -> None:
+    """A press has the turn of its button, the person who pressed it, the topic, and its own event keys."""
     found = pressed(data("again"), message_thread_id=44, is_topic_message=True)
-    assert isinstance(found, Message)
-    assert (found.text, found.sender.id, found.conversation.thread) == ("/retry", "5", "44")
-    assert found.event_keys == ("telegram:7:callback:q1",)
+    assert isinstance(found, ButtonPressed)
+    assert found.button is AGAIN
+    assert (found.press.turn_id, found.press.person.id, found.press.conversation.thread) == (9, "5", "44")
+    assert found.press.event_keys == ("telegram:7:callback:q1",)
+
+
+def test_a_button_outlives_its_message() -> None:
+    """Of an old message Telegram tells the chat and the id only; its buttons are read all the same."""
+    old = {"message_id": 11, "chat": GROUP, "date": 0}
+    query = {"id": "q1", "from": ANN, "message": old, "data": data("again"), "chat_instance": "1"}
+    assert isinstance(understood({"callback_query": query}), ButtonPressed)
 
 
 def test_the_number_of_an_update_is_no_identity() -> None:
@@ -311,14 +320,23 @@ def test_the_number_of_an_update_is_no_identity() -> None:
 
 
 def _keys(gesture: dict[str, Any], number: int) -> tuple[str, ...]:
-    found = understood({**gesture, "update_id": number})
-    assert isinstance(found, Message)
-    return found.event_keys
+    match understood({**gesture, "update_id": number}):
+        case Message(event_keys=keys) | ButtonPressed(press=Press(event_keys=keys)):
+            return keys
+    raise AssertionError(gesture)
 
 
 @pytest.mark.parametrize(
     "forged",
-    ["", "fb:up:9", "fb:up:9:000000000000", data("up", chat=-999), data("up").replace(":9:", ":8:"), "x" * 64],
+    [
+        "",
+        "fb:up:9",
+        "fb:up:9:000000000000",
+        data("up").replace("up", "across"),
+        data("up", chat=-999),
+        data("up").replace(":9:", ":8:"),
+        "x" * 64,
+    ],
 )
 def test_a_forged_button_does_nothing(forged: str) -> None:
     """Button data that is malformed, or signed for another chat or turn, translates to None."""

@@ -10,13 +10,15 @@ import pytest
 from core.commands import COMMANDS, MOOD, offered
 from core.engine.scripted import ScriptedEngine
 from core.messages import Locale
-from tests.bots.telegram.conftest import LIMITS, answers, done, echo, open_gateway, rows
+from tests.bots.telegram.conftest import LIMITS, answers, done, echo, notices, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.journal import Entry
 from tests.fakes.telegram.world import Json
 
 MODES = ["polling", "webhook"]
 WORD = "w" * 49
 GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
+FORUM: Json = {**GROUP, "id": -200, "is_forum": True}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -138,6 +140,78 @@ async def test_one_vote_a_person(account: Account) -> None:
     assert sorted(entry["text"] for entry in journal if entry["do"] == "answer") == ["", *["Thank you!"] * 3]
 
 
+def keyboards(journal: list[Entry]) -> list[list[str]]:
+    """The faces of the buttons, after each change of a keyboard."""
+    return [entry["faces"] for entry in journal if entry["do"] == "keyboard"]
+
+
+async def test_a_vote_is_marked_in_the_keyboard(account: Account) -> None:
+    """The thumb that was pressed last has a mark; the same press again changes and says nothing."""
+    async with open_gateway(account):
+        await account.say("hi", person=5)
+        reply = answers(await account.until(done))[0]
+        up, down, again = reply["buttons"]
+        for number, data in enumerate((up, up, down), start=1):
+            await account.press(5, reply["message"], data, person=5)
+            await account.until(lambda journal, number=number: len(marks(journal)) == number)  # type: ignore[misc]
+        journal = await account.until(lambda journal: len(keyboards(journal)) == 2)
+        message = (await account.press(5, reply["message"], again, person=5))["message"]
+    assert keyboards(journal) == [["👍 ✓", "👎", "🔁"], ["👍", "👎 ✓", "🔁"]]
+    assert notices(journal) == ["Thank you!", "", "Thank you!"]
+    (row,) = message["reply_markup"]["inline_keyboard"]
+    assert [button["callback_data"] for button in row] == [up, down, again]
+
+
+async def test_a_vote_in_a_group_is_named_to_the_voter(account: Account) -> None:
+    """Each voter is told their own vote, and the keyboard of all stays as it is."""
+    async with open_gateway(account):
+        await account.say(f"@{account.username} hi", person=5, chat=GROUP)
+        reply = answers(await account.until(done))[0]
+        for data, person in ((reply["buttons"][0], 5), (reply["buttons"][1], 6)):
+            await account.press(GROUP["id"], reply["message"], data, person=person)
+        journal = await account.until(lambda journal: len(notices(journal)) == 2)
+    assert sorted(notices(journal)) == ["👍 Thank you!", "👎 Thank you!"]
+    assert marks(journal) == []
+
+
+async def test_a_mark_that_fails_is_left_out(account: Account) -> None:
+    """The vote counts and is thanked for, even if its answer was deleted meanwhile."""
+    async with open_gateway(account) as gateway:
+        await account.say("hi", person=5)
+        reply = answers(await account.until(done))[0]
+        await account.faults({"kind": "error", "method": "editMessageReplyMarkup", "status": 500})
+        await account.press(5, reply["message"], reply["buttons"][0], person=5)
+        journal = await account.until(marks)
+        assert await rows(gateway, "SELECT vote FROM votes") == [(1,)]
+    assert notices(journal) == ["Thank you!"]
+
+
+def marks(journal: list[Entry]) -> list[Entry]:
+    """The calls that change a keyboard, also those without effect."""
+    return [entry for entry in journal if entry.get("method") == "editMessageReplyMarkup"]
+
+
+async def test_the_asker_stops_an_answer_in_a_group(account: Account) -> None:
+    """The placeholder has a button to stop, previews keep it, others may not press it, and the answer is without it."""
+    async with open_gateway(account, ScriptedEngine.hanging(2)):
+        await account.say(f"@{account.username} hello", person=5, chat=GROUP)
+        journal = await account.until(lambda journal: len(shown(journal)) == 2)
+        placeholder, preview = shown(journal)
+        (stop,) = placeholder["buttons"]
+        assert preview["buttons"] == [stop]
+        await account.press(GROUP["id"], placeholder["message"], stop, person=6)
+        await account.until(notices)
+        await account.press(GROUP["id"], placeholder["message"], stop, person=5)
+        (answer,) = answers(await account.until(done))
+        await account.press(GROUP["id"], placeholder["message"], stop, person=5)
+        journal = await account.until(lambda journal: len(notices(journal)) == 3)
+    assert answer["message"] == placeholder["message"]
+    assert stop not in answer["buttons"]
+    foreign, *own = notices(journal)
+    assert "person who asked" in foreign
+    assert own == ["Stopped.", "There is nothing to stop."]
+
+
 async def test_an_upgraded_group_is_the_same_group(account: Account) -> None:
     """A group that becomes a supergroup keeps its history, and its next message is answered there."""
     engine = echo()
@@ -180,25 +254,70 @@ async def test_media_through_an_inline_bot_get_a_notice(account: Account) -> Non
 
 
 async def test_a_stranger_does_not_vote(account: Account) -> None:
-    """A vote of a person who is not allowed is not recorded, and the person is not thanked."""
+    """A vote of a person who is not allowed is not recorded, and they alone are told why."""
     async with open_gateway(account, limits=replace(LIMITS, allow=frozenset({"telegram:5"}))) as gateway:
         await account.say(f"@{account.username} hi", person=5, chat=GROUP)
         reply = answers(await account.until(done))[0]
         await account.press(GROUP["id"], reply["message"], reply["buttons"][0], person=6)
         journal = await account.until(lambda journal: [entry for entry in journal if entry["do"] == "answer"])
         assert await rows(gateway, "SELECT vote FROM votes") == []
-    assert [entry["text"] for entry in journal if entry["do"] == "answer"] == [""]
+    (told,) = notices(journal)
+    assert "telegram:6" in told
 
 
-async def test_again_asks_once_more(account: Account) -> None:
-    """The again button has the last question answered in a new message."""
+async def test_again_answers_the_question_above_it(account: Account) -> None:
+    """Under the older of two answers the again button has the older question answered, in a new message."""
     async with open_gateway(account, echo()):
         await account.say("apples", person=5)
         first = answers(await account.until(done))[0]
+        await account.say("pears", person=5)
+        await account.until(lambda journal: done(journal, 2))
         await account.press(5, first["message"], first["buttons"][2], person=5)
-        journal = await account.until(lambda journal: done(journal, 2))
-    assert [entry["text"] for entry in answers(journal)] == ["you said apples 😐"] * 2
-    assert len({entry["message"] for entry in answers(journal)}) == 2
+        journal = await account.until(lambda journal: done(journal, 3))
+        again = answers(journal)[2]
+        await account.press(5, again["message"], again["buttons"][2], person=5)
+        journal = await account.until(lambda journal: done(journal, 4))
+    assert [entry["text"].split()[2] for entry in answers(journal)] == ["apples", "pears", "apples", "apples"]
+    assert len({entry["message"] for entry in answers(journal)}) == 4
+    assert notices(journal) == ["", ""]
+
+
+async def test_again_is_answered_in_its_own_topic(account: Account) -> None:
+    """The answer comes in the topic of the question, as a reply to the answer whose button was pressed."""
+    async with open_gateway(account, echo()):
+        for topic, word in ((3, "apples"), (4, "pears")):
+            await account.say(f"@{account.username} {word}", person=5, chat=FORUM, topic=topic)
+        first = answers(await account.until(lambda journal: done(journal, 2)))[0]
+        await account.press(FORUM["id"], first["message"], first["buttons"][2], person=5)
+        again = answers(await account.until(lambda journal: done(journal, 3)))[2]
+    assert (again["thread"], again["text"].split()[2]) == (first["thread"], first["text"].split()[2])
+    assert again["reply_to"] == first["message"]
+
+
+async def test_only_the_asker_has_it_answered_again(account: Account) -> None:
+    """Another person in the group is told privately, and nothing is written."""
+    async with open_gateway(account, echo()) as gateway:
+        await account.say(f"@{account.username} apples", person=5, chat=GROUP)
+        first = answers(await account.until(done))[0]
+        await account.press(GROUP["id"], first["message"], first["buttons"][2], person=6)
+        journal = await account.until(notices)
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 1
+    (told,) = notices(journal)
+    assert "person who asked" in told
+
+
+async def test_a_button_under_a_forgotten_answer_is_explained(account: Account) -> None:
+    """After /forget the person is told privately that the question is gone, and no answer comes."""
+    async with open_gateway(account, echo()) as gateway:
+        await account.say("apples", person=5)
+        first = answers(await account.until(done))[0]
+        await account.say("/forget", person=5)
+        await account.until(lambda journal: [entry for entry in shown(journal) if "deleted" in entry["text"]])
+        await account.press(5, first["message"], first["buttons"][2], person=5)
+        journal = await account.until(notices)
+        assert len(await rows(gateway, "SELECT id FROM turns")) == 1
+    (told,) = notices(journal)
+    assert "do not remember" in told
 
 
 async def test_a_long_reply_comes_in_parts(account: Account) -> None:

@@ -33,13 +33,14 @@ class Workspace:
         self.methods: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "auth.test": lambda _: {"team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID},
             "chat.postMessage": self._post,
+            "chat.postEphemeral": self._whisper,
             "chat.update": self._update,
             "chat.delete": self._delete,
             "chat.startStream": self._start_stream,
             "chat.appendStream": self._append_to_stream,
             "chat.stopStream": self._stop_stream,
             "conversations.replies": self._replies,
-            "assistant.threads.setStatus": self._status,
+            "agents.sessions.setStatus": lambda params: self._noted("session", params),
             "assistant.threads.setSuggestedPrompts": self._prompts,
             "reactions.add": lambda params: self._noted("reaction", params),
         }
@@ -75,6 +76,13 @@ class Workspace:
     def _post(self, params: dict[str, Any]) -> dict[str, Any]:
         self._check(params)
         return self._add(params)
+
+    def _whisper(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A message that one person sees: it is no message of the channel, and emits no event."""
+        self._check(params)
+        place = {key: params.get(key, "") for key in ("channel", "thread_ts", "user")}
+        self.journal.write("whispered", **place, **seen(params))
+        return {"message_ts": self.clock.stamp()}
 
     def _add(self, params: dict[str, Any]) -> dict[str, Any]:
         ts, channel = self.clock.stamp(), params["channel"]
@@ -175,9 +183,6 @@ class Workspace:
             if channel == params["channel"] and root in (ts, message.get("thread_ts")) and float(ts) >= oldest
         ]
         return {"messages": found[: int(params.get("limit") or 100)], "has_more": False}
-
-    def _status(self, params: dict[str, Any]) -> dict[str, Any]:
-        return self._noted("status", params)
 
     def _prompts(self, params: dict[str, Any]) -> dict[str, Any]:
         if len(params["prompts"]) > 4:

@@ -83,19 +83,28 @@ class Calls:
         return message
 
     def edit_message_text(self, given: Json) -> Json:
+        edited = self._edit(given, {"text", "entities", "reply_markup"}, _content(given))
+        self._write("edit", chat=edited["chat"]["id"], message=edited["message_id"], **_shown(given, edited))
+        return edited
+
+    def edit_message_reply_markup(self, given: Json) -> Json:
+        edited = self._edit(given, {"reply_markup"}, _keyboard(given))
+        faces = [button["text"] for row in edited.get("reply_markup", {}).get("inline_keyboard", []) for button in row]
+        self._write("keyboard", chat=edited["chat"]["id"], message=edited["message_id"], faces=faces)
+        return edited
+
+    def _edit(self, given: Json, replaced: set[str], content: Json) -> Json:
+        """The bot's message with other content in the `replaced` fields."""
         chat = self._account.chat(int(given["chat_id"]))
         message = chat.messages.get(int(given["message_id"]))
         if message is None:
             raise Refused(400, "Bad Request: message to edit not found")
         if message["from"]["id"] != self._account.id:
             raise Refused(400, "Bad Request: message can't be edited")
-        content = _content(given)
-        kept = {name: value for name, value in message.items() if name not in {"text", "entities", "reply_markup"}}
-        if kept | content == {name: value for name, value in message.items() if name != "edit_date"}:
+        edited = {name: value for name, value in message.items() if name not in replaced} | content
+        if edited == {name: value for name, value in message.items() if name != "edit_date"}:
             raise Refused(400, SAME)
-        edited = kept | content
         chat.messages[edited["message_id"]] = edited
-        self._write("edit", chat=chat.id, message=edited["message_id"], **_shown(given, edited))
         return edited
 
     def _place(self, chat: Chat, given: Json) -> Json:
@@ -131,12 +140,16 @@ def _content(given: Json) -> Json:
         if any(entity["length"] < 1 or entity["offset"] + entity["length"] > units(text) for entity in entities):
             raise Refused(400, "Bad Request: ENTITY_BOUNDS_INVALID")
         content["entities"] = entities
-    if markup := given.get("reply_markup"):
-        buttons = [button for row in markup["inline_keyboard"] for button in row]
-        if any(not 1 <= len(button["callback_data"].encode()) <= 64 for button in buttons):
-            raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
-        content["reply_markup"] = markup
-    return content
+    return content | _keyboard(given)
+
+
+def _keyboard(given: Json) -> Json:
+    """The field of the keyboard, if there is one. Raises Refused if its data is not valid."""
+    markup = given.get("reply_markup")
+    buttons = [button for row in markup["inline_keyboard"] for button in row] if markup else []
+    if any(not 1 <= len(button["callback_data"].encode()) <= 64 for button in buttons):
+        raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
+    return {"reply_markup": markup} if markup else {}
 
 
 def _shown(given: Mapping[str, Any], message: Json) -> Json:

@@ -20,7 +20,7 @@ from tests.fakes.telegram.world import Account, Json, Refused
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CAMEL = re.compile(r"(?<!^)([A-Z])")
-TELLING = {"sendMessage", "editMessageText", "sendMessageDraft", "sendChatAction"}
+TELLING = {"sendMessage", "editMessageText", "editMessageReplyMarkup", "sendMessageDraft", "sendChatAction"}
 """Calls that reach a chat and count for its flood control."""
 
 
