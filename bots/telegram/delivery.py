@@ -28,8 +28,8 @@ class TelegramDelivery:
 
     In a private chat the preview is a draft, and each part of the reply gets its placeholder when the reply is known.
     In a group the preview is made of edits of a placeholder that is posted at the start, with a button to stop. A draft
-    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop. A personal reply in a group has
-    no preview.
+    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop. A personal reply in a group
+    has no preview.
     """
 
     def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
