@@ -16,12 +16,18 @@ from core.messages import Locale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`choices` are the values its argument may have; a command without choices takes no argument."""
+    """`choices` are the values its argument may have; a command without choices takes no argument.
+
+    The answer to a command that `is_personal` is for its sender alone, in a group too. If the answer is longer than a
+    message, it becomes a file of the name `file`.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     is_optional: bool = False
+    is_personal: bool = False
+    file: str = ""
 
     def __str__(self) -> str:
         return f"/{self.name}"
@@ -50,11 +56,11 @@ HELP = Command(name="help", aliases=("start",))  # Telegram clients send /start 
 STOP = Command(name="stop")
 RETRY = Command(name="retry")
 RESET = Command(name="reset")
-LANG = Command(name="lang", choices=("en", "zh", "auto"), is_optional=True)
-MOOD = Command(name="mood", choices=("on", "off"))
-STATS = Command(name="stats")
-EXPORT = Command(name="export")
-FORGET = Command(name="forget")
+LANG = Command(name="lang", choices=("en", "zh", "auto"), is_optional=True, is_personal=True)
+MOOD = Command(name="mood", choices=("on", "off"), is_personal=True)
+STATS = Command(name="stats", is_personal=True)
+EXPORT = Command(name="export", is_personal=True, file="parley-export.json")
+FORGET = Command(name="forget", is_personal=True)
 
 COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """All commands, in the order of menus and help texts."""
@@ -86,6 +92,12 @@ def parse(text: str, prefix: str = "/") -> Call | None:
     if found is None:
         return None
     return Call(name=found[1], argument=(found[3] or "").strip(), addressee=found[2] or "")
+
+
+def personal_command(text: str) -> Command | None:
+    """The personal command that a message calls, or None."""
+    call = parse(text)
+    return call.command if call and call.command and call.command.is_personal else None
 
 
 def offered(show_mood: ShowMood) -> Sequence[Command]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.messages import Locale, Message, Reply
+from core.commands import personal_command
+from core.messages import Kind, Locale, Message, Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +22,30 @@ class Claim:
     handle: str = ""
     reply: Reply | None = None
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether the reply is for the sender alone."""
+        return personal_command(self.message.text) is not None
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it was asked for in a group all the same, so that a front end must show it elsewhere."""
+        return self.is_personal and self.message.kind is Kind.GROUP
+
+    @property
+    def file(self) -> str:
+        """The name of the file that holds the reply if it is longer than a message; empty if it comes in parts."""
+        command = personal_command(self.message.text)
+        return command.file if command else ""
+
 
 class Delivery(Protocol):
     """How a front end shows a turn. A handle is the front end's own notation for the messages that show it.
 
     A message that cannot be found again is posted one at a time: the method returns, and the worker commits the new
     handle before the next one is posted. So a crash leaves at most one unknown message behind.
+
+    Of a claim that `is_aside` nothing is shown in the group but, if there is no other way, how to get the reply.
     """
 
     async def begin(self, claim: Claim) -> str:

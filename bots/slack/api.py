@@ -95,6 +95,32 @@ class SlackApi:
         )
         return str(answer["ts"])
 
+    async def post_directly(self, user: str, form: Form) -> Place:
+        """Post a direct message; its channel, and its ts as the thread below it. Not idempotent."""
+        answer = await self._call(
+            self.client.chat_postMessage,
+            channel=user,
+            unfurl_links=False,
+            unfurl_media=False,
+            **{name: value for name, value in form.fields().items() if value},  # type: ignore[arg-type]  # JSON
+        )
+        return Place(channel=str(answer["channel"]), thread=str(answer["ts"]))
+
+    async def upload(self, name: str, content: bytes) -> str:
+        """Upload a file that nobody sees before it is shared; its id."""
+        answer = await self._call(self.client.files_getUploadURLExternal, filename=name, length=len(content))
+        await self._send(str(answer["upload_url"]), "upload_refused", data=content)
+        return str(answer["file_id"])
+
+    async def share_file(self, place: Place, file: str, title: str) -> None:
+        """Share an uploaded file in a thread. Not idempotent: look for it in `thread` before sharing it again."""
+        await self._call(
+            self.client.files_completeUploadExternal,
+            files=[{"id": file, "title": title}],
+            channel_id=place.channel,
+            thread_ts=place.thread,
+        )
+
     async def update(self, place: Place, ts: str, form: Form) -> None:
         """Replace the content of a message. Idempotent."""
         await self._call(self.client.chat_update, channel=place.channel, ts=ts, **form.fields())  # type: ignore[arg-type]  # JSON
@@ -145,12 +171,15 @@ class SlackApi:
         )
 
     async def whisper(self, place: Place, user: str, form: Form) -> None:
-        """Post a message that only one person sees, until they reload. Not idempotent."""
+        """Post a message that only one person of the channel sees, if they are there and until they reload.
+
+        Not idempotent. The thread of the place may be empty.
+        """
         fields = {name: value for name, value in form.fields().items() if value}
         await self._call(
             self.client.chat_postEphemeral,
             channel=place.channel,
-            thread_ts=place.thread,
+            thread_ts=place.thread or None,
             user=user,
             **fields,  # type: ignore[arg-type]  # JSON
         )
@@ -164,19 +193,23 @@ class SlackApi:
 
     async def respond(self, url: str, form: Form) -> None:
         """Answer a slash command at its response URL; only the person who typed it sees the answer. Not idempotent."""
-        host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
-        if host != ours and not host.endswith(f".{ours}"):
-            raise DeliveryRejected("foreign_response_url")
         body: dict[str, object] = {"response_type": "ephemeral", "text": form.text}
         if form.blocks:
             body["blocks"] = [block.to_dict() for block in form.blocks]
+        await self._send(url, "response_url_expired", json=body)
+
+    async def _send(self, url: str, refusal: str, *, json: object = None, data: bytes | None = None) -> None:
+        """Post to an address that Slack has given. `refusal` is the reason for an error that has none of its own."""
+        host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
+        if host != ours and not host.endswith(f".{ours}"):
+            raise DeliveryRejected("foreign_response_url")
         try:
-            async with self._session.post(url, json=body) as answer:
+            async with self._session.post(url, json=json, data=data) as answer:
                 if answer.status == TOO_MANY or answer.status >= SERVER_ERROR:
                     raise DeliveryFailed(retry_after=float(answer.headers.get("Retry-After", RETRY_AFTER)))
                 if not answer.ok:
                     code = ERROR_CODE.search(await answer.text())
-                    raise DeliveryRejected(code[0] if code else "response_url_expired")
+                    raise DeliveryRejected(code[0] if code else refusal)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER) from error
 

@@ -3,6 +3,8 @@
 import structlog
 
 from bots.slack.api import Session, SlackApi
+from bots.slack.asides import Asides
+from bots.slack.files import Files
 from bots.slack.forms import Forms, displayed, plain_form, reply_forms, response_forms
 from bots.slack.handle import Handle, Surface
 from bots.slack.identity import Identity
@@ -27,18 +29,23 @@ class SlackDelivery:
     """A `Delivery` for one bot account.
 
     A direct message is answered in a stream, which only its recipient sees grow. Other messages, and direct messages if
-    no stream can be started, get a placeholder. A slash command is answered at its response URL, without a placeholder.
+    no stream can be started, get a placeholder. A slash command is answered at its response URL, and a personal command
+    in a channel by an ephemeral message, without a placeholder.
     """
 
     def __init__(self, api: SlackApi, identity: Identity, clock: Clock) -> None:
         self._api = api
         self._posts = Posts(api, identity, clock)
+        self._asides = Asides(api, self._posts, clock)
+        self._files = Files(api, self._posts)
         self._streams = Streams(api, clock)
         self._previews = Previews(api, self._posts, self._streams, clock)
 
     async def begin(self, claim: Claim) -> str:
         if not claim.message.conversation.thread:
             return str(Handle(surface=Surface.RESPONSE))
+        if claim.is_aside:
+            return str(Handle(surface=Surface.EPHEMERAL))
         try:
             handle = await self._open_message(claim)
         except DeliveryRejected as error:
@@ -95,20 +102,22 @@ class SlackDelivery:
         return Handle(surface=Surface.POST, ts=ts)
 
     async def _show(self, claim: Claim, handle: Handle, reply: Reply) -> Handle:
-        """Show the reply and return the handle unchanged; or post a placeholder to replace a stream, and return its
-        handle.
+        """Show the reply and return the handle unchanged; or do what must be committed first, and return the new one:
+        post a placeholder instead of a stream or an ephemeral message, or upload a file.
         """
         match handle.surface:
-            case Surface.RESPONSE:
+            case Surface.NOWHERE:
+                return handle
+            case Surface.RESPONSE if not claim.is_personal:
                 await self._respond(claim, reply)
-            case Surface.POST:
-                await self._edit_message(claim, handle, reply)
+                return handle
+            case Surface.RESPONSE | Surface.EPHEMERAL:
+                return await self._asides.show(claim, handle, reply)
             case Surface.STREAM:
                 message = await self._end_stream(claim, handle, reply)
                 if message != handle:
                     return message
-                await self._edit_message(claim, handle, reply)
-        return handle
+        return await self._edit_message(claim, handle, reply)
 
     async def _end_stream(self, claim: Claim, handle: Handle, reply: Reply) -> Handle:
         """Stop the stream; the handle of the message for the reply.
@@ -127,16 +136,21 @@ class SlackDelivery:
                 return handle
         return await self._post_placeholder(claim)
 
-    async def _edit_message(self, claim: Claim, handle: Handle, reply: Reply) -> None:
-        """Put the reply into the message. If Slack finds it too long, try smaller parts."""
+    async def _edit_message(self, claim: Claim, handle: Handle, reply: Reply) -> Handle:
+        """Put the reply into the message, or as a file below it. If Slack finds it too long, try smaller parts."""
         *sizes, smallest = reply_forms(reply, claim.id, claim.locale)
+        if claim.file and len(sizes[0]) > 1 and (shown := await self._files.show(claim, handle, reply)):
+            return shown
         for parts in sizes:
             try:
-                return await self._show_parts(claim, handle, parts)
+                await self._show_parts(claim, handle, parts)
             except DeliveryRejected as error:
                 if error.reason not in TOO_LONG:
                     raise
-        return await self._show_parts(claim, handle, smallest)
+            else:
+                return handle
+        await self._show_parts(claim, handle, smallest)
+        return handle
 
     async def _show_parts(self, claim: Claim, handle: Handle, parts: tuple[Forms, ...]) -> None:
         """Put the first part into the message, or post it if the message is missing; post the others below."""

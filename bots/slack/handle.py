@@ -9,35 +9,43 @@ class Surface(StrEnum):
     """What shows a turn.
 
     A post is a message that began as a placeholder, a stream one that began as a stream. A response is an answer at the
-    response URL of a slash command. Nowhere means that the bot may not write in the channel.
+    response URL of a slash command; an ephemeral answer is shown to the sender alone where they asked, and a direct one
+    in their direct messages. Nowhere means that the bot may not write in the channel.
     """
 
     POST = "post"
     STREAM = "stream"
     RESPONSE = "response"
+    EPHEMERAL = "ephemeral"
+    DIRECT = "direct"
     NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """A surface and, for a post or a stream, the ts of its message.
+    """A surface and, if it is a message, its ts. `file` is the id of the file that is shared below the message.
 
-    Stored as "post:<ts>", "stream:<ts>", "response" or "nowhere".
+    `channel` is that of a direct message; other messages are in the channel of their question. Stored as "post:<ts>",
+    "stream:<ts>", "direct:<ts>:<channel>", each perhaps with a file as in "post:<ts>::<file>", or as "response",
+    "ephemeral" or "nowhere".
     """
 
     surface: Surface
     ts: str = ""
+    channel: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.surface}:{self.ts}" if self.ts else str(self.surface)
+        return f"{self.surface}:{self.ts}:{self.channel}:{self.file}".rstrip(":")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of `str`. An unknown handle, which only a damaged store can hold, shows nothing."""
-        surface, _, ts = text.partition(":")
-        return cls(surface=Surface(surface if surface in set(Surface) else Surface.NOWHERE), ts=ts)
+        surface, ts, channel, file, *_ = f"{text}:::".split(":")
+        known = Surface(surface if surface in set(Surface) else Surface.NOWHERE)
+        return cls(surface=known, ts=ts, channel=channel, file=file)
 
     @property
     def is_message(self) -> bool:
         """Whether there is a message that can be edited."""
-        return self.surface in {Surface.POST, Surface.STREAM}
+        return self.surface in {Surface.POST, Surface.STREAM, Surface.DIRECT}

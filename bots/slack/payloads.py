@@ -55,6 +55,7 @@ class File(BaseModel):
     """A file; `preview` has the first lines of a text, and `lines_more` is the number of the others."""
 
     model_config = FROZEN
+    id: Text = ""
     mimetype: Text = ""
     subtype: Text = ""
     mode: Text = ""

@@ -1,15 +1,18 @@
 """Messages that are posted once: each carries a tag by which it is found after a crash or a lost answer."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from bots.slack.api import Place, SlackApi
 from bots.slack.forms import Form, Forms
+from bots.slack.handle import Handle
 from bots.slack.identity import Identity
+from bots.slack.payloads import ThreadMessage
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryRejected
@@ -33,7 +36,7 @@ class Posts:
 
     async def post(self, claim: Claim, part: str, form: Form) -> str:
         """The ts of one part of a reply. The part is posted if it is not found in the thread."""
-        tag = f"{claim.id}:{claim.message.reference}:{part}"
+        tag = f"{claim.id}:{_beginning(claim)}:{part}"
         may_exist = self.may_exist(claim)
         with self.in_doubt(claim):
             found = await self._find(claim, tag) if may_exist else ""
@@ -53,6 +56,19 @@ class Posts:
         """Post the best form that Slack accepts at the response URL of a slash command. Not idempotent."""
         await _show_best(forms, partial(self._api.respond, claim.message.reference))
 
+    async def whisper(self, claim: Claim, forms: Forms) -> None:
+        """Post the best form that Slack accepts for the sender alone, where they asked. Not idempotent.
+
+        A thread that holds nothing but its first message would not show it.
+        """
+        here = place(claim)
+        where = replace(here, thread="") if here.thread == claim.message.reference else here
+        await _show_best(forms, partial(self._api.whisper, where, claim.message.sender.id))
+
+    async def has_file(self, claim: Claim, file: str) -> bool:
+        """Whether a message of the bot has this file."""
+        return any(shared.id == file for message in await self._own_messages(claim) for shared in message.files)
+
     def may_exist(self, claim: Claim) -> bool:
         """Whether a message of this turn may exist without a handle: an earlier attempt, or an earlier process whose
         turn this was, may have posted it and crashed.
@@ -68,12 +84,16 @@ class Posts:
 
     async def _find(self, claim: Claim, tag: str) -> str:
         """The ts of the message with this tag; empty if there is none, or the thread may not be read."""
+        return next((found.ts for found in await self._own_messages(claim) if found.tag == tag), "")
+
+    async def _own_messages(self, claim: Claim) -> Sequence[ThreadMessage]:
+        """The bot's messages in the turn's thread since it began; none if the thread may not be read."""
         try:
-            messages = await self._api.thread(place(claim), oldest=claim.message.reference)
+            messages = await self._api.thread(place(claim), oldest=_beginning(claim))
         except DeliveryRejected as error:  # a second placeholder is better than no answer
             log.info("cannot look for an earlier post", reason=error.reason)
-            return ""
-        return next((found.ts for found in messages if found.tag == tag and found.user == self._identity.user), "")
+            return ()
+        return [message for message in messages if message.user == self._identity.user]
 
 
 async def _show_best(forms: Forms, show: Callable[[Form], Awaitable[None]]) -> None:
@@ -89,6 +109,14 @@ async def _show_best(forms: Forms, show: Callable[[Form], Awaitable[None]]) -> N
 
 
 def place(claim: Claim) -> Place:
-    """The thread of a turn."""
-    conversation = claim.message.conversation
+    """The thread of a turn: that of its question, or that below its direct message."""
+    conversation, handle = claim.message.conversation, Handle.parse(claim.handle)
+    if handle.channel:
+        return Place(channel=handle.channel, thread=handle.ts)
     return Place(channel=conversation.chat, thread=conversation.thread)
+
+
+def _beginning(claim: Claim) -> str:
+    """The ts of the message that a turn's messages follow: its question, or its direct message."""
+    handle = Handle.parse(claim.handle)
+    return handle.ts if handle.channel else claim.message.reference

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from telegram import Bot, BotCommand, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram import (
+    Bot,
+    BotCommand,
+    InlineKeyboardMarkup,
+    InputMediaDocument,
+    LinkPreviewOptions,
+    ReplyParameters,
+)
 from telegram.constants import ChatAction
 from telegram.error import (
     BadRequest,
@@ -166,6 +173,13 @@ class TelegramApi:
         await self._budget.take(chat)
         with self._translated_errors(chat):
             await self._bot.edit_message_reply_markup(chat, message_id, reply_markup=keyboard)
+
+    async def edit_into_file(self, chat: int, message_id: int, name: str, text: str, caption: str) -> None:
+        """Replace the content of a message of the bot by a file with a caption. Idempotent."""
+        await self._budget.take(chat)
+        document = InputMediaDocument(text.encode(), caption=caption, filename=name)
+        with self._translated_errors(chat):
+            await self._bot.edit_message_media(document, chat, message_id)
 
     async def draft_now(self, place: Place, draft_id: int, text: FormattedText) -> None:
         """Show a text as the draft of a message. An empty one shows as "Thinking..."."""

@@ -8,6 +8,7 @@ import structlog
 
 from bots.markdown import FormattedText, followed_by
 from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
+from bots.telegram.asides import is_in_private, link_to_private, open_aside, private_place
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
 from bots.telegram.previews import Previews
@@ -27,7 +28,8 @@ class TelegramDelivery:
 
     In a private chat the preview is a draft, and each part of the reply gets its placeholder when the reply is known.
     In a group the preview is made of edits of a placeholder that is posted at the start, with a button to stop. A draft
-    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop.
+    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop. A personal reply in a group
+    has no preview.
     """
 
     def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
@@ -71,6 +73,8 @@ class TelegramDelivery:
     async def _begin_preview(self, claim: Claim) -> str:
         """The handle of a group's placeholder; empty for a private chat, or if the group's rate limit is reached."""
         place = self._place(claim)
+        if claim.is_aside:
+            return ""
         if claim.message.kind is Kind.PRIVATE:
             await self._previews.begin_drafts(claim.id, place)
             return ""
@@ -85,9 +89,20 @@ class TelegramDelivery:
         return str(Handle(chat=place.chat, ids=(message_id,)))
 
     async def _show(self, claim: Claim, reply: Reply) -> Handle:
-        """Put each part of the reply into its message. If a message is missing, post one placeholder instead."""
-        place, parts = self._place(claim), self._parts(claim, reply)
+        """Put the reply, or the link to it, into its messages. If one is missing, post one placeholder instead."""
+        place = self._place(claim)
+        if not claim.is_aside:
+            return await self._show_at(place, claim, reply, self._parts(claim, reply))
+        if not claim.handle:
+            return await open_aside(self._api, claim, place)
+        if is_in_private(claim):
+            return await self._show_at(private_place(claim), claim, reply, self._parts(claim, reply))
+        return await self._show_at(place, claim, reply, [await link_to_private(self._api, claim)])
+
+    async def _show_at(self, place: Place, claim: Claim, reply: Reply, parts: list[FormattedText]) -> Handle:
         handle = _known_messages(claim, place.chat)
+        if len(handle.ids) == 1 < len(parts) and claim.file:
+            return await self._show_file(place, claim, reply, handle)
         if len(handle.ids) < len(parts):
             return handle.put(len(handle.ids), await self._api.post(place))
         can_be_rated = reply.source in WRITTEN_BY_MODEL
@@ -97,7 +112,20 @@ class TelegramDelivery:
             try:
                 await self._show_part(claim, part, partial(self._api.edit, place.chat, message_id, keyboard=keyboard))
             except MessageMissing:
-                return handle.put(index, await self._substitute(claim, message_id))
+                return handle.put(index, await self._substitute(place, claim, message_id))
+        return handle
+
+    async def _show_file(self, place: Place, claim: Claim, reply: Reply, handle: Handle) -> Handle:
+        """Put the reply as a file into its one message. If Telegram refuses it, post a second message, for parts."""
+        (message_id,) = handle.ids
+        caption = say(claim.locale, "private.file")
+        try:
+            await self._api.edit_into_file(place.chat, message_id, claim.file, reply.text, caption)
+        except MessageMissing:
+            return handle.put(0, await self._substitute(place, claim, message_id))
+        except TextRefused as error:
+            log.warning("file refused", turn=claim.id, reason=error.reason)
+            return handle.put(1, await self._api.post(place))
         return handle
 
     async def _show_part(
@@ -111,14 +139,14 @@ class TelegramDelivery:
                 log.warning("text refused", turn=claim.id, reason=error.reason)
         return await show(FormattedText(text=say(claim.locale, "apology.unexpected")))
 
-    async def _substitute(self, claim: Claim, message_id: int) -> int:
+    async def _substitute(self, place: Place, claim: Claim, message_id: int) -> int:
         """The id of a new placeholder for a message that was deleted. Raises MessageMissing if that message was a
         substitute itself: a person who deletes it twice does not want it.
         """
         substitutes = self._substitutes.setdefault(claim.id, set())
         if message_id in substitutes:
             raise MessageMissing
-        substitutes.add(fresh := await self._api.post(self._place(claim)))
+        substitutes.add(fresh := await self._api.post(place))
         return fresh
 
     async def _following_the_group(self, claim: Claim, show: Callable[[Claim], Awaitable[R]]) -> R:
@@ -133,7 +161,8 @@ class TelegramDelivery:
         """The reply in parts that fit. Only the model's replies are Markdown; a command's text is shown as it is."""
         text = followed_by(reply.text, emoji) if (emoji := face(reply)) else reply.text
         whole = from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
-        return split(without_mentions(whole) if claim.message.kind is Kind.GROUP else whole)
+        is_public = claim.message.kind is Kind.GROUP and not claim.is_aside
+        return split(without_mentions(whole) if is_public else whole)
 
     def _place(self, claim: Claim) -> Place:
         """Where the reply goes. In a group it replies to the question, but a move renumbers messages."""

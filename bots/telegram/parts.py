@@ -24,15 +24,22 @@ MEDIA: Mapping[str, Media] = {
     **dict.fromkeys(("checklist", "dice", "game", "giveaway", "invoice", "paid_media", "story"), Media.OTHER),
 }
 """Fields of a message that hold something else than text."""
+START = "start"
+"""The command that Telegram's clients send when a person opens the private chat, with what a link says after it."""
 AFTER_A_MENTION = " \t\n,:;，：；、"
 
 
 def own_words(post: Post, identity: Identity) -> str:
-    """The sender's text without the bot's name, and "/help@parley_bot" as "/help". A forwarded text is not theirs."""
+    """The sender's text without the bot's name, and "/help@parley_bot" as "/help". A forwarded text is not theirs.
+
+    "/start export", which a link to the private chat sends, is "/export".
+    """
     if post.forward_origin is not None:
         return ""
     text = _text(post, identity)
     call = commands.parse(text)
+    if call and call.name == START and (linked := commands.personal_command(f"/{call.argument}")):
+        return str(linked)
     return str(call) if call and call.addressee.lower() == identity.username.lower() else text
 
 

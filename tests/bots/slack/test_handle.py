@@ -10,6 +10,10 @@ from bots.slack.handle import Handle, Surface
     [
         ("post:5.000001", Handle(surface=Surface.POST, ts="5.000001"), True),
         ("stream:5.000001", Handle(surface=Surface.STREAM, ts="5.000001"), True),
+        ("direct:5.000001:D1", Handle(surface=Surface.DIRECT, ts="5.000001", channel="D1"), True),
+        ("direct:5.000001:D1:F1", Handle(surface=Surface.DIRECT, ts="5.000001", channel="D1", file="F1"), True),
+        ("post:5.000001::F1", Handle(surface=Surface.POST, ts="5.000001", file="F1"), True),
+        ("ephemeral", Handle(surface=Surface.EPHEMERAL), False),
         ("response", Handle(surface=Surface.RESPONSE), False),
         ("nowhere", Handle(surface=Surface.NOWHERE), False),
     ],

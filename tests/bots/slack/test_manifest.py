@@ -17,12 +17,14 @@ SCOPES: Mapping[str, set[str]] = {
     "auth.test": set(),
     "apps.connections.open": set(),  # the app-level token's connections:write
     "chat.postMessage": {"chat:write"},
-    "chat.update": {"chat:write"},
     "chat.postEphemeral": {"chat:write"},
+    "chat.update": {"chat:write"},
     "chat.delete": {"chat:write"},
     "chat.startStream": {"chat:write"},
     "chat.appendStream": {"chat:write"},
     "chat.stopStream": {"chat:write"},
+    "files.getUploadURLExternal": {"files:write"},
+    "files.completeUploadExternal": {"files:write"},
     "conversations.replies": HISTORY,  # one for each kind of channel
     "agents.sessions.setStatus": {"chat:write"},
     "assistant.threads.setSuggestedPrompts": {"assistant:write"},

@@ -36,6 +36,7 @@ class Slack:
         self.tickets: dict[str, bool] = {}
         self.refused_sockets = 0
         self.spent_responses = False
+        self.refused_uploads = False
         self.tokens = {"xoxb": BOT_TOKEN, "xapp": APP_TOKEN}
 
     def app(self) -> web.Application:
@@ -43,6 +44,7 @@ class Slack:
         app.router.add_route("*", "/api/{method}", self.api)
         app.router.add_get("/link", self.link)
         app.router.add_post("/respond/{name}", self.respond)
+        app.router.add_post("/upload/{file}", self.upload)
         app.router.add_get("/control/state", self.state)
         app.router.add_post("/control/{verb}", self.control)
         return app
@@ -69,6 +71,7 @@ class Slack:
         return _failed(request, fault)
 
     def _call(self, request: web.Request, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.workspace.upload_url = f"http://127.0.0.1:{self.port}/upload"
         needed = self.tokens["xapp" if method == "apps.connections.open" else "xoxb"]
         if request.headers.get("Authorization") != f"Bearer {needed}":
             raise SlackError("invalid_auth")
@@ -106,6 +109,12 @@ class Slack:
             return web.Response(status=400, text="invalid_blocks")
         used = self.workspace.respond(request.match_info["name"], fields)
         return web.Response(text="ok") if used else web.Response(status=404, text="used_url")
+
+    async def upload(self, request: web.Request) -> web.Response:
+        if self.refused_uploads:
+            return web.Response(status=400)
+        self.workspace.files[request.match_info["file"]] = (await request.read()).decode()
+        return web.Response(text="OK")
 
     async def state(self, request: web.Request) -> web.Response:
         """The whole state, as soon as it is newer than the version in the request."""
@@ -191,6 +200,13 @@ class Slack:
         self.workspace.rejected_blocks, self.events.muted = set(rejected_blocks), set(muted)
         self.refused_sockets, self.spent_responses = refused_sockets, spent_responses
         self.tokens |= dict.fromkeys(revoked, "revoked")
+
+    async def do_forbid(
+        self, *, outsiders: tuple[str, ...] = (), unreachable: tuple[str, ...] = (), uploads: bool = False
+    ) -> None:
+        """Forbid ephemeral messages to users outside a channel, direct messages to users, and uploads."""
+        self.workspace.outsiders, self.workspace.unreachable = set(outsiders), set(unreachable)
+        self.refused_uploads = uploads
 
     async def do_insist(self, seconds: float) -> None:
         self.events.insist(seconds)

@@ -1,5 +1,6 @@
 """One workspace: its messages, and the methods of the Web API that a bot calls."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from tests.fakes.slack.streams import Streams
 TEAM, BOT_USER, BOT_ID, APP = "T1", "UBOT", "BBOT", "A1"
 BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "xoxb-fake", "xapp-fake", "fake-signing-secret"
 CHANNELS = ("C1", "C2", "D1", "D2")
+DIRECT = {"U1": "D1", "U2": "D2"}
+"""The direct messages of each user with the bot."""
 MAX_TEXT, MAX_UPDATE, MAX_MARKDOWN = 40_000, 4_000, 12_000
 RESPONSES, RESPONSE_SECONDS = 5, 1_800
 FIELDS = ("text", "markdown_text", "blocks", "metadata")
@@ -30,6 +33,10 @@ class Workspace:
         self.rejected_blocks: set[str] = set()
         self.longest, self.too_long = MAX_MARKDOWN, "msg_blocks_too_long"
         self.responses: dict[str, tuple[float, int]] = {}
+        self.outsiders: set[str] = set()
+        self.unreachable: set[str] = set()
+        self.files: dict[str, str] = {}
+        self.upload_url = ""
         self.methods: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "auth.test": lambda _: {"team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID},
             "chat.postMessage": self._post,
@@ -41,6 +48,8 @@ class Workspace:
             "chat.stopStream": self._stop_stream,
             "conversations.replies": self._replies,
             "agents.sessions.setStatus": lambda params: self._noted("session", params),
+            "files.getUploadURLExternal": self._upload,
+            "files.completeUploadExternal": self._share,
             "assistant.threads.setSuggestedPrompts": self._prompts,
             "reactions.add": lambda params: self._noted("reaction", params),
         }
@@ -74,15 +83,41 @@ class Workspace:
         return True
 
     def _post(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Post a message. A user's id as the channel stands for their direct messages."""
+        if params["channel"] in self.unreachable:
+            raise SlackError("messages_tab_disabled")
+        params |= {"channel": DIRECT.get(params["channel"], params["channel"])}
         self._check(params)
         return self._add(params)
 
     def _whisper(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A message that one person sees: it is no message of the channel, and emits no event."""
+        """Show a message to one user. It emits no event, and a thread without replies does not show it."""
         self._check(params)
-        place = {key: params.get(key, "") for key in ("channel", "thread_ts", "user")}
-        self.journal.write("whispered", **place, **seen(params))
+        channel, user, thread = params["channel"], params["user"], params.get("thread_ts", "")
+        if user in self.outsiders:
+            raise SlackError("user_not_in_channel")
+        replies = [one for (where, _), one in self.messages.items() if where == channel and one.get("thread_ts")]
+        if not thread or thread in {reply["thread_ts"] for reply in replies}:
+            self.journal.write("whispered", channel=channel, user=user, thread_ts=thread, **seen(params))
         return {"message_ts": self.clock.stamp()}
+
+    def _upload(self, params: dict[str, Any]) -> dict[str, Any]:
+        assert params["filename"]
+        file = f"F{len(self.files) + 1}"
+        self.files[file] = ""
+        return {"file_id": file, "upload_url": f"{self.upload_url}/{file}"}
+
+    def _share(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Share an uploaded file in a channel, each time anew. A user's id is no channel here."""
+        (file,) = json.loads(params["files"])
+        channel, thread = params["channel_id"], params.get("thread_ts", "")
+        if channel not in CHANNELS:
+            raise SlackError("channel_not_found")
+        ts = self.clock.stamp()
+        message = {"type": "message", "user": BOT_USER, "text": "", "ts": ts, "thread_ts": thread, "files": [file]}
+        self.messages[channel, ts] = message
+        self.journal.write("shared", channel=channel, thread_ts=thread, name=file["title"], text=self.files[file["id"]])
+        return {"files": [file]}
 
     def _add(self, params: dict[str, Any]) -> dict[str, Any]:
         ts, channel = self.clock.stamp(), params["channel"]

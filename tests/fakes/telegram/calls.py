@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 from tests.fakes.telegram.clock import FakeClock
@@ -24,6 +25,7 @@ class Calls:
         self._account = account
         self._clock = clock
         self._journal = journal
+        self._files = count(1)
 
     def get_me(self, _: Json) -> Json:
         return self._account.me
@@ -81,6 +83,18 @@ class Calls:
         message = chat.add({"from": self._account.user, "date": int(self._clock.now()), **content})
         self._write("send", chat=chat.id, message=message["message_id"], **_shown(given, message))
         return message
+
+    def edit_message_media(self, given: Json) -> Json:
+        """Replace a message's content by a document, which is uploaded with the call and so a new one each time."""
+        media = given["media"]
+        name, text = given[media["media"].removeprefix("attach://")]
+        document = {"file_id": f"f{next(self._files)}", "file_unique_id": "u", "file_name": name}
+        caption = media.get("caption", "")
+        edited = self._edit(given, {"text", "entities", "reply_markup"}, {"document": document, "caption": caption})
+        self._write(
+            "file", chat=edited["chat"]["id"], message=edited["message_id"], name=name, text=text, caption=caption
+        )
+        return edited
 
     def edit_message_text(self, given: Json) -> Json:
         edited = self._edit(given, {"text", "entities", "reply_markup"}, _content(given))

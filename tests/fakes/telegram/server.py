@@ -20,7 +20,14 @@ from tests.fakes.telegram.world import Account, Json, Refused
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CAMEL = re.compile(r"(?<!^)([A-Z])")
-TELLING = {"sendMessage", "editMessageText", "editMessageReplyMarkup", "sendMessageDraft", "sendChatAction"}
+TELLING = {
+    "sendMessage",
+    "editMessageText",
+    "editMessageReplyMarkup",
+    "editMessageMedia",
+    "sendMessageDraft",
+    "sendChatAction",
+}
 """Calls that reach a chat and count for its flood control."""
 
 
@@ -165,11 +172,19 @@ class FakeTelegram:
 
 
 async def _given(request: web.Request) -> Json:
-    """The parameters of a call, from query, form or JSON; structured ones are JSON in a string."""
+    """The parameters of a call, from query, form or JSON; structured ones are JSON in a string.
+
+    An uploaded file is its name and its text.
+    """
     if request.content_type == "application/json":
         return dict(await request.json())
     given = {**request.query, **await request.post()}
-    return {name: _value(name, str(value)) for name, value in given.items()}
+    return {
+        name: (value.filename, value.file.read().decode())
+        if isinstance(value, web.FileField)
+        else _value(name, str(value))
+        for name, value in given.items()
+    }
 
 
 def _value(name: str, value: str) -> object:
