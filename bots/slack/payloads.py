@@ -127,12 +127,19 @@ class HomeOpened(BaseModel):
     tab: Text = ""
 
 
+class Revoked(BaseModel):
+    """The app was removed from the workspace, or some of its tokens were revoked, perhaps not the bot's."""
+
+    model_config = FROZEN
+    type: Literal["app_uninstalled", "tokens_revoked"]
+
+
 class EventCallback(BaseModel):
     """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
 
     model_config = FROZEN
     event_id: str
-    event: Annotated[MessageEvent | HomeOpened, Field(discriminator="type")]
+    event: Annotated[MessageEvent | HomeOpened | Revoked, Field(discriminator="type")]
 
 
 class HasId(BaseModel):
