@@ -19,14 +19,15 @@ GROUP: Json = {"id": -100, "type": "supergroup", "title": "g"}
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_private_message_is_answered_in_its_placeholder(account: Account, mode: str) -> None:
-    """A private message gets a placeholder, which is edited into the reply with buttons and mood."""
-    async with open_gateway(account, ScriptedEngine.fixed("Fine, and you?"), mode=mode):
+async def test_a_private_message_is_answered_in_one_message(account: Account, mode: str) -> None:
+    """A private message is answered with the first sentence, which is edited into the reply with buttons and mood."""
+    async with open_gateway(account, ScriptedEngine.fixed("I am fine, thank you. And you?"), mode=mode):
         await account.say("How are you?", person=5)
         journal = await account.until(done)
-    placeholder, reply = shown(journal)
-    assert (placeholder["text"], placeholder["reply_to"]) == ("…", 0)
-    assert (reply["do"], reply["message"], reply["text"]) == ("edit", placeholder["message"], "Fine, and you? 😐")
+    first, reply = shown(journal)
+    assert (first["text"], first["silent"], first["reply_to"]) == ("I am fine, thank you. …", False, 0)
+    assert (reply["do"], reply["message"]) == ("edit", first["message"])
+    assert reply["text"] == "I am fine, thank you. And you? 😐"
     assert [data.split(":")[1] for data in reply["buttons"]] == ["up", "down", "again"]
     assert not reply["preview"]
     assert reply["parse_mode"] == ""
@@ -40,7 +41,7 @@ async def test_a_group_is_answered_in_a_reply(account: Account, mode: str) -> No
         second = await account.say(f"@{account.username} hi", chat=GROUP)
         journal = await account.until(done)
     assert {entry["reply_to"] for entry in shown(journal)} == {second["message_id"]} != {first["message_id"]}
-    assert answers(journal)[0]["text"] == "ask @\u2060ann 😐"
+    assert [entry["text"] for entry in shown(journal)] == ["ask @\u2060ann 😐 …", "ask @\u2060ann 😐"]
 
 
 async def test_a_topic_is_answered_in_the_topic(account: Account) -> None:
