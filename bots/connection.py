@@ -8,15 +8,13 @@ import structlog
 from bots.fronts import Health
 from core.backoff import Backoff
 from core.clock import Clock
-from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
 
 R = TypeVar("R")
 log = structlog.get_logger()
 
 REFUSED_FOR = 600.0
-"""Seconds after which a refused token is taken to be wrong, and is tried rarely."""
-RARELY = 300.0
-"""Seconds between two attempts with a token that is taken to be wrong."""
+"""Seconds after which a refused token is taken to be wrong. A proxy may refuse it for a while."""
 
 
 class Connection:
@@ -31,10 +29,16 @@ class Connection:
         self._refused_at: float | None = None
 
     async def persist(self, call: Callable[[], Awaitable[R]]) -> R:
-        """The answer to a call, which is repeated with back-off until there is one."""
+        """The answer to a call, which is repeated with back-off until there is one.
+
+        Raises TokenRefused if the token was refused for `REFUSED_FOR`, and the ConfigError of a call.
+        """
         while True:
             try:
                 answer = await call()
+            except ConfigError:
+                self._failures += 1
+                raise
             except (DeliveryFailed, DeliveryRejected) as error:
                 await self._wait(error)
             else:
@@ -58,19 +62,17 @@ class Connection:
 
     async def _wait(self, error: DeliveryFailed | DeliveryRejected) -> None:
         self._failures += 1
-        pause = self._pause(error)
+        self._give_up_on(error)
+        pause = max(self._backoff.pause(self._failures), error.retry_after if isinstance(error, RateLimited) else 0.0)
         log.warning("platform does not answer", platform=self._platform, reason=error.reason, again_in=pause)
         await self._clock.sleep(pause)
 
-    def _pause(self, error: DeliveryFailed | DeliveryRejected) -> float:
-        pause = self._backoff.pause(self._failures)
-        if isinstance(error, RateLimited):
-            return max(pause, error.retry_after)
+    def _give_up_on(self, error: DeliveryFailed | DeliveryRejected) -> None:
+        """Raise the error if it is the latest of `REFUSED_FOR` seconds in which the token was refused."""
         now = self._clock.monotonic()
         if not isinstance(error, TokenRefused):
             self._refused_at = None
         elif self._refused_at is None:
             self._refused_at = now
         elif now - self._refused_at >= REFUSED_FOR:
-            return RARELY
-        return pause
+            raise error

@@ -36,7 +36,7 @@ class FrontEnd(Protocol):
 
     async def run(self, admission: Admission) -> None:
         """Take messages in until cancelled. Failures of the platform are retried. Raises ConfigError if it refuses a
-        setting.
+        setting, such as a token that was revoked; then `health` says that it is not connected.
         """
 
     def health(self) -> Health: ...

@@ -47,7 +47,7 @@ async def run_bot(settings: Settings) -> None:
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
         await stack.enter_async_context(serving(web_app(bot, fronts, clock), settings.web))
         _announce(settings, fronts)
-        async with _taking_in(fronts, bot.admission):
+        async with taking_in(fronts, bot.admission):
             await stop.wait()
         log.info("stopping")
 
@@ -87,9 +87,11 @@ def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
 
 
 @asynccontextmanager
-async def _taking_in(fronts: Sequence[FrontEnd], admission: Admission) -> AsyncIterator[None]:
+async def taking_in(fronts: Sequence[FrontEnd], admission: Admission) -> AsyncIterator[None]:
+    """Run the intake of all front ends. Raises ConfigError, in a group, once each platform has refused a setting."""
+    running = list(fronts)
     async with asyncio.TaskGroup() as group:
-        intakes = [group.create_task(_take_in(front, admission, alone=len(fronts) == 1)) for front in fronts]
+        intakes = [group.create_task(_take_in(front, admission, running)) for front in fronts]
         try:
             yield
         finally:
@@ -97,12 +99,13 @@ async def _taking_in(fronts: Sequence[FrontEnd], admission: Admission) -> AsyncI
                 intake.cancel()
 
 
-async def _take_in(front: FrontEnd, admission: Admission, *, alone: bool) -> None:
-    """Run one front end's intake. If its platform refuses a setting, the other platforms go on."""
+async def _take_in(front: FrontEnd, admission: Admission, running: list[FrontEnd]) -> None:
+    """Run one front end's intake. If its platform refuses a setting, the others that are `running` go on."""
     try:
         await front.run(admission)
     except ConfigError as error:
-        if alone:
+        running.remove(front)
+        if not running:
             raise
         log.error("platform is off", platform=front.platform, reason=str(error))  # noqa: TRY400  no traceback is wanted
 

@@ -2,6 +2,7 @@
 
 import re
 
+from core.commands import SLASH
 from core.errors import EngineError, EngineStalled, Refusal, StoreError, TooLong, Unreadable
 from core.i18n import say
 from core.messages import Finish, Locale, Reply, Source
@@ -19,8 +20,8 @@ def refusal(error: Refusal, locale: Locale) -> Reply:
     return Reply(text=say(locale, f"refusal.{key}", **values), source=Source.REFUSAL, error=name)
 
 
-def apology(error: Exception, locale: Locale) -> Reply:
-    """The reply for a failure of the engine, the store or our own code."""
+def apology(error: Exception, locale: Locale, prefix: str = SLASH) -> Reply:
+    """The reply for a failure of the engine, the store or our own code. Commands in it are typed with the prefix."""
     match error:
         case EngineError():
             key = _snake(type(error).__name__)
@@ -28,7 +29,7 @@ def apology(error: Exception, locale: Locale) -> Reply:
             key = "store"
         case _:
             key = "unexpected"
-    return _apology(key, locale, Finish.TIMEOUT if isinstance(error, EngineStalled) else Finish.ERROR)
+    return _apology(key, locale, Finish.TIMEOUT if isinstance(error, EngineStalled) else Finish.ERROR, prefix)
 
 
 def gave_up(locale: Locale) -> Reply:
@@ -36,8 +37,8 @@ def gave_up(locale: Locale) -> Reply:
     return _apology("died_twice", locale, Finish.ERROR)
 
 
-def _apology(key: str, locale: Locale, finish: Finish) -> Reply:
-    return Reply(text=say(locale, f"apology.{key}"), source=Source.REFUSAL, finish=finish, error=key)
+def _apology(key: str, locale: Locale, finish: Finish, prefix: str = SLASH) -> Reply:
+    return Reply(text=say(locale, f"apology.{key}", prefix=prefix), source=Source.REFUSAL, finish=finish, error=key)
 
 
 def _snake(name: str) -> str:

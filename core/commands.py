@@ -11,7 +11,9 @@ from functools import cache
 
 from core.faces import ShowMood
 from core.i18n import say
-from core.messages import Locale
+from core.messages import ConversationKey, Locale
+
+SLASH = "/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +37,13 @@ class Command:
     @property
     def usage(self) -> str:
         """How to type it: "/mood on|off", "/lang [en|zh|auto]"."""
+        return self.usage_with(SLASH)
+
+    def usage_with(self, prefix: str) -> str:
+        """How to type it with the prefix of a platform: "!mood on|off"."""
         choices = "|".join(self.choices)
         argument = f"[{choices}]" if self.is_optional else choices
-        return f"{self} {argument}".strip()
+        return f"{prefix}{self.name} {argument}".strip()
 
     def accepts(self, argument: str) -> bool:
         """Whether an argument is one of the choices, or may be missing. Commands without choices ignore theirs."""
@@ -105,9 +111,18 @@ def offered(show_mood: ShowMood) -> Sequence[Command]:
     return tuple(command for command in COMMANDS if command is not MOOD or show_mood != "never")
 
 
-def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS) -> str:
-    """An introduction and a line for each command."""
-    lines = (f"{command.usage} – {command.describe(locale)}" for command in offers)
+def prefix_in(conversation: ConversationKey) -> str:
+    """What people type before a command's name there. Slack keeps the slash for itself: in its threads "!" takes its
+    place, and elsewhere on Slack commands are words of the slash command of the bot.
+    """
+    if conversation.platform != "slack":
+        return SLASH
+    return "!" if conversation.thread else "/parley "
+
+
+def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str = SLASH) -> str:
+    """An introduction and a line for each command, as it is typed with a prefix."""
+    lines = (f"{command.usage_with(prefix)} – {command.describe(locale)}" for command in offers)
     return "\n".join([say(locale, "command.help"), *lines])
 
 

@@ -51,8 +51,8 @@ class Delivery(Protocol):
     async def begin(self, claim: Claim) -> str:
         """Show that the turn is being worked on; the handle of the placeholder, empty if nothing is shown."""
 
-    async def preview(self, claim: Claim, piece: str) -> None:
-        """Show one more piece of the reply. May do nothing."""
+    async def preview(self, claim: Claim, piece: str) -> str | None:
+        """Show one more piece of the reply. May do nothing. Returns the new handle if it had to post a message."""
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
         """Put the reply into the messages of `claim.handle` and return the handle unchanged.

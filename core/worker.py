@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from core.apologies import gave_up
 from core.clock import Clock
 from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed, LeaseLost, StoreError
-from core.messages import Reply, Turn
+from core.messages import Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, turns
 from core.store.history import Keeping
@@ -146,17 +145,23 @@ class Worker:
         delivery = self._delivery(claim)
         if not claim.handle:
             claim = await self._commit_handle(claim, await delivery.begin(claim))
-        reply = await self._reply(claim, delivery)
+
+        async def preview(piece: str) -> None:
+            nonlocal claim
+            if handle := await delivery.preview(claim, piece):
+                claim = await self._commit_handle(claim, handle)
+
+        reply = await self._reply(claim, preview)
         if not await self._run_until_stored(
             turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
         ):
             raise LeaseLost
         await self._deliver(replace(claim, reply=reply))
 
-    async def _reply(self, claim: Claim, delivery: Delivery) -> Reply:
+    async def _reply(self, claim: Claim, sink: Sink) -> Reply:
         if claim.attempt > MAX_ATTEMPTS:
             return gave_up(claim.locale)
-        turn = Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=partial(delivery.preview, claim))
+        turn = Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=sink)
         self._stopped[turn.id] = turn.stopped
         try:
             return await self._answer(turn)

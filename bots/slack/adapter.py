@@ -15,12 +15,13 @@ from starlette.routing import BaseRoute
 
 from bots.connection import Connection
 from bots.fronts import Health
+from bots.racing import until_one_ends
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake
-from bots.slack.payloads import Payload, parse
+from bots.slack.payloads import EventCallback, Payload, Revoked, parse
 from bots.slack.socket import open_socket, until_down
 from bots.slack.threads import Threads
 from config.settings import SlackSettings
@@ -64,6 +65,7 @@ class Slack:
         self._deliveries: dict[str, SlackDelivery] = {}
         self._socket: SocketModeClient | None = None
         self._being_taken: set[asyncio.Task[object] | None] = set()
+        self._is_doubted = asyncio.Event()
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
@@ -75,12 +77,13 @@ class Slack:
         return (slack_route(partial(self._take, admission), self._signing_secret, self._clock),)
 
     def health(self) -> Health:
-        """With Socket Mode it is connected while the socket is open; with HTTP if Slack answered the latest check."""
+        """Connected if Slack answered the latest check, and with Socket Mode if the socket is open as well."""
         health = self._connection.health()
         if not self._app_token:
             return health
         session = self._socket.current_session if self._socket else None
-        return Health(connected=session is not None and not session.closed, heard_at=health.heard_at)
+        is_open = session is not None and not session.closed
+        return Health(connected=health.connected and is_open, heard_at=health.heard_at)
 
     async def who(self) -> str:
         try:
@@ -92,10 +95,8 @@ class Slack:
         self._identity = await self._connection.persist(self._identify)
         self._deliveries[self._identity.front] = SlackDelivery(self._api, self._identity, self._clock)
         log.info("slack is connected", team=self._identity.team)
-        if self._app_token:
-            await self._keep_socket(admission)
-        else:
-            await self._keep_checking()
+        receiving = [self._keep_socket(admission)] if self._app_token else []
+        await until_one_ends(self._keep_checking(), *receiving)
 
     async def close(self) -> None:
         """End all previews."""
@@ -111,10 +112,20 @@ class Slack:
             return await self._api.socket_url(self._app_token)
 
     async def _keep_checking(self) -> None:
-        """Ask Slack every minute who the bot is, so that health notices when Slack cannot be reached. Endless."""
+        """Ask Slack every minute who the bot is, and at once if its token may be revoked, so that health notices when
+        Slack cannot be reached. Endless. Raises ConfigError if the token was revoked.
+        """
         while True:
-            await self._clock.sleep(CHECK_SECONDS)
+            await self._until_next_check()
+            self._is_doubted.clear()
             await self._connection.persist(self._identify)
+
+    async def _until_next_check(self) -> None:
+        try:
+            async with self._clock.timeout(CHECK_SECONDS):
+                await self._is_doubted.wait()
+        except TimeoutError:
+            return
 
     async def _keep_socket(self, admission: Admission) -> None:
         """Open a socket, and another one whenever it stays down. Endless."""
@@ -148,6 +159,9 @@ class Slack:
         if self._identity is None:
             return UNAVAILABLE
         if payload is None:
+            return OK
+        if isinstance(payload, EventCallback) and isinstance(payload.event, Revoked):
+            self._is_doubted.set()
             return OK
         self._being_taken.add(task := asyncio.current_task())
         intake = Intake(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ParamSpec
+from typing import ParamSpec, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -43,6 +43,9 @@ RATE_LIMIT_RETRY_AFTER = 30.0
 THREAD_LIMIT = 200
 ERROR_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
 TOO_MANY, SERVER_ERROR = 429, 500
+Limit: TypeAlias = tuple[str, str]
+"""What Slack counts calls by: the method, and the channel if the method has a limit for each."""
+LIMITED_BY_CHANNEL = {"chat_postMessage"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class SlackApi:
         self._session = session
         self._clock = clock
         self._connection = connection
-        self._paused_until: dict[str, float] = {}
+        self._paused_until: dict[Limit, float] = {}
 
     async def identify(self) -> Identity:
         """The account that the token belongs to."""
@@ -219,32 +222,32 @@ class SlackApi:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> AsyncSlackResponse:
-        channel = str(kwargs.get("channel", ""))
-        self._check_pause(channel)
+        limit = _limit_of(method.__name__, str(kwargs.get("channel", "")))
+        self._check_pause(limit)
         try:
             answer = await method(*args, **kwargs)
         except SlackApiError as error:
-            raise self._translated(channel, error) from None  # its text quotes what was sent
+            raise self._translated(limit, error) from None  # its text quotes what was sent
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from error
         self._connection.heard()
         return answer
 
-    def _check_pause(self, channel: str) -> None:
-        """Make no calls to a channel for the seconds of a Retry-After. Raises RateLimited."""
-        left = self._paused_until.get(channel, 0.0) - self._clock.monotonic()
+    def _check_pause(self, limit: Limit) -> None:
+        """Make no calls under a limit for the seconds of its Retry-After. Raises RateLimited."""
+        left = self._paused_until.get(limit, 0.0) - self._clock.monotonic()
         if left > 0:
             raise RateLimited(retry_after=left, reason="ratelimited")
-        self._paused_until.pop(channel, None)
+        self._paused_until.pop(limit, None)
 
-    def _translated(self, channel: str, error: SlackApiError) -> ParleyError:
+    def _translated(self, limit: Limit, error: SlackApiError) -> ParleyError:
         response = error.response
         if not isinstance(response, AsyncSlackResponse):  # the answer was not JSON
             return DeliveryFailed(retry_after=RETRY_AFTER, reason="no JSON")
         code = str(response.get("error") or "")
         if response.status_code == TOO_MANY or code == "ratelimited":
             seconds = float(response.headers.get("Retry-After", RATE_LIMIT_RETRY_AFTER))
-            self._paused_until[channel] = self._clock.monotonic() + seconds
+            self._paused_until[limit] = self._clock.monotonic() + seconds
             return RateLimited(retry_after=seconds, reason="ratelimited")
         if code in BAD_TOKEN:
             log.error("slack does not take our token", reason=code)
@@ -252,3 +255,7 @@ class SlackApi:
         if response.status_code >= SERVER_ERROR or code in TRANSIENT:
             return DeliveryFailed(retry_after=RETRY_AFTER, reason=code or f"HTTP {response.status_code}")
         return DeliveryRejected(code)
+
+
+def _limit_of(method: str, channel: str) -> Limit:
+    return method, channel if method in LIMITED_BY_CHANNEL else ""

@@ -167,6 +167,13 @@ class SessionStopped(BaseModel):
     user: Id
 
 
+class Revoked(BaseModel):
+    """The app was removed from the workspace, or some of its tokens were revoked, perhaps not the bot's."""
+
+    model_config = FROZEN
+    type: Literal["app_uninstalled", "tokens_revoked"]
+
+
 class EventCallback(BaseModel):
     """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
 
@@ -175,7 +182,7 @@ class EventCallback(BaseModel):
     team_id: Text = ""
     context_team_id: Text = ""
     authorizations: Annotated[tuple[Authorization, ...], _list_of(Authorization)] = ()
-    event: Annotated[MessageEvent | HomeOpened | SessionStopped, Field(discriminator="type")]
+    event: Annotated[MessageEvent | HomeOpened | Revoked | SessionStopped, Field(discriminator="type")]
 
 
 class HasId(BaseModel):

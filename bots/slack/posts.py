@@ -15,7 +15,7 @@ from bots.slack.identity import Identity
 from bots.slack.payloads import ThreadMessage
 from core.clock import Clock
 from core.delivery import Claim
-from core.errors import DeliveryRejected
+from core.errors import DeliveryRejected, RateLimited
 
 log = structlog.get_logger()
 
@@ -37,9 +37,9 @@ class Posts:
     async def post(self, claim: Claim, part: str, form: Form) -> str:
         """The ts of one part of a reply. The part is posted if it is not found in the thread."""
         tag = f"{claim.id}:{_beginning(claim)}:{part}"
-        may_exist = self.may_exist(claim)
+        may_exist, was_tried = self.may_exist(claim), self._was_tried(claim)
         with self.in_doubt(claim):
-            found = await self._find(claim, tag) if may_exist else ""
+            found = await self._find(claim, tag, must_look=was_tried) if may_exist else ""
             return found or await self._api.post(place(claim), form, tag)
 
     async def post_beside(self, claim: Claim, part: str, forms: Forms) -> None:
@@ -73,7 +73,11 @@ class Posts:
         """Whether a message of this turn may exist without a handle: an earlier attempt, or an earlier process whose
         turn this was, may have posted it and crashed.
         """
-        return claim.attempt > 1 or claim.id in self._in_doubt or claim.message.sent_at < self._started_at + CLOCK_SKEW
+        return self._was_tried(claim) or claim.message.sent_at < self._started_at + CLOCK_SKEW
+
+    def _was_tried(self, claim: Claim) -> bool:
+        """Whether an attempt is known that may have posted a message of this turn."""
+        return claim.attempt > 1 or claim.id in self._in_doubt
 
     @contextmanager
     def in_doubt(self, claim: Claim) -> Iterator[None]:
@@ -82,15 +86,25 @@ class Posts:
         yield
         self._in_doubt.discard(claim.id)
 
-    async def _find(self, claim: Claim, tag: str) -> str:
-        """The ts of the message with this tag; empty if there is none, or the thread may not be read."""
-        return next((found.ts for found in await self._own_messages(claim) if found.tag == tag), "")
+    async def _find(self, claim: Claim, tag: str, *, must_look: bool) -> str:
+        """The ts of the message with this tag; empty if there is none, or the thread may not be read.
+
+        The rate limit of reading delays a post only if an attempt is known: a second placeholder is better than a late
+        answer or none.
+        """
+        try:
+            messages = await self._own_messages(claim)
+        except RateLimited:
+            if must_look:
+                raise
+            return ""
+        return next((found.ts for found in messages if found.tag == tag), "")
 
     async def _own_messages(self, claim: Claim) -> Sequence[ThreadMessage]:
         """The bot's messages in the turn's thread since it began; none if the thread may not be read."""
         try:
             messages = await self._api.thread(place(claim), oldest=_beginning(claim))
-        except DeliveryRejected as error:  # a second placeholder is better than no answer
+        except DeliveryRejected as error:
             log.info("cannot look for an earlier post", reason=error.reason)
             return ()
         return [message for message in messages if message.user == self._identity.user]

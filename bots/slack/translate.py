@@ -14,6 +14,7 @@ from bots.slack.payloads import (
     HomeOpened,
     MessageEvent,
     Payload,
+    Revoked,
     SessionStopped,
     SlashCommand,
     UrlVerification,
@@ -98,6 +99,8 @@ def _event(callback: EventCallback, identity: Identity) -> Gesture | None:
             return ChatOpened(channel=home.channel) if home.tab == "messages" else None
         case SessionStopped() as stopped:
             return StopPressed(press=_stop(stopped, callback.event_id, identity))
+        case Revoked():
+            return None
 
 
 def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | Overheard | None:

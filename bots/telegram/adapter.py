@@ -100,13 +100,10 @@ class Telegram:
             raise ConfigError("telegram.base_url", f"no good answer ({error.reason})") from None
 
     async def run(self, admission: Admission) -> None:
-        await self._connection.persist(self._start_receiving)
-        await self._offer_menu()
-        if self._settings.mode == "webhook":
-            await self._keep_webhook()
-        else:
-            take = partial(self.take, admission)
-            await Poller(self._api, self._connection, self._clock, self._timeouts, take).run()
+        try:
+            await self._receive(admission)
+        except TokenRefused:
+            raise ConfigError("telegram.token", "Telegram has stopped accepting it") from None
 
     async def take(self, admission: Admission, raw: object) -> None:
         """Commit one update to the store. An update of an unknown shape is logged and skipped.
@@ -133,6 +130,16 @@ class Telegram:
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
             self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
+
+    async def _receive(self, admission: Admission) -> None:
+        """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
+        await self._connection.persist(self._start_receiving)
+        await self._offer_menu()
+        if self._settings.mode == "webhook":
+            await self._keep_webhook()
+        else:
+            take = partial(self.take, admission)
+            await Poller(self._api, self._connection, self._clock, self._timeouts, take).run()
 
     async def close(self) -> None:
         """End all previews."""

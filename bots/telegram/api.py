@@ -130,17 +130,21 @@ class TelegramApi:
         """Spend one call on a preview if the rate limit then still has room for `leave` more."""
         return self._budget.try_take(chat, leave=leave)
 
-    async def post(self, place: Place) -> int:
-        """Post a placeholder; its message id. If this raises DeliveryFailed, the message may exist all the same."""
-        await self._budget.take(place.chat)
-        return await self.post_now(place)
+    async def post(self, place: Place, words: str = "") -> int:
+        """Post a message that notifies people of some words, or a silent placeholder if there are none; its id.
 
-    async def post_now(self, place: Place, keyboard: InlineKeyboardMarkup | None = None) -> int:
+        If this raises DeliveryFailed, the message may exist all the same, unless the error is RateLimited.
+        """
+        await self._budget.take(place.chat)
+        return await self.post_now(place, words)
+
+    async def post_now(self, place: Place, words: str = "", keyboard: InlineKeyboardMarkup | None = None) -> int:
         reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True) if place.reply_to else None
         with self._translated_errors(place.chat):
             message = await self._bot.send_message(
                 place.chat,
-                PLACEHOLDER,
+                words or PLACEHOLDER,
+                disable_notification=not words,
                 message_thread_id=place.thread or None,
                 reply_parameters=reply,
                 reply_markup=keyboard,

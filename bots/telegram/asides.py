@@ -27,11 +27,11 @@ def is_in_private(claim: Claim) -> bool:
     return Handle.parse(claim.handle).chat == private_place(claim).chat
 
 
-async def open_aside(api: TelegramApi, claim: Claim, group: Place) -> Handle:
-    """Post the placeholder for the reply: in the private chat, or for the link in the group."""
+async def open_aside(api: TelegramApi, claim: Claim, group: Place, words: str) -> Handle:
+    """Post the reply's first message, with some words, in the private chat; or the link's placeholder in the group."""
     place = private_place(claim)
     try:
-        return Handle(chat=place.chat, ids=(await api.post(place),))
+        return Handle(chat=place.chat, ids=(await api.post(place, words),))
     except DeliveryRejected as error:
         log.info("no private chat", turn=claim.id, reason=error.reason)
     return Handle(chat=group.chat, ids=(await api.post(group),))

@@ -1,20 +1,22 @@
-"""Replies on Telegram: a placeholder, whose message id is committed, is edited into the reply."""
+"""Replies on Telegram: a message with the beginning, whose id is committed, is edited into the reply."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from bots.markdown import FormattedText, followed_by
+from bots.markdown import FormattedText, followed_by, so_far
 from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
 from bots.telegram.asides import is_in_private, link_to_private, open_aside, private_place
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
+from bots.telegram.opening import has_opening, opening
 from bots.telegram.previews import Previews
 from bots.telegram.text import from_markdown, split, without_mentions
 from core.delivery import Claim
-from core.errors import DeliveryRejected, RateLimited
+from core.errors import DeliveryFailed, DeliveryRejected, RateLimited
 from core.faces import face
 from core.i18n import say
 from core.messages import WRITTEN_BY_MODEL, Kind, Reply
@@ -26,10 +28,11 @@ log = structlog.get_logger()
 class TelegramDelivery:
     """A `Delivery` for one bot account.
 
-    In a private chat the preview is a draft, and each part of the reply gets its placeholder when the reply is known.
-    In a group the preview is made of edits of a placeholder that is posted at the start, with a button to stop. A draft
-    takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop. A personal reply in a group
-    has no preview.
+    The first message of a reply is posted with its first sentence, since Telegram notifies people of new messages and
+    of no edits: in a private chat once the reply is known, in a group once the sentence is. The other messages begin as
+    silent placeholders. The preview is a draft in a private chat, and in a group edits of the first message, with a
+    button to stop. A draft takes no buttons (Bot API 10.0), so that in a private chat a person stops with /stop. A
+    personal reply in a group has no preview.
     """
 
     def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
@@ -38,6 +41,7 @@ class TelegramDelivery:
         self._buttons = buttons
         self._moved: dict[int, int] = {}
         self._substitutes: dict[int, set[int]] = {}
+        self._in_doubt: set[int] = set()
 
     def move(self, old: int, new: int) -> None:
         """Use a group's new id from now on. It is not stored: Telegram repeats it in the error for a call with the old
@@ -52,8 +56,15 @@ class TelegramDelivery:
             log.warning("chat cannot be written to", turn=claim.id, reason=error.reason)
             return ""
 
-    async def preview(self, claim: Claim, piece: str) -> None:
-        self._previews.add(claim.id, piece)
+    async def preview(self, claim: Claim, piece: str) -> str | None:
+        text = self._previews.add(claim.id, piece)
+        if claim.handle or claim.message.kind is Kind.PRIVATE or claim.id in self._in_doubt:
+            return None
+        try:
+            return await self._following_the_group(claim, lambda claim: self._open(claim, text))
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.debug("preview dropped", turn=claim.id, error=type(error).__name__)
+            return None
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
         await self._previews.end(claim.id)
@@ -63,48 +74,55 @@ class TelegramDelivery:
             log.warning("reply cannot be delivered", turn=claim.id, reason=error.reason)
             handle = claim.handle
         if handle == claim.handle:
-            self._substitutes.pop(claim.id, None)
+            self._forget(claim)
         return handle
 
     async def drop(self, claim: Claim) -> None:
         await self._previews.end(claim.id)
+        self._forget(claim)
+
+    def _forget(self, claim: Claim) -> None:
         self._substitutes.pop(claim.id, None)
+        self._in_doubt.discard(claim.id)
 
     async def _begin_preview(self, claim: Claim) -> str:
-        """The handle of a group's placeholder; empty for a private chat, or if the group's rate limit is reached."""
-        place = self._place(claim)
+        """Show that the bot is writing. Posts nothing: what the message is to notify people of is not known yet."""
         if claim.is_aside:
             return ""
         if claim.message.kind is Kind.PRIVATE:
-            await self._previews.begin_drafts(claim.id, place)
-            return ""
-        if not self._api.may_preview(place.chat, leave=1):
-            return ""
+            await self._previews.begin_drafts(claim.id, self._place(claim))
+        else:
+            await self._previews.begin_typing(claim.id, self._place(claim))
+        return ""
+
+    async def _open(self, claim: Claim, text: str) -> str | None:
+        """Post a group's message once the first sentence is known and the rate limit allows it; its handle."""
+        place, shown = self._place(claim), without_mentions(from_markdown(so_far(text))).text
+        if not has_opening(shown) or not self._api.may_preview(place.chat, leave=1):
+            return None
         stop = self._buttons.while_writing(claim.id, place.chat)
-        try:
-            message_id = await self._api.post_now(place, stop)
-        except RateLimited:
-            return ""
+        with self._posting(claim):
+            message_id = await self._api.post_now(place, opening(shown), stop)
         await self._previews.begin_edits(claim.id, place.chat, message_id, stop)
         return str(Handle(chat=place.chat, ids=(message_id,)))
 
     async def _show(self, claim: Claim, reply: Reply) -> Handle:
-        """Put the reply, or the link to it, into its messages. If one is missing, post one placeholder instead."""
-        place = self._place(claim)
+        """Put the reply, or the link to it, into its messages. If one is missing, post one instead."""
+        place, parts = self._place(claim), self._parts(claim, reply)
         if not claim.is_aside:
-            return await self._show_at(place, claim, reply, self._parts(claim, reply))
+            return await self._show_at(place, claim, reply, parts)
         if not claim.handle:
-            return await open_aside(self._api, claim, place)
+            return await open_aside(self._api, claim, place, opening(parts[0].text))
         if is_in_private(claim):
-            return await self._show_at(private_place(claim), claim, reply, self._parts(claim, reply))
+            return await self._show_at(private_place(claim), claim, reply, parts)
         return await self._show_at(place, claim, reply, [await link_to_private(self._api, claim)])
 
-    async def _show_at(self, place: Place, claim: Claim, reply: Reply, parts: list[FormattedText]) -> Handle:
+    async def _show_at(self, place: Place, claim: Claim, reply: Reply, parts: Sequence[FormattedText]) -> Handle:
         handle = _known_messages(claim, place.chat)
         if len(handle.ids) == 1 < len(parts) and claim.file:
-            return await self._show_file(place, claim, reply, handle)
+            return await self._show_file(place, claim, reply, parts, handle)
         if len(handle.ids) < len(parts):
-            return handle.put(len(handle.ids), await self._api.post(place))
+            return handle.put(len(handle.ids), await self._post(place, claim, parts, len(handle.ids)))
         can_be_rated = reply.source in WRITTEN_BY_MODEL
         for index, (message_id, part) in enumerate(zip(handle.ids, parts, strict=False)):
             has_buttons = can_be_rated and index == len(parts) - 1
@@ -112,17 +130,19 @@ class TelegramDelivery:
             try:
                 await self._show_part(claim, part, partial(self._api.edit, place.chat, message_id, keyboard=keyboard))
             except MessageMissing:
-                return handle.put(index, await self._substitute(place, claim, message_id))
+                return handle.put(index, await self._substitute(place, claim, parts, index, message_id))
         return handle
 
-    async def _show_file(self, place: Place, claim: Claim, reply: Reply, handle: Handle) -> Handle:
+    async def _show_file(
+        self, place: Place, claim: Claim, reply: Reply, parts: Sequence[FormattedText], handle: Handle
+    ) -> Handle:
         """Put the reply as a file into its one message. If Telegram refuses it, post a second message, for parts."""
         (message_id,) = handle.ids
         caption = say(claim.locale, "private.file")
         try:
             await self._api.edit_into_file(place.chat, message_id, claim.file, reply.text, caption)
         except MessageMissing:
-            return handle.put(0, await self._substitute(place, claim, message_id))
+            return handle.put(0, await self._substitute(place, claim, parts, 0, message_id))
         except TextRefused as error:
             log.warning("file refused", turn=claim.id, reason=error.reason)
             return handle.put(1, await self._api.post(place))
@@ -139,15 +159,38 @@ class TelegramDelivery:
                 log.warning("text refused", turn=claim.id, reason=error.reason)
         return await show(FormattedText(text=say(claim.locale, "apology.unexpected")))
 
-    async def _substitute(self, place: Place, claim: Claim, message_id: int) -> int:
-        """The id of a new placeholder for a message that was deleted. Raises MessageMissing if that message was a
-        substitute itself: a person who deletes it twice does not want it.
+    async def _substitute(
+        self, place: Place, claim: Claim, parts: Sequence[FormattedText], index: int, message_id: int
+    ) -> int:
+        """The id of a new message for one that was deleted. Raises MessageMissing if that one was a substitute itself:
+        a person who deletes it twice does not want it.
         """
         substitutes = self._substitutes.setdefault(claim.id, set())
         if message_id in substitutes:
             raise MessageMissing
-        substitutes.add(fresh := await self._api.post(place))
+        substitutes.add(fresh := await self._post(place, claim, parts, index))
         return fresh
+
+    async def _post(self, place: Place, claim: Claim, parts: Sequence[FormattedText], index: int) -> int:
+        """Post the message for a part; its id. People are notified of the first part, and once."""
+        if index > 0 or claim.id in self._in_doubt:
+            return await self._api.post(place)
+        try:
+            with self._posting(claim):
+                return await self._api.post(place, opening(parts[0].text))
+        except TextRefused:
+            return await self._api.post(place)
+
+    @contextmanager
+    def _posting(self, claim: Claim) -> Iterator[None]:
+        """Post a message of a turn. If that fails, the turn is in doubt: people may have been notified all the same."""
+        try:
+            yield
+        except (RateLimited, ChatMoved):
+            raise
+        except (DeliveryFailed, DeliveryRejected):
+            self._in_doubt.add(claim.id)
+            raise
 
     async def _following_the_group(self, claim: Claim, show: Callable[[Claim], Awaitable[R]]) -> R:
         """Call `show`, and once more if the group turns out to have another id."""

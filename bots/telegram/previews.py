@@ -1,4 +1,4 @@
-"""Previews of replies while the model writes: drafts in private chats, edits of the placeholder in groups."""
+"""Previews of replies while the model writes: drafts in private chats; in groups typing, then edits of the message."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -20,8 +20,10 @@ TICK = 1.0
 TYPING_EVERY = 4.5
 DRAFT_EVERY = 20.0
 """Seconds until an unchanged draft is shown again; Telegram removes it after 30."""
+TYPING_IN_GROUP_EVERY = 10.0
+"""Typing counts for a group's rate limit, which allows 20 calls a minute."""
 EDITS_AFTER = (3.0, 5.0, 8.0, 13.0, 21.0, 34.0)
-"""Seconds before each edit of a group's placeholder."""
+"""Seconds before each edit of a group's message."""
 MAX_SECONDS = 900.0
 """Seconds after which a preview ends by itself."""
 
@@ -48,16 +50,28 @@ class Previews:
         preview = _Preview()
         self._open[turn_id] = preview, self._tasks.create_task(self._draft(preview, turn_id, place))
 
-    async def begin_edits(self, turn_id: int, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
-        """Show the reply in a message, and the keyboard with each edit: one without it would remove it."""
+    async def begin_typing(self, turn_id: int, place: Place) -> None:
         await self.end(turn_id)
         preview = _Preview()
+        self._open[turn_id] = preview, self._tasks.create_task(self._type(preview, place))
+
+    async def begin_edits(self, turn_id: int, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
+        """Go on with edits of a message, which shows the beginning of the text so far.
+
+        The keyboard is shown with each edit: one without it would remove it.
+        """
+        text = self._open[turn_id][0].text
+        await self.end(turn_id)
+        preview = _Preview(text=text)
         self._open[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id, keyboard))
 
-    def add(self, turn_id: int, piece: str) -> None:
-        """Add a piece of the reply. Does nothing if the turn has no preview."""
-        if turn_id in self._open:
-            self._open[turn_id][0].text += piece
+    def add(self, turn_id: int, piece: str) -> str:
+        """Add a piece of the reply; the text so far, empty if the turn has no preview."""
+        if turn_id not in self._open:
+            return ""
+        preview, _ = self._open[turn_id]
+        preview.text += piece
+        return preview.text
 
     async def end(self, turn_id: int) -> None:
         """End a preview, and wait for a call under way, so that none can arrive after the reply."""
@@ -84,6 +98,13 @@ class Previews:
                 shown, drawn = text, now
                 await self._try(self._api.draft_now(place, draft_id, _shown(text)))
             if await self._is_over(preview, TICK):
+                return
+
+    async def _type(self, preview: _Preview, place: Place) -> None:
+        for _ in range(int(MAX_SECONDS / TYPING_IN_GROUP_EVERY)):
+            if self._api.may_preview(place.chat, leave=2):
+                await self._try(self._api.type_now(place))
+            if await self._is_over(preview, TYPING_IN_GROUP_EVERY):
                 return
 
     async def _edit(self, preview: _Preview, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:

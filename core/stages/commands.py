@@ -20,6 +20,7 @@ from core.commands import (
     help_text,
     offered,
     parse,
+    prefix_in,
 )
 from core.faces import ShowMood
 from core.i18n import LOCALES, say
@@ -60,10 +61,11 @@ def commands(desk: Desk) -> Stage:
 
 async def _run(desk: Desk, turn: Turn, call: Call) -> str:
     command, argument = call.command, call.argument.lower()
+    prefix = prefix_in(turn.message.conversation)
     if command is None or command not in RUN:
-        return say(turn.locale, "command.unknown", name=f"/{call.name.lower()}")
+        return say(turn.locale, "command.unknown", name=prefix + call.name.lower(), prefix=prefix)
     if not command.accepts(argument):
-        return say(turn.locale, "command.usage", usage=command.usage)
+        return say(turn.locale, "command.usage", usage=command.usage_with(prefix))
     return await RUN[command](desk, turn, argument)
 
 
@@ -76,7 +78,7 @@ async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
 
 
 async def help_(desk: Desk, turn: Turn, _argument: str) -> str:
-    return help_text(turn.locale, offered(desk.show_mood))
+    return help_text(turn.locale, offered(desk.show_mood), prefix_in(turn.message.conversation))
 
 
 async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -89,7 +91,8 @@ async def lang(desk: Desk, turn: Turn, argument: str) -> str:
     """Show or set the person's language; "auto" goes by their sentences again."""
     if not argument:
         current = say(turn.locale, f"language.{turn.locale}")
-        return say(turn.locale, "command.lang_now", current=current, usage=LANG.usage)
+        usage = LANG.usage_with(prefix_in(turn.message.conversation))
+        return say(turn.locale, "command.lang_now", current=current, usage=usage)
     chosen = next((locale for locale in LOCALES if locale == argument), None)
     await desk.store.run(people.set_locale, turn.message.sender, chosen)
     return say(chosen, "command.lang_set") if chosen else say(turn.locale, "command.lang_auto")

@@ -3,6 +3,7 @@
 import structlog
 
 from core.apologies import apology, refusal
+from core.commands import prefix_in
 from core.errors import ParleyError, Refusal
 from core.messages import Reply, Turn
 from core.pipeline import Handler
@@ -18,7 +19,7 @@ async def refusals(turn: Turn, call_next: Handler) -> Reply:
         return refusal(error, turn.locale)
     except ParleyError as error:
         log.warning("turn failed", turn=turn.id, error=type(error).__name__, reason=str(error))
-        return apology(error, turn.locale)
+        return apology(error, turn.locale, prefix_in(turn.message.conversation))
     except Exception as error:
         log.exception("turn failed unexpectedly", turn=turn.id)
-        return apology(error, turn.locale)
+        return apology(error, turn.locale, prefix_in(turn.message.conversation))

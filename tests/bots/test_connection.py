@@ -1,13 +1,14 @@
 """How the bot waits for a platform that does not answer."""
 
 import asyncio
+from itertools import cycle
 
 import pytest
 
-from bots.connection import RARELY, Connection
+from bots.connection import REFUSED_FOR, Connection
 from core.backoff import Backoff
 from core.clock import ManualClock
-from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
 
 DOWN = DeliveryFailed(retry_after=5, reason="NetworkError")
 REFUSED = TokenRefused(retry_after=60, reason="the token is not accepted")
@@ -54,12 +55,47 @@ async def test_it_waits_longer_each_time(clock: ManualClock, connection: Connect
     assert await pauses(DOWN, 2, clock, connection) == [1, 2]
 
 
-async def test_a_token_that_stays_refused_is_tried_rarely(clock: ManualClock, connection: Connection) -> None:
-    """Ten minutes after the first refusal the bot goes on asking, every five minutes, and health stays bad."""
-    waited = await pauses(REFUSED, 30, clock, connection)
-    slow = waited.index(RARELY)
-    assert sum(waited[:slow]) >= 600
-    assert set(waited[slow:]) == {RARELY}
+async def test_a_token_that_stays_refused_is_given_up(clock: ManualClock, connection: Connection) -> None:
+    """After ten minutes of refusals the call ends with the error, and health stays bad."""
+
+    async def call() -> None:
+        raise REFUSED
+
+    task = asyncio.create_task(connection.persist(call))
+    while not task.done():
+        clock.advance(1)
+        await asyncio.sleep(0)
+    with pytest.raises(TokenRefused):
+        await task
+    assert REFUSED_FOR <= clock.monotonic() < REFUSED_FOR + 40
+    assert not connection.health().connected
+
+
+async def test_another_failure_begins_the_ten_minutes_anew(clock: ManualClock, connection: Connection) -> None:
+    """A token that a proxy refuses between other failures is not given up."""
+    errors = cycle([*[REFUSED] * 15, DOWN])
+
+    async def call() -> None:
+        raise next(errors)
+
+    task = asyncio.create_task(connection.persist(call))
+    for _ in range(2 * int(REFUSED_FOR)):
+        clock.advance(1)
+        await asyncio.sleep(0)
+    assert not task.done()
+    task.cancel()
+
+
+async def test_a_refused_setting_ends_the_call(clock: ManualClock, connection: Connection) -> None:
+    """A ConfigError is raised at once, and health says that the platform is not connected."""
+    await pauses(DOWN, 1, clock, connection)
+
+    async def call() -> None:
+        raise ConfigError("slack.bot_token", "Slack says token_revoked")
+
+    with pytest.raises(ConfigError):
+        await connection.persist(call)
+    assert not connection.health().connected
 
 
 async def test_a_rate_limit_is_waited_out(clock: ManualClock, connection: Connection) -> None:

@@ -6,17 +6,28 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.routing import BaseRoute
+from structlog.testing import capture_logs
 
+from bots.fronts import Health
+from bots.run import taking_in
+from core.admission import Admission
+from core.clock import ManualClock
+from core.delivery import Delivery
 from core.engine.scripted import ScriptedEngine
+from core.errors import ConfigError
+from core.store import Store, open_store
 from tests.core.engine.fake_server import serving
 from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
 from tests.fakes.telegram.control import Account, make_account, run_telegram, shown
+from tests.options import limits_with
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +155,88 @@ def test_the_gateway_does_without_rich() -> None:
     script = "import sys; sys.modules['rich'] = None; import bots.run; print('bots.screens' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Platform:
+    """A front end whose platform refuses its token when the test says so."""
+
+    platform: str
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def routes(self, admission: Admission) -> Sequence[BaseRoute]:
+        return ()
+
+    async def run(self, admission: Admission) -> None:
+        await self.refused.wait()
+        raise ConfigError(f"{self.platform}.token", "was revoked")
+
+    def health(self) -> Health:
+        return Health(connected=not self.refused.is_set(), heard_at=0.0)
+
+    async def who(self) -> str:
+        return self.platform
+
+
+class Idle:
+    def notify(self) -> None:
+        pass
+
+    def interrupt(self, turn_id: int) -> None:
+        pass
+
+
+async def test_the_last_refused_platform_ends_the_process() -> None:
+    """A platform that refuses its token leaves the other one running; if that refuses its own, its error is raised."""
+    first, last = Platform(platform="slack"), Platform(platform="telegram")
+
+    async def until_both_are_refused(store: Store) -> None:
+        admission = Admission(store, ManualClock(), limits_with(), Idle())
+        async with taking_in([first, last], admission):
+            first.refused.set()
+            while not logs:
+                await asyncio.sleep(0)
+            last.refused.set()
+            await asyncio.Event().wait()
+
+    async with open_store("sqlite://") as store:
+        with capture_logs() as logs, pytest.raises(ExceptionGroup) as caught:
+            await until_both_are_refused(store)
+    assert [(entry["event"], entry["platform"]) for entry in logs] == [("platform is off", "slack")]
+    assert "telegram.token: was revoked" in str(caught.value.exceptions)
+
+
+async def test_a_revoked_platform_is_off_and_the_other_goes_on(
+    tmp_path: Path, account: Account, slack: FakeSlack
+) -> None:
+    """After Slack has removed the app, /ready says so, and Telegram is answered."""
+    async with serving(ScriptedEngine.fixed("at your service")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
+        process = await operator.start("run")
+        await slack.until(lambda state: state.sockets > 0)
+        await slack.pull("fault", method="*", kind="error", error="token_revoked", times=99)
+        await slack.pull("event", event={"type": "app_uninstalled"})
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{operator.port}") as client:
+            while (ready := (await client.get("/ready")).json())["platforms"]["slack"]["connected"]:
+                await asyncio.sleep(0)
+        await account.say("hello there")
+        await account.until(lambda journal: any("at your service" in str(entry) for entry in shown(journal)))
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert not ready["ready"]
+    assert ready["platforms"]["telegram"]["connected"]
+    assert process.returncode == 0, errors.decode()
+    assert "slack.bot_token: Slack says token_revoked" in errors.decode()
+
+
+async def test_a_revoked_platform_alone_ends_the_process(tmp_path: Path, slack: FakeSlack) -> None:
+    """If the only platform has removed the app, the process ends with one line that names the setting."""
+    async with serving(ScriptedEngine.fixed("at your service")) as url:
+        process = await Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_slack(slack)).start("run")
+        await slack.until(lambda state: state.sockets > 0)
+        await slack.pull("fault", method="*", kind="error", error="token_revoked", times=99)
+        await slack.pull("event", event={"type": "tokens_revoked"})
+        _, errors = await process.communicate()
+    assert process.returncode == os.EX_CONFIG
+    assert errors.decode().splitlines()[-1] == "parley: slack.bot_token: Slack says token_revoked"

@@ -1,8 +1,8 @@
 import pytest
 
-from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse
+from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse, prefix_in
 from core.i18n import LOCALES
-from core.messages import Locale
+from core.messages import ConversationKey, Locale
 from core.stages.commands import RUN
 
 NAMES = [name for command in COMMANDS for name in (command.name, *command.aliases)]
@@ -63,6 +63,24 @@ def test_help_names_every_command_with_its_usage(locale: Locale) -> None:
     assert [line.partition(" – ")[0] for line in lines[1:]] == [command.usage for command in COMMANDS]
     assert MOOD.usage == "/mood on|off"
     assert LANG.usage == "/lang [en|zh|auto]"
+
+
+@pytest.mark.parametrize(
+    ("conversation", "prefix"),
+    [
+        ("telegram/1/5/", "/"),
+        ("telegram/1/-5/44", "/"),
+        ("console/ann/chat/", "/"),
+        ("slack/T1/C1/14.1", "!"),
+        ("slack/T1/D1/14.1", "!"),
+        ("slack/T1/C1/", "/parley "),
+    ],
+)
+def test_commands_are_named_as_the_platform_takes_them(conversation: str, prefix: str) -> None:
+    """Slack keeps a bare slash for itself, so commands begin with "!" in its threads, and with "/parley" elsewhere."""
+    assert prefix_in(ConversationKey.parse(conversation)) == prefix
+    lines = help_text("en", prefix=prefix).splitlines()[1:]
+    assert [line.partition(" – ")[0] for line in lines] == [prefix + command.usage[1:] for command in COMMANDS]
 
 
 def test_mood_is_offered_if_moods_are_shown() -> None:

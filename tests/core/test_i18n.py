@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 from string import Formatter
@@ -48,6 +49,13 @@ def test_sentences_are_in_their_language(locale: Locale) -> None:
     for key, text in _sentences(locale).items():
         plain = Formatter().vformat(text, (), dict.fromkeys(_placeholders(text), ""))  # names of values are English
         assert language_of(plain) in {locale, None}, key
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_sentence_spells_a_command(locale: Locale) -> None:
+    """Commands are named with the prefix of the platform; only the console, which has one, spells it out."""
+    spelled = {key for key, text in _sentences(locale).items() if re.search(r"(?<![\w}])[/!][a-z]{2,}", text)}
+    assert spelled == {"console.welcome"}
 
 
 def test_unknown_sentence_is_an_error() -> None:

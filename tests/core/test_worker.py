@@ -39,8 +39,9 @@ class Shown:
         self.placeholders.append(f"placeholder {claim.id}" + "'" * len(known))
         return "+".join([*known, self.placeholders[-1]])
 
-    async def preview(self, _claim: Claim, piece: str) -> None:
+    async def preview(self, _claim: Claim, piece: str) -> str | None:
         self.pieces.append(piece)
+        return None
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
         if not claim.handle or claim.handle.count("+") < self.parts - 1:
@@ -107,6 +108,35 @@ async def test_answers_waiting_turns(store: Store, clock: ManualClock, shown: Sh
     assert shown.pieces == ["hello"]
     assert shown.replies == [("placeholder 1", "HELLO")]
     assert await states(store) == ["delivered"]
+
+
+class LateShown(Shown):
+    """A front end that posts its message with the first piece."""
+
+    async def begin(self, claim: Claim) -> str:
+        return await super().begin(claim) if claim.reply else ""
+
+    async def preview(self, claim: Claim, piece: str) -> str | None:
+        await super().preview(claim, piece)
+        return None if claim.handle else f"piece {claim.id}"
+
+
+async def test_message_posted_by_a_preview_is_kept(store: Store, clock: ManualClock, write: Write) -> None:
+    """The handle of a message that a preview posts is committed before the next piece, and the reply goes there."""
+    handles = []
+
+    async def twice(turn: Turn) -> Reply:
+        for piece in "ab":
+            await turn.sink(piece)
+            handles.append(await store.run(lambda c: c.scalar(sa.text("SELECT handle FROM turns"))))
+        return Reply(text="ab", source=Source.MODEL, tokens=1)
+
+    shown = LateShown()
+    await add(store, clock, write("hello"))
+    async with working(gateway(store, clock, shown, twice), grace=5):
+        await shown.until(1)
+    assert handles == ["piece 1", "piece 1"]
+    assert (shown.replies, shown.placeholders) == ([("piece 1", "ab")], [])
 
 
 async def test_notified_worker_does_not_wait_for_its_poll(

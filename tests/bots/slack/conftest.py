@@ -44,6 +44,7 @@ class Gateway:
     store: Store
     clock: ManualClock
     engine: ScriptedEngine
+    taking_in: asyncio.Task[None]
     url: str = ""
 
     async def until(self, holds: Callable[[State], bool], *, step: float = 1.0) -> State:
@@ -106,7 +107,15 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
                 async with _served(front, admission, slack, http=http) as url:
                     if listening:
                         await _until_listening(slack, front, http=http)
-                    yield Gateway(slack=slack, front=front, store=store, clock=clock, engine=engine, url=url)
+                    yield Gateway(
+                        slack=slack,
+                        front=front,
+                        store=store,
+                        clock=clock,
+                        engine=engine,
+                        taking_in=taking_in,
+                        url=url,
+                    )
             finally:
                 taking_in.cancel()
                 await asyncio.wait([taking_in])

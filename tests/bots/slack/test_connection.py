@@ -85,6 +85,51 @@ async def test_refused_token_is_a_config_error(slack: FakeSlack, tmp_path: str, 
     assert sum((await slack.state()).calls.values()) <= 2
 
 
+async def until_refused(gateway: Gateway, error: str) -> None:
+    """Wait until the front end has ended because of its token."""
+    await asyncio.wait([gateway.taking_in])
+    with pytest.raises(ConfigError, match=rf"^slack\.bot_token: Slack says {error}$"):
+        gateway.taking_in.result()
+    assert not gateway.front.health().connected
+
+
+@pytest.mark.parametrize("http", [False, True])
+@pytest.mark.parametrize("error", ["token_revoked", "invalid_auth", "account_inactive"])
+async def test_a_revoked_token_is_noticed_within_a_minute(
+    open_gateway: Open, slack: FakeSlack, error: str, *, http: bool
+) -> None:
+    """If Slack refuses the token later, health says so within a minute, and the front end ends with the setting."""
+    async with open_gateway(http=http) as gateway:
+        await slack.pull("fault", method="*", kind="error", error=error, times=99)
+        assert gateway.front.health().connected
+        await gateway.advance(60)
+        await until_refused(gateway, error)
+
+
+@pytest.mark.parametrize("http", [False, True])
+@pytest.mark.parametrize("event", ["app_uninstalled", "tokens_revoked"])
+async def test_a_removed_app_is_noticed_at_once(
+    open_gateway: Open, slack: FakeSlack, event: str, *, http: bool
+) -> None:
+    """When Slack says that the app was removed, its token is tried, and the front end ends without a delay."""
+    async with open_gateway(http=http) as gateway:
+        await slack.pull("fault", method="*", kind="error", error="account_inactive", times=99)
+        await slack.pull("event", event={"type": event})
+        await until_refused(gateway, "account_inactive")
+        assert gateway.clock.monotonic() == 0
+        await slack.until(lambda state: not state.unacknowledged())
+
+
+async def test_the_revocation_of_another_token_changes_nothing(open_gateway: Open, slack: FakeSlack) -> None:
+    """If Slack revokes another token of the app, the bot's is tried and the bot goes on."""
+    async with open_gateway() as gateway:
+        await slack.pull("event", event={"type": "tokens_revoked", "tokens": {"oauth": ["U2"]}})
+        await slack.until(lambda state: state.calls["auth.test"] == 2)
+        await slack.say("hello")
+        await slack.until_shown(HEARD)
+        assert gateway.front.health().connected
+
+
 async def test_identity_can_be_asked(slack: FakeSlack) -> None:
     """`parley check` learns the bot's account, or the setting at fault."""
     async with open_slack(settings(slack), ManualClock(), shared_history=False) as front:
@@ -182,6 +227,17 @@ async def test_health_tells_a_lost_connection(open_gateway: Open, slack: FakeSla
         await slack.pull("rules", refused_sockets=9)
         await slack.pull("drop", how="cut")
         await until(lambda: not gateway.front.health().connected)
+
+
+async def test_health_tells_that_calls_fail(open_gateway: Open, slack: FakeSlack) -> None:
+    """Health reports disconnected within a minute if Slack answers no calls, although the socket is open."""
+    async with open_gateway() as gateway:
+        await slack.pull("fault", method="auth.test", kind="unavailable")
+        await gateway.advance(60)
+        await until(lambda: not gateway.front.health().connected)
+        assert (await slack.state()).sockets == 1
+        await gateway.advance(1)
+        await until(lambda: gateway.front.health().connected)
 
 
 async def test_no_log_holds_tokens_or_messages(

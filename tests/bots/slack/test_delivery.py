@@ -88,23 +88,63 @@ async def test_redelivered_event_is_answered_once(open_gateway: Open, slack: Fak
         assert not gateway.engine.prompts
 
 
-async def test_retry_after_is_obeyed_in_its_channel(open_gateway: Open, slack: FakeSlack) -> None:
-    """During a Retry-After no call is made to the channel, while other channels are served."""
+async def test_a_limit_of_posts_is_obeyed_in_its_channel(open_gateway: Open, slack: FakeSlack) -> None:
+    """During the Retry-After of a post nothing is posted in the channel, while other channels are served."""
+    await slack.pull("fault", method="chat.postMessage", kind="ratelimited", retry_after=30)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await slack.until(lambda state: state.calls.get("chat.postMessage", 0) == 1)
+        await slack.say("hello", user="U3")
+        await slack.say("hello", channel="D2", user="U2")
+        await slack.until(lambda state: [b["text"] for b in state.bubbles("D2")] == [HEARD])
+        await wait(gateway, 29)
+        state = await slack.state()
+        assert (state.bubbles("D1"), state.calls["chat.postMessage"]) == ([], 2)
+        state = await until_delivered(gateway)
+        assert [bubble["text"] for bubble in state.bubbles("D1")] == [HEARD, HEARD]
+
+
+async def test_a_limit_of_edits_is_obeyed_in_the_workspace(open_gateway: Open, slack: FakeSlack) -> None:
+    """During the Retry-After of an edit none is made in any channel, while placeholders are posted."""
     await slack.pull("fault", method="chat.update", kind="ratelimited", retry_after=30)
     async with open_gateway() as gateway:
         await slack.say("hello")
         await slack.until(lambda state: state.calls.get("chat.update", 0) == 1)
-        await slack.say("hello", user="U3")
         await slack.say("hello", channel="D2", user="U2")
-        await slack.until(lambda state: [b["text"] for b in state.bubbles("D2")] == [HEARD])
-        for _ in range(29):
-            await gateway.advance(1)
-            await undelivered(gateway.store)
+        await slack.until(lambda state: len(state.bubbles()) == 2)
+        await wait(gateway, 29)
         state = await slack.state()
-        assert [bubble["text"] for bubble in state.bubbles("D1")] == ["Thinking …"]
-        assert (state.calls["chat.postMessage"], state.calls["chat.update"]) == (2, 2)
+        assert (texts(state), state.calls["chat.update"]) == (["Thinking …"] * 2, 1)
+        assert texts(await until_delivered(gateway)) == [HEARD, HEARD]
+
+
+@pytest.mark.parametrize("retry_after", [12, 60])
+async def test_a_limit_of_reading_delays_no_answer(open_gateway: Open, slack: FakeSlack, retry_after: int) -> None:
+    """If Slack limits the reading of threads, a mention in one is answered at once, without the thread."""
+    await slack.pull("fault", method="conversations.replies", kind="ratelimited", retry_after=retry_after)
+    async with open_gateway() as gateway:
+        thread = await slack.say("We leave at nine.", channel="C1")
+        await slack.mention("hello", thread_ts=thread)
+        await slack.until_shown(HEARD)
+        assert gateway.clock.monotonic() == 0
+
+
+async def test_a_post_in_doubt_waits_until_the_thread_can_be_read(open_gateway: Open, slack: FakeSlack) -> None:
+    """If an earlier post may have succeeded, the limit of reading is waited out, and there is one placeholder."""
+    await slack.pull("fault", method="chat.postMessage", kind="lost")
+    await slack.pull("fault", method="conversations.replies", kind="ratelimited", retry_after=30, skip=1)
+    async with open_gateway() as gateway:
+        await slack.say("hello")
+        await slack.until(lambda state: len(state.bubbles()) == 1)
         state = await until_delivered(gateway)
-        assert [bubble["text"] for bubble in state.bubbles("D1")] == [HEARD, HEARD]
+        assert gateway.clock.monotonic() >= 30
+        assert (texts(state), state.calls["chat.postMessage"]) == ([HEARD], 1)
+
+
+async def wait(gateway: Gateway, seconds: int) -> None:
+    for _ in range(seconds):
+        await gateway.advance(1)
+        await undelivered(gateway.store)
 
 
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])

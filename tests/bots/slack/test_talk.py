@@ -1,16 +1,19 @@
 """Conversations on Slack from end to end, by both transports over real sockets."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from core.commands import COMMANDS
 from core.engine.scripted import ScriptedEngine
+from core.errors import EngineRefused
 from core.messages import Label
 from core.store.schema import turns, votes
 from tests.bots.slack.conftest import LIMITS, Gateway, Open
-from tests.fakes.slack.client import FakeSlack
+from tests.fakes.slack.client import FakeSlack, State
 
 HEARD = "I heard: hello 😐"
 
@@ -213,8 +216,59 @@ async def test_command_in_a_thread(open_gateway: Open, slack: FakeSlack) -> None
     """In a thread, where Slack has no slash commands, "!help" is a command; its answer has no buttons."""
     async with open_gateway():
         await slack.mention("!help")
-        state = await slack.until(lambda state: any("/reset" in bubble["text"] for bubble in state.bubbles()))
+        state = await slack.until(lambda state: any("!reset" in bubble["text"] for bubble in state.bubbles()))
         assert not state.bubbles()[0]["buttons"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("!help", [f"!{command.name}" for command in COMMANDS]),
+        ("!lang", ["!lang [en|zh|auto]"]),
+        ("!mood perhaps", ["!mood on|off"]),
+    ],
+)
+@pytest.mark.parametrize("slash", [False, True])
+async def test_commands_are_named_as_slack_takes_them(
+    open_gateway: Open, slack: FakeSlack, text: str, named: list[str], *, slash: bool
+) -> None:
+    """No answer names a bare "/stop", which Slack would refuse: it is "!stop" in threads, else "/parley stop"."""
+    async with open_gateway():
+        if slash:
+            await slack.pull("command", channel="C1", user="U1", command="/parley", text=text)
+            state = await slack.until(lambda state: bool(state.entries("response")))
+            said = state.entries("response")[0]["text"]
+            named = [name.replace("!", "/parley ") for name in named]
+        else:
+            await slack.mention(text)
+            state = await slack.until(lambda state: bool(_said(state)))
+            said = _said(state)[0]
+    assert all(name in said for name in named)
+    assert not re.search(r"(?<!\w)/(?!parley )", said)
+
+
+def _said(state: State) -> list[str]:
+    """What was said in the thread, or to the asker alone."""
+    shown = [*state.entries("whispered"), *state.bubbles()]
+    return [entry["text"] for entry in shown if "!" in entry["text"]]
+
+
+@pytest.mark.parametrize(("slash", "reset"), [(False, "!reset"), (True, "/parley reset")])
+async def test_an_apology_names_a_command_as_slack_takes_it(
+    open_gateway: Open, slack: FakeSlack, reset: str, *, slash: bool
+) -> None:
+    """If the model refuses a prompt, the apology names the command that may help as it is typed there."""
+
+    def refuse(_prompt: object) -> str:
+        raise EngineRefused(status=400, reason="too long")
+
+    async with open_gateway(ScriptedEngine.replying(refuse)):
+        if slash:
+            await slack.pull("command", channel="C1", user="U1", command="/parley", text="what is it?")
+            await slack.until(lambda state: any(reset in entry["text"] for entry in state.entries("response")))
+        else:
+            await slack.mention("what is it?")
+            await slack.until(lambda state: any(reset in bubble["text"] for bubble in state.bubbles()))
 
 
 @pytest.mark.parametrize("http", [False, True])

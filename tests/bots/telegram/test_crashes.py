@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bots.telegram.opening import MORE
 from core.messages import ConversationKey, Person
 from core.store import history, open_store
 from tests.bots.gateway import Note, Plan, free_port, whole_answer
@@ -26,7 +27,7 @@ CALLS = ("sendMessage silence", "sendMessage mute", "editMessageText silence", "
 PREVIEWS = ("sendMessageDraft mute", "sendChatAction silence")
 """Where it is killed while Telegram does not answer a call, which had no effect (silence) or took effect (mute)."""
 WINDOW = {"sendMessage mute", "set_handle uncommitted", "accept uncommitted", "accept committed"}
-"""Between a placeholder's being posted and its id's being kept: where a crash may leave it behind. A message is taken
+"""Between a message's being posted and its id's being kept: where a crash may leave it behind. A message is taken
 in beside a turn that may be there.
 """
 ROOM = -100
@@ -42,9 +43,9 @@ LIVES = [
 
 
 def answer(journal: list[Entry], word: str) -> dict[tuple[int, int], str]:
-    """The messages that hold the reply to a question, in order."""
+    """The messages that hold the reply to a question, in order, without those that hold its beginning only."""
     found = {(e["chat"], e["message"]): e["text"] for e in shown(journal) if e["text"].startswith(f"you said {word} ")}
-    return dict(sorted(found.items()))
+    return {place: text for place, text in sorted(found.items()) if not text.endswith(MORE)}
 
 
 def is_settled(journal: list[Entry], words: list[str]) -> bool:

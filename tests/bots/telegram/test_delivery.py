@@ -29,6 +29,7 @@ ANN, BEN, ROOM = 5, 6, -100
 REPLY = Reply(text="the answer", source=Source.MODEL)
 LONG = Reply(text="\n".join(["w" * 99] * 100), source=Source.COMMAND)
 PARTS = 3
+BEGINNING = "This is the first sentence. And "
 GONE = "Bad Request: message can't be edited"
 
 
@@ -67,6 +68,11 @@ async def begun(delivery: Delivery, claim: Claim) -> Claim:
     return replace(claim, handle=await delivery.begin(claim))
 
 
+async def shown_so_far(delivery: Delivery, claim: Claim, piece: str) -> Claim:
+    """The claim after a piece of the reply, as the worker keeps it."""
+    return replace(claim, handle=await delivery.preview(claim, piece) or claim.handle)
+
+
 async def placed(delivery: Delivery, claim: Claim, reply: Reply = REPLY) -> Claim:
     """The claim after one `finish`, as the worker keeps it."""
     return replace(claim, handle=await delivery.finish(claim, reply))
@@ -92,6 +98,10 @@ def has_shown(count: int, journal: list[Entry]) -> bool:
     return len(shown(journal)) == count
 
 
+def has_typed(count: int, journal: list[Entry]) -> bool:
+    return calls(journal, "sendChatAction") == count
+
+
 def texts(journal: list[Entry], chat: int = ANN) -> list[str]:
     """The final texts of a chat."""
     return list({entry["message"]: entry["text"] for entry in shown(journal, chat)}.values())
@@ -100,6 +110,10 @@ def texts(journal: list[Entry], chat: int = ANN) -> list[str]:
 def seen(journal: list[Entry]) -> list[Entry]:
     """Everything that was shown, including drafts."""
     return [entry for entry in journal if entry["do"] in {"draft", "send", "edit"}]
+
+
+def sends(journal: list[Entry]) -> list[Entry]:
+    return [entry for entry in journal if entry["do"] == "send"]
 
 
 def calls(journal: list[Entry], method: str) -> int:
@@ -117,8 +131,8 @@ async def test_a_reply_may_be_delivered_again_and_again(account: Account, clock:
 
 
 async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: ManualClock) -> None:
-    """A send whose response was lost is not repeated by itself. Later one answer is shown, and at most one placeholder
-    is left.
+    """A send whose response was lost is not repeated by itself. Later one answer is shown, and at most its beginning is
+    left. People are notified once.
     """
     await account.faults({"method": "sendMessage", "kind": "lost"})
     async with opened(account, clock) as delivery:
@@ -127,7 +141,9 @@ async def test_a_lost_placeholder_is_left_behind_alone(account: Account, clock: 
             await placed(delivery, claim)
         assert calls(await account.journal(), "sendMessage") == 1
         await deliver(delivery, claim)
-    assert texts(await account.journal()) == ["…", "the answer"]
+    journal = await account.journal()
+    assert texts(journal) == ["the answer …", "the answer"]
+    assert [(entry["text"], entry["silent"]) for entry in sends(journal)] == [("the answer …", False), ("…", True)]
 
 
 @pytest.mark.parametrize("kind", ["lost", "cut", "mute", "silence"])
@@ -213,7 +229,7 @@ async def test_a_preview_never_arrives_after_the_reply(account: Account, clock: 
     await account.faults({"method": method, "kind": "late"})
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, chat))
-        await delivery.preview(claim, "the ans")
+        claim = await shown_so_far(delivery, claim, BEGINNING)
         if chat < 0:
             await clock.until_sleeping()
             clock.advance(EDITS_AFTER[0])
@@ -227,17 +243,34 @@ async def test_a_dropped_turn_shows_no_more(account: Account, clock: ManualClock
     """A turn that another gateway has taken over is not edited any more."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
-        await delivery.preview(claim, "the ans")
+        claim = await shown_so_far(delivery, claim, BEGINNING)
         await clock.until_sleeping()
         await delivery.drop(claim)
         assert await clock.until_sleeping(0) == []
-    assert texts(await account.journal(), ROOM) == ["…"]
+    assert texts(await account.journal(), ROOM) == ["This is the first sentence. …"]
+
+
+async def test_a_group_is_notified_of_the_first_sentence(account: Account, clock: ManualClock) -> None:
+    """A group sees that the bot types; then the first sentence notifies of the reply, which it grows into."""
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        await account.until(lambda journal: any(entry["do"] == "action" for entry in journal))
+        for piece in ("No. ", "Whales ", "are mammals.", " They ", "breathe air."):
+            claim = await shown_so_far(delivery, claim, piece)
+        assert claim.handle != ""
+        await deliver(delivery, claim)
+    journal = await account.journal()
+    (sent,) = sends(journal)
+    assert (sent["text"], sent["silent"]) == ("No. Whales are mammals. …", False)
+    assert sent["reply_to"] == int(claim.message.reference)
+    assert texts(journal, ROOM) == ["the answer"]
 
 
 async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: ManualClock) -> None:
-    """A group's placeholder is edited at growing intervals, at most six times before the reply."""
+    """A group's message is edited at growing intervals, at most six times before the reply."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
+        claim = await shown_so_far(delivery, claim, BEGINNING)
         for number, seconds in enumerate(EDITS_AFTER):
             assert await clock.until_sleeping() == [seconds]
             await delivery.preview(claim, f"{number} ")
@@ -249,15 +282,54 @@ async def test_a_group_sees_six_edits_ever_more_slowly(account: Account, clock: 
     journal = await account.journal()
     assert len(shown(journal)) == 2 + len(EDITS_AFTER)
     assert texts(journal, ROOM) == ["the answer"]
-    assert not [entry for entry in journal if entry["do"] in {"action", "draft", "flood"}]
+    assert sum(entry["do"] == "action" for entry in journal) <= 1
+    assert not [entry for entry in journal if entry["do"] in {"draft", "flood"}]
 
 
-async def test_a_busy_group_gets_its_placeholder_late(account: Account, clock: ManualClock) -> None:
-    """A group at its rate limit gets its placeholders with the replies, and the model is not delayed."""
+async def test_a_group_sees_typing_every_ten_seconds(account: Account, clock: ManualClock) -> None:
+    """Typing is shown until the first sentence is known, rarely enough for a group's rate limit."""
+    async with opened(account, clock) as delivery:
+        await begun(delivery, await asked(account, ROOM))
+        for count in (1, 2, 3):
+            await account.until(partial(has_typed, count))
+            assert await clock.until_sleeping() == [10]
+            clock.advance(10)
+
+
+@pytest.mark.parametrize("fault", [{"status": 400}, {"status": 500}, {"kind": "lost"}, {"kind": "cut"}], ids=str)
+async def test_a_failed_first_sentence_is_not_posted_again(
+    account: Account, clock: ManualClock, fault: dict[str, object]
+) -> None:
+    """If the message with the first sentence fails, the next pieces post nothing, and the reply arrives silently."""
+    await account.faults({"method": "sendMessage", "kind": "error", **fault})
+    async with opened(account, clock) as delivery:
+        claim = await begun(delivery, await asked(account, ROOM))
+        for piece in (BEGINNING, "the second. ", "And the third. "):
+            claim = await shown_so_far(delivery, claim, piece)
+        assert (claim.handle, calls(await account.journal(), "sendMessage")) == ("", 1)
+        await in_time(clock, deliver(delivery, claim))
+    journal = await account.journal()
+    assert texts(journal, ROOM)[-1] == "the answer"
+    assert [entry["text"] for entry in sends(journal)][-1] == "…"
+
+
+async def test_a_refused_first_sentence_does_not_cost_the_reply(account: Account, clock: ManualClock) -> None:
+    """If Telegram refuses the first sentence, a silent placeholder is posted in its place."""
+    await account.faults({"method": "sendMessage", "kind": "error", "status": 400, "description": "Bad Request: no"})
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, await asked(account))
+    journal = await account.journal()
+    assert texts(journal) == ["the answer"]
+    assert [entry["text"] for entry in sends(journal)] == ["…"]
+
+
+async def test_a_busy_group_gets_its_messages_late(account: Account, clock: ManualClock) -> None:
+    """A group at its rate limit gets its messages with the replies, and the model is not delayed."""
     async with opened(account, clock) as delivery:
         claims = [await begun(delivery, await asked(account, ROOM, turn=number + 1)) for number in range(6)]
-        assert [bool(claim.handle) for claim in claims] == [True, True, True, False, False, False]
-        assert len(shown(await account.journal())) == 3
+        claims = [await shown_so_far(delivery, claim, BEGINNING) for claim in claims]
+        assert [bool(claim.handle) for claim in claims].count(True) in {1, 2, 3}
+        assert not claims[-1].handle
         for claim in claims:
             await in_time(clock, deliver(delivery, claim))
     assert texts(await account.journal(), ROOM) == ["the answer"] * 6
@@ -275,7 +347,7 @@ async def test_a_person_who_blocks_the_bot_ends_the_turn(account: Account, clock
         early = await begun(delivery, early)
         assert await placed(delivery, early) == early
         assert early.handle == ""
-    assert texts(await account.journal()) == ["…"]
+    assert texts(await account.journal()) == ["the answer …"]
 
 
 async def test_a_chat_that_is_gone_ends_the_turn(account: Account, clock: ManualClock) -> None:
@@ -291,6 +363,7 @@ async def test_a_deleted_placeholder_is_replaced(account: Account, clock: Manual
     """If a person deletes the placeholder, the reply is posted in one new message."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
+        claim = await shown_so_far(delivery, claim, BEGINNING)
         (placeholder,) = shown(await account.journal())
         await account.delete(ROOM, placeholder["message"])
         await account.faults({"method": "editMessageText", "kind": "lost", "skip": 1})
@@ -298,7 +371,8 @@ async def test_a_deleted_placeholder_is_replaced(account: Account, clock: Manual
         with pytest.raises(DeliveryFailed):
             await in_time(clock, delivery.finish(claim, REPLY))
         await in_time(clock, deliver(delivery, claim))
-    assert texts(await account.journal(), ROOM) == ["…", "the answer"]  # the first is the deleted one
+    deleted, answer = texts(await account.journal(), ROOM)
+    assert (deleted, answer) == ("This is the first sentence. …", "the answer")
 
 
 async def test_a_placeholder_that_is_deleted_again_is_not_replaced_again(account: Account, clock: ManualClock) -> None:
@@ -308,7 +382,7 @@ async def test_a_placeholder_that_is_deleted_again_is_not_replaced_again(account
     )
     async with opened(account, clock) as delivery:
         await in_time(clock, deliver(delivery, await asked(account)))
-    assert texts(await account.journal()) == ["…", "…"]
+    assert texts(await account.journal()) == ["the answer …", "the answer …"]
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])
@@ -316,6 +390,7 @@ async def test_a_reply_follows_an_upgraded_group(account: Account, clock: Manual
     """If the group becomes a supergroup meanwhile, the reply is posted there, by this process or the next."""
     async with opened(account, clock) as delivery:
         claim = await begun(delivery, await asked(account, ROOM))
+        claim = await shown_so_far(delivery, claim, BEGINNING)
         await account.migrate(ROOM, -1001)
         if not is_restarted:
             await account.faults({"method": "editMessageText", "kind": "lost", "skip": 1})
@@ -368,8 +443,9 @@ async def test_parts_known_by_their_handle_are_edited_after_a_crash(account: Acc
         claim = await in_time(clock, deliver(delivery, await asked(account), LONG))
     async with opened(account, clock) as another:
         await in_time(clock, another.finish(claim, LONG))
-    assert "\n".join(texts(await account.journal())) == LONG.text
-    assert calls(await account.journal(), "sendMessage") == PARTS
+    journal = await account.journal()
+    assert "\n".join(texts(journal)) == LONG.text
+    assert [entry["silent"] for entry in sends(journal)] == [False] + [True] * (PARTS - 1)
 
 
 async def test_hostile_text_arrives_as_it_is(account: Account, clock: ManualClock) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,28 @@ import structlog
 from starlette.applications import Starlette
 
 from bots.logs import configure_logs
-from bots.telegram.adapter import NAME_CHECK_SECONDS
+from bots.telegram.adapter import NAME_CHECK_SECONDS, open_telegram
 from bots.telegram.http import HEADER, MAX_BYTES, PATH
 from bots.telegram.polling import Timeouts
+from config.settings import TelegramSettings
+from core.admission import Admission
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
-from tests.bots.telegram.conftest import Gateway, answers, done, echo, open_gateway, rows
+from core.store import Store, open_store
+from tests.bots.telegram.conftest import LIMITS, Gateway, answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
 from tests.fakes.telegram.world import entities
 
 MODES = ["polling", "webhook"]
 SECRET = "a-secret-of-the-operator"
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    async with open_store("sqlite://") as opened:
+        yield opened
 
 
 def calls(journal: list[Entry], method: str, fault: str | None = None) -> list[Entry]:
@@ -145,6 +154,44 @@ async def test_polling_survives(account: Account, fault: dict[str, Any]) -> None
         await account.until(lambda journal: done(journal, 1, "after"))
         await account.until(lambda journal: [e for e in journal if e["do"] == "confirmed"])
         assert gateway.telegram.health().connected
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_revoked_token_is_noticed_within_a_minute(account: Account, store: Store, mode: str) -> None:
+    """If Telegram refuses the token later, health says so within a minute; after ten the front end ends."""
+    clock = ManualClock()
+    given = {"token": account.token, "base_url": account.base_url, "mode": mode, "webhook_url": "http://127.0.0.1:9"}
+    async with open_telegram(TelegramSettings.model_validate(given), clock, Timeouts(poll=0, read=2)) as telegram:
+        running = asyncio.create_task(telegram.run(Admission(store, clock, LIMITS, Idle())))
+        await account.until(lambda journal: sum(entry["do"] == "commands" for entry in journal) == 3)
+        assert telegram.health().connected
+        await account.faults({"kind": "error", "method": "*", "times": 999, "status": 401})
+        while telegram.health().connected:
+            await next_pause(clock, running)
+        assert clock.monotonic() <= 61  # with the first pause of the back-off
+        while not running.done():
+            await next_pause(clock, running)
+        assert 600 <= clock.monotonic() <= 700
+        assert not telegram.health().connected
+        with pytest.raises(ConfigError, match=r"^telegram\.token: "):
+            running.result()
+
+
+class Idle:
+    def notify(self) -> None:
+        pass
+
+    def interrupt(self, turn_id: int) -> None:
+        pass
+
+
+async def next_pause(clock: ManualClock, running: asyncio.Task[None]) -> None:
+    """Let a front end run until it has waited once more, or has ended."""
+    sleeping = asyncio.create_task(clock.until_sleeping())
+    await asyncio.wait([running, sleeping], return_when=asyncio.FIRST_COMPLETED)
+    sleeping.cancel()
+    clock.advance(min(sleeping.result()) if sleeping.done() else 0)
+    await asyncio.sleep(0)
 
 
 async def test_polling_survives_silence(account: Account) -> None:

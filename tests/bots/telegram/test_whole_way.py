@@ -22,14 +22,15 @@ FORUM: Json = {**GROUP, "id": -200, "is_forum": True}
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_private_message_is_answered_in_its_placeholder(account: Account, mode: str) -> None:
-    """A private message gets a placeholder, which is edited into the reply with buttons and mood."""
-    async with open_gateway(account, ScriptedEngine.fixed("Fine, and you?"), mode=mode):
+async def test_a_private_message_is_answered_in_one_message(account: Account, mode: str) -> None:
+    """A private message is answered with the first sentence, which is edited into the reply with buttons and mood."""
+    async with open_gateway(account, ScriptedEngine.fixed("I am fine, thank you. And you?"), mode=mode):
         await account.say("How are you?", person=5)
         journal = await account.until(done)
-    placeholder, reply = shown(journal)
-    assert (placeholder["text"], placeholder["reply_to"]) == ("…", 0)
-    assert (reply["do"], reply["message"], reply["text"]) == ("edit", placeholder["message"], "Fine, and you? 😐")
+    first, reply = shown(journal)
+    assert (first["text"], first["silent"], first["reply_to"]) == ("I am fine, thank you. …", False, 0)
+    assert (reply["do"], reply["message"]) == ("edit", first["message"])
+    assert reply["text"] == "I am fine, thank you. And you? 😐"
     assert [data.split(":")[1] for data in reply["buttons"]] == ["up", "down", "again"]
     assert not reply["preview"]
     assert reply["parse_mode"] == ""
@@ -43,7 +44,7 @@ async def test_a_group_is_answered_in_a_reply(account: Account, mode: str) -> No
         second = await account.say(f"@{account.username} hi", chat=GROUP)
         journal = await account.until(done)
     assert {entry["reply_to"] for entry in shown(journal)} == {second["message_id"]} != {first["message_id"]}
-    assert answers(journal)[0]["text"] == "ask @\u2060ann 😐"
+    assert [entry["text"] for entry in shown(journal)] == ["ask @\u2060ann 😐 …", "ask @\u2060ann 😐"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -192,11 +193,13 @@ def marks(journal: list[Entry]) -> list[Entry]:
 
 
 async def test_the_asker_stops_an_answer_in_a_group(account: Account) -> None:
-    """The placeholder has a button to stop, previews keep it, others may not press it, and the answer is without it."""
-    async with open_gateway(account, ScriptedEngine.hanging(2)):
+    """The first message has a button to stop, previews keep it, only the asker may press it, and the answer has none."""
+    text = "This is the beginning of the answer. And this goes on"
+    async with open_gateway(account, ScriptedEngine.hanging(99, text=text)):
         await account.say(f"@{account.username} hello", person=5, chat=GROUP)
         journal = await account.until(lambda journal: len(shown(journal)) == 2)
         placeholder, preview = shown(journal)
+        assert placeholder["text"] == "This is the beginning of the answer. …"
         (stop,) = placeholder["buttons"]
         assert preview["buttons"] == [stop]
         await account.press(GROUP["id"], placeholder["message"], stop, person=6)

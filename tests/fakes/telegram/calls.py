@@ -81,7 +81,8 @@ class Calls:
         chat = self._account.chat(int(given["chat_id"]))
         content = _content(given) | self._place(chat, given)
         message = chat.add({"from": self._account.user, "date": int(self._clock.now()), **content})
-        self._write("send", chat=chat.id, message=message["message_id"], **_shown(given, message))
+        silent = bool(given.get("disable_notification"))
+        self._write("send", chat=chat.id, message=message["message_id"], silent=silent, **_shown(given, message))
         return message
 
     def edit_message_media(self, given: Json) -> Json:
