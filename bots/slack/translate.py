@@ -131,7 +131,7 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
     made = Press(
         event_keys=(f"{PLATFORM}:{identity.team}:{gesture}",),
         person=_person(identity, press.user.id),
-        conversation=_conversation(identity, press.channel.id, press.message.thread_ts or press.message.ts),
+        conversation=_conversation(identity, press.channel.id, press.message.thread),
         turn_id=pressed.turn_id,
         reference=action.action_ts,
     )

@@ -265,7 +265,7 @@ async def test_a_button_under_a_forgotten_answer_is_explained(account: Account) 
     async with open_gateway(account, echo()) as gateway:
         await account.say("apples", person=5)
         first = answers(await account.until(done))[0]
-        await account.say("/forget", person=5)
+        await account.say("/forget yes", person=5)
         await account.until(lambda journal: [entry for entry in shown(journal) if "deleted" in entry["text"]])
         await account.press(5, first["message"], first["buttons"][2], person=5)
         journal = await account.until(notices)
