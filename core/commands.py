@@ -21,7 +21,8 @@ class Command:
     """`choices` are the values its argument may have; a command without choices takes no argument.
 
     The answer to a command that `is_personal` is for its sender alone, in a group too. If the answer is longer than a
-    message, it becomes a file of the name `file`.
+    message, it becomes a file of the name `file`. A command that `asks_first` is carried out with the argument "yes";
+    without an argument it asks its sender for that.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Command:
     is_optional: bool = False
     is_personal: bool = False
     file: str = ""
+    asks_first: bool = False
 
     def __str__(self) -> str:
         return f"/{self.name}"
@@ -66,7 +68,7 @@ LANG = Command(name="lang", choices=("en", "zh", "auto"), is_optional=True, is_p
 MOOD = Command(name="mood", choices=("on", "off"), is_personal=True)
 STATS = Command(name="stats", is_personal=True)
 EXPORT = Command(name="export", is_personal=True, file="parley-export.json")
-FORGET = Command(name="forget", is_personal=True)
+FORGET = Command(name="forget", choices=("yes", "no"), is_optional=True, is_personal=True, asks_first=True)
 
 COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """All commands, in the order of menus and help texts."""
@@ -104,6 +106,12 @@ def personal_command(text: str) -> Command | None:
     """The personal command that a message calls, or None."""
     call = parse(text)
     return call.command if call and call.command and call.command.is_personal else None
+
+
+def asks_first(text: str) -> bool:
+    """Whether a message calls a command that asks its sender before it is carried out."""
+    call = parse(text)
+    return call is not None and call.command is not None and call.command.asks_first and not call.argument
 
 
 def offered(show_mood: ShowMood) -> Sequence[Command]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.commands import personal_command
-from core.messages import Kind, Locale, Message, Reply
+from core.commands import asks_first, personal_command
+from core.messages import Kind, Locale, Message, Reply, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,10 @@ class Claim:
         """The name of the file that holds the reply if it is longer than a message; empty if it comes in parts."""
         command = personal_command(self.message.text)
         return command.file if command else ""
+
+    def is_question(self, reply: Reply) -> bool:
+        """Whether the reply asks the sender for yes or no, which a front end offers as buttons."""
+        return reply.source is Source.COMMAND and asks_first(self.message.text)
 
 
 class Delivery(Protocol):

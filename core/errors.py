@@ -12,7 +12,8 @@ ParleyError
 │   ├── Busy                   the predicted wait exceeds the limit
 │   ├── NotTheAsker            a button that only another person may press
 │   ├── QuestionForgotten      a button under an answer whose question is not known any more
-│   └── AnsweringAgain         a button for what is being done already
+│   ├── AnsweringAgain         a button for what is being done already
+│   └── Expired                a button that was pressed too late
 ├── EngineError
 │   ├── EngineUnavailable      the server is unreachable or overloaded
 │   ├── EngineLost             the server broke off in the middle of a reply
@@ -120,6 +121,10 @@ class QuestionForgotten(Refusal):
 
 class AnsweringAgain(Refusal):
     """The question that the button names is being answered again already."""
+
+
+class Expired(Refusal):
+    """The button says yes to a question that was asked too long ago."""
 
 
 class EngineError(ParleyError):

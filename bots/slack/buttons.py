@@ -36,8 +36,10 @@ FEEDBACK = "vote"
 GOOD = Button(id=FEEDBACK, choice="1", label="slack.good", action=presses.vote_up, face="👍")
 BAD = Button(id=FEEDBACK, choice="-1", label="slack.bad", action=presses.vote_down, face="👎")
 AGAIN = Button(id="again", label="slack.again", action=presses.again)
+YES = Button(id="yes", label="confirm.yes", action=presses.confirm)
+NO = Button(id="no", label="confirm.no", action=presses.decline)
 
-BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN)}
+BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

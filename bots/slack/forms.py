@@ -12,10 +12,12 @@ from slack_sdk.models.blocks import (
     FeedbackButtonObject,
     FeedbackButtonsElement,
     MarkdownBlock,
+    SectionBlock,
 )
+from slack_sdk.models.blocks.basic_components import MarkdownTextObject
 
 from bots.markdown import FormattedText, followed_by, split
-from bots.slack.buttons import AGAIN, BAD, GOOD, Button
+from bots.slack.buttons import AGAIN, BAD, GOOD, NO, YES, Button
 from bots.slack.rendering import from_markdown, markdown, plain
 from bots.slack.text import escaped
 from core.faces import face
@@ -55,6 +57,13 @@ def plain_form(text: str) -> Form:
     return Form(text=escaped(text))
 
 
+def question_forms(text: str, turn_id: int, locale: Locale) -> Forms:
+    """A question with buttons for yes and no, then without."""
+    bare = plain_form(text)
+    buttons = ActionsBlock(elements=[_button(YES, turn_id, locale), _button(NO, turn_id, locale)])
+    return Form(text=bare.text, blocks=(SectionBlock(text=MarkdownTextObject(text=bare.text)), buttons)), bare
+
+
 def rich_forms(part: FormattedText, rows: Rows = NO_BUTTONS) -> Forms:
     """Markdown blocks with each kind of buttons, then Markdown alone, then plain text."""
     body, bare = MarkdownBlock(text=markdown(part)), plain_form(plain(part))
@@ -62,8 +71,15 @@ def rich_forms(part: FormattedText, rows: Rows = NO_BUTTONS) -> Forms:
     return (*with_blocks, Form(markdown=body.text), bare)
 
 
-def reply_forms(reply: Reply, turn_id: int, locale: Locale) -> tuple[tuple[Forms, ...], ...]:
-    """The messages of a reply, for each size that it may have to be cut to, the largest first."""
+def reply_forms(
+    reply: Reply, turn_id: int, locale: Locale, *, is_question: bool = False
+) -> tuple[tuple[Forms, ...], ...]:
+    """The messages of a reply, for each size that it may have to be cut to, the largest first.
+
+    One that `is_question` has buttons for yes and no.
+    """
+    if is_question:
+        return ((question_forms(reply.text, turn_id, locale),),) * len(SIZES)
     rows = _buttons(turn_id, locale)
     return tuple(_message_forms(reply, size, rows) for size in SIZES)
 

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 
 from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
 
@@ -197,11 +207,17 @@ class User(HasId):
 
 
 class ButtonMessage(BaseModel):
-    """The message that a button stands under."""
+    """The message that a button stands under: of one that only one person sees, the payload has only the container."""
 
     model_config = FROZEN
-    ts: Ts
+    ts: Annotated[Ts, Field(validation_alias=AliasChoices("ts", "message_ts"))]
     thread_ts: Text = ""
+    is_ephemeral: bool = False
+
+    @property
+    def thread(self) -> str:
+        """The thread that it is in or begins; empty for an ephemeral message outside of threads, which begins none."""
+        return self.thread_ts or ("" if self.is_ephemeral else self.ts)
 
 
 class Action(BaseModel):
@@ -220,7 +236,7 @@ class BlockActions(BaseModel):
     user: User
     team: HasId | None = None
     channel: HasId
-    message: ButtonMessage
+    message: Annotated[ButtonMessage, Field(validation_alias=AliasChoices("message", "container"))]
     actions: Annotated[tuple[Action, ...], Field(min_length=1)]
 
 

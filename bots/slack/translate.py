@@ -156,7 +156,7 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
     made = Press(
         event_keys=(f"{PLATFORM}:{identity.team}:{gesture}",),
         person=presser(press, identity),
-        conversation=_conversation(identity, press.channel.id, press.message.thread_ts or press.message.ts),
+        conversation=_conversation(identity, press.channel.id, press.message.thread),
         turn_id=pressed.turn_id,
         reference=action.action_ts,
     )

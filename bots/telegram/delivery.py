@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from telegram import InlineKeyboardMarkup
 
 from bots.markdown import FormattedText, followed_by, so_far
 from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
@@ -123,15 +124,22 @@ class TelegramDelivery:
             return await self._show_file(place, claim, reply, parts, handle)
         if len(handle.ids) < len(parts):
             return handle.put(len(handle.ids), await self._post(place, claim, parts, len(handle.ids)))
-        can_be_rated = reply.source in WRITTEN_BY_MODEL
         for index, (message_id, part) in enumerate(zip(handle.ids, parts, strict=False)):
-            has_buttons = can_be_rated and index == len(parts) - 1
-            keyboard = self._buttons.under(claim.id, place.chat) if has_buttons else None
+            keyboard = self._keyboard(claim, reply, place.chat) if index == len(parts) - 1 else None
             try:
                 await self._show_part(claim, part, partial(self._api.edit, place.chat, message_id, keyboard=keyboard))
             except MessageMissing:
                 return handle.put(index, await self._substitute(place, claim, parts, index, message_id))
         return handle
+
+    def _keyboard(self, claim: Claim, reply: Reply, chat: int) -> InlineKeyboardMarkup | None:
+        """The buttons of a reply: votes for the model's, yes and no for a question that the person sees."""
+        if reply.source in WRITTEN_BY_MODEL:
+            return self._buttons.under(claim.id, chat)
+        is_seen = not claim.is_aside or is_in_private(claim)
+        return (
+            self._buttons.under_question(claim.id, chat, claim.locale) if is_seen and claim.is_question(reply) else None
+        )
 
     async def _show_file(
         self, place: Place, claim: Claim, reply: Reply, parts: Sequence[FormattedText], handle: Handle

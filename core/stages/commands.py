@@ -140,8 +140,10 @@ async def export(desk: Desk, turn: Turn, _argument: str) -> str:
     return json.dumps(rows, ensure_ascii=False, indent=1)
 
 
-async def forget(desk: Desk, turn: Turn, _argument: str) -> str:
-    """Delete everything stored about the person, and empty the write-ahead log."""
+async def forget(desk: Desk, turn: Turn, argument: str) -> str:
+    """Delete everything stored about the person, and empty the write-ahead log; but ask them first."""
+    if argument != "yes":
+        return say(turn.locale, "command.forget_kept" if argument else "command.forget_asks", command=f"{FORGET} yes")
     await desk.store.run(records.forget, turn.message.sender, turn.id)
     await desk.store.scrub()
     desk.answers.forget(turn.message.sender)

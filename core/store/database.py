@@ -40,7 +40,10 @@ class Store(Protocol):
         """Run `verb(connection, *args, **kwargs)` and return its result after the commit. Raises StoreError."""
 
     async def scrub(self) -> None:
-        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file."""
+        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file.
+
+        If another process reads the database meanwhile, this is done after a later verb, once it has ended.
+        """
 
 
 class Database:
@@ -52,21 +55,31 @@ class Database:
     def __init__(self, engine: sa.Engine, thread: ThreadPoolExecutor) -> None:
         self._engine = engine
         self._thread = thread
+        self._is_scrubbed = True
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         def transaction() -> R:
             with self._engine.begin() as connection:
-                return verb(connection, *args, **kwargs)
+                result = verb(connection, *args, **kwargs)
+            if not self._is_scrubbed:
+                self._truncate()
+            return result
 
         return await self.call(transaction)
 
     async def scrub(self) -> None:
-        def truncate() -> None:
-            """Read the pragma's row: an open statement would keep the next transaction from committing."""
-            with closing(self._engine.raw_connection()) as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        await self.call(self._truncate)
 
-        await self.call(truncate)
+    def _truncate(self) -> None:
+        """Truncate the log unless somebody reads it, without waiting for them.
+
+        The pragma's row is read: an open statement would keep the next transaction from committing.
+        """
+        with closing(self._engine.raw_connection()) as connection:
+            connection.execute("PRAGMA busy_timeout = 0").fetchall()
+            ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").fetchall()
+        self._is_scrubbed = not is_busy
 
     async def call(self, work: Callable[[], R]) -> R:
         """Run `work()` on the store's thread. Raises StoreError for database errors."""

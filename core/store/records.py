@@ -81,11 +81,13 @@ def forget(connection: sa.Connection, person: Person, current_turn: int) -> None
     """Delete everything stored about a person, except the turn that asks for it, whose reply is still to be delivered.
 
     The quotes of all messages are deleted as well, since they may be of this person. Digests of event keys remain, so
-    that a message delivered again is still a duplicate.
+    that a message delivered again is still a duplicate. The person's id remains with their rate limit, which would
+    otherwise be lifted.
     """
     connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
+    connection.execute(votes.delete().where(votes.c.person_id == _id(person)))
     connection.execute(turns.update().where(turns.c.quotes != ()).values(quotes=()))
-    preferences = {"locale": None, "spoken": None, "straying": 0, "show_mood": True}
+    preferences = {"locale": None, "spoken": None, "straying": 0, "hint": None, "show_mood": True}
     connection.execute(people.update().where(people.c.key == str(person)).values(preferences))
 
 
@@ -94,7 +96,11 @@ def _whose(person: Person | None) -> sa.ColumnElement[bool]:
 
 
 def _of(person: Person) -> sa.ColumnElement[bool]:
-    return turns.c.person_id == sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
+    return turns.c.person_id == _id(person)
+
+
+def _id(person: Person) -> sa.ScalarSelect[int]:
+    return sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
 
 
 def _count(connection: sa.Connection, column: sa.Column[T], which: sa.ColumnElement[bool]) -> dict[T, int]:

@@ -523,7 +523,7 @@ async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCa
     chat = talk(ScriptedEngine.replying(lambda prompt: f"you wrote {prompt[-1].content}"))
     await chat.ask("the canary sings", who="ann")
     await chat.ask("bob was here", who="bob")
-    await chat.ask("/forget", who="ann")
+    await chat.ask("/forget yes", who="ann")
     rows = await store.run(lambda c: c.execute(sa.text("SELECT text, reply FROM turns")).all())
     assert "canary" not in str(rows)
     assert "bob was here" in str(rows)
@@ -533,11 +533,27 @@ async def test_forget_leaves_nothing(talk: Talk, store: Store, answers: AnswerCa
     assert answers.hits == hits
 
 
+@pytest.mark.parametrize("typed", ["/forget", "/forget no", "/forget me"])
+async def test_forget_asks_first(talk: Talk, typed: str) -> None:
+    """Without a yes /forget deletes nothing."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    await chat.ask("the canary sings", who="ann")
+    await chat.ask(typed, who="ann")
+    assert "canary" in (await chat.ask("/export", who="ann")).text
+
+
+async def test_forget_names_what_to_type(talk: Talk) -> None:
+    """The question says what to type if there are no buttons, and no answers that all is kept."""
+    chat = talk(ScriptedEngine.fixed("ok"))
+    assert "/forget yes" in (await chat.ask("/forget")).text
+    assert "keep everything" in (await chat.ask("/FORGET No")).text
+
+
 async def test_forget_deletes_quotes_by_others(talk: Talk, store: Store) -> None:
     """/forget also deletes quotes in other people's turns, because they may hold the person's words."""
     chat = talk(ScriptedEngine.fixed("ok"))
     await chat.ask("and what do you say", earlier("the canary sings"), who="bob")
-    await chat.ask("/forget", who="ann")
+    await chat.ask("/forget yes", who="ann")
     rows = await store.run(lambda c: c.execute(sa.text("SELECT * FROM turns")).all())
     assert "canary" not in str(rows)
     assert "and what do you say" in str(rows)

@@ -344,3 +344,68 @@ async def test_notices_are_in_the_persons_language(scene: Scene) -> None:
     assert (await scene.press(presses.vote_up, first)).notice == "谢谢！"
     await scene.press(presses.again, first)
     assert "重新回答" in (await scene.press(presses.again, first)).notice
+
+
+async def asked(scene: Scene, text: str = "/forget", **where: str) -> int:
+    """The turn of a command that has asked its sender first."""
+    await scene.ask(text, **where)
+    return (await scene.answer(source=Source.COMMAND, tokens=0)).id
+
+
+async def test_yes_carries_out_what_was_asked(scene: Scene) -> None:
+    """A yes is the command with its confirmation, in the place where it was asked, wherever the button stands."""
+    question = await asked(scene, chat="room")
+    assert await scene.press(presses.confirm, question, chat="ann alone") == Receipt(is_work=True)
+    message = (await scene.claim()).message
+    assert (message.text, message.sender.id, message.conversation.chat) == ("/forget yes", "ann", "room")
+
+
+async def test_no_carries_out_nothing(scene: Scene) -> None:
+    """A no is told so, and nothing waits."""
+    receipt = await scene.press(presses.decline, await asked(scene))
+    assert (receipt.notice, receipt.is_work) == ("Good, I keep everything.", False)
+    assert await scene.waiting() == 0
+
+
+@pytest.mark.parametrize("action", [presses.confirm, presses.decline])
+async def test_only_the_asker_confirms(scene: Scene, action: Action) -> None:
+    """Another person's press is refused."""
+    assert (await scene.press(action, await asked(scene), who="bob")).error == "not_the_asker"
+    assert await scene.waiting() == 0
+
+
+async def test_a_yes_is_good_for_some_minutes(scene: Scene) -> None:
+    """A confirmation counts for ten minutes from the question on, not from the message that waited for it."""
+    await scene.ask("/forget")
+    scene.clock.advance(3_600)
+    question = (await scene.answer(source=Source.COMMAND, tokens=0)).id
+    scene.clock.advance(presses.CONFIRM_SECONDS)
+    assert (await scene.press(presses.confirm, question)).is_work
+    scene.clock.advance(1)
+    receipt = await scene.press(presses.confirm, question)
+    assert (receipt.error, receipt.is_work) == ("expired", False)
+
+
+@pytest.mark.parametrize("text", ["/forget yes", "/forget no", "/export", "/reset"])
+async def test_only_what_was_asked_is_confirmed(scene: Scene, text: str) -> None:
+    """Turns that asked nothing, and turns that are not known, cannot be confirmed."""
+    for turn_id in (await asked(scene, text), await scene.answered("hello"), 999):
+        assert (await scene.press(presses.confirm, turn_id)).error == "question_forgotten"
+
+
+async def test_a_yes_counts_like_a_message(scene_with: Set) -> None:
+    """A press is limited like a message."""
+    scene = scene_with(per_minute=1, burst=1)
+    assert (await scene.press(presses.confirm, await asked(scene))).error == "throttled"
+
+
+async def test_forget_takes_votes_and_the_language_along(scene: Scene) -> None:
+    """/forget also deletes a person's votes on the answers of others, and what the platform said of their language."""
+    answer = await scene.answered("one", who="bob")
+    await scene.press(presses.vote_up, answer, who="ann")
+    await scene.press(presses.vote_down, answer, who="bob")
+    turn_id = await scene.ask("/forget yes", sender=Person(platform="test", workspace="w", id="ann", locale="zh"))
+    await scene.store.run(records.forget, (await scene.claim()).message.sender, turn_id)
+    assert await scene.store.run(lambda c: c.scalars(sa.text("SELECT vote FROM votes")).all()) == [-1]
+    hints = await scene.store.run(lambda c: c.scalars(sa.text("SELECT hint FROM people WHERE key LIKE '%ann'")).all())
+    assert hints == [None]

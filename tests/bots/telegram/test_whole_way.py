@@ -193,7 +193,7 @@ def marks(journal: list[Entry]) -> list[Entry]:
 
 
 async def test_the_asker_stops_an_answer_in_a_group(account: Account) -> None:
-    """The first message has a button to stop, previews keep it, only the asker may press it, and the answer has none."""
+    """The first message has a button to stop, previews keep it, only the asker may press it, the answer has none."""
     text = "This is the beginning of the answer. And this goes on"
     async with open_gateway(account, ScriptedEngine.hanging(99, text=text)):
         await account.say(f"@{account.username} hello", person=5, chat=GROUP)
@@ -314,7 +314,7 @@ async def test_a_button_under_a_forgotten_answer_is_explained(account: Account) 
     async with open_gateway(account, echo()) as gateway:
         await account.say("apples", person=5)
         first = answers(await account.until(done))[0]
-        await account.say("/forget", person=5)
+        await account.say("/forget yes", person=5)
         await account.until(lambda journal: [entry for entry in shown(journal) if "deleted" in entry["text"]])
         await account.press(5, first["message"], first["buttons"][2], person=5)
         journal = await account.until(notices)

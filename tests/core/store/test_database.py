@@ -1,6 +1,7 @@
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,25 @@ async def test_a_scrub_leaves_no_statement_open(store: Store) -> None:
     for _ in range(200):
         await store.scrub()
         await store.run(people.find_or_add, ANN)
+
+
+async def test_a_scrub_is_made_up_for(tmp_path: Path) -> None:
+    """A scrub does not wait for another process that reads; what it left is gone after a later transaction."""
+    path = tmp_path / "parley.db"
+    async with open_store(f"sqlite:///{path}") as store:
+        await store.run(people.find_or_add, ANN)
+        with closing(sqlite3.connect(path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM people").fetchone()
+            await store.run(lambda connection: connection.exec_driver_sql("DELETE FROM people"))
+            await store.scrub()
+            assert files_with(tmp_path, str(ANN)) == ["parley.db-wal"]
+        await store.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        assert files_with(tmp_path, str(ANN)) == []
+
+
+def files_with(folder: Path, word: str) -> list[str]:
+    return [file.name for file in folder.iterdir() if word.encode() in file.read_bytes()]
 
 
 async def test_commits_survive_a_power_cut(tmp_path: Path) -> None:

@@ -159,6 +159,14 @@ class Slack:
             "interactive", body | {"actions": [{"action_id": action, "value": value, "action_ts": stamp}]}
         )
 
+    async def do_press(self, channel: str, ts: str, user: str, action: str, value: str) -> None:
+        """Press a button of a message that only one user sees. The payload has its container, and not the message."""
+        stamp = self.clock.stamp()
+        container = {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": True}
+        body = {"type": "block_actions", "user": {"id": user, "team_id": TEAM}, "channel": {"id": channel}}
+        action_taken = {"action_id": action, "value": value, "action_ts": stamp}
+        self.events.gesture("interactive", body | {"container": container, "actions": [action_taken]})
+
     async def do_command(self, channel: str, user: str, command: str, text: str) -> str:
         name = f"r{self.clock.stamp()}"
         self.workspace.responses[name] = self.clock.now + RESPONSE_SECONDS, 0 if self.spent_responses else RESPONSES

@@ -97,9 +97,10 @@ class Workspace:
         if user in self.outsiders:
             raise SlackError("user_not_in_channel")
         replies = [one for (where, _), one in self.messages.items() if where == channel and one.get("thread_ts")]
+        ts = self.clock.stamp()
         if not thread or thread in {reply["thread_ts"] for reply in replies}:
-            self.journal.write("whispered", channel=channel, user=user, thread_ts=thread, **seen(params))
-        return {"message_ts": self.clock.stamp()}
+            self.journal.write("whispered", channel=channel, user=user, thread_ts=thread, ts=ts, **seen(params))
+        return {"message_ts": ts}
 
     def _upload(self, params: dict[str, Any]) -> dict[str, Any]:
         assert params["filename"]
