@@ -1,7 +1,5 @@
 """The answer cache: serves frequent questions whose answer depends neither on the person nor on the history."""
 
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,20 +9,8 @@ from core.engine.protocol import Engine
 from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Locale, Person, Reply, Source, Turn
 from core.pipeline import Handler, Stage
+from core.questions import same_question, stands_alone
 from core.text import digest
-
-DEPENDS_ON_HISTORY = re.compile(
-    r"""^\W*(and|but|so|or|then|also|why|really|what\ about|how\ about|go\ on)\b
-    | \b(it|its|that|this|these|those|they|them|their|he|she|him|his|her|ones?|there|again|same|other|another|both)\b
-    | \b(else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue)\b
-    | \b(me|my|mine|i'm|im|am\ i|did\ i|remember|said|say|told|tell|mean|meant)\b
-    | [它他她这那哪]|其中|另外|还有|刚才|上面|前面|之前|以前|再|继续|我的|我叫|我是|我说|记得|说过|第[一二三]|别的|其他
-    | ^(然后|所以|但是|而且|为什么|那|还|也)|呢\W*$""",
-    re.IGNORECASE | re.VERBOSE,
-)
-WORDS = re.compile(r"[\u3400-\u9fff]|\w+")
-MIN_WORDS = 3
-"""A shorter text ("why?", "yes please") is taken for a follow-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +68,7 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
         if turn.message.again or turn.message.quotes or turn.message.media or (turn.history and not stands_alone(text)):
             return await call_next(turn)
         key = SharedKey(
-            question=digest(normalised(text)),
+            question=digest(same_question(text)),
             language=reply_language(turn),
             revision=f"{await engine.identity()} {revision}",
         )
@@ -95,14 +81,3 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
         return reply
 
     return stage
-
-
-def normalised(question: str) -> str:
-    """The question without differences of width, case, spacing and closing punctuation."""
-    folded = unicodedata.normalize("NFKC", question).casefold()
-    return " ".join(folded.split()).rstrip(" .!?。！？~～")
-
-
-def stands_alone(question: str) -> bool:
-    """Whether a question can be understood without the history. In doubt it cannot."""
-    return len(WORDS.findall(question)) >= MIN_WORDS and not DEPENDS_ON_HISTORY.search(question)

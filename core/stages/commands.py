@@ -108,14 +108,23 @@ async def mood(desk: Desk, turn: Turn, argument: str) -> str:
 
 
 async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
-    """The person's totals and the hit rate of the answer cache; for admins everybody's totals as well."""
+    """The person's totals; for admins everybody's totals and the hit rate of the answer cache as well.
+
+    To others these would tell whether somebody else has asked a question before.
+    """
     sender = turn.message.sender
     own = await desk.store.run(records.totals, sender)
-    text = say(turn.locale, "command.stats", **_figures(own), hits=desk.answers.hits, misses=desk.answers.misses)
+    text = say(turn.locale, "command.stats", **_figures(own))
     if sender.name not in desk.admins:
         return text.strip()
     everybody = await desk.store.run(records.totals, None)
-    return text.strip() + "\n" + say(turn.locale, "command.stats_all", **_figures(everybody))
+    return (
+        text.strip()
+        + "\n"
+        + say(
+            turn.locale, "command.stats_all", **_figures(everybody), hits=desk.answers.hits, misses=desk.answers.misses
+        )
+    )
 
 
 def _figures(totals: records.Totals) -> dict[str, int]:

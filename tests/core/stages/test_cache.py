@@ -5,7 +5,7 @@ import pytest
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.messages import NO_USAGE, Exchange, Finish, Locale, Message, Reply, Source, Turn, Usage
-from core.stages.cache import AnswerCache, cache, normalised, stands_alone
+from core.stages.cache import AnswerCache, cache
 from tests.core.conftest import Write
 
 EARLIER = (Exchange(question="I am Ann", answer="Hello Ann", tokens=9),)
@@ -44,10 +44,10 @@ def answers(clock: ManualClock) -> AnswerCache:
 
 
 async def test_same_question_of_another_person_is_answered_from_memory(answers: AnswerCache, write: Write) -> None:
-    """A repeated question, in other case and punctuation, is answered from the cache without the model."""
+    """A repeated question, with other spaces and punctuation, is answered from the cache without the model."""
     asked = Asked(answers)
     first = await asked.ask(write("When do you open?", who="ann"))
-    second = await asked.ask(write("  when do you OPEN ", who="bob"))
+    second = await asked.ask(write("  when do  you open ", who="bob"))
     assert asked.calls == 1
     assert second == replace(first, source=Source.CACHE, usage=NO_USAGE)
     assert asked.shown == [first.text]
@@ -124,49 +124,3 @@ async def test_least_recently_used_goes_first(answers: AnswerCache, write: Write
     assert asked.calls == 3
     await asked.ask(write("two?"))
     assert asked.calls == 4
-
-
-@pytest.mark.parametrize(
-    "question",
-    [
-        "What are your opening hours?",
-        "Do you ship abroad?",
-        "How can I pay?",
-        "你们几点开门？",
-        "可以用支付宝付款吗",
-        "运费多少钱？",
-    ],
-)
-def test_complete_question_stands_alone(question: str) -> None:
-    """A self-contained question can be shared."""
-    assert stands_alone(question)
-
-
-@pytest.mark.parametrize(
-    "question",
-    [
-        "and the other one?",
-        "What about Sunday?",
-        "Why?",
-        "yes please",
-        "How much is it in blue?",
-        "What is my name?",
-        "What did I say before?",
-        "Which of them is cheaper?",
-        "Tell me more about it",
-        "那周日呢？",
-        "它多少钱？",
-        "我叫什么名字？",
-        "还有别的吗",
-        "为什么",
-        "刚才那个怎么样",
-    ],
-)
-def test_follow_up_does_not_stand_alone(question: str) -> None:
-    """A question that refers to the conversation or to the asker cannot be shared."""
-    assert not stands_alone(question)
-
-
-def test_normalised_question() -> None:
-    """Normalisation ignores width, case, spaces and closing marks."""
-    assert normalised("ＷｉＦｉ  密码是多少？？") == normalised("wifi 密码是多少")
