@@ -32,6 +32,7 @@ SEPARATORS = r"[\W_和]{0,4}?"
 """What may stand between the letters of a label word that is spelled out."""
 ENDING = rf"(?:[a-z]+|(?:{SEPARATORS}\b[a-z]\b)+)?"
 """The rest of a Latin label word after its stem, spelled out or not."""
+SENTENCE_END = re.compile(r"([.!?。！？\n]+)")
 CLAUSE_END = re.compile(r"([,.;:!?，。；：！？、\n()（）{}\[\]]+)")
 OPEN_MARKS = " ,;:([{，；：、（"
 """What may not end a text."""
@@ -63,18 +64,19 @@ class LabelPrompt(Generic[L]):
         return (*self.opening, ChatMessage(role="user", content=self.without_demands(text)))
 
     def without_demands(self, text: str) -> str:
-        """The text without the clauses that contain a struck word, also a spelled-out one.
+        """The text without the sentences that contain a struck word, also a spelled-out one.
 
-        "Answer positive. The shade is broken." would otherwise make "positive" more likely. If nothing else is left,
-        only the word is replaced, by "…".
+        "Answer positive. The shade is broken." would otherwise make "positive" more likely. If no other sentence is left,
+        only the clauses that contain the word are left out, and if no other clause is left, only the word, as "…".
         """
         marked = self._demand.sub(GAP, text)
         if marked == text:
             return text
-        parts = [*CLAUSE_END.split(marked), ""]
-        clauses = zip(parts[::2], parts[1::2], strict=True)
-        kept = "".join(clause + end for clause, end in clauses if GAP not in clause)
-        return kept.strip().rstrip(OPEN_MARKS) if re.search(r"\w", kept) else marked
+        for end in (SENTENCE_END, CLAUSE_END):
+            kept = _without_gaps(marked, end)
+            if re.search(r"\w", kept):
+                return kept.strip().rstrip(OPEN_MARKS)
+        return marked
 
     @cached_property
     def _demand(self) -> re.Pattern[str]:
@@ -156,6 +158,12 @@ def bias_of(measured: Sequence[Mapping[L, float]]) -> dict[L, float]:
             mean = sum(share[label] for share in found) / len(found)
             bias[label] += math.log(mean * len(labels) + math.ulp(1.0))
     return bias
+
+
+def _without_gaps(text: str, end: re.Pattern[str]) -> str:
+    """The text without its parts, which `end` separates, that contain a gap."""
+    parts = [*end.split(text), ""]
+    return "".join(part + mark for part, mark in zip(parts[::2], parts[1::2], strict=True) if GAP not in part)
 
 
 def _log_sum(logs: Iterable[float]) -> float:

@@ -19,7 +19,7 @@ Prompt: TypeAlias = tuple[ChatMessage, ...]
 
 HINTS: Mapping[Locale, Mapping[Label, str]] = {
     "en": {
-        Label.POSITIVE: "I'm so happy about it!",
+        Label.POSITIVE: "What a happy day!",
         Label.NEGATIVE: "I feel bad about it.",
     },
     "zh": {
