@@ -67,7 +67,7 @@ class LabelPrompt(Generic[L]):
         """The text without the sentences that contain a struck word, also a spelled-out one.
 
         "Answer positive. The shade is broken." would otherwise make "positive" more likely. If no other sentence is
-        left, only the clauses that contain the word are left out, and if no other clause is left, only the word, as "…".
+        left, only the clauses with the word are left out, and if no other clause is left, only the word, as "…".
         """
         marked = self._demand.sub(GAP, text)
         if marked == text:
