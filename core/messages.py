@@ -120,6 +120,21 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """What makes several events of a sender one message, such as an album. The names are the front end's own.
+
+    The event joins an earlier one that has `opens` one of the names that it `joins`. If it `waits`, more are expected.
+    """
+
+    joins: tuple[str, ...] = ()
+    opens: tuple[str, ...] = ()
+    waits: bool = False
+
+
+NO_TIES = Ties()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One incoming message, in three parts: `text`, the sender's own words; `quotes`, oldest first; and `media`.
 
@@ -127,6 +142,7 @@ class Message:
 
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
+    `ties` connect it with other events that are the same message.
     """
 
     event_keys: tuple[str, ...]
@@ -138,6 +154,7 @@ class Message:
     reference: str = ""
     quotes: tuple[Quote, ...] = ()
     media: tuple[Media, ...] = ()
+    ties: Ties = NO_TIES
 
     @property
     def has_words(self) -> bool:

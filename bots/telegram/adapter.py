@@ -25,7 +25,7 @@ from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.payloads import ButtonPress, Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import Moved, Vote, translate
+from bots.telegram.translate import Moved, Overheard, Vote, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
@@ -116,6 +116,8 @@ class Telegram:
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
                 await admission.accept(message)
+            case Overheard(message=message):
+                await admission.overhear(message)
             case Vote() as vote:
                 thanks_in = await admission.vote(vote.turn_id, vote.person, vote.value)
             case Moved() as moved:

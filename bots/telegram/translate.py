@@ -8,6 +8,7 @@ from bots.telegram.buttons import Buttons
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
 from bots.telegram.payloads import ButtonPress, Post, Update, User
+from bots.telegram.ties import ties
 from core import commands
 from core.language import locale_of_tag
 from core.messages import ConversationKey, Kind, Message, Person
@@ -15,6 +16,13 @@ from core.messages import ConversationKey, Kind, Message, Person
 Groups: TypeAlias = Literal["mention", "all", "off"]
 """Which messages in groups are for the bot: those that address it, all, or none."""
 GROUPS = {"group", "supergroup"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """A message that is for the bot only if it belongs to another one that is, such as the next piece of a text."""
+
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +42,7 @@ class Moved:
     new: ConversationKey
 
 
-Gesture: TypeAlias = Message | Vote | Moved
+Gesture: TypeAlias = Message | Overheard | Vote | Moved
 
 
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
@@ -48,18 +56,31 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
         return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
         return _moved(post.migrate_from_chat_id, post.chat.id, identity)
-    if post.sender is None or not _is_from_a_person(post) or not _is_for_the_bot(post, identity, groups):
+    return _said(update.update_id, post, identity, groups)
+
+
+def _said(update_id: int, post: Post, identity: Identity, groups: Groups) -> Message | Overheard | None:
+    if post.sender is None or not _is_from_a_person(post) or not _may_be_for_the_bot(post, groups):
         return None
+    message = _message(update_id, post, post.sender, identity)
+    if _is_for_the_bot(post, identity, groups):
+        return message
+    return Overheard(message=message) if message.ties.joins else None
+
+
+def _message(update_id: int, post: Post, sender: User, identity: Identity) -> Message:
+    text = own_words(post, identity)
     return Message(
-        event_keys=tuple(_event_keys(update.update_id, post, identity)),
+        event_keys=tuple(_event_keys(update_id, post, identity)),
         conversation=_conversation(post, identity),
-        sender=_person(post.sender, identity),
-        text=own_words(post, identity),
+        sender=_person(sender, identity),
+        text=text,
         sent_at=float(post.date),
         kind=_kind(post),
         reference=str(post.message_id),
         quotes=tuple(quotes(post, identity)),
         media=own_media(post),
+        ties=ties(post, text),
     )
 
 
@@ -93,14 +114,15 @@ def _is_from_a_person(post: Post) -> bool:
     return post.sender is not None and not post.sender.is_bot and not by_proxy
 
 
-def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
-    has_text = post.text is not None or post.caption is not None
-    if not has_text and not media(post):
+def _may_be_for_the_bot(post: Post, groups: Groups) -> bool:
+    if not _has_text(post) and not media(post):
         return False  # a service message: a member joined, a message was pinned
+    return post.chat.type == "private" or (post.chat.type in GROUPS and groups != "off")
+
+
+def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
     if post.chat.type == "private":
         return True
-    if post.chat.type not in GROUPS or groups == "off":
-        return False
     text, entities = raw_words(post)
     call = commands.parse(text)
     if call and call.addressee:
@@ -108,7 +130,11 @@ def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
     if call and call.command:
         return True
     mentioned = any(is_bot_name(text, entity, identity) for entity in entities)
-    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and has_text and not call)
+    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and _has_text(post) and not call)
+
+
+def _has_text(post: Post) -> bool:
+    return post.text is not None or post.caption is not None
 
 
 def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
@@ -120,11 +146,8 @@ def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
 
 
 def _event_keys(update_id: int, post: Post, identity: Identity) -> Iterable[str]:
-    """The identities of a gesture. An album is one gesture, although each of its pictures is an update."""
     yield f"telegram:{identity.id}:update:{update_id}"
     yield f"telegram:{identity.id}:message:{post.chat.id}:{post.message_id}"
-    if post.media_group_id:
-        yield f"telegram:{identity.id}:album:{post.chat.id}:{post.media_group_id}"
 
 
 def _conversation(post: Post, identity: Identity) -> ConversationKey:
