@@ -6,22 +6,22 @@ from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 
-from core import commands
+from core import amending, commands
 from core.access import is_allowed
+from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
 from core.buttons import Press, Receipt
 from core.clock import Clock
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
+from core.gathering import GATHERING
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
 from core.parts import fitted
-from core.store import Store, backlog, events, history, people, turns
+from core.store import Store, amendments, backlog, events, history, people, turns
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
 """Seconds between two notices to the same person, so that a flood of messages is not answered with a flood."""
-MAX_QUOTED_CHARACTERS = 6_000
-"""Characters of a message's quotes that are stored. The pipeline shortens them further, to what the model reads."""
 MAX_LANGUAGE_CHARACTERS = 1_000
 """Characters of a message from which its language is detected."""
 ROUNDING = 1e-6
@@ -69,6 +69,13 @@ class Refused:
     turn_id: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Nothing is stored and nothing answered."""
+
+
+Outcome: TypeAlias = Accepted | Duplicate | Refused | Ignored
+
 Action: TypeAlias = Callable[[sa.Connection, Press, people.PersonRow, Limits, float], Receipt]
 """What a button does for a person who may use the bot, at a time. It may raise a Refusal."""
 
@@ -92,13 +99,20 @@ class Admission:
         self._limits = limits
         self._workforce = workforce
 
-    async def accept(self, message: Message) -> Accepted | Duplicate | Refused:
+    async def accept(self, message: Message) -> Outcome:
         """Accept a message. Acknowledge it to the platform after this returns, and not if it raises StoreError."""
-        outcome = await self._store.run(accept, message, self._limits, self._clock.now())
+        return self._told(await self._store.run(accept, message, self._limits, self._clock.now()))
+
+    async def overhear(self, message: Message) -> Outcome:
+        """Accept a message that is not addressed to the bot if it belongs to one that is. Acknowledge it likewise."""
+        return self._told(await self._store.run(overhear, message, self._limits, self._clock.now()))
+
+    def _told(self, outcome: Outcome) -> Outcome:
+        """The outcome, once the worker knows of it."""
         if isinstance(outcome, Accepted):
             for turn_id in outcome.interrupts:
                 self._workforce.interrupt(turn_id)
-        if not isinstance(outcome, Duplicate) and outcome.turn_id is not None:  # a suppressed notice is no work
+        if isinstance(outcome, Accepted | Refused) and outcome.turn_id is not None:  # a suppressed notice is no work
             self._workforce.notify()
         return outcome
 
@@ -128,20 +142,46 @@ class Admission:
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
-    """Deduplicate, limit and insert a message."""
+    """Deduplicate, limit and insert a message, or join it to the one that it belongs to."""
     if not events.remember(connection, message.event_keys, now):
         return Duplicate()
+    outcome = _admit(connection, message, limits, now)
+    if outcome.turn_id is not None:
+        events.assign(connection, message.event_keys, outcome.turn_id)
+    return outcome
+
+
+def overhear(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Outcome:
+    """Accept a message only if it belongs to another one that was accepted."""
+    if _joinable(connection, message, now) is None:
+        return Ignored()
+    return accept(connection, message, limits, now)
+
+
+def _admit(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Refused:
     person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
     locale = person.languages.own_words(limits.locale)
     try:
         _check_allowed(message, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
             return _stop(connection, message, person, locale, now)
+        if turn := _joinable(connection, message, now):
+            must_stop = amending.join(connection, turn, _cleaned(message), locale, limits.max_bytes, now)
+            return Accepted(turn_id=turn.id, interrupts=(turn.id,) if must_stop else ())
         _check_size(message.text, limits)
         check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
         return _refuse(connection, message, person, locale, error, now)
-    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now))
+    not_before = now + GATHERING if message.ties.waits else 0.0
+    return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now, not_before=not_before))
+
+
+def _joinable(connection: sa.Connection, message: Message, now: float) -> sa.Row[tuple[object, ...]] | None:
+    """The turn of the message that this one belongs to."""
+    joins = message.ties.joins
+    if not joins:
+        return None
+    return amendments.find_open(connection, message.sender, message.conversation, joins, now - JOINABLE)
 
 
 def carry_out(connection: sa.Connection, action: Action, press: Press, limits: Limits, now: float) -> Receipt:

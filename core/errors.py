@@ -31,6 +31,7 @@ ParleyError
 │   └── TokenRefused           the platform does not accept the bot's token
 ├── DeliveryRejected           the platform refuses the reply for good
 ├── LeaseLost                  another gateway has taken the turn over
+├── MessageChanged             the message of a turn has changed since it was claimed
 └── StoreError
     ├── StoreDamaged           the database is corrupt; it is left untouched
     ├── StoreFull              the disk is full; nothing was accepted
@@ -219,6 +220,10 @@ class DeliveryRejected(ParleyError):
 
 class LeaseLost(ParleyError):
     """The lease on a turn expired, and another gateway has claimed it."""
+
+
+class MessageChanged(ParleyError):
+    """The message of a turn has changed since it was claimed, so its reply is of no use."""
 
 
 class StoreError(ParleyError):

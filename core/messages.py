@@ -124,6 +124,21 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """What makes several events of a sender one message, such as an album. The names are the front end's own.
+
+    The event joins an earlier one that has `opens` one of the names that it `joins`. If it `waits`, more are expected.
+    """
+
+    joins: tuple[str, ...] = ()
+    opens: tuple[str, ...] = ()
+    waits: bool = False
+
+
+NO_TIES = Ties()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One incoming message, in three parts: `text`, the sender's own words; `quotes`, oldest first; and `media`.
 
@@ -132,6 +147,7 @@ class Message:
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
     `again` is the turn whose question this message asks again, or 0.
+    `ties` connect it with other events that are the same message.
     """
 
     event_keys: tuple[str, ...]
@@ -144,6 +160,7 @@ class Message:
     quotes: tuple[Quote, ...] = ()
     media: tuple[Media, ...] = ()
     again: int = 0
+    ties: Ties = NO_TIES
 
     @property
     def has_words(self) -> bool:

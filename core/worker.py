@@ -12,7 +12,7 @@ import structlog
 from core.apologies import gave_up
 from core.clock import Clock
 from core.delivery import Claim, Delivery
-from core.errors import DeliveryFailed, LeaseLost, StoreError
+from core.errors import DeliveryFailed, LeaseLost, MessageChanged, StoreError
 from core.messages import Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, turns
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 MAX_ATTEMPTS = 2
 """A turn during which the process crashed this often gets an apology instead of another attempt."""
+SHORTEST_WAIT = 0.05
+"""Seconds between two looks for turns, at least."""
 DELIVERIES = 64
 """Replies delivered at the same time, at most."""
 
@@ -121,10 +123,19 @@ class Worker:
 
     async def _wait(self, bell: asyncio.Event) -> None:
         try:
-            async with self._clock.timeout(self._options.poll):
+            async with self._clock.timeout(await self._pause()):
                 await bell.wait()
         except TimeoutError:
             return
+
+    async def _pause(self) -> float:
+        """Seconds until the next look for turns."""
+        now, poll = self._clock.now(), self._options.poll
+        try:
+            due = await self._store.run(turns.next_due, now, tuple(self._fronts))
+        except StoreError:
+            return poll
+        return poll if due is None else min(poll, max(due - now, SHORTEST_WAIT))
 
     async def _serve_or_release(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
@@ -134,6 +145,10 @@ class Worker:
         except LeaseLost:
             log.warning("lease lost to another gateway", turn=claim.id)
             await self._delivery(claim).drop(claim)
+        except MessageChanged:
+            await self._delivery(claim).drop(claim)
+            await self._run_until_stored(turns.reopen, claim, self._owner)
+            self.notify()
         except StoreError as error:
             log.warning("turn postponed", turn=claim.id, error=type(error).__name__, reason=str(error))
             await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + self._options.poll)
@@ -151,7 +166,7 @@ class Worker:
             if handle := await delivery.preview(claim, piece):
                 claim = await self._commit_handle(claim, handle)
 
-        reply = await self._reply(claim, preview)
+        reply = claim.reply or await self._reply(claim, preview)
         if not await self._run_until_stored(
             turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
         ):

@@ -28,7 +28,7 @@ from bots.telegram.parts import names_another
 from bots.telegram.payloads import Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import ButtonPressed, Moved, translate
+from bots.telegram.translate import ButtonPressed, Moved, Overheard, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
@@ -123,6 +123,8 @@ class Telegram:
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
                 await admission.accept(message)
+            case Overheard(message=message):
+                await admission.overhear(message)
             case ButtonPressed(button=button, press=press):
                 receipt = await admission.press(button.action, press)
             case Moved() as moved:

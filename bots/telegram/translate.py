@@ -8,6 +8,7 @@ from bots.telegram.buttons import Button, Buttons
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
 from bots.telegram.payloads import CallbackQuery, Post, Update, User
+from bots.telegram.ties import ties
 from core import commands
 from core.buttons import Press
 from core.language import locale_of_tag
@@ -16,6 +17,13 @@ from core.messages import ConversationKey, Kind, Message, Person
 Groups: TypeAlias = Literal["mention", "all", "off"]
 """Which messages in groups are for the bot: those that address it, all, or none."""
 GROUPS = {"group", "supergroup"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overheard:
+    """A message that is for the bot only if it belongs to another one that is, such as the next piece of a text."""
+
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +42,7 @@ class Moved:
     new: ConversationKey
 
 
-Gesture: TypeAlias = Message | ButtonPressed | Moved
+Gesture: TypeAlias = Message | Overheard | ButtonPressed | Moved
 
 
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
@@ -48,19 +56,32 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
         return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
         return _moved(post.migrate_from_chat_id, post.chat.id, identity)
+    return _said(post, identity, groups)
+
+
+def _said(post: Post, identity: Identity, groups: Groups) -> Message | Overheard | None:
     sender = _sender(post, identity)
-    if sender is None or not _is_for_the_bot(post, identity, groups):
+    if sender is None or not _may_be_for_the_bot(post, groups):
         return None
+    message = _message(post, sender, identity)
+    if _is_for_the_bot(post, identity, groups):
+        return message
+    return Overheard(message=message) if message.ties.joins else None
+
+
+def _message(post: Post, sender: Person, identity: Identity) -> Message:
+    text = own_words(post, identity)
     return Message(
         event_keys=tuple(_event_keys(post, identity)),
         conversation=_conversation(post, identity),
         sender=sender,
-        text=own_words(post, identity),
+        text=text,
         sent_at=float(post.date),
         kind=_kind(post),
         reference=str(post.message_id),
         quotes=tuple(quotes(post, identity)),
         media=own_media(post),
+        ties=ties(post, text),
     )
 
 
@@ -98,14 +119,15 @@ def _sender(post: Post, identity: Identity) -> Person | None:
     return None if post.sender is None or post.sender.is_bot else _person(post.sender, identity)
 
 
-def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
-    has_text = post.text is not None or post.caption is not None
-    if not has_text and not media(post):
+def _may_be_for_the_bot(post: Post, groups: Groups) -> bool:
+    if not _has_text(post) and not media(post):
         return False  # a service message: a member joined, a message was pinned
+    return post.chat.type == "private" or (post.chat.type in GROUPS and groups != "off")
+
+
+def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
     if post.chat.type == "private":
         return True
-    if post.chat.type not in GROUPS or groups == "off":
-        return False
     text, entities = raw_words(post)
     call = commands.parse(text)
     if call and call.addressee:
@@ -113,7 +135,11 @@ def _is_for_the_bot(post: Post, identity: Identity, groups: Groups) -> bool:
     if call and call.command:
         return True
     mentioned = any(is_bot_name(text, entity, identity) for entity in entities)
-    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and has_text and not call)
+    return mentioned or _is_reply_to_bot(post, identity) or (groups == "all" and _has_text(post) and not call)
+
+
+def _has_text(post: Post) -> bool:
+    return post.text is not None or post.caption is not None
 
 
 def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
@@ -125,13 +151,11 @@ def _is_reply_to_bot(post: Post, identity: Identity) -> bool:
 
 
 def _event_keys(post: Post, identity: Identity) -> Iterable[str]:
-    """The identities of a gesture. An album is one gesture, although each of its pictures is an update.
+    """The identities of a gesture.
 
     The update's number is none: after a week without updates, Telegram numbers them anew from anywhere.
     """
     yield f"telegram:{identity.id}:message:{post.chat.id}:{post.message_id}"
-    if post.media_group_id:
-        yield f"telegram:{identity.id}:album:{post.chat.id}:{post.media_group_id}"
 
 
 def _conversation(post: Post, identity: Identity) -> ConversationKey:

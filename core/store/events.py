@@ -17,6 +17,12 @@ def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -
     return True
 
 
+def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -> None:
+    """Record that the message with these keys, which are recorded already, is that of a turn."""
+    digests = [digest(key) for key in event_keys]
+    connection.execute(events.update().where(events.c.digest.in_(digests)).values(turn_id=turn_id))
+
+
 def purge(connection: sa.Connection, before: float) -> int:
     """Delete the keys seen before a time; returns their number."""
     return connection.execute(events.delete().where(events.c.seen_at < before)).rowcount

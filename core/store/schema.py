@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
+from core.gathering import Piece
 from core.messages import Media, Quote
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ events = sa.Table(
     metadata,
     sa.Column("digest", sa.LargeBinary, primary_key=True),  # of an event key, which may name a person
     sa.Column("seen_at", sa.Float, nullable=False, index=True),
+    sa.Column("turn_id", sa.ForeignKey("turns.id", ondelete="SET NULL"), index=True),  # whose message it is
 )
 
 turns = sa.Table(
@@ -70,10 +72,17 @@ turns = sa.Table(
     sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("again", sa.Integer, nullable=False, default=0, server_default="0"),  # the turn whose question it asks
+    sa.Column("pieces", Json(tuple[Piece, ...]), nullable=False, default=(), server_default="[]"),
+    sa.Column("opens", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"),  # names to join it by
     # its way through the bot
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
+    sa.Column(
+        "not_before", sa.Float, nullable=False, default=0.0, server_default="0"
+    ),  # more of it may come until then
+    sa.Column("changed", sa.Boolean, nullable=False, default=False, server_default="0"),  # since it was claimed
+    sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),

@@ -11,6 +11,7 @@ from typing import cast
 import sqlalchemy as sa
 
 from core.delivery import Claim
+from core.errors import MessageChanged
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import history
 from core.store.people import set_served
@@ -37,10 +38,12 @@ def add(
     locale: Locale,
     now: float,
     reply: Reply | None = None,
+    *,
+    not_before: float = 0.0,
 ) -> int:
     """Insert a message as a waiting turn, or as an answered one if it has a `reply`. Returns the turn's id.
 
-    `locale` is the language of the bot's own words for this turn.
+    `locale` is the language of the bot's own words for this turn. It is not claimed `not_before` a time.
     """
     values = {
         "person_id": person_id,
@@ -54,11 +57,13 @@ def add(
         "quotes": message.quotes,
         "media": message.media,
         "again": message.again,
+        "opens": message.ties.opens,
+        "not_before": not_before,
         "state": WAITING if reply is None else ANSWERED,
         "accepted_at": now,
     }
     if reply is not None:
-        values |= _reply_values(reply, now)
+        values |= reply_values(reply, now)
     key = connection.execute(turns.insert().values(values)).inserted_primary_key
     assert key is not None
     return int(key[0])
@@ -74,14 +79,15 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     running, most_attempts = _running(connection, lease.owner)
     if most_attempts > 1:
         return None
-    is_claimable = sa.or_(_is_unleased(WAITING, lease), _is_expired(RUNNING, lease))
+    is_due = turns.c.not_before <= lease.now
+    is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
     order = (turns.c.attempts == 0, people.c.served, turns.c.id)
     query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order)
     row = connection.execute(query.limit(1)).one_or_none()
     if row is None or (row.attempts and running):
         return None
     set_served(connection, row.person_id)
-    changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now}
+    changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now, "changed": False}
     _take_lease(connection, row.id, lease, changes)
     return _claim(row, attempt=row.attempts + 1)
 
@@ -107,9 +113,10 @@ def finish(
     """Record a turn's reply and add the exchange to the history, which is trimmed to its size.
 
     The answer to a question asked again replaces the earlier one. Returns False, and changes nothing, if the lease was
-    lost.
+    lost. Raises MessageChanged if the reply is to another message.
     """
-    values = _reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
+    _check_unchanged(connection, claim, owner)
+    values = reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
     if not _update_owned(connection, claim, owner, values):
         return False
     if reply.tokens:
@@ -120,7 +127,11 @@ def finish(
 
 
 def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
-    """Close a turn whose reply the platform has accepted. Returns False if the lease was lost."""
+    """Close a turn whose reply the platform has accepted. Returns False if the lease was lost.
+
+    Raises MessageChanged if the reply is to another message.
+    """
+    _check_unchanged(connection, claim, owner)
     return _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0})
 
 
@@ -129,6 +140,23 @@ def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 
     mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
     connection.execute(mine.where(turns.c.state == RUNNING).values(state=WAITING, attempts=turns.c.attempts - 1))
     connection.execute(mine.values(owner="", lease_until=until))
+
+
+def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:
+    """Give the lease of a turn up whose message has changed, without counting the attempt. It is answered again, or
+    delivered if the change came with a reply.
+    """
+    mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
+    connection.execute(mine.where(turns.c.reply.is_(None)).values(state=WAITING, attempts=turns.c.attempts - 1))
+    connection.execute(mine.where(turns.c.reply.is_not(None)).values(state=ANSWERED))
+    connection.execute(mine.values(owner="", lease_until=0.0, changed=False))
+
+
+def next_due(connection: sa.Connection, now: float, fronts: Sequence[str]) -> float | None:
+    """When the next of the turns that must wait until a time can be claimed; None if there is none."""
+    due = sa.func.max(turns.c.lease_until, turns.c.not_before)  # SQLite's maximum of two values
+    waits = sa.and_(IS_OPEN, turns.c.front.in_(fronts), turns.c.owner == "", due > now)
+    return connection.execute(sa.select(sa.func.min(due)).where(waits)).scalar()
 
 
 def stop(
@@ -150,7 +178,7 @@ def stop(
         theirs = sa.and_(theirs, turns.c.id == turn_id)
     is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)
     waiting = turns.update().where(theirs, sa.or_(turns.c.state == WAITING, is_orphaned))
-    values = _reply_values(reply, now) | {"state": ANSWERED, "owner": "", "lease_until": 0.0}
+    values = reply_values(reply, now) | {"state": ANSWERED, "owner": "", "lease_until": 0.0}
     ended = connection.execute(waiting.values(values)).rowcount
     running = connection.scalars(sa.select(turns.c.id).where(theirs, turns.c.state == RUNNING)).all()
     return tuple(running), ended
@@ -199,13 +227,15 @@ def _is_expired(state: str, lease: Lease) -> sa.ColumnElement[bool]:
 
 
 def _follows_an_open_turn() -> sa.ColumnElement[bool]:
-    """After an open turn of the same conversation. Notices (refusals) are no part of it and do not block."""
-    earlier = turns.alias()
+    """After an open turn of the same conversation, or beside a running one, if it is answered anew. Notices (refusals)
+    are no part of it and do not block.
+    """
+    other = turns.alias()
     return sa.exists().where(
-        earlier.c.conversation == turns.c.conversation,
-        earlier.c.id < turns.c.id,
-        earlier.c.state.in_([WAITING, RUNNING, ANSWERED]),
-        sa.or_(earlier.c.source.is_(None), earlier.c.source != Source.REFUSAL),
+        other.c.conversation == turns.c.conversation,
+        other.c.id != turns.c.id,
+        sa.or_(other.c.state == RUNNING, sa.and_(other.c.id < turns.c.id, other.c.state.in_([WAITING, ANSWERED]))),
+        sa.or_(other.c.source.is_(None), other.c.source != Source.REFUSAL),
     )
 
 
@@ -214,12 +244,19 @@ def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: 
     connection.execute(turns.update().where(turns.c.id == turn_id).values(values))
 
 
+def _check_unchanged(connection: sa.Connection, claim: Claim, owner: str) -> None:
+    mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
+    if connection.scalar(sa.select(turns.c.changed).where(mine)):
+        raise MessageChanged
+
+
 def _update_owned(connection: sa.Connection, claim: Claim, owner: str, values: dict[str, object]) -> bool:
     mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
     return connection.execute(mine.values(values)).rowcount == 1
 
 
-def _reply_values(reply: Reply, now: float) -> dict[str, object]:
+def reply_values(reply: Reply, now: float) -> dict[str, object]:
+    """The columns of a reply."""
     return {
         "reply": reply.text,
         "source": reply.source,

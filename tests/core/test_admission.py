@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.admission import MAX_QUOTED_CHARACTERS, NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
+from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
+from core.amending import MAX_QUOTED_CHARACTERS
 from core.clock import ManualClock
 from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
 from core.messages import Media, Message, Quote, Relation
@@ -39,7 +40,7 @@ def door(store: Store, clock: ManualClock, limits: Limits = GENEROUS, workforce:
 async def notice_of(admission: Admission, message: Message) -> int | None:
     """The id of the turn that delivers the notice to a refused message, None if there is none."""
     outcome = await admission.accept(message)
-    assert not isinstance(outcome, Duplicate)
+    assert isinstance(outcome, Accepted | Refused)
     return outcome.turn_id
 
 

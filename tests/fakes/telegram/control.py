@@ -68,6 +68,10 @@ class Account:
     async def migrate(self, chat: int, to: int, *, silently: bool = False) -> None:
         await self._act("migrate", chat=chat, to=to, silently=silently)
 
+    async def hears_all(self, hears: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Let the bot hear all messages of its groups, or switch its privacy mode on again."""
+        await self._act("privacy", on=not hears)
+
     async def raw(self, update: Json) -> Json:
         return await self._act("raw", update=update)
 

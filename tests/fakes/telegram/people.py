@@ -20,6 +20,8 @@ class People:
             message |= {"text": text}
             if found := entities(text):
                 message["entities"] = found
+        if caption := given.get("caption", ""):
+            message |= {"caption": caption, "caption_entities": entities(caption)}
         if reply_to := given.get("reply_to"):
             message["reply_to_message"] = chat.messages[reply_to]
         if thread := given.get("topic"):
@@ -80,6 +82,10 @@ class People:
         if not given.get("silently"):
             self._offer("message", last)
             self._offer("message", new.add({"from": admin, "date": 1, "migrate_from_chat_id": old.id}))
+        return {}
+
+    def privacy(self, given: Json) -> Json:
+        self._account.privacy = given["on"]
         return {}
 
     def raw(self, given: Json) -> Json:

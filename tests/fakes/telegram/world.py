@@ -95,10 +95,10 @@ class Account:
 
     def can_see(self, message: Json) -> bool:
         """Whether a group's message reaches a bot in privacy mode."""
-        if not self.privacy or message["chat"]["type"] == "private" or "text" not in message:
+        if not self.privacy or message["chat"]["type"] == "private":
             return True
         replied = message.get("reply_to_message", {}).get("from", {}).get("id") == self.id
-        text = message["text"].lower()
+        text = str(message.get("text") or message.get("caption") or "").lower()
         return replied or text.startswith("/") or f"@{self.username}".lower() in text
 
 

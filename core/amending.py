@@ -1,0 +1,81 @@
+"""What becomes of a turn if its message changes after it was accepted."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from core.apologies import refusal
+from core.errors import TooLong
+from core.gathering import GATHERING, Piece, joined, with_piece
+from core.messages import Locale, Message, Source
+from core.parts import fitted
+from core.store import amendments
+from core.text import size_in_bytes
+
+MAX_QUOTED_CHARACTERS = 6_000
+"""Characters of a message's quotes that are stored. The pipeline shortens them further, to what the model reads."""
+JOINABLE = 10.0
+"""Seconds after which no more of a message is expected."""
+
+
+def join(
+    connection: sa.Connection,
+    turn: sa.Row[tuple[object, ...]],
+    message: Message,
+    locale: Locale,
+    max_bytes: int,
+    now: float,
+) -> bool:
+    """Add a message to that of a turn. True if the turn is being answered, which the caller must interrupt.
+
+    The rest of a message that was refused is refused with it. The turn waits no longer than a second in all.
+    """
+    values: dict[str, object] = {"opens": message.ties.opens}
+    if _is_refused(turn):
+        amendments.note(connection, turn, values)
+        return False
+    first = Piece(reference=turn.reference, text=turn.text)
+    pieces = with_piece(turn.pieces or (first,), Piece(reference=message.reference, text=message.text))
+    values |= {
+        "text": joined(pieces),
+        "pieces": pieces,
+        "quotes": fitted((*turn.quotes, *message.quotes), MAX_QUOTED_CHARACTERS),
+        "media": tuple(dict.fromkeys((*turn.media, *message.media))),
+        "locale": locale,
+    }
+    if message.ties.waits:
+        values["not_before"] = turn.accepted_at + GATHERING
+    return _apply(connection, turn, values, locale, max_bytes, now)
+
+
+def _apply(
+    connection: sa.Connection,
+    turn: sa.Row[tuple[object, ...]],
+    values: Mapping[str, object],
+    locale: Locale,
+    max_bytes: int,
+    now: float,
+) -> bool:
+    """Give a turn its new message, or a refusal if that is too long. A turn is answered anew once."""
+    if not _is_new(turn, values):
+        amendments.note(connection, turn, values)
+        return False
+    if turn.revised and turn.reply is not None:
+        amendments.note(connection, turn, {**values, "remembered": False})  # the answer is not to these words
+        return False
+    if (size := size_in_bytes(str(values["text"]))) > max_bytes:
+        notice = refusal(TooLong(size=size, limit=max_bytes, unit="bytes"), locale)
+        unread = {"text": "", "pieces": (), "quotes": (), "media": ()}
+        amendments.amend(connection, turn, {**values, **unread}, now, notice)
+    else:
+        amendments.amend(connection, turn, values, now)
+    return bool(turn.owner)
+
+
+def _is_new(turn: sa.Row[tuple[object, ...]], values: Mapping[str, object]) -> bool:
+    return (turn.text, turn.quotes, turn.media) != (values["text"], values["quotes"], values["media"])
+
+
+def _is_refused(turn: sa.Row[tuple[object, ...]]) -> bool:
+    """Whether its message was refused when it came, or for its length."""
+    return turn.source == Source.REFUSAL and (turn.claimed_at is None or turn.error == "too_long")
