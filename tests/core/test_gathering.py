@@ -221,6 +221,36 @@ async def test_a_piece_after_the_answer_is_answered_once(store: Store, clock: Ma
     assert await claim(store, clock) is None
 
 
+async def test_a_message_answered_anew_waits_for_the_running_one(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A late piece does not make two turns of a conversation run at once."""
+    admission = door(store, clock)
+    await admission.accept(piece(write, "What is this?", COMMENT))
+    await answered(store, clock)
+    await admission.accept(write("And now?"))
+    running = await claim(store, clock)
+    assert running is not None
+    await admission.accept(piece(write, ties=FORWARD, quotes=(NEWS,)))
+    clock.advance(GATHERING)
+    assert await claim(store, clock) is None
+    await store.run(turns.finish, running, "me", Reply(text="hi", source=Source.MODEL), clock.now(), KEEPING)
+    await store.run(turns.mark_delivered, running, "me")
+    again = await claim(store, clock)
+    assert again is not None
+    assert again.message.quotes == (NEWS,)
+
+
+async def test_events_know_their_turn(store: Store, clock: ManualClock, write: Write) -> None:
+    """The keys of each piece lead to the turn of the whole message."""
+    admission = door(store, clock)
+    pieces = [piece(write, "one"), piece(write, "two")]
+    outcomes = [await admission.accept(each) for each in pieces]
+    keys = sa.select(schema.events.c.turn_id)
+    found = await store.run(lambda connection: set(connection.scalars(keys)))
+    assert [outcome.turn_id for outcome in outcomes if isinstance(outcome, Accepted)] == [*found, *found]
+
+
 async def test_a_piece_while_the_answer_is_delivered_is_answered_next(
     store: Store, clock: ManualClock, write: Write
 ) -> None:
