@@ -10,11 +10,12 @@ from core import commands
 from core.apologies import refusal
 from core.buttons import Press, Receipt
 from core.clock import Clock
+from core.entry import ask_administrators
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
 from core.parts import fitted
-from core.store import Store, backlog, events, history, people, turns
+from core.store import Store, admissions, backlog, events, history, people, turns
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
@@ -32,8 +33,8 @@ class Limits:
     """Limits for each person; sizes in bytes, times in seconds.
 
     `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write:
-    "telegram:123" is one person, "slack:*" everybody there. `locale` is the language of the bot's own words; None
-    selects each person's.
+    "telegram:123" is one person, "slack:*" everybody there. If `asks_admins`, the `admins` are asked about others.
+    `locale` is the language of the bot's own words; None selects each person's.
     """
 
     per_minute: float
@@ -44,6 +45,8 @@ class Limits:
     slots: int
     exempt: frozenset[str]
     allow: frozenset[str]
+    admins: frozenset[str]
+    asks_admins: bool
     locale: Locale | None
 
 
@@ -102,9 +105,9 @@ class Admission:
             self._workforce.notify()
         return outcome
 
-    def allows(self, person: Person) -> bool:
-        """Whether this person is in `allow`. `accept` sends a notice to those who are not."""
-        return _is_allowed(person, self._limits)
+    async def allows(self, person: Person) -> bool:
+        """Whether this person is in `allow` or was let in. `accept` sends a notice to those who are not."""
+        return _is_allowed(person, self._limits) or await self._store.run(admissions.is_admitted, person)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
@@ -116,7 +119,7 @@ class Admission:
 
     async def press(self, action: Action, press: Press) -> Receipt:
         """Do what a button does. Acknowledge the press after this returns, and not if it raises StoreError."""
-        if not self.allows(press.person):  # leaves no trace of a stranger
+        if not await self.allows(press.person):  # leaves no trace of a stranger
             locale = self._limits.locale or press.person.locale or "en"
             return _refused(NotAllowed(person=press.person.name), locale)
         receipt = await self._store.run(carry_out, action, press, self._limits, self._clock.now())
@@ -134,12 +137,14 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
     person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
     locale = person.languages.own_words(limits.locale)
     try:
-        _check_allowed(message.sender, limits)
+        _check_allowed(message.sender, person, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
             return _stop(connection, message, person, locale, now)
         _check_size(message.text, limits)
         check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
+        if isinstance(error, NotAllowed) and error.is_asked:
+            ask_administrators(connection, message.sender, person, limits.admins, limits.locale, now)
         return _refuse(connection, message, person, locale, error, now)
     return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now))
 
@@ -185,9 +190,10 @@ def _stop(
     return Accepted(turn_id=turn_id, interrupts=running)
 
 
-def _check_allowed(person: Person, limits: Limits) -> None:
-    if not _is_allowed(person, limits):
-        raise NotAllowed(person=person.name)
+def _check_allowed(sender: Person, person: people.PersonRow, limits: Limits) -> None:
+    """Raises NotAllowed. Administrators are asked about a stranger whom none has refused."""
+    if not _is_allowed(sender, limits) and not person.admitted:
+        raise NotAllowed(person=sender.name, is_asked=limits.asks_admins and person.admitted is None)
 
 
 def _is_allowed(person: Person, limits: Limits) -> bool:

@@ -51,7 +51,7 @@ class Intake:
 
     async def _hear(self, heard: Heard) -> None:
         message = heard.message
-        if not self._admission.allows(message.sender):
+        if not await self._admission.allows(message.sender):
             if heard.addressed:  # no notice to a person who wrote to others
                 await self._admission.accept(message)
             return
