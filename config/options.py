@@ -51,8 +51,9 @@ def fixed_locale(settings: Settings) -> Locale | None:
 
 
 def limits(settings: Settings) -> Limits:
-    """Limits for each person's messages. The console is always allowed."""
+    """Limits for each person's messages. The console is always allowed, and administrators if they are asked."""
     chosen = settings.limits
+    asked = settings.access.admins if settings.access.ask else ()
     return Limits(
         per_minute=chosen.per_minute,
         burst=chosen.burst,
@@ -61,7 +62,9 @@ def limits(settings: Settings) -> Limits:
         max_wait=chosen.max_wait,
         slots=settings.engine.max_batch,
         exempt=frozenset(chosen.exempt),
-        allow=frozenset({*settings.access.allow, "console:*"}),
+        allow=frozenset({*settings.access.allow, *asked, "console:*"}),
+        admins=frozenset(settings.access.admins),
+        asks_admins=settings.access.ask,
         locale=fixed_locale(settings),
     )
 

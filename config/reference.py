@@ -132,6 +132,8 @@ def _toml(value: object) -> str:
     match value:
         case SecretStr():
             return '""'
+        case bool():
+            return str(value).lower()
         case int() | float():
             return f"{value:_}" if value >= GROUPED_FROM else str(value)
         case tuple():

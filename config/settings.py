@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import access
@@ -244,7 +244,16 @@ class AccessSettings(BaseModel):
     """People who may talk to the bot, or places where all people may, such as "telegram:123456789" or "slack:*".
     Anybody else is told their id, so that you can add it. The console is always allowed."""
     admins: Annotated[Names, AfterValidator(access.admins), COMMON] = ()
-    """People who see everybody's totals in /stats."""
+    """People who see everybody's totals in /stats, and may let others in with /access."""
+    ask: Annotated[bool, COMMON] = False
+    """Whether access.admins are asked to let in a person who may not talk to the bot yet, at most once a day for each.
+    On Telegram an administrator must have written to the bot before."""
+
+    @model_validator(mode="after")
+    def _has_somebody_to_ask(self) -> Self:
+        if self.ask and not self.admins:
+            raise ValueError("ask needs admins, who would be asked")
+        return self
 
 
 class Settings(BaseSettings):

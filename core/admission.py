@@ -12,12 +12,13 @@ from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
 from core.buttons import Press, Receipt
 from core.clock import Clock
+from core.entry import ask_administrators
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.gathering import GATHERING
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
 from core.parts import fitted
-from core.store import Store, amendments, backlog, events, history, people, turns
+from core.store import Store, admissions, amendments, backlog, events, history, people, turns
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
@@ -33,7 +34,8 @@ class Limits:
     """Limits for each person; sizes in bytes, times in seconds.
 
     `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write,
-    as `core/access.py` reads it. `locale` is the language of the bot's own words; None selects each person's.
+    as `core/access.py` reads it. If `asks_admins`, the `admins` are asked about others. `locale` is the language of the
+    bot's own words; None selects each person's.
     """
 
     per_minute: float
@@ -44,6 +46,8 @@ class Limits:
     slots: int
     exempt: frozenset[str]
     allow: frozenset[str]
+    admins: frozenset[str]
+    asks_admins: bool
     locale: Locale | None
 
 
@@ -116,9 +120,11 @@ class Admission:
             self._workforce.notify()
         return outcome
 
-    def allows(self, person: Person, place: ConversationKey) -> bool:
-        """Whether this person may write in this place. `accept` sends a notice to those who may not."""
-        return is_allowed(person, place, self._limits.allow)
+    async def allows(self, person: Person, place: ConversationKey) -> bool:
+        """Whether this person may write in this place, or was let in. `accept` sends a notice to those who may not."""
+        if is_allowed(person, place, self._limits.allow):
+            return True
+        return await self._store.run(admissions.is_admitted, person)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
@@ -130,7 +136,7 @@ class Admission:
 
     async def press(self, action: Action, press: Press) -> Receipt:
         """Do what a button does. Acknowledge the press after this returns, and not if it raises StoreError."""
-        if not self.allows(press.person, press.conversation):  # leaves no trace of a stranger
+        if not await self.allows(press.person, press.conversation):  # leaves no trace of a stranger
             locale = self._limits.locale or press.person.locale or "en"
             return _refused(NotAllowed(person=press.person.name), locale)
         receipt = await self._store.run(carry_out, action, press, self._limits, self._clock.now())
@@ -162,7 +168,7 @@ def _admit(connection: sa.Connection, message: Message, limits: Limits, now: flo
     person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
     locale = person.languages.own_words(limits.locale)
     try:
-        _check_allowed(message, limits)
+        _check_allowed(message, person, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
             return _stop(connection, message, person, locale, now)
         if turn := _joinable(connection, message, now):
@@ -171,6 +177,8 @@ def _admit(connection: sa.Connection, message: Message, limits: Limits, now: flo
         _check_size(message.text, limits)
         check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
+        if isinstance(error, NotAllowed) and error.is_asked:
+            ask_administrators(connection, message.sender, person, limits.admins, limits.locale, now)
         return _refuse(connection, message, person, locale, error, now)
     not_before = now + GATHERING if message.ties.waits else 0.0
     return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now, not_before=not_before))
@@ -225,9 +233,10 @@ def _stop(
     return Accepted(turn_id=turn_id, interrupts=running)
 
 
-def _check_allowed(message: Message, limits: Limits) -> None:
-    if not is_allowed(message.sender, message.conversation, limits.allow):
-        raise NotAllowed(person=message.sender.name)
+def _check_allowed(message: Message, person: people.PersonRow, limits: Limits) -> None:
+    """Raises NotAllowed. Administrators are asked about a stranger whom none has refused."""
+    if not is_allowed(message.sender, message.conversation, limits.allow) and not person.admitted:
+        raise NotAllowed(person=message.sender.name, is_asked=limits.asks_admins and person.admitted is None)
 
 
 def _check_size(text: str, limits: Limits) -> None:

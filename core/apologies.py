@@ -3,7 +3,7 @@
 import re
 
 from core.commands import SLASH
-from core.errors import EngineError, EngineStalled, Refusal, StoreError, TooLong, Unreadable
+from core.errors import EngineError, EngineStalled, NotAllowed, Refusal, StoreError, TooLong, Unreadable
 from core.i18n import say
 from core.messages import Finish, Locale, Reply, Source
 
@@ -11,7 +11,11 @@ from core.messages import Finish, Locale, Reply, Source
 def refusal(error: Refusal, locale: Locale) -> Reply:
     """The reply that tells a person why there is no answer, and when to try again."""
     name = _snake(type(error).__name__)
-    key = f"{name}_{error.unit}" if isinstance(error, TooLong) else name
+    key = name
+    if isinstance(error, TooLong):
+        key = f"{name}_{error.unit}"
+    elif isinstance(error, NotAllowed) and error.is_asked:
+        key = "asked_for"
     values = {slot: getattr(error, slot) for slot in ("size", "limit", "person") if hasattr(error, slot)}
     if isinstance(error, Unreadable):
         values["reasons"] = " ".join(say(locale, f"unreadable.{kind}") for kind in error.media)

@@ -4,6 +4,7 @@ Front ends build their menus from it and recognise commands with it; `core/admis
 `core/stages/commands.py` carries out the others.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,20 +19,23 @@ SLASH = "/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`choices` are the values its argument may have; a command without choices takes no argument.
+    """`choices` are the values its argument may have, and `placeholder` names an argument that is free; a command
+    without both takes no argument.
 
     The answer to a command that `is_personal` is for its sender alone, in a group too. If the answer is longer than a
-    message, it becomes a file of the name `file`. A command that `asks_first` is carried out with the argument "yes";
-    without an argument it asks its sender for that.
+    message, it becomes a file of the name `file`. A command that `asks_first` is carried out if "yes" is
+    typed behind it; otherwise it asks its sender for that, whose yes counts for `yes_within` seconds.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    placeholder: str = ""
     is_optional: bool = False
     is_personal: bool = False
     file: str = ""
     asks_first: bool = False
+    yes_within: float = math.inf
 
     def __str__(self) -> str:
         return f"/{self.name}"
@@ -43,7 +47,7 @@ class Command:
 
     def usage_with(self, prefix: str) -> str:
         """How to type it with the prefix of a platform: "!mood on|off"."""
-        choices = "|".join(self.choices)
+        choices = "|".join(self.choices) or self.placeholder
         argument = f"[{choices}]" if self.is_optional else choices
         return f"{prefix}{self.name} {argument}".strip()
 
@@ -53,7 +57,7 @@ class Command:
 
     def fits(self, argument: str) -> bool:
         """Whether the argument has no more words than the command takes. A bare "stop the noise" is no command."""
-        return len(argument.split()) <= bool(self.choices)
+        return len(argument.split()) <= bool(self.choices) + (1 + self.asks_first) * bool(self.placeholder)
 
     def describe(self, locale: Locale) -> str:
         """What it does, in a few words for a menu."""
@@ -68,10 +72,15 @@ LANG = Command(name="lang", choices=("en", "zh", "auto"), is_optional=True, is_p
 MOOD = Command(name="mood", choices=("on", "off"), is_personal=True)
 STATS = Command(name="stats", is_personal=True)
 EXPORT = Command(name="export", is_personal=True, file="parley-export.json")
-FORGET = Command(name="forget", choices=("yes", "no"), is_optional=True, is_personal=True, asks_first=True)
+FORGET = Command(
+    name="forget", choices=("yes", "no"), is_optional=True, is_personal=True, asks_first=True, yes_within=600.0
+)
+ACCESS = Command(name="access", placeholder="PERSON", is_optional=True, is_personal=True, asks_first=True)
 
 COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
-"""All commands, in the order of menus and help texts."""
+"""The commands for everybody, in the order of menus and help texts."""
+ADMIN_COMMANDS = (ACCESS,)
+"""The commands that only administrators know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +117,12 @@ def personal_command(text: str) -> Command | None:
     return call.command if call and call.command and call.command.is_personal else None
 
 
-def asks_first(text: str) -> bool:
-    """Whether a message calls a command that asks its sender before it is carried out."""
+def asking_command(text: str) -> Command | None:
+    """The command that a message calls and that asks its sender first, or None."""
     call = parse(text)
-    return call is not None and call.command is not None and call.command.asks_first and not call.argument
+    if call is None or call.command is None or not call.command.asks_first:
+        return None
+    return call.command if len(call.argument.split()) == bool(call.command.placeholder) else None
 
 
 def offered(show_mood: ShowMood) -> Sequence[Command]:
@@ -136,4 +147,4 @@ def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str 
 
 @cache
 def _by_name() -> Mapping[str, Command]:
-    return {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
+    return {name: command for command in (*COMMANDS, *ADMIN_COMMANDS) for name in (command.name, *command.aliases)}

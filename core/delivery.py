@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.commands import asks_first, personal_command
+from core.commands import asking_command, personal_command
+from core.i18n import say
 from core.messages import Kind, Locale, Message, Reply, Source
 
 
@@ -38,9 +39,10 @@ class Claim:
         command = personal_command(self.message.text)
         return command.file if command else ""
 
-    def is_question(self, reply: Reply) -> bool:
-        """Whether the reply asks the sender for yes or no, which a front end offers as buttons."""
-        return reply.source is Source.COMMAND and asks_first(self.message.text)
+    def yes_or_no(self, reply: Reply) -> tuple[str, str] | None:
+        """The words for yes and no if the reply asks the sender for one, which a front end offers as buttons."""
+        command = asking_command(self.message.text) if reply.source is Source.COMMAND else None
+        return (say(self.locale, f"yes.{command.name}"), say(self.locale, f"no.{command.name}")) if command else None
 
 
 class Delivery(Protocol):

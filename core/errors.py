@@ -59,11 +59,15 @@ class Refusal(ParleyError):
 
 
 class NotAllowed(Refusal):
-    """The sender is not in `access.allow`; `person` is the entry that would allow them."""
+    """The sender is not in `access.allow`; `person` is the entry that would allow them.
 
-    def __init__(self, *, person: str) -> None:
+    `is_asked` says that administrators are asked to let them in.
+    """
+
+    def __init__(self, *, person: str, is_asked: bool = False) -> None:
         super().__init__(person)
         self.person = person
+        self.is_asked = is_asked
 
 
 class EmptyText(Refusal):

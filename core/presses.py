@@ -14,12 +14,9 @@ from core.admission import Action, Limits, check_load
 from core.buttons import Press, Receipt
 from core.errors import AnsweringAgain, Expired, NotTheAsker, QuestionForgotten
 from core.i18n import say
-from core.messages import Finish, Message, Reply, Source
+from core.messages import Finish, Reply, Source
 from core.store import confirmations, questions, turns, votes
 from core.store.people import PersonRow
-
-CONFIRM_SECONDS = 600.0
-"""How long a person may press yes after a command has asked them."""
 
 
 def again(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
@@ -62,31 +59,26 @@ vote_up: Action = partial(vote, 1)
 vote_down: Action = partial(vote, -1)
 
 
-def confirm(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
-    """Carry out the command that asked, as if its sender had typed yes. It counts like a message of theirs."""
-    asked = _asked(connection, press, now)
-    check_load(connection, asked.conversation.platform, person, limits, now)
-    message = replace(asked, text=f"{asked.text} yes", sent_at=now)
+def answer(
+    word: str, connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float
+) -> Receipt:
+    """Give the command that asked again, with "yes" or "no" behind it. It counts like a message of its sender."""
+    asked = confirmations.find(connection, press.turn_id)
+    command = commands.asking_command(asked.message.text) if asked else None
+    if asked is None or command is None:
+        raise QuestionForgotten
+    if str(asked.message.sender) != str(press.person):
+        raise NotTheAsker
+    if now > asked.at + command.yes_within:
+        raise Expired
+    check_load(connection, asked.message.conversation.platform, person, limits, now)
+    message = replace(asked.message, text=f"{asked.message.text} {word}", sent_at=now)
     turns.add(connection, person.id, message, person.languages.own_words(limits.locale), now)
     return Receipt(is_work=True)
 
 
-def decline(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
-    """Carry out nothing, and say so."""
-    _asked(connection, press, now)
-    return Receipt(notice=say(person.languages.own_words(limits.locale), "command.forget_kept"))
-
-
-def _asked(connection: sa.Connection, press: Press, now: float) -> Message:
-    """The command that asked the person who pressed. The button may be elsewhere: a personal question is private."""
-    asked = confirmations.find(connection, press.turn_id)
-    if asked is None or not commands.asks_first(asked.message.text):
-        raise QuestionForgotten
-    if str(asked.message.sender) != str(press.person):
-        raise NotTheAsker
-    if now > asked.at + CONFIRM_SECONDS:
-        raise Expired
-    return asked.message
+yes: Action = partial(answer, "yes")
+no: Action = partial(answer, "no")
 
 
 def _named(connection: sa.Connection, press: Press) -> questions.Question:

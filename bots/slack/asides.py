@@ -36,7 +36,7 @@ class Asides:
 
         If the reply is too long or too late for that, or Slack refuses, begin a direct message and return its handle.
         """
-        messages = reply_forms(reply, claim.id, claim.locale, is_question=claim.is_question(reply))[0]
+        messages = reply_forms(reply, claim.id, claim.locale, claim.yes_or_no(reply))[0]
         if len(messages) == 1 and self._is_present(claim, handle):
             try:
                 await self._whisper(claim, handle, messages)

@@ -14,14 +14,15 @@ VALUE = re.compile(r"(?:(-?\w+):)?(\d{1,18})", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A kind of button. `id` begins its action id, `choice` its value, and `label` is the key of its words.
+    """A kind of button. `id` begins its action id, `choice` its value, and `label` is the key of its words,
+    empty if the reply has them.
 
     `face` names a vote to the voter.
     """
 
     id: str
-    label: str
     action: Action
+    label: str = ""
     choice: str = ""
     face: str = ""
 
@@ -36,8 +37,8 @@ FEEDBACK = "vote"
 GOOD = Button(id=FEEDBACK, choice="1", label="slack.good", action=presses.vote_up, face="👍")
 BAD = Button(id=FEEDBACK, choice="-1", label="slack.bad", action=presses.vote_down, face="👎")
 AGAIN = Button(id="again", label="slack.again", action=presses.again)
-YES = Button(id="yes", label="confirm.yes", action=presses.confirm)
-NO = Button(id="no", label="confirm.no", action=presses.decline)
+YES = Button(id="yes", action=presses.yes)
+NO = Button(id="no", action=presses.no)
 
 BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO)}
 

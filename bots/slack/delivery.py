@@ -138,7 +138,7 @@ class SlackDelivery:
 
     async def _edit_message(self, claim: Claim, handle: Handle, reply: Reply) -> Handle:
         """Put the reply into the message, or as a file below it. If Slack finds it too long, try smaller parts."""
-        *sizes, smallest = reply_forms(reply, claim.id, claim.locale, is_question=claim.is_question(reply))
+        *sizes, smallest = reply_forms(reply, claim.id, claim.locale, claim.yes_or_no(reply))
         if claim.file and len(sizes[0]) > 1 and (shown := await self._files.show(claim, handle, reply)):
             return shown
         for parts in sizes:

@@ -57,10 +57,15 @@ def plain_form(text: str) -> Form:
     return Form(text=escaped(text))
 
 
-def question_forms(text: str, turn_id: int, locale: Locale) -> Forms:
-    """A question with buttons for yes and no, then without."""
+def question_forms(text: str, turn_id: int, words: tuple[str, str]) -> Forms:
+    """A question with buttons that have the words for yes and no, then without."""
     bare = plain_form(text)
-    buttons = ActionsBlock(elements=[_button(YES, turn_id, locale), _button(NO, turn_id, locale)])
+    buttons = ActionsBlock(
+        elements=[
+            ButtonElement(action_id=button.id, text=word, value=button.value(turn_id))
+            for button, word in zip((YES, NO), words, strict=True)
+        ]
+    )
     return Form(text=bare.text, blocks=(SectionBlock(text=MarkdownTextObject(text=bare.text)), buttons)), bare
 
 
@@ -72,14 +77,14 @@ def rich_forms(part: FormattedText, rows: Rows = NO_BUTTONS) -> Forms:
 
 
 def reply_forms(
-    reply: Reply, turn_id: int, locale: Locale, *, is_question: bool = False
+    reply: Reply, turn_id: int, locale: Locale, yes_or_no: tuple[str, str] | None = None
 ) -> tuple[tuple[Forms, ...], ...]:
     """The messages of a reply, for each size that it may have to be cut to, the largest first.
 
-    One that `is_question` has buttons for yes and no.
+    A question has buttons with the words for `yes_or_no`.
     """
-    if is_question:
-        return ((question_forms(reply.text, turn_id, locale),),) * len(SIZES)
+    if yes_or_no:
+        return ((question_forms(reply.text, turn_id, yes_or_no),),) * len(SIZES)
     rows = _buttons(turn_id, locale)
     return tuple(_message_forms(reply, size, rows) for size in SIZES)
 

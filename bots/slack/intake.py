@@ -65,7 +65,7 @@ class Intake:
         is_followed = heard.follows and await self._admission.takes_part(thread)
         if not heard.addressed and not (is_followed and self._threads.hear(thread, message.sender)):
             return
-        if self._admission.allows(message.sender, thread):
+        if await self._admission.allows(message.sender, thread):
             if heard.follows and not (is_followed and message.has_words):
                 message = await self._with_thread(message)
         elif not heard.addressed:

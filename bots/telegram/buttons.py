@@ -6,15 +6,13 @@ A new button is a line here with its face and its action, and a keyboard that sh
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from core import presses
 from core.admission import Action
-from core.i18n import say
-from core.messages import Locale
 
 DATA = re.compile(r"fb:([a-z]{1,16}):(\d{1,18}):([0-9a-f]{12})")
 MARK = " ✓"
@@ -23,15 +21,14 @@ MARK = " ✓"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A kind of button. `name` stands in its data, and `vote` is the vote that it gives.
+    """A kind of button. `name` stands in its data, `face` is what people see, and `vote` the vote that it gives.
 
-    People see its `face`, or the words of the key `label`.
+    A button without a face is given words.
     """
 
     name: str
     action: Action
     face: str = ""
-    label: str = ""
     vote: int = 0
 
 
@@ -39,8 +36,8 @@ UP = Button(name="up", face="👍", action=presses.vote_up, vote=1)
 DOWN = Button(name="down", face="👎", action=presses.vote_down, vote=-1)
 AGAIN = Button(name="again", face="🔁", action=presses.again)
 STOP = Button(name="stop", face="⏹", action=presses.stop)
-YES = Button(name="yes", label="confirm.yes", action=presses.confirm)
-NO = Button(name="no", label="confirm.no", action=presses.decline)
+YES = Button(name="yes", action=presses.yes)
+NO = Button(name="no", action=presses.no)
 
 BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO)}
 UNDER_ANSWER, WHILE_WRITING, UNDER_QUESTION = (UP, DOWN, AGAIN), (STOP,), (YES, NO)
@@ -72,9 +69,10 @@ class Buttons:
         """The keyboard of an answer that is being written."""
         return self._keyboard(WHILE_WRITING, turn_id, chat)
 
-    def under_question(self, turn_id: int, chat: int, locale: Locale) -> InlineKeyboardMarkup:
-        """The keyboard of a question that its asker answers with yes or no."""
-        return self._keyboard(UNDER_QUESTION, turn_id, chat, locale=locale)
+    def under_question(self, turn_id: int, chat: int, words: tuple[str, str]) -> InlineKeyboardMarkup:
+        """The keyboard of a question, with the words for yes and no."""
+        named = [replace(button, face=word) for button, word in zip(UNDER_QUESTION, words, strict=True)]
+        return self._keyboard(named, turn_id, chat)
 
     def read(self, data: str, chat: int) -> Pressed | None:
         """The button with this data in this chat; None if it is unknown, or the signature is wrong."""
@@ -84,15 +82,11 @@ class Buttons:
         button = BUTTONS.get(found[1])
         return Pressed(button=button, turn_id=int(found[2])) if button else None
 
-    def _keyboard(
-        self, row: Sequence[Button], turn_id: int, chat: int, vote: int = 0, locale: Locale = "en"
-    ) -> InlineKeyboardMarkup:
+    def _keyboard(self, row: Sequence[Button], turn_id: int, chat: int, vote: int = 0) -> InlineKeyboardMarkup:
         seal = self._sign(turn_id, chat)
         buttons = [
             InlineKeyboardButton(
-                say(locale, button.label)
-                if button.label
-                else button.face + MARK * (button.vote != 0 and button.vote == vote),
+                button.face + MARK * (button.vote != 0 and button.vote == vote),
                 callback_data=f"fb:{button.name}:{turn_id}:{seal}",
             )
             for button in row

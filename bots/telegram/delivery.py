@@ -137,9 +137,8 @@ class TelegramDelivery:
         if reply.source in WRITTEN_BY_MODEL:
             return self._buttons.under(claim.id, chat)
         is_seen = not claim.is_aside or is_in_private(claim)
-        return (
-            self._buttons.under_question(claim.id, chat, claim.locale) if is_seen and claim.is_question(reply) else None
-        )
+        words = claim.yes_or_no(reply)
+        return self._buttons.under_question(claim.id, chat, words) if is_seen and words else None
 
     async def _show_file(
         self, place: Place, claim: Claim, reply: Reply, parts: Sequence[FormattedText], handle: Handle

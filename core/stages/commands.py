@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from core.commands import (
+    ACCESS,
     EXPORT,
     FORGET,
     HELP,
@@ -27,7 +28,7 @@ from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
-from core.store import Store, history, people, questions, records
+from core.store import Store, admissions, history, people, questions, records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,24 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
     return say(turn.locale, "command.forget")
 
 
+async def access(desk: Desk, turn: Turn, argument: str) -> str:
+    """Name the people who were let in; or ask whether to let a person in, or do what was answered. For admins."""
+    name, _, decision = argument.partition(" ")
+    if turn.message.sender.name not in desk.admins:
+        return say(turn.locale, "command.unknown", name=str(ACCESS))
+    if not name:
+        inside = ", ".join(person.name for person in await desk.store.run(admissions.admitted))
+        return say(turn.locale, "access.inside" if inside else "access.nobody", people=inside, usage=ACCESS.usage)
+    found = await desk.store.run(admissions.known, [name])
+    if not found:
+        return say(turn.locale, "access.unknown", person=name)
+    if decision not in {"yes", "no"}:
+        return say(turn.locale, "access.asks", person=found[0].name, command=f"{ACCESS} {found[0].name}")
+    for person in found:
+        await desk.store.run(admissions.decide, person, decision == "yes")
+    return say(turn.locale, "access.let_in" if decision == "yes" else "access.refused", person=found[0].name)
+
+
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
@@ -171,5 +190,6 @@ RUN: Mapping[Command, Run] = {
     STATS: stats,
     EXPORT: export,
     FORGET: forget,
+    ACCESS: access,
 }
 """All commands but /stop, which admission answers, and /retry, which goes on to the model."""

@@ -13,12 +13,15 @@ from core.store.schema import people
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonRow:
     """A person as stored. `throttled_until` is GCRA's theoretical arrival time, `noticed_at` when they were last told
-    to slow down; both are UTC epoch seconds.
+    to slow down, and `asked_at` when administrators were last asked to let them in; all are UTC epoch seconds.
+    `admitted` is what an administrator has decided, None if none has.
     """
 
     id: int
     languages: Languages
     show_mood: bool
+    admitted: bool | None
+    asked_at: float
     throttled_until: float
     noticed_at: float
 
@@ -42,6 +45,8 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
             hint=cast("Locale | None", row.hint),
         ),
         show_mood=row.show_mood,
+        admitted=row.admitted,
+        asked_at=row.asked_at,
         throttled_until=row.throttled_until,
         noticed_at=row.noticed_at,
     )

@@ -43,6 +43,8 @@ people = sa.Table(
     sa.Column("straying", sa.Integer, nullable=False, default=0, server_default="0"),  # sentences in another language
     sa.Column("hint", sa.Text),  # the language the platform says they use
     sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
+    sa.Column("admitted", sa.Boolean),  # by an administrator; NULL if none has decided
+    sa.Column("asked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for admission
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
     sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
     sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next

@@ -131,6 +131,7 @@ def test_settings_cannot_be_changed() -> None:
         ("data_dir = 3", "data_dir", "path"),
         ('data_dir = "~nobody-at-all/x"', "data_dir", "home folder"),
         ('log_level = "loud"', "log_level", "'auto'"),
+        ("[access]\nask = true", "access", "ask needs admins"),
         ("[engine", "written.toml", "is not valid TOML"),
     ],
 )

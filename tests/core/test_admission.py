@@ -243,8 +243,8 @@ async def test_outsiders_are_allowed_by_name_only(store: Store, clock: ManualClo
         member = write("hello", who=who)
         outsider = replace(write("hello", who=who), sender=replace(member.sender, is_outsider=True))
         assert isinstance(await admission.accept(outsider), outcome)
-        assert admission.allows(member.sender, member.conversation)
-        assert admission.allows(outsider.sender, outsider.conversation) == (outcome is Accepted)
+        assert await admission.allows(member.sender, member.conversation)
+        assert await admission.allows(outsider.sender, outsider.conversation) == (outcome is Accepted)
 
 
 async def test_no_person_is_allowed_by_default(store: Store, clock: ManualClock, write: Write) -> None:

@@ -1,11 +1,11 @@
 import pytest
 
-from core.commands import COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse, prefix_in
+from core.commands import ADMIN_COMMANDS, COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse, prefix_in
 from core.i18n import LOCALES
 from core.messages import ConversationKey, Locale
 from core.stages.commands import RUN
 
-NAMES = [name for command in COMMANDS for name in (command.name, *command.aliases)]
+NAMES = [name for command in (*COMMANDS, *ADMIN_COMMANDS) for name in (command.name, *command.aliases)]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_every_name_and_alias_is_found_with_every_prefix(name: str, prefix: str)
     """Whichever form a platform uses and whichever case is typed, the call leads to the command."""
     call = parse(f"{prefix}{name.upper()}", prefix)
     assert call is not None
-    assert call.command in COMMANDS
+    assert call.command in (*COMMANDS, *ADMIN_COMMANDS)
 
 
 def test_names_are_unique() -> None:
@@ -45,7 +45,7 @@ def test_names_are_unique() -> None:
 
 def test_every_command_is_carried_out() -> None:
     """The stage runs all commands but /stop, which admission answers, and /retry, which goes on to the model."""
-    assert set(RUN) | {STOP, RETRY} == set(COMMANDS)
+    assert set(RUN) | {STOP, RETRY} == {*COMMANDS, *ADMIN_COMMANDS}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from core import presses
 from core.admission import Accepted, Action, Admission
 from core.buttons import Press, Receipt
 from core.clock import ManualClock
+from core.commands import FORGET
 from core.delivery import Claim
 from core.messages import ConversationKey, Finish, Media, Person, Quote, Relation, Reply, Source
 from core.store import Store, history, records, turns
@@ -355,19 +356,18 @@ async def asked(scene: Scene, text: str = "/forget", **where: str) -> int:
 async def test_yes_carries_out_what_was_asked(scene: Scene) -> None:
     """A yes is the command with its confirmation, in the place where it was asked, wherever the button stands."""
     question = await asked(scene, chat="room")
-    assert await scene.press(presses.confirm, question, chat="ann alone") == Receipt(is_work=True)
+    assert await scene.press(presses.yes, question, chat="ann alone") == Receipt(is_work=True)
     message = (await scene.claim()).message
     assert (message.text, message.sender.id, message.conversation.chat) == ("/forget yes", "ann", "room")
 
 
-async def test_no_carries_out_nothing(scene: Scene) -> None:
-    """A no is told so, and nothing waits."""
-    receipt = await scene.press(presses.decline, await asked(scene))
-    assert (receipt.notice, receipt.is_work) == ("Good, I keep everything.", False)
-    assert await scene.waiting() == 0
+async def test_no_is_typed_for_the_asker(scene: Scene) -> None:
+    """A no is the command with a no, so that the command itself decides what that means."""
+    assert (await scene.press(presses.no, await asked(scene))).is_work
+    assert (await scene.claim()).message.text == "/forget no"
 
 
-@pytest.mark.parametrize("action", [presses.confirm, presses.decline])
+@pytest.mark.parametrize("action", [presses.yes, presses.no])
 async def test_only_the_asker_confirms(scene: Scene, action: Action) -> None:
     """Another person's press is refused."""
     assert (await scene.press(action, await asked(scene), who="bob")).error == "not_the_asker"
@@ -379,24 +379,32 @@ async def test_a_yes_is_good_for_some_minutes(scene: Scene) -> None:
     await scene.ask("/forget")
     scene.clock.advance(3_600)
     question = (await scene.answer(source=Source.COMMAND, tokens=0)).id
-    scene.clock.advance(presses.CONFIRM_SECONDS)
-    assert (await scene.press(presses.confirm, question)).is_work
+    scene.clock.advance(FORGET.yes_within)
+    assert (await scene.press(presses.yes, question)).is_work
     scene.clock.advance(1)
-    receipt = await scene.press(presses.confirm, question)
+    receipt = await scene.press(presses.yes, question)
     assert (receipt.error, receipt.is_work) == ("expired", False)
 
 
 @pytest.mark.parametrize("text", ["/forget yes", "/forget no", "/export", "/reset"])
 async def test_only_what_was_asked_is_confirmed(scene: Scene, text: str) -> None:
-    """Turns that asked nothing, and turns that are not known, cannot be confirmed."""
-    for turn_id in (await asked(scene, text), await scene.answered("hello"), 999):
-        assert (await scene.press(presses.confirm, turn_id)).error == "question_forgotten"
+    """Turns that asked nothing or have not asked yet, and turns that are not known, cannot be confirmed."""
+    for turn_id in (await asked(scene, text), await scene.answered("hello"), 999, await scene.ask("/forget")):
+        assert (await scene.press(presses.yes, turn_id)).error == "question_forgotten"
+
+
+async def test_an_administrator_may_take_their_time(scene: Scene) -> None:
+    """A request to be let in can be answered on another day."""
+    question = await asked(scene, "/access test:bob")
+    scene.clock.advance(3 * 86_400)
+    assert (await scene.press(presses.yes, question)).is_work
+    assert (await scene.claim()).message.text == "/access test:bob yes"
 
 
 async def test_a_yes_counts_like_a_message(scene_with: Set) -> None:
     """A press is limited like a message."""
     scene = scene_with(per_minute=1, burst=1)
-    assert (await scene.press(presses.confirm, await asked(scene))).error == "throttled"
+    assert (await scene.press(presses.yes, await asked(scene))).error == "throttled"
 
 
 async def test_forget_takes_votes_and_the_language_along(scene: Scene) -> None:

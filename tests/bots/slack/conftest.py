@@ -88,6 +88,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
         persona=PERSONA,
+        admins=limits.admins,
         show_mood="always",  # tells a whole reply from its previews
         shared_history=shared,
         reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000),

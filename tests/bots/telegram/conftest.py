@@ -103,7 +103,9 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
         store = await stack.enter_async_context(open_store(database))
         await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
+        chat = chat_with(
+            persona=PERSONA, show_mood="always", admins=limits.admins
+        )  # moods tell a reply from its previews
         model = engine or ScriptedEngine.fixed()
         handler = chatbot(store, model, MoodReader(model), answers, clock, chat)
         worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))

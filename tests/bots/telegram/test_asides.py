@@ -112,6 +112,14 @@ async def test_the_link_names_the_command_alone(
     assert texts(await account.journal(), ANN) == []
 
 
+async def test_names_stay_as_they_are_in_private(account: Account, clock: ManualClock) -> None:
+    """In the private chat nobody else could be notified, so no name in the reply is broken."""
+    claim = await aside(account)
+    async with opened(account, clock) as delivery:
+        await deliver(delivery, claim, Reply(text="you asked @ann", source=Source.COMMAND))
+    assert texts(await account.journal(), ANN) == ["you asked @ann"]
+
+
 async def test_once_in_the_group_it_stays_there(account: Account, clock: ManualClock) -> None:
     """A link whose placeholder is committed is not followed by the reply in private: it would leave the placeholder."""
     claim = await aside(account)

@@ -1,0 +1,61 @@
+"""A stranger's request to be let in: each administrator is asked in their private chat, with buttons."""
+
+from collections.abc import Set as AbstractSet
+
+import sqlalchemy as sa
+
+from core.commands import ACCESS
+from core.i18n import say
+from core.messages import ConversationKey, Locale, Message, Person, Reply, Source
+from core.store import admissions, people, turns
+from core.text import clean
+
+ASK_EVERY = 86_400.0
+"""Seconds between two requests of the same stranger."""
+MAX_NAME_CHARACTERS = 64
+
+
+def ask_administrators(
+    connection: sa.Connection,
+    stranger: Person,
+    row: people.PersonRow,
+    admins: AbstractSet[str],
+    locale: Locale | None,
+    now: float,
+) -> None:
+    """Ask all administrators who can be found, unless they were asked about this stranger within a day.
+
+    Each question is an answered turn of the administrator, as if they had typed the command: it is delivered like a
+    reply, and survives a restart. `locale` is the language of the bot's own words, None for each person's.
+    """
+    if now < row.asked_at + ASK_EVERY:
+        return
+    admissions.set_asked(connection, row.id, now)
+    name = " ".join(clean(stranger.display_name).split())[:MAX_NAME_CHARACTERS]
+    who = f"{name} ({stranger.name})" if name else stranger.name
+    for admin in _found(connection, stranger, admins):
+        asked = people.find_or_add(connection, admin)
+        language = asked.languages.own_words(locale)
+        command = f"{ACCESS} {stranger.name}"
+        words = say(language, "access.wants_in", who=who, command=command)
+        message = Message(
+            event_keys=(),
+            conversation=ConversationKey(platform=admin.platform, workspace=admin.workspace, chat=admin.id),
+            sender=admin,
+            text=command,
+            sent_at=now,
+        )
+        turns.add(connection, asked.id, message, language, now, Reply(text=words, source=Source.COMMAND))
+
+
+def _found(connection: sa.Connection, stranger: Person, admins: AbstractSet[str]) -> list[Person]:
+    """Administrators on the stranger's platform, and those elsewhere who have written to the bot. A private chat has
+    the id of its person.
+    """
+    here = [
+        Person(platform=platform, workspace=stranger.workspace, id=id_)
+        for platform, _, id_ in (name.partition(":") for name in sorted(admins))
+        if platform == stranger.platform
+    ]
+    elsewhere = [admin for admin in admissions.known(connection, admins) if admin.platform != stranger.platform]
+    return here + elsewhere

@@ -1,0 +1,227 @@
+"""A stranger asks to be let in, and administrators decide."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import sqlalchemy as sa
+
+from core import presses
+from core.admission import Accepted, Action, Admission, Refused
+from core.buttons import Press
+from core.chat import chatbot
+from core.clock import ManualClock
+from core.delivery import Claim
+from core.engine.scripted import ScriptedEngine
+from core.entry import ASK_EVERY
+from core.messages import ConversationKey, Person, Reply, Turn
+from core.prompt import Persona
+from core.stages.cache import AnswerCache
+from core.stages.mood import MoodReader
+from core.store import Store, people, turns
+from core.store.history import Keeping
+from core.store.turns import Lease
+from tests.core.conftest import Write
+from tests.options import chat_with, limits_with
+
+ADMINS = frozenset({"test:boss", "elsewhere:Chief"})
+LIMITS = limits_with(
+    per_minute=6e6, burst=10_000, max_queued=1_000, allow=frozenset({"test:boss"}), admins=ADMINS, asks_admins=True
+)
+KEEPING = Keeping(max_tokens=1000, shared=False)
+FRONTS = ("test/w", "elsewhere/e")
+
+
+@dataclass(slots=True, kw_only=True)
+class Door:
+    """Admission, and the worker by hand."""
+
+    store: Store
+    clock: ManualClock
+    write: Write
+    admission: Admission
+    persona: Persona
+
+    async def knock(self, who: str = "eve", text: str = "let me in", name: str = "Eve") -> Accepted | Refused:
+        message = self.write(text, who=who)
+        sender = replace(message.sender, display_name=name)
+        outcome = await self.admission.accept(replace(message, sender=sender))
+        assert isinstance(outcome, Accepted | Refused)
+        return outcome
+
+    async def answered(self) -> list[Claim]:
+        """The turns that are answered and not delivered yet, without refusals; they count as delivered now."""
+        found = []
+        lease = Lease(owner="me", now=self.clock.now(), until=self.clock.now() + 10)
+        while claim := await self.store.run(turns.claim_answered, lease, FRONTS):
+            await self.store.run(turns.mark_delivered, claim, "me")
+            found.append(claim)
+        return [claim for claim in found if claim.reply and not claim.reply.error]
+
+    async def work(self) -> Reply:
+        """Carry out the next turn."""
+        lease = Lease(owner="me", now=self.clock.now(), until=self.clock.now() + 10)
+        claim = await self.store.run(turns.claim_waiting, lease, FRONTS)
+        assert claim is not None
+        engine = ScriptedEngine.fixed("ok")
+        answers = AnswerCache(size=1, ttl=1, timer=self.clock.monotonic)
+        options = chat_with(persona=self.persona, admins=ADMINS)
+        bot = chatbot(self.store, engine, MoodReader(engine), answers, self.clock, options)
+        reply = await bot(Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=_nowhere))
+        await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), KEEPING)
+        await self.store.run(turns.mark_delivered, claim, "me")
+        return reply
+
+    async def press(self, action: Action, asked: Claim) -> None:
+        there = asked.message.conversation
+        press = Press(
+            event_keys=(f"{asked.id} {action} {self.clock.now()}",),
+            person=asked.message.sender,
+            conversation=there,
+            turn_id=asked.id,
+        )
+        receipt = await self.admission.press(action, press)
+        assert receipt.error == ""
+
+    async def say(self, text: str, who: str = "boss") -> str:
+        assert isinstance(await self.knock(who, text), Accepted)
+        await self.answered()
+        return (await self.work()).text
+
+
+async def _nowhere(_piece: str) -> None:
+    """Show no preview."""
+
+
+class Idle:
+    """A workforce that does nothing."""
+
+    def notify(self) -> None:
+        pass
+
+    def interrupt(self, turn_id: int) -> None:
+        pass
+
+
+@pytest.fixture
+def door(store: Store, clock: ManualClock, write: Write, persona: Persona) -> Door:
+    admission = Admission(store, clock, LIMITS, Idle())
+    return Door(store=store, clock=clock, write=write, admission=admission, persona=persona)
+
+
+async def test_administrators_are_asked_about_a_stranger(door: Door) -> None:
+    """A stranger is told that an administrator was asked, who gets their name and platform, with two buttons."""
+    outcome = await door.knock()
+    assert isinstance(outcome, Refused)
+    assert "asked an administrator" in outcome.notice.text
+    (asked,) = await door.answered()
+    assert str(asked.message.conversation) == "test/w/boss/"
+    assert asked.reply is not None
+    assert asked.reply.text.startswith("Eve (test:eve) would like to talk with me.")
+    assert asked.yes_or_no(asked.reply) == ("Let in", "Refuse")
+    assert asked.is_personal
+
+
+async def test_an_administrator_elsewhere_is_asked_if_they_are_known(door: Door) -> None:
+    """An administrator on another platform is asked in their private chat there, once they have written."""
+    chief = Person(platform="elsewhere", workspace="e", id="Chief", locale="zh")
+    await door.store.run(people.find_or_add, chief)
+    await door.knock()
+    found = {str(asked.message.conversation): asked.locale for asked in await door.answered()}
+    assert found == {"test/w/boss/": "en", "elsewhere/e/Chief/": "zh"}
+
+
+async def test_a_stranger_asks_once_a_day(door: Door) -> None:
+    """Further messages of the same stranger ask nobody within a day, and another stranger's do."""
+    await door.knock()
+    door.clock.advance(ASK_EVERY - 1)
+    await door.knock()
+    assert len(await door.answered()) == 1
+    await door.knock("mallory")
+    door.clock.advance(1)
+    await door.knock()
+    assert [asked.message.text for asked in await door.answered()] == ["/access test:mallory", "/access test:eve"]
+
+
+async def test_who_is_let_in_may_talk_from_then_on(door: Door) -> None:
+    """After "Let in" the stranger is answered, by a process that starts later too, until they are shut out again."""
+    await door.knock()
+    (asked,) = await door.answered()
+    await door.press(presses.yes, asked)
+    assert (await door.work()).text == "test:eve may talk with me from now on."
+    later = replace(door, admission=Admission(door.store, door.clock, LIMITS, Idle()))
+    assert await later.say("hello", who="eve") == "ok"
+    eve, here = (
+        Person(platform="test", workspace="w", id="eve"),
+        ConversationKey(platform="test", workspace="w", chat="c"),
+    )
+    assert await later.admission.allows(eve, here)
+    assert "test:eve" in await later.say("/access")
+    assert "may not talk" in await later.say("/access TEST:Eve no")
+    assert isinstance(await later.knock(), Refused)
+    assert not await later.admission.allows(eve, here)
+    assert "Nobody" in await later.say("/access")
+
+
+async def test_who_is_refused_asks_no_more(door: Door) -> None:
+    """After "Refuse" the stranger gets the ordinary notice, and nobody is asked about them again."""
+    await door.knock()
+    (asked,) = await door.answered()
+    await door.press(presses.no, asked)
+    await door.work()
+    door.clock.advance(2 * ASK_EVERY)
+    outcome = await door.knock()
+    assert isinstance(outcome, Refused)
+    assert "access.allow" in outcome.notice.text
+    assert await door.answered() == []
+
+
+async def test_forgetting_changes_no_decision(door: Door) -> None:
+    """A person who was let in and has all forgotten is still let in."""
+    await door.knock()
+    assert "may talk" in await door.say("/access test:eve yes")
+    assert "deleted" in await door.say("/forget yes", who="eve")
+    assert isinstance(await door.knock(), Accepted)
+
+
+@pytest.mark.parametrize("typed", ["/access", "/access test:eve", "/access test:eve yes"])
+async def test_only_administrators_decide(door: Door, typed: str) -> None:
+    """For others there is no such command."""
+    await door.knock()
+    await door.say("/access test:eve yes")
+    assert "do not know /access" in await door.say(typed.replace("eve", "mallory"), who="eve")
+    assert isinstance(await door.knock("mallory"), Refused)
+
+
+async def test_a_command_asks_about_a_person_too(door: Door) -> None:
+    """/access with a person asks as the bot does, and about a person that it has never heard of it says so."""
+    await door.knock()
+    assert "May test:eve talk with me?" in await door.say("/access test:eve")
+    assert "not heard from test:nobody" in await door.say("/access test:nobody yes")
+
+
+@pytest.mark.parametrize(("asks", "says"), [(False, "access.allow"), (True, "asked an administrator")])
+async def test_nobody_is_asked_by_default(door: Door, *, asks: bool, says: str) -> None:
+    """Without access.ask a stranger is refused, and administrators are left alone."""
+    door.admission = Admission(door.store, door.clock, replace(LIMITS, asks_admins=asks), Idle())
+    outcome = await door.knock()
+    assert isinstance(outcome, Refused)
+    assert says in outcome.notice.text
+    assert len(await door.answered()) == asks
+    assert not limits_with().asks_admins
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("", "test:eve"), ("E\n\nve \x00", "E ve (test:eve)"), ("e" * 99, f"{'e' * 64} (test:eve)")]
+)
+async def test_a_name_cannot_pretend(door: Door, name: str, shown: str) -> None:
+    """A name is one short line, and the id stands behind it."""
+    await door.knock(name=name)
+    (asked,) = await door.answered()
+    assert asked.reply is not None
+    assert asked.reply.text.startswith(f"{shown} would like")
+
+
+async def test_a_stranger_leaves_no_words(door: Door) -> None:
+    """What a stranger writes is not stored."""
+    await door.knock(text="the canary sings")
+    assert "canary" not in str(await door.store.run(lambda c: c.execute(sa.text("SELECT * FROM turns")).all()))
