@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 
 import sqlalchemy as sa
 
-from core.commands import ACCESS
+from core.commands import ACCESS, prefix_in
 from core.i18n import say
 from core.messages import ConversationKey, Locale, Message, Person, Reply, Source
 from core.store import admissions, people, turns
@@ -36,13 +36,14 @@ def ask_administrators(
     for admin in _found(connection, stranger, admins):
         asked = people.find_or_add(connection, admin)
         language = asked.languages.own_words(locale)
-        command = f"{ACCESS} {stranger.name}"
-        words = say(language, "access.wants_in", who=who, command=command)
+        private = ConversationKey(platform=admin.platform, workspace=admin.workspace, chat=admin.id)
+        typed = f"{prefix_in(private)}{ACCESS.name} {stranger.name}"
+        words = say(language, "access.wants_in", who=who, command=typed)
         message = Message(
             event_keys=(),
-            conversation=ConversationKey(platform=admin.platform, workspace=admin.workspace, chat=admin.id),
+            conversation=private,
             sender=admin,
-            text=command,
+            text=f"{ACCESS} {stranger.name}",
             sent_at=now,
         )
         turns.add(connection, asked.id, message, language, now, Reply(text=words, source=Source.COMMAND))

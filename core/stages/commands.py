@@ -163,16 +163,19 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
 async def access(desk: Desk, turn: Turn, argument: str) -> str:
     """Name the people who were let in; or ask whether to let a person in, or do what was answered. For admins."""
     name, _, decision = argument.partition(" ")
+    prefix = prefix_in(turn.message.conversation)
+    typed = prefix + ACCESS.name
     if turn.message.sender.name not in desk.admins:
-        return say(turn.locale, "command.unknown", name=str(ACCESS))
+        return say(turn.locale, "command.unknown", name=typed, prefix=prefix)
     if not name:
         inside = ", ".join(person.name for person in await desk.store.run(admissions.admitted))
-        return say(turn.locale, "access.inside" if inside else "access.nobody", people=inside, usage=ACCESS.usage)
+        usage = ACCESS.usage_with(prefix)
+        return say(turn.locale, "access.inside" if inside else "access.nobody", people=inside, usage=usage)
     found = await desk.store.run(admissions.known, [name])
     if not found:
         return say(turn.locale, "access.unknown", person=name)
     if decision not in {"yes", "no"}:
-        return say(turn.locale, "access.asks", person=found[0].name, command=f"{ACCESS} {found[0].name}")
+        return say(turn.locale, "access.asks", person=found[0].name, command=f"{typed} {found[0].name}")
     for person in found:
         await desk.store.run(admissions.decide, person, decision == "yes")
     return say(turn.locale, "access.let_in" if decision == "yes" else "access.refused", person=found[0].name)

@@ -20,7 +20,8 @@ GUARDED = replace(
 
 
 def asked(journal: list[Entry]) -> list[Entry]:
-    return [entry for entry in shown(journal, BOSS) if "would like to talk" in entry["text"]]
+    """The edits with the buttons. The message that is posted before has the first sentence only."""
+    return [entry for entry in shown(journal, BOSS) if "would like to talk" in entry["text"] and entry["buttons"]]
 
 
 async def until_asked(account: Account) -> Entry:
