@@ -35,7 +35,7 @@ async def test_a_forwarded_command_is_not_carried_out(account: Account) -> None:
     async with open_gateway(account, repeating()) as gateway:
         await account.say("keep this", person=5)
         await account.until(done)
-        await account.say("/forget", person=5, extra={"forward_origin": HIDDEN})
+        await account.say("/forget", person=5, extra={"forward_origin": HIDDEN, "date": 2_000_000_000})
         journal = await account.until(lambda journal: done(journal, 2))
         kept = await rows(gateway, "SELECT text, mood_label FROM turns ORDER BY id")
     assert answers(journal)[1]["text"].startswith("(I forward another person's message:)\n")
