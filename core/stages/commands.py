@@ -153,7 +153,8 @@ async def export(desk: Desk, turn: Turn, _argument: str) -> str:
 async def forget(desk: Desk, turn: Turn, argument: str) -> str:
     """Delete everything stored about the person, and empty the write-ahead log; but ask them first."""
     if argument != "yes":
-        return say(turn.locale, "command.forget_kept" if argument else "command.forget_asks", command=f"{FORGET} yes")
+        typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
+        return say(turn.locale, "command.forget_kept" if argument else "command.forget_asks", command=typed)
     await desk.store.run(records.forget, turn.message.sender, turn.id)
     await desk.store.scrub()
     desk.answers.forget(turn.message.sender)

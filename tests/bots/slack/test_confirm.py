@@ -74,7 +74,7 @@ async def test_without_buttons_a_typed_yes_works(open_gateway: Open, slack: Fake
         await tell(gateway, "the canary sings")
         await slack.say("!forget")
         state = await answered(gateway)
-        assert texts(state)[-1].endswith("/forget yes")
+        assert texts(state)[-1].endswith("!forget yes")
         await slack.say("!forget yes")
         await answered(gateway)
         assert await stored(gateway.store) == ["/forget yes"]
