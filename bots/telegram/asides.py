@@ -1,6 +1,7 @@
 """Replies for one person alone to what they asked in a group: they go to the person's private chat with the bot.
 
-A bot may write there only after the person has. Otherwise the group is shown a link, which asks again in private.
+A bot may write there only after the person has, and who writes in a chat's name has none that is known. Otherwise the
+group is shown a link, which asks again in private.
 """
 
 import structlog
@@ -17,23 +18,25 @@ from core.i18n import say
 log = structlog.get_logger()
 
 
-def private_place(claim: Claim) -> Place:
-    """The sender's private chat with the bot, which has the sender's id."""
-    return Place(chat=int(claim.message.sender.id))
+def private_place(claim: Claim) -> Place | None:
+    """The sender's private chat with the bot, which has the sender's id; None if the sender is a chat."""
+    id_ = claim.message.sender.id
+    return Place(chat=int(id_)) if id_.isdecimal() else None
 
 
-def is_in_private(claim: Claim) -> bool:
-    """Whether the claim's messages are in the private chat; they are in the group if Telegram refused that."""
-    return Handle.parse(claim.handle).chat == private_place(claim).chat
+def place_in_private(claim: Claim) -> Place | None:
+    """The private chat if the claim's messages are there; None if they are in the group."""
+    place = private_place(claim)
+    return place if place and Handle.parse(claim.handle).chat == place.chat else None
 
 
 async def open_aside(api: TelegramApi, claim: Claim, group: Place, words: str) -> Handle:
     """Post the reply's first message, with some words, in the private chat; or the link's placeholder in the group."""
-    place = private_place(claim)
-    try:
-        return Handle(chat=place.chat, ids=(await api.post(place, words),))
-    except DeliveryRejected as error:
-        log.info("no private chat", turn=claim.id, reason=error.reason)
+    if place := private_place(claim):
+        try:
+            return Handle(chat=place.chat, ids=(await api.post(place, words),))
+        except DeliveryRejected as error:
+            log.info("no private chat", turn=claim.id, reason=error.reason)
     return Handle(chat=group.chat, ids=(await api.post(group),))
 
 

@@ -10,7 +10,7 @@ from telegram import InlineKeyboardMarkup
 
 from bots.markdown import FormattedText, followed_by, so_far
 from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
-from bots.telegram.asides import is_in_private, link_to_private, open_aside, private_place
+from bots.telegram.asides import link_to_private, open_aside, place_in_private
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
 from bots.telegram.opening import has_opening, opening
@@ -114,8 +114,8 @@ class TelegramDelivery:
             return await self._show_at(place, claim, reply, parts)
         if not claim.handle:
             return await open_aside(self._api, claim, place, opening(parts[0].text))
-        if is_in_private(claim):
-            return await self._show_at(private_place(claim), claim, reply, parts)
+        if there := place_in_private(claim):
+            return await self._show_at(there, claim, reply, parts)
         return await self._show_at(place, claim, reply, [await link_to_private(self._api, claim)])
 
     async def _show_at(self, place: Place, claim: Claim, reply: Reply, parts: Sequence[FormattedText]) -> Handle:
@@ -136,7 +136,7 @@ class TelegramDelivery:
         """The buttons of a reply: votes for the model's, yes and no for a question that the person sees."""
         if reply.source in WRITTEN_BY_MODEL:
             return self._buttons.under(claim.id, chat)
-        is_seen = not claim.is_aside or is_in_private(claim)
+        is_seen = not claim.is_aside or place_in_private(claim) is not None
         words = claim.yes_or_no(reply)
         return self._buttons.under_question(claim.id, chat, words) if is_seen and words else None
 

@@ -204,3 +204,12 @@ async def test_an_upgraded_group_is_shown_the_link(account: Account, clock: Manu
 async def delivered(gateway: Gateway) -> None:
     while await rows(gateway, "SELECT id FROM turns WHERE state <> 'delivered'"):
         pass
+
+
+async def test_a_sender_in_a_chats_name_is_shown_the_link(account: Account) -> None:
+    """A personal answer to an anonymous administrator has no private chat to go to, so the group is shown the link."""
+    someone = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+    async with open_gateway(account):
+        await account.say("/export", person=someone, chat=GROUP, extra={"sender_chat": GROUP})
+        journal = await account.until(lambda journal: linked(account, "export") in texts(journal, ROOM))
+    assert {entry["chat"] for entry in shown(journal)} == {ROOM}
