@@ -1,13 +1,13 @@
-"""Changes to the message of a turn after it was accepted: more of it comes, or its sender edits it."""
+"""Changes to the message of a turn after it was accepted, because more of it comes."""
 
 from collections.abc import Collection, Mapping
+from itertools import takewhile
 
 import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
-from core.store.schema import events, people, turns
+from core.store.schema import people, turns
 from core.store.turns import ANSWERED, RUNNING, WAITING, reply_values
-from core.text import digest
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
     (
@@ -17,21 +17,16 @@ NO_REPLY: Mapping[str, object] = dict.fromkeys(
 )
 
 
-def find(connection: sa.Connection, event_key: str) -> sa.Row[tuple[object, ...]] | None:
-    """The turn of the message with this key, with its `person`; None if there is none."""
-    joined = events.join(turns, turns.c.id == events.c.turn_id).join(people, people.c.id == turns.c.person_id)
-    query = sa.select(turns, people.c.key.label("person")).select_from(joined)
-    return connection.execute(query.where(events.c.digest == digest(event_key))).one_or_none()
-
-
 def find_open(
     connection: sa.Connection, sender: Person, conversation: ConversationKey, names: Collection[str], since: float
 ) -> sa.Row[tuple[object, ...]] | None:
     """The sender's latest turn in a conversation, accepted `since` a time, that is open to one of the names."""
     whose = sa.select(people.c.id).where(people.c.key == str(sender)).scalar_subquery()
     here = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == whose)
-    query = sa.select(turns).where(here, turns.c.accepted_at >= since).order_by(turns.c.id.desc())
-    return next((row for row in connection.execute(query) if set(names) & set(row.opens)), None)
+    query = sa.select(turns).where(here).order_by(turns.c.id.desc()).execution_options(yield_per=16)
+    with connection.execute(query) as latest_first:  # read to the first one that is too old, not to the beginning
+        lately = takewhile(lambda row: row.accepted_at >= since, latest_first)
+        return next((row for row in lately if set(names) & set(row.opens)), None)
 
 
 def amend(
