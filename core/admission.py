@@ -1,6 +1,6 @@
 """Accepts messages: each is committed to the store, or refused, before the platform gets its acknowledgement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -113,12 +113,16 @@ class Admission:
 
     def _told(self, outcome: Outcome) -> Outcome:
         """The outcome, once the worker knows of it."""
-        if isinstance(outcome, Accepted):
-            for turn_id in outcome.interrupts:
-                self._workforce.interrupt(turn_id)
-        if isinstance(outcome, Accepted | Refused) and outcome.turn_id is not None:  # a suppressed notice is no work
-            self._workforce.notify()
+        is_work = isinstance(outcome, Accepted | Refused) and outcome.turn_id is not None  # a suppressed notice is none
+        self._tell(outcome.interrupts if isinstance(outcome, Accepted) else (), is_work=is_work)
         return outcome
+
+    def _tell(self, interrupts: Iterable[int], *, is_work: bool) -> None:
+        """Have the worker interrupt some turns, and look for work if there is any."""
+        for turn_id in interrupts:
+            self._workforce.interrupt(turn_id)
+        if is_work:
+            self._workforce.notify()
 
     async def allows(self, person: Person, place: ConversationKey) -> bool:
         """Whether this person may write in this place, or was let in. `accept` sends a notice to those who may not."""
@@ -140,10 +144,7 @@ class Admission:
             locale = self._limits.locale or press.person.locale or "en"
             return _refused(NotAllowed(person=press.person.name), locale)
         receipt = await self._store.run(carry_out, action, press, self._limits, self._clock.now())
-        for turn_id in receipt.interrupts:
-            self._workforce.interrupt(turn_id)
-        if receipt.is_work:
-            self._workforce.notify()
+        self._tell(receipt.interrupts, is_work=receipt.is_work)
         return receipt
 
 

@@ -20,7 +20,7 @@ FULL_WIDTH = {ordinal: ordinal - 0xFEE0 for ordinal in range(0xFF01, 0xFF5F)} | 
 """The forms of ASCII characters that Chinese input methods write."""
 LITERAL = re.compile(r"""[\n\t"'`“”‘’]""")
 """Marks of a text in which the number of spaces may matter, such as code or a quotation."""
-OPENING = re.compile(r"(?:What|When|Where|Who|Which|Why|How|Can|Could|Do|Does|Did|Is|Are|Should|Would|Hello|Please)\b")
+OPENING = re.compile(r"^(?:What|When|Where|Who|Which|Why|How|Can|Could|Do|Does|Did|Is|Are|Should|Would|Hello|Please)\b")
 """Words that mean the same with a small letter. "Turkey" and "turkey" do not."""
 QUESTION = re.compile(
     r"""^(?:when|where|who|which|why|what('s|\ (is|are|do|does|did|can|time)))\b
@@ -42,7 +42,7 @@ def same_question(text: str) -> str:
     form = unicodedata.normalize("NFC", text).translate(FULL_WIDTH).strip()
     if not LITERAL.search(form):
         form = " ".join(form.split())
-    form = OPENING.sub(lambda word: word[0].lower(), form, count=1) if OPENING.match(form) else form
+    form = OPENING.sub(lambda word: word[0].lower(), form)
     return form.removesuffix(_idle_mark(form))
 
 

@@ -118,14 +118,9 @@ async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
     text = say(turn.locale, "command.stats", **_figures(own))
     if sender.name not in desk.admins:
         return text.strip()
-    everybody = await desk.store.run(records.totals, None)
-    return (
-        text.strip()
-        + "\n"
-        + say(
-            turn.locale, "command.stats_all", **_figures(everybody), hits=desk.answers.hits, misses=desk.answers.misses
-        )
-    )
+    figures = _figures(await desk.store.run(records.totals, None))
+    together = say(turn.locale, "command.stats_all", **figures, hits=desk.answers.hits, misses=desk.answers.misses)
+    return f"{text.strip()}\n{together}"
 
 
 def _figures(totals: records.Totals) -> dict[str, int]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from core.messages import Message, Source
-from core.store.schema import people, turns
-from core.store.turns import message_of
+from core.store.schema import turns
+from core.store.turns import message_of, with_senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,6 @@ class Asked:
 
 def find(connection: sa.Connection, turn_id: int) -> Asked | None:
     """What a turn asked; None if there is no such turn any more, or it was not answered by a command."""
-    joined = sa.select(turns, people.c.key.label("person")).join(people, people.c.id == turns.c.person_id)
-    row = connection.execute(joined.where(turns.c.id == turn_id, turns.c.source == Source.COMMAND)).one_or_none()
+    query = with_senders().where(turns.c.id == turn_id, turns.c.source == Source.COMMAND)
+    row = connection.execute(query).one_or_none()
     return Asked(message=message_of(row), at=row.finished_at) if row else None

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from core.messages import WRITTEN_BY_MODEL, ConversationKey, Locale, Message, Person
 from core.store.history import remembered
-from core.store.schema import people, turns
-from core.store.turns import IS_OPEN, RUNNING, WAITING, add, message_of
+from core.store.schema import turns
+from core.store.turns import IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,7 @@ class Question:
 
 def find(connection: sa.Connection, turn_id: int) -> Question | None:
     """The question of a turn; None if there is no such turn any more."""
-    joined = sa.select(turns, people.c.key.label("person")).join(people, people.c.id == turns.c.person_id)
-    row = connection.execute(joined.where(turns.c.id == turn_id)).one_or_none()
+    row = connection.execute(with_senders().where(turns.c.id == turn_id)).one_or_none()
     if row is None:
         return None
     is_known = row.source in WRITTEN_BY_MODEL and not row.forgotten

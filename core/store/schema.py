@@ -80,9 +80,7 @@ turns = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
-    sa.Column(
-        "not_before", sa.Float, nullable=False, default=0.0, server_default="0"
-    ),  # more of it may come until then
+    sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
     sa.Column("changed", sa.Boolean, nullable=False, default=False, server_default="0"),  # since it was claimed
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),

@@ -211,9 +211,14 @@ def _running(connection: sa.Connection, owner: str) -> tuple[int, int]:
     return running, attempts
 
 
-def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
+def with_senders() -> sa.Select[tuple[object, ...]]:
+    """The turns, each with the `person` who sent its message."""
     joined = turns.join(people, people.c.id == turns.c.person_id)
-    return sa.select(turns, people.c.key.label("person")).select_from(joined).where(IS_OPEN, turns.c.front.in_(fronts))
+    return sa.select(turns, people.c.key.label("person")).select_from(joined)
+
+
+def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
+    return with_senders().where(IS_OPEN, turns.c.front.in_(fronts))
 
 
 def _is_unleased(state: str, lease: Lease) -> sa.ColumnElement[bool]:
@@ -273,7 +278,7 @@ def reply_values(reply: Reply, now: float) -> dict[str, object]:
 
 
 def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
-    """The message of a row of `turns`, with the `person` who sent it."""
+    """The message of a row of `with_senders`."""
     return Message(
         event_keys=(),
         conversation=ConversationKey.parse(row.conversation),
