@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ParamSpec, TypeAlias
+from typing import ParamSpec, Self, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,7 +22,7 @@ from bots.slack.identity import Identity
 from bots.slack.payloads import TAG_EVENT, ThreadMessage, parse_thread
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
-from core.messages import Person
+from core.messages import ConversationKey, Person
 
 P = ParamSpec("P")
 log = structlog.get_logger()
@@ -54,6 +54,10 @@ class Place:
 
     channel: str
     thread: str
+
+    @classmethod
+    def of(cls, conversation: ConversationKey) -> Self:
+        return cls(channel=conversation.chat, thread=conversation.thread)
 
 
 class Session(StrEnum):
@@ -94,7 +98,7 @@ class SlackApi:
             metadata={"event_type": TAG_EVENT, "event_payload": {"tag": tag}},
             unfurl_links=False,
             unfurl_media=False,
-            **{name: value for name, value in form.fields().items() if value},  # type: ignore[arg-type]  # JSON
+            **form.filled(),  # type: ignore[arg-type]  # JSON
         )
         return str(answer["ts"])
 
@@ -105,7 +109,7 @@ class SlackApi:
             channel=user,
             unfurl_links=False,
             unfurl_media=False,
-            **{name: value for name, value in form.fields().items() if value},  # type: ignore[arg-type]  # JSON
+            **form.filled(),  # type: ignore[arg-type]  # JSON
         )
         return Place(channel=str(answer["channel"]), thread=str(answer["ts"]))
 
@@ -178,13 +182,12 @@ class SlackApi:
 
         Not idempotent. The thread of the place may be empty.
         """
-        fields = {name: value for name, value in form.fields().items() if value}
         await self._call(
             self.client.chat_postEphemeral,
             channel=place.channel,
             thread_ts=place.thread or None,
             user=user,
-            **fields,  # type: ignore[arg-type]  # JSON
+            **form.filled(),  # type: ignore[arg-type]  # JSON
         )
 
     async def suggest(self, channel: str, title: str, prompts: Sequence[str]) -> None:

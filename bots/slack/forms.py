@@ -45,6 +45,10 @@ class Form:
         """The fields of an API call. `blocks` is sent even if empty, since an edit without it keeps the old blocks."""
         return {"markdown_text": self.markdown} if self.markdown else {"text": self.text, "blocks": list(self.blocks)}
 
+    def filled(self) -> Mapping[str, object]:
+        """The fields of a call that posts a new message."""
+        return {name: value for name, value in self.fields().items() if value}
+
 
 Forms: TypeAlias = tuple[Form, ...]
 """Forms of the same content, the best first and plain text last."""

@@ -1,5 +1,7 @@
 """Intake of payloads from both transports: a message is in the store, or not for the bot, before Slack is told."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -80,13 +82,9 @@ class Intake:
         """
         if message.text.startswith("/"):
             return message
-        place = Place(channel=message.conversation.chat, thread=message.conversation.thread)
-        try:
-            async with self._clock.timeout(OPTIONAL_SECONDS):
-                thread = await self._api.thread(place)
-        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
-            log.info("thread not read", error=type(error).__name__)
-            return message
+        thread: Sequence[ThreadMessage] = ()
+        async with self._optional("thread not read"):
+            thread = await self._api.thread(Place.of(message.conversation))
         sender = message.sender.id
         told = [earlier(said, sender, self._identity) for said in thread if self._may_be_quoted(said, message)]
         return replace(message, quotes=(*told, *message.quotes))
@@ -116,30 +114,26 @@ class Intake:
             await self._end_processing(press)
 
     async def _end_processing(self, press: Press) -> None:
-        try:
-            async with self._clock.timeout(OPTIONAL_SECONDS):
-                await self._api.set_session(_place(press), Session.ACTIVE)
-        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
-            log.info("session not updated", error=type(error).__name__)
+        async with self._optional("session not updated"):
+            await self._api.set_session(Place.of(press.conversation), Session.ACTIVE)
 
     async def _whisper(self, press: Press, words: str) -> None:
         """Tell the person who pressed a button alone, where they pressed it."""
-        try:
-            async with self._clock.timeout(OPTIONAL_SECONDS):
-                await self._api.whisper(_place(press), press.person.id, plain_form(words))
-        except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
-            log.info("notice not shown", error=type(error).__name__)
+        async with self._optional("notice not shown"):
+            await self._api.whisper(Place.of(press.conversation), press.person.id, plain_form(words))
 
     async def _suggest(self, channel: str) -> None:
         """Offer prompts in every language, since the person's own is not known here."""
         prompts = [say(locale, f"slack.{prompt}") for locale in LOCALES for prompt in PROMPTS]
         title = " · ".join(say(locale, "slack.suggestions") for locale in LOCALES)
+        async with self._optional("nothing suggested"):
+            await self._api.suggest(channel, title, prompts)
+
+    @asynccontextmanager
+    async def _optional(self, failure: str) -> AsyncIterator[None]:
+        """A call that the acknowledgement does not wait for longer than a moment; a failure is logged and ignored."""
         try:
             async with self._clock.timeout(OPTIONAL_SECONDS):
-                await self._api.suggest(channel, title, prompts)
+                yield
         except (DeliveryFailed, DeliveryRejected, TimeoutError) as error:
-            log.info("nothing suggested", error=type(error).__name__)
-
-
-def _place(press: Press) -> Place:
-    return Place(channel=press.conversation.chat, thread=press.conversation.thread)
+            log.info(failure, error=type(error).__name__)

@@ -124,10 +124,10 @@ async def _show_best(forms: Forms, show: Callable[[Form], Awaitable[None]]) -> N
 
 def place(claim: Claim) -> Place:
     """The thread of a turn: that of its question, or that below its direct message."""
-    conversation, handle = claim.message.conversation, Handle.parse(claim.handle)
+    handle = Handle.parse(claim.handle)
     if handle.channel:
         return Place(channel=handle.channel, thread=handle.ts)
-    return Place(channel=conversation.chat, thread=conversation.thread)
+    return Place.of(claim.message.conversation)
 
 
 def _beginning(claim: Claim) -> str:

@@ -8,7 +8,7 @@ import re
 from unicodedata import category
 
 from bots.markdown import FormattedText, Kind, Layout, Span, laid_out
-from bots.markdown.formatted import BLOCKS_OF_CODE
+from bots.markdown.formatted import BLOCKS_OF_CODE, VERBATIM
 
 LAYOUT = Layout(bullet="- ", quote="> ", code_has_prefix=True)
 NOTHING = "…"
@@ -117,7 +117,7 @@ class _Writer:
         if Kind.PREFIX in kinds:
             self._out.append(text)
             return
-        verbatim = next((span for span in self._open if span.kind in {Kind.CODE, *BLOCKS_OF_CODE}), None)
+        verbatim = next((span for span in self._open if span.kind in VERBATIM), None)
         link = next((span for span in self._open if span.kind is Kind.LINK), None)
         if verbatim and not MENTION.search(self._inner(verbatim)):
             self._put(text)

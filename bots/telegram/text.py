@@ -11,6 +11,7 @@ from telegram.constants import MessageEntityType, MessageLimit
 from bots import markdown
 from bots.markdown import FormattedText, Kind, Layout, Span, laid_out
 from bots.markdown.file_names import file_names
+from bots.markdown.formatted import VERBATIM
 
 LIMIT = int(MessageLimit.MAX_TEXT_LENGTH)
 MAX_ENTITIES = int(MessageLimit.MESSAGE_ENTITIES)
@@ -39,7 +40,7 @@ def from_markdown(text: str) -> FormattedText:
 
 def without_mentions(whole: FormattedText) -> FormattedText:
     """The text with an invisible character in each @name, so that Telegram notifies no one of it. Code has no names."""
-    prose = whole.outside(Kind.CODE, Kind.PRE, Kind.TABLE)
+    prose = whole.outside(*VERBATIM)
     found = (name.end() for start, end in prose for name in MENTION.finditer(whole.text, start, end))
     return whole.replaced([(at, at, NO_BREAK) for at in found])
 
@@ -103,7 +104,7 @@ def _shown(whole: FormattedText) -> Iterator[Span]:
 def _code(whole: FormattedText) -> list[Span]:
     """The code of a text, in order, without the code in links."""
     found, linked = [], 0
-    for span in whole.of(Kind.LINK, Kind.CODE, Kind.PRE, Kind.TABLE):
+    for span in whole.of(Kind.LINK, *VERBATIM):
         if span.kind is Kind.LINK:
             linked = span.end
         elif span.start >= linked:
@@ -122,7 +123,7 @@ def _around(span: Span, holes: list[Span], text: str) -> Iterator[Span]:
 
 def _with_file_names(whole: FormattedText) -> FormattedText:
     """The text with names of files as code, which Telegram does not look for addresses in."""
-    prose = whole.outside(Kind.CODE, Kind.PRE, Kind.TABLE, Kind.LINK)
+    prose = whole.outside(Kind.LINK, *VERBATIM)
     names = [name for start, end in prose for name in file_names(whole.text, start, end) if name["domain"]]
     spans = [Span(start=name.start(), end=name.end(), kind=Kind.CODE) for name in names]
     return replace(whole, spans=tuple(sorted([*whole.spans, *spans], key=lambda span: (span.start, -span.end))))
