@@ -18,6 +18,11 @@ NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\w+://\S+|[\w.+-]+@[\w-]+\.\
 SHARED_WORDS = frozenset({"ok", "okay", "oke", "k", "kk", "lol", "omg", "thx", "pls"})
 """Latin words that people type in any language. Laughter ("haha", "hehe") is matched by `LAUGHTER`."""
 LAUGHTER = re.compile(r"(?:ha|he|hi|xi){2,}h?|x+d+", re.IGNORECASE)
+INTERJECTIONS = SHARED_WORDS | {
+    *("hi", "hey", "hello", "bye", "thank", "you", "thanks", "please", "sorry", "yes", "yeah", "yep", "no", "nope"),
+    *("oh", "ah", "eh", "hm", "hmm", "mhm", "uh", "um", "wow", "cool", "nice", "great", "good", "morning", "night"),
+}
+"""English words that people begin with in any language. They do not tell which one a person speaks."""
 FEWEST_WORDS = 2
 """A single Latin word may be a name or a product in a text of any language."""
 SENTENCES_TO_SWITCH = 2
@@ -38,9 +43,9 @@ class Languages:
     hint: Locale | None = None
 
     def after(self, text: str) -> Self:
-        """What is known once the person has written `text`. Text of no language changes nothing."""
+        """What is known once the person has written `text`. Text of no language, such as "oh wow", changes nothing."""
         language = language_of(text)
-        if language is None:
+        if language is None or (language == "en" and _is_interjection(text)):
             return self
         straying = 0 if language == self.spoken else self.straying + 1
         if self.spoken is None or straying == SENTENCES_TO_SWITCH:
@@ -71,6 +76,10 @@ def locale_of_tag(tag: str | None) -> Locale | None:
     """The locale for a platform's language tag ("zh-hans", "en_GB.UTF-8"); None for other languages or none."""
     primary = re.split(r"[-_.]", (tag or "").lower(), maxsplit=1)[0]
     return next((locale for locale in LOCALES if locale == primary), None)
+
+
+def _is_interjection(text: str) -> bool:
+    return all(word.lower() in INTERJECTIONS or _is_shared(word) for word in WORD.findall(NOT_PROSE.sub(" ", text)))
 
 
 def _is_shared(word: str) -> bool:

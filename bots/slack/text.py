@@ -3,18 +3,36 @@
 import html
 import re
 
+from bots.names import Name, in_company, you
 from bots.slack.emoji import NAME, with_emoji
 
 TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
+NAME_TOKEN = re.compile(r"<(?:@|!(?=subteam\^|here|channel|everyone))([^<>|]*)(?:\|[^<>]*)?>")
+"""A mention of a person or an app, or of many at once."""
 SCHEME = re.compile(r"^(?:\w+://|mailto:|tel:)")
 
 
 def plain(text: str, bot_user: str) -> str:
-    """Slack's markup as plain text: without mentions of the bot; links, mentions and emoji as they are displayed."""
+    """Slack's markup as plain text, with links, mentions and emoji as they are displayed. A mention of the bot is left
+    out, or is "@you" in a row with others.
+    """
+    text = _with_you(text, bot_user)
     mention = rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>"
     text = re.sub(rf"^\s*{mention}(?:[\s,，：]|:(?!(?:{NAME}):))*", "", text)  # the colon of ":tada:" stays
     text = re.sub(rf"[ \t]*{mention}[ \t]*", " ", text)
     return html.unescape(TOKEN.sub(_as_seen, with_emoji(text))).strip()
+
+
+def _with_you(text: str, bot_user: str) -> str:
+    """The markup with "@you" for each mention of the bot that stands in a row with others."""
+    found = list(NAME_TOKEN.finditer(text))
+    names = [Name(start=token.start(), end=token.end(), is_bot=token[1] == bot_user) for token in found]
+    company = in_company(text, names)
+    prose = NAME_TOKEN.sub(" ", text)
+    for token in reversed(found):
+        if token.start() in company:
+            text = text[: token.start()] + you(prose) + text[token.end() :]
+    return text
 
 
 def _as_seen(token: re.Match[str]) -> str:

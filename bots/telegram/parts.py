@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from bots.names import Name, in_company, you
 from bots.telegram.identity import Identity
 from bots.telegram.payloads import Chat, Content, Entity, Origin, Post, RepliedTo, User
 from core import commands
@@ -26,6 +27,8 @@ MEDIA: Mapping[str, Media] = {
 """Fields of a message that hold something else than text."""
 START = "start"
 """The command that Telegram's clients send when a person opens the private chat, with what a link says after it."""
+NAMES = {"mention", "text_mention"}
+"""Entities that name an account: by its user name, or by its first name."""
 AFTER_A_MENTION = " \t\n,:;，：；、"
 
 
@@ -146,15 +149,28 @@ def _lines(content: Content) -> Iterator[str]:
 
 
 def _text(content: Content, identity: Identity) -> str:
-    """The text or caption without mentions of the bot, and with the addresses of its links."""
+    """The text or caption with the addresses of its links. A mention of the bot is left out, or is "@you" in a row with
+    others.
+    """
     text, entities = _marked(content)
+    whole, company = text, in_company(text, _names(text, entities, identity))
     for entity in sorted(entities, key=lambda entity: entity.offset, reverse=True):
         before, marked, after = _split(text, entity)
         if entity.type == "text_link" and entity.url:
             text = f"{before}{marked} ({entity.url}){after}"
+        elif len(before) in company:
+            text = before + you(whole) + after
         elif is_bot_name(text, entity, identity):
             text = before + after.lstrip(AFTER_A_MENTION if not before.strip() else " ")
     return text
+
+
+def _names(text: str, entities: Iterable[Entity], identity: Identity) -> Iterator[Name]:
+    for entity in entities:
+        if entity.type in NAMES:
+            before, marked, _ = _split(text, entity)
+            is_bot = is_bot_name(text, entity, identity)
+            yield Name(start=len(before), end=len(before) + len(marked), is_bot=is_bot)
 
 
 def _marked(content: Content) -> tuple[str, Iterable[Entity]]:

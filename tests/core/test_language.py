@@ -49,9 +49,11 @@ def test_the_first_sentence_decides() -> None:
     assert Languages(hint="zh").after("How do I return this?").own_words(None) == "en"
 
 
-def test_a_word_of_no_language_leaves_the_hint() -> None:
+@pytest.mark.parametrize("first", ["ok", "ok thanks", "Oh wow!", "hello hello", "no, thank you", "haha yes", "👍"])
+def test_a_word_of_no_language_leaves_the_hint(first: str) -> None:
     """A newcomer who begins with "ok" is spoken to in the language that their platform names."""
-    assert Languages(hint="zh").after("ok").own_words(None) == "zh"
+    assert Languages(hint="zh").after(first).own_words(None) == "zh"
+    assert Languages().after(first).after("你好，请介绍一下自己").own_words(None) == "zh"
 
 
 def test_own_words_switch_after_two_sentences_in_a_row() -> None:

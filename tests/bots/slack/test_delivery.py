@@ -1,6 +1,7 @@
 """Answers arrive once, despite failures of Slack, the network and the process."""
 
 import asyncio
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -196,6 +197,45 @@ async def test_no_one_is_notified(open_gateway: Open, slack: FakeSlack, where: s
         assert "<!channel>" in shown[-1]["text"].replace("\u2060", "")
         assert [entry["pings"] for entry in shown] == [[]] * len(shown)
         assert not any(entry["previews_links"] for entry in shown)
+
+
+TABLE = "| Name | Qty |\n|---|---|\n" + "\n".join(f"| row {number} | {number} |" for number in range(300))
+
+
+@pytest.mark.parametrize("answer", ["**very** long. " * 200, "# Title\n\n" + "- `point`\n" * 60])
+async def test_a_screen_reader_hears_the_whole_answer(open_gateway: Open, slack: FakeSlack, answer: str) -> None:
+    """Beside the blocks of an answer stands the text of all of them, without Markdown."""
+    async with open_gateway(ScriptedEngine.fixed(answer)) as gateway:
+        await slack.mention("hello")
+        state = await until_delivered_after(gateway, "😐")
+    (bubble,) = state.bubbles()
+    words = answer.replace("**", "").replace("# ", "").replace("`", "")
+    assert bubble["spoken"].split() == [*words.split(), "😐"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("Here you go:\n\n```python\nprint(1)\n```", "```\n\n😐"),
+        ("~~~python\nif a < b & c:\n    pass\n~~~\n\n    x <y> & z", "if a < b & c:\n    pass\n"),
+        ("~~~python\nif a < b & c:\n    pass\n~~~\n\n    x <y> & z", "\nx <y> & z\n"),
+    ],
+)
+async def test_code_is_shown_as_written(open_gateway: Open, slack: FakeSlack, answer: str, shown: str) -> None:
+    """Code of every form is shown unchanged, and the mood below it."""
+    async with open_gateway(ScriptedEngine.fixed(answer)) as gateway:
+        await slack.mention("hello")
+        state = await until_delivered_after(gateway, "😐")
+    assert shown in texts(state)[0]
+
+
+async def test_each_message_of_a_table_has_its_head(open_gateway: Open, slack: FakeSlack) -> None:
+    """A table that is longer than a message goes on in the next one below its header."""
+    async with open_gateway(ScriptedEngine.fixed(TABLE)) as gateway:
+        await slack.mention("hello")
+        state = await until_delivered_after(gateway, "😐")
+    assert len(texts(state)) > 1
+    assert all(re.match(r"```\nName +\| Qty\n-+\|-+\n", text) for text in texts(state))
 
 
 async def until_delivered_after(gateway: Gateway, words: str) -> State:

@@ -201,10 +201,20 @@ def test_misshapen_payload_is_nothing(body: dict[str, Any]) -> None:
         ("!wow that is nice", "!wow that is nice"),
         ("!help!", "!help!"),
         ("<@UBOT>", ""),
+        ("<@UBOT>, <@U2|other> are you both there?", "@you, @other are you both there?"),
+        ("<@U2|other> and <@UBOT|parley>: are you there?", "@other and @you: are you there?"),
+        ("<@U2|a> <@U3|b> <@UBOT> are you there?", "@a @b @you are you there?"),
+        ("<@UBOT>和<@U2|other> 你们在吗？", "@你和@other 你们在吗？"),
+        ("<!here> <@UBOT> what is it?", "@here @you what is it?"),
+        ("<@UBOT> what does <@U2|other> do?", "what does @other do?"),
+        ("<@UBOT> <!date^1|today> is it", "today is it"),
     ],
 )
 def test_text(written: str, text: str) -> None:
-    """The text is without Slack's markup, and "!help" is a command, since Slack reserves the slash."""
+    """The text is without Slack's markup, and "!help" is a command, since Slack reserves the slash.
+
+    The bot's name is left out, unless others are named in a row with it.
+    """
     assert message(event(type="app_mention", text=written)).text == text
 
 

@@ -51,6 +51,38 @@ async def test_a_shared_command_is_not_carried_out(open_gateway: Open, slack: Fa
         assert kept == [("model", None)]
 
 
+async def test_the_address_of_a_link_is_read(open_gateway: Open, slack: FakeSlack) -> None:
+    """The model reads the address under a label, also if the label is a part of it."""
+    async with open_gateway() as gateway:
+        await slack.say("read <https://docs.example.com/setup/index.html|setup> please")
+        assert await read(gateway) == "read setup (https://docs.example.com/setup/index.html) please"
+
+
+async def test_a_slash_command_is_read_as_it_is_typed(open_gateway: Open, slack: FakeSlack) -> None:
+    """The model reads the text of a slash command without escapes, and with names of people and channels."""
+    text = "what does a &amp;&amp; b &lt; c mean, <@U0BOB|bob> in <#C012|general>?"
+    async with open_gateway() as gateway:
+        await slack.pull("command", channel="C1", user="U1", command="/parley", text=text)
+        await slack.until(lambda state: bool(state.entries("response")))
+        assert gateway.engine.prompts[-1][-1].content == "what does a && b < c mean, @bob in #general?"
+
+
+@pytest.mark.parametrize(
+    ("said", "read_as"),
+    [
+        ("<@UBOT>, <@U2|other> are you both there?", "@you, @other are you both there?"),
+        ("<@U2|other> <@UBOT>：你们都在吗？", "@other @你：你们都在吗？"),
+    ],
+)
+async def test_the_model_knows_that_it_is_one_of_two_addressed(
+    open_gateway: Open, slack: FakeSlack, said: str, read_as: str
+) -> None:
+    """If a message in a channel addresses two apps, the model reads that it is meant beside the other."""
+    async with open_gateway() as gateway:
+        await slack.say(said, channel="C1")
+        assert await read(gateway) == read_as
+
+
 async def test_a_pasted_table_is_read(open_gateway: Open, slack: FakeSlack) -> None:
     """The cells of a table reach the model row by row."""
     async with open_gateway() as gateway:
@@ -76,7 +108,9 @@ async def test_a_voice_clip_is_answered_without_the_model(open_gateway: Open, sl
         assert gateway.engine.prompts == []
 
 
-@pytest.mark.parametrize(("name", "unicode", "mood"), [("angry", "1f620", "😟"), ("odd-new-face", "1f620", "😟")])
+@pytest.mark.parametrize(
+    ("name", "unicode", "mood"), [("angry", "1f620", "😟"), ("odd-new-face", "1f620", "😟"), ("tada", "1f389", "😊")]
+)
 async def test_an_emoji_in_blocks_has_its_mood(
     open_gateway: Open, slack: FakeSlack, name: str, unicode: str, mood: str
 ) -> None:

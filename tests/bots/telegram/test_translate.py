@@ -146,6 +146,35 @@ def test_in_a_group_only_messages_to_the_bot_are_heard(message: dict[str, Any], 
     assert words(message) == text
 
 
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (post("@ParleyBot, @OtherBot are you both there?"), "@you, @OtherBot are you both there?"),
+        (post("@OtherBot and @parleybot: hello you"), "@OtherBot and @you: hello you"),
+        (post("@OtherBot @ThirdBot @ParleyBot hello you"), "@OtherBot @ThirdBot @you hello you"),
+        (post("hello you 🎉 @ParleyBot & @ann"), "hello you 🎉 @you & @ann"),
+        (post("@ParleyBot、@OtherBot，你们在吗？"), "@你、@OtherBot，你们在吗？"),
+        (post("@ParleyBot 和 @OtherBot 你们在吗？"), "@你 和 @OtherBot 你们在吗？"),
+        (
+            post("Parley @OtherBot hello you", entities=[*NAMED, *entities("       @OtherBot")]),
+            "@you @OtherBot hello you",
+        ),
+        (post("@ParleyBot what does @OtherBot do?"), "what does @OtherBot do?"),
+        (post("@ParleyBot @ParleyBot hello you"), "hello you"),
+        (post("@ParleyBot, @OtherBot hello you", chat=PRIVATE), "@you, @OtherBot hello you"),
+        (
+            post(
+                photo=[{}], caption="@ParleyBot, @OtherBot see", caption_entities=entities("@ParleyBot, @OtherBot see")
+            ),
+            "@you, @OtherBot see",
+        ),
+    ],
+)
+def test_among_others_the_bot_is_you(message: dict[str, Any], text: str) -> None:
+    """A bot that is named in one row with others knows that it is: its name is "@you" there, and not left out."""
+    assert words(message) == text
+
+
 FORWARD = {"forward_origin": {"type": "hidden_user", "sender_user_name": "Z", "date": 1}}
 
 

@@ -1,10 +1,12 @@
 """Words that are not the sender's own, and things without words, on Telegram from end to end."""
 
+from functools import partial
+
 import pytest
 
 from core.engine.scripted import ScriptedEngine
 from core.messages import Label
-from tests.bots.telegram.conftest import answers, done, open_gateway, rows
+from tests.bots.telegram.conftest import answers, done, echo, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
 from tests.fakes.telegram.world import Json
@@ -28,6 +30,10 @@ def quotes(answer: Entry) -> list[str]:
     """What an answer shows as quotes."""
     found = [entity for entity in answer["entities"] if entity["type"] == "blockquote"]
     return [answer["text"][entity["offset"] :][: entity["length"]] for entity in found]
+
+
+def is_shown(count: int, journal: list[Entry]) -> bool:
+    return len(shown(journal)) >= count
 
 
 async def test_a_forwarded_command_is_not_carried_out(account: Account) -> None:
@@ -114,3 +120,38 @@ async def test_the_model_is_told_of_a_picture(account: Account) -> None:
     assert engine.prompts[0][-1].content.startswith(
         "(Attached: a picture. You can only read text, not see or hear it.)\n\nwhat is this?"
     )
+
+
+async def test_the_model_knows_that_it_is_one_of_two_addressed(account: Account) -> None:
+    """If a message in a group addresses two bots, the model reads that it is meant beside the other."""
+    engine = repeating()
+    async with open_gateway(account, engine):
+        await account.say(f"@{account.username}, @OtherBot are you both there?", chat=GROUP)
+        await account.until(done)
+    assert engine.prompts[0][-1].content.startswith("@you, @OtherBot are you both there?")
+
+
+async def test_the_model_is_told_of_a_poll_that_is_replied_to(account: Account) -> None:
+    """The question of a poll and its options are quoted, and it is named as a poll."""
+    engine = repeating()
+    author = {"id": 77, "first_name": "Zoe"}
+    poll = {"id": "1", "question": "Pizza or pasta?", "options": [{"text": "Pizza", "voter_count": 5}]}
+    extra = {"reply_to_message": {"message_id": 900, "from": author, "chat": GROUP, "date": 1, "poll": poll}}
+    async with open_gateway(account, engine):
+        await account.say(f"@{account.username} summarise the poll", chat=GROUP, extra=extra)
+        await account.until(done)
+    assert engine.prompts[0][-1].content.startswith(
+        "(I reply to another person's message:)\n> Pizza or pasta?\n> - Pizza\n"
+        "> (Attached: a poll. You can only read text, not see or hear it.)\n\nsummarise the poll"
+    )
+
+
+@pytest.mark.parametrize("first", ["ok", "OK!!", "oh wow", "hi hello", "haha", "👍"])
+async def test_a_first_word_of_no_language_decides_nothing(account: Account, first: str) -> None:
+    """A person who begins with "ok" and goes on in Chinese is spoken to in Chinese from the first word on."""
+    ann = {"id": 5, "is_bot": False, "first_name": "A", "language_code": "zh-hans"}
+    async with open_gateway(account, echo()) as gateway:
+        for number, text in enumerate((first, "你好，请介绍一下自己", "/help"), start=1):
+            await account.say(text, person=ann)
+            await account.until(partial(is_shown, 2 * number))
+        assert await rows(gateway, "SELECT locale FROM turns") == [("zh",)] * 3

@@ -42,13 +42,18 @@ class Journal:
 
 
 def seen(fields: dict[str, Any]) -> dict[str, Any]:
-    """A message as people see it: its text, its pings and its buttons."""
+    """A message as people see it: its text, its pings and its buttons; and `spoken`, which a screen reader reads.
+
+    Slack: "text is used in places where content cannot be rendered, such as for screen readers"
+    (docs.slack.dev/reference/methods/chat.postMessage). Without it Slack makes one of Markdown.
+    """
     raw = _words(fields)
     markdown = any(block["type"] == "markdown" for block in fields.get("blocks") or []) or "markdown_text" in fields
     text = _unescaped(raw, code_is_literal=markdown)
     shows_previews = fields.get("unfurl_links", True) or fields.get("unfurl_media", True)
     return {
         "text": text,
+        "spoken": html.unescape(fields.get("text") or text),
         "pings": MENTION.findall("\n".join([fields.get("text", ""), raw])),
         "buttons": list(_buttons(fields.get("blocks") or [])),
         "previews_links": shows_previews and LINK.search(text) is not None,
