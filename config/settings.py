@@ -219,6 +219,9 @@ class SlackSettings(BaseModel):
     threads: Literal["follow", "mention"] = "follow"
     """Messages answered in threads of channels: "mention" for those that mention the bot; "follow" also for those of
     one person who goes on without a mention. Once two people talk to each other, the bot waits for a mention."""
+    direct_messages: Literal["one", "threads"] = "one"
+    """Direct messages with a person: "one" conversation; or "threads", where each message begins one of its own, which
+    knows nothing of the others. An answer stands in the thread of its message either way."""
     base_url: Annotated[str, AfterValidator(_server_url)] = "https://slack.com/api"
     """Slack's API: the public one, or that of a GovSlack workspace."""
 

@@ -134,6 +134,10 @@ class Admission:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
         return await self._store.run(history.has_taken_part, conversation)
 
+    async def has_accepted(self, conversation: ConversationKey, reference: str) -> bool:
+        """Whether a message with this reference was accepted in this conversation."""
+        return await self._store.run(history.has_accepted, conversation, reference)
+
     async def move(self, old: ConversationKey, new: ConversationKey) -> None:
         """Move history and open turns to the conversation's new key. Idempotent."""
         await self._store.run(turns.move, old, new)

@@ -131,12 +131,13 @@ def offered(show_mood: ShowMood) -> Sequence[Command]:
 
 
 def prefix_in(conversation: ConversationKey) -> str:
-    """What people type before a command's name there. Slack keeps the slash for itself: in its threads "!" takes its
-    place, and elsewhere on Slack commands are words of the slash command of the bot.
+    """What people type before a command's name there. Slack keeps the slash for itself: in its threads and direct
+    messages "!" takes its place, and elsewhere on Slack commands are words of the slash command of the bot.
     """
     if conversation.platform != "slack":
         return SLASH
-    return "!" if conversation.thread else "/parley "
+    is_direct = conversation.chat.startswith("D")  # an id of Slack's says what it names
+    return "!" if conversation.thread or is_direct else "/parley "
 
 
 def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str = SLASH) -> str:

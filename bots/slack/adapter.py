@@ -60,6 +60,7 @@ class Slack:
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = SlackApi(client, session, clock, self._connection)
         self._threads = Threads(settings.threads)
+        self._directs = settings.direct_messages
         self._shared_history = shared_history
         self._identity: Identity | None = None
         self._deliveries: dict[str, SlackDelivery] = {}
@@ -170,6 +171,7 @@ class Slack:
             self._clock,
             admission,
             self._threads,
+            self._directs,
             shared_history=self._shared_history,
         )
         try:

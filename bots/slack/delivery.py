@@ -11,6 +11,7 @@ from bots.slack.identity import Identity
 from bots.slack.links import has_link
 from bots.slack.posts import Posts, place
 from bots.slack.previews import Previews
+from bots.slack.reference import Reference
 from bots.slack.streams import Streams
 from core.clock import Clock
 from core.delivery import Claim
@@ -42,7 +43,7 @@ class SlackDelivery:
         self._previews = Previews(api, self._posts, self._streams, clock)
 
     async def begin(self, claim: Claim) -> str:
-        if not claim.message.conversation.thread:
+        if Reference.parse(claim.message.reference) is None:
             return str(Handle(surface=Surface.RESPONSE))
         if claim.is_aside:
             return str(Handle(surface=Surface.EPHEMERAL))

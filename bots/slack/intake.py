@@ -11,15 +11,16 @@ from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
+from bots.slack.reference import Reference, place_of
 from bots.slack.threads import Threads
-from bots.slack.translate import ButtonPressed, ChatOpened, Heard, Overheard, StopPressed, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, DirectMessages, Heard, Overheard, StopPressed, translate
 from core import presses
 from core.admission import Admission, Duplicate
 from core.buttons import Press
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected
 from core.i18n import LOCALES, say
-from core.messages import Message
+from core.messages import ConversationKey, Kind, Message
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ class Intake:
         clock: Clock,
         admission: Admission,
         threads: Threads,
+        directs: DirectMessages,
         *,
         shared_history: bool,
     ) -> None:
@@ -46,11 +48,12 @@ class Intake:
         self._clock = clock
         self._admission = admission
         self._threads = threads
+        self._directs = directs
         self._shared_history = shared_history
 
     async def take(self, payload: Payload) -> None:
         """Commit a payload to the store; then it can be acknowledged. Raises StoreError if it must not be."""
-        match translate(payload, self._identity, self._clock.now()):
+        match translate(payload, self._identity, self._clock.now(), directs=self._directs):
             case Heard() as heard:
                 await self._hear(heard)
             case Overheard(thread=thread, speaker=speaker):
@@ -63,7 +66,8 @@ class Intake:
                 await self._suggest(channel)
 
     async def _hear(self, heard: Heard) -> None:
-        message, thread = heard.message, heard.message.conversation
+        message = await self._at_home(heard)
+        thread = message.conversation
         is_followed = heard.follows and await self._admission.takes_part(thread)
         if not heard.addressed and not (is_followed and self._threads.hear(thread, message.sender)):
             return
@@ -84,14 +88,30 @@ class Intake:
             return message
         thread: Sequence[ThreadMessage] = ()
         async with self._optional("thread not read"):
-            thread = await self._api.thread(Place.of(message.conversation))
+            thread = await self._api.thread(place_of(message))
         sender = message.sender.id
         told = [earlier(said, sender, self._identity) for said in thread if self._may_be_quoted(said, message)]
         return replace(message, quotes=(*told, *message.quotes))
 
+    async def _at_home(self, heard: Heard) -> Message:
+        """The message in the conversation that it belongs to. It is still answered in its thread."""
+        message = heard.message
+        if not heard.follows or message.kind is not Kind.PRIVATE:
+            return message
+        home = await self._home(message.conversation)
+        reference = Reference(ts=message.reference, thread=message.conversation.thread)
+        return (
+            message if home == message.conversation else replace(message, conversation=home, reference=str(reference))
+        )
+
+    async def _home(self, thread: ConversationKey) -> ConversationKey:
+        """The conversation that a thread belongs to: that of the direct message which began it, or its own."""
+        whole = replace(thread, thread="")
+        return whole if await self._admission.has_accepted(whole, thread.thread) else thread
+
     def _may_be_quoted(self, said: ThreadMessage, message: Message) -> bool:
         """Whether it is an earlier message of the sender, of another app, or of any person if they share a history."""
-        if said.user == self._identity.user or float(said.ts) >= float(message.reference):
+        if said.user == self._identity.user or float(said.ts) >= message.sent_at:
             return False
         return self._shared_history or said.bot_id != "" or said.user == message.sender.id
 
@@ -107,7 +127,8 @@ class Intake:
 
         The end of an answer ends the processing of the session. If there was nothing to stop, it ends here.
         """
-        receipt = await self._admission.press(presses.stop, press)
+        home = await self._home(press.conversation)
+        receipt = await self._admission.press(presses.stop, replace(press, conversation=home))
         if receipt.error:
             await self._whisper(press, receipt.notice)
         elif receipt.notice and not receipt.interrupts:

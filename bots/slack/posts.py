@@ -13,6 +13,7 @@ from bots.slack.forms import Form, Forms
 from bots.slack.handle import Handle
 from bots.slack.identity import Identity
 from bots.slack.payloads import ThreadMessage
+from bots.slack.reference import Reference, place_of
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
@@ -62,7 +63,7 @@ class Posts:
         A thread that holds nothing but its first message would not show it.
         """
         here = place(claim)
-        where = replace(here, thread="") if here.thread == claim.message.reference else here
+        where = replace(here, thread="") if here.thread == _beginning(claim) else here
         await _show_best(forms, partial(self._api.whisper, where, claim.message.sender.id))
 
     async def has_file(self, claim: Claim, file: str) -> bool:
@@ -127,10 +128,11 @@ def place(claim: Claim) -> Place:
     handle = Handle.parse(claim.handle)
     if handle.channel:
         return Place(channel=handle.channel, thread=handle.ts)
-    return Place.of(claim.message.conversation)
+    return place_of(claim.message)
 
 
 def _beginning(claim: Claim) -> str:
     """The ts of the message that a turn's messages follow: its question, or its direct message."""
     handle = Handle.parse(claim.handle)
-    return handle.ts if handle.channel else claim.message.reference
+    reference = Reference.parse(claim.message.reference)
+    return handle.ts if handle.channel or reference is None else reference.ts

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from bots.slack import buttons
 from bots.slack.buttons import Button
@@ -20,11 +20,14 @@ from bots.slack.payloads import (
     UrlVerification,
 )
 from bots.slack.people import SLACKBOT, author, commander, is_for_the_workspace, member, presser
+from bots.slack.reference import Reference
 from bots.slack.text import plain
 from core import commands
 from core.buttons import Press
 from core.messages import ConversationKey, Kind, Message, Person
 
+DirectMessages: TypeAlias = Literal["one", "threads"]
+"""Whether the direct messages of a person are one conversation, or each begins one of its own with its thread."""
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
 USERS = re.compile(r"<@(\w+)")
@@ -36,7 +39,7 @@ GROUPS = re.compile(r"<!(?:subteam\^|here|channel|everyone)\b")
 class Heard:
     """A person wrote. A message that is not `addressed` to the bot is for it only if it follows the thread.
 
-    `follows` is true if the message is a reply in a thread that exists already.
+    `follows` is true if the message is a reply in a thread that exists already. Its conversation is that thread.
     """
 
     message: Message
@@ -78,11 +81,11 @@ class StopPressed:
 Gesture: TypeAlias = Heard | Overheard | ButtonPressed | StopPressed | ChatOpened
 
 
-def translate(payload: Payload, identity: Identity, now: float) -> Gesture | None:
+def translate(payload: Payload, identity: Identity, now: float, *, directs: DirectMessages) -> Gesture | None:
     """What a payload, which arrived at `now` in epoch seconds, asks of the bot; None if it is not for the bot."""
     match payload:
         case EventCallback() if is_for_the_workspace(payload, identity):
-            return _event(payload, identity)
+            return _event(payload, identity, directs)
         case BlockActions():
             return _press(payload, identity)
         case SlashCommand():
@@ -91,10 +94,10 @@ def translate(payload: Payload, identity: Identity, now: float) -> Gesture | Non
             return None
 
 
-def _event(callback: EventCallback, identity: Identity) -> Gesture | None:
+def _event(callback: EventCallback, identity: Identity, directs: DirectMessages) -> Gesture | None:
     match callback.event:
         case MessageEvent() as event:
-            return _message(event, callback.event_id, identity)
+            return _message(event, callback.event_id, identity, directs)
         case HomeOpened() as home:
             return ChatOpened(channel=home.channel) if home.tab == "messages" else None
         case SessionStopped() as stopped:
@@ -103,7 +106,9 @@ def _event(callback: EventCallback, identity: Identity) -> Gesture | None:
             return None
 
 
-def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | Overheard | None:
+def _message(
+    event: MessageEvent, event_id: str, identity: Identity, directs: DirectMessages
+) -> Heard | Overheard | None:
     is_said = event.subtype in NEW_MESSAGES and not event.hidden
     if not is_said or event.bot_id or event.user in {"", identity.user, SLACKBOT}:
         return None
@@ -114,7 +119,9 @@ def _message(event: MessageEvent, event_id: str, identity: Identity) -> Heard | 
     follows = event.thread_ts not in {"", event.ts}
     if not addressed and not follows:
         return None
-    sender, thread = author(event, identity), _conversation(identity, event.channel, event.thread_ts or event.ts)
+    begun = "" if private and directs == "one" else event.ts
+    sender = author(event, identity)
+    thread = _conversation(identity, event.channel, event.thread_ts if follows else begun)
     quoted = tuple(quotes(event, identity))
     has_words = markup or any(quote.text for quote in quoted)
     if not addressed and (named or GROUPS.search(markup) or not has_words):
@@ -158,7 +165,7 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
         person=presser(press, identity),
         conversation=_conversation(identity, press.channel.id, press.message.thread),
         turn_id=pressed.turn_id,
-        reference=action.action_ts,
+        reference=str(Reference(ts=action.action_ts, thread=press.message.thread)),
     )
     return ButtonPressed(button=pressed.button, press=made, is_marked=pressed.is_marked)
 

@@ -67,6 +67,12 @@ def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> 
     return connection.execute(query.limit(1)).first() is not None
 
 
+def has_accepted(connection: sa.Connection, conversation: ConversationKey, reference: str) -> bool:
+    """Whether there is a turn of a message with this reference in this conversation."""
+    query = sa.select(turns.c.id).where(turns.c.conversation == str(conversation), turns.c.reference == reference)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     """The turns that are the history of a person, or of everybody if it is None."""
     return sa.and_(_said(conversation, person), turns.c.remembered)

@@ -73,11 +73,12 @@ def test_help_names_every_command_with_its_usage(locale: Locale) -> None:
         ("console/ann/chat/", "/"),
         ("slack/T1/C1/14.1", "!"),
         ("slack/T1/D1/14.1", "!"),
+        ("slack/T1/D1/", "!"),
         ("slack/T1/C1/", "/parley "),
     ],
 )
 def test_commands_are_named_as_the_platform_takes_them(conversation: str, prefix: str) -> None:
-    """Slack keeps a bare slash for itself, so commands begin with "!" in its threads, and with "/parley" elsewhere."""
+    """Slack keeps the slash for itself: commands begin with "!" in threads and direct messages, else with "/parley"."""
     assert prefix_in(ConversationKey.parse(conversation)) == prefix
     lines = help_text("en", prefix=prefix).splitlines()[1:]
     assert [line.partition(" – ")[0] for line in lines] == [prefix + command.usage[1:] for command in COMMANDS]

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from bots.slack.adapter import Slack, open_slack
 from bots.slack.threads import Following
+from bots.slack.translate import DirectMessages
 from config.settings import SlackSettings
 from core.admission import Admission, Limits
 from core.chat import chatbot
@@ -84,6 +85,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     listening: bool = True,
     limits: Limits = LIMITS,
     threads: Following = "follow",
+    directs: DirectMessages = "one",
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
@@ -95,7 +97,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     )
     async with (
         open_store(f"sqlite:///{folder}/parley.db") as store,
-        open_slack(settings(slack, http=http, threads=threads), clock, shared_history=shared) as front,
+        open_slack(settings(slack, http=http, threads=threads, directs=directs), clock, shared_history=shared) as front,
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
@@ -122,9 +124,12 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
                 await asyncio.wait([taking_in])
 
 
-def settings(slack: FakeSlack, *, http: bool = False, threads: Following = "follow") -> SlackSettings:
+def settings(
+    slack: FakeSlack, *, http: bool = False, threads: Following = "follow", directs: DirectMessages = "one"
+) -> SlackSettings:
     return SlackSettings(
         threads=threads,
+        direct_messages=directs,
         bot_token=SecretStr(BOT_TOKEN),
         app_token=SecretStr("" if http else APP_TOKEN),
         signing_secret=SecretStr(SIGNING_SECRET if http else ""),

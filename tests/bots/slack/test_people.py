@@ -26,7 +26,7 @@ SLASH = {
 def sender(body: dict[str, Any], identity: Identity = IDENTITY) -> Person:
     payload = parse(body)
     assert payload is not None
-    gesture = translate(payload, identity, NOW)
+    gesture = translate(payload, identity, NOW, directs="one")
     if isinstance(gesture, ButtonPressed):
         return gesture.press.person
     assert isinstance(gesture, Heard)

@@ -143,13 +143,13 @@ async def test_threads_can_be_left_alone(open_gateway: Open, slack: FakeSlack) -
 
 
 async def test_history_is_kept_by_thread(open_gateway: Open, slack: FakeSlack) -> None:
-    """The model sees the history of this thread and nothing of another."""
+    """In a channel the model sees the history of this thread and nothing of another."""
     async with open_gateway() as gateway:
-        thread = await slack.say("the first canary")
+        thread = await slack.mention("the first canary")
         await slack.until_shown("I heard: the first canary 😐")
-        await slack.say("what did I say", thread_ts=thread)
+        await slack.say("what did I say", channel="C1", thread_ts=thread)
         await slack.until(lambda state: len(state.bubbles()) == 2)
-        await slack.say("and here")
+        await slack.mention("and here")
         await slack.until(lambda state: len(state.bubbles()) == 3 and "and here" in state.bubbles()[2]["text"])
         asked = [str(prompt) for prompt in gateway.engine.prompts]
         assert ["canary" in prompt for prompt in asked] == [True, True, False]

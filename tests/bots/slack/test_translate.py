@@ -5,7 +5,16 @@ import pytest
 from bots.slack.buttons import AGAIN, BAD, GOOD
 from bots.slack.identity import Identity
 from bots.slack.payloads import parse
-from bots.slack.translate import ButtonPressed, ChatOpened, Gesture, Heard, Overheard, StopPressed, translate
+from bots.slack.translate import (
+    ButtonPressed,
+    ChatOpened,
+    DirectMessages,
+    Gesture,
+    Heard,
+    Overheard,
+    StopPressed,
+    translate,
+)
 from core.messages import ConversationKey, Kind, Message, Person
 
 IDENTITY = Identity(team="T1", user="UBOT")
@@ -29,9 +38,9 @@ def event(**fields: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
     return {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": plain | fields}
 
 
-def read(body: dict[str, Any]) -> Gesture | None:
+def read(body: dict[str, Any], directs: DirectMessages = "one") -> Gesture | None:
     payload = parse(body)
-    return translate(payload, IDENTITY, NOW) if payload else None
+    return translate(payload, IDENTITY, NOW, directs=directs) if payload else None
 
 
 def heard(body: dict[str, Any]) -> Heard | None:
@@ -47,9 +56,9 @@ def message(body: dict[str, Any]) -> Message:
 
 
 def test_direct_message() -> None:
-    """A direct message begins a thread, and its event keys hold all its identities."""
+    """A direct message belongs to the one conversation there, and its event keys hold all its identities."""
     got = message(event(channel="D1", channel_type="im", client_msg_id="m1"))
-    assert got.conversation == ConversationKey(platform="slack", workspace="T1", chat="D1", thread="5.000001")
+    assert got.conversation == ConversationKey(platform="slack", workspace="T1", chat="D1")
     assert got.event_keys == ("slack:T1:event:Ev1", "slack:T1:message:D1:5.000001", "slack:T1:client:m1")
     assert (str(got.sender), got.sent_at, got.kind, got.reference) == (
         "slack/T1/U1",
@@ -284,7 +293,11 @@ def test_again_names_its_turn_in_the_thread() -> None:
     assert isinstance(got, ButtonPressed)
     assert isinstance(other, ButtonPressed)
     assert got.button is AGAIN
-    assert (got.press.turn_id, got.press.conversation.thread, got.press.reference) == (12, "5.000001", "7.000001")
+    assert (got.press.turn_id, got.press.conversation.thread, got.press.reference) == (
+        12,
+        "5.000001",
+        "7.000001:5.000001",
+    )
     assert set(got.press.event_keys).isdisjoint(other.press.event_keys)
 
 
