@@ -83,9 +83,11 @@ def gateway(
     return Worker(store, answer, {FRONT: shown}, clock, worker_with(owner=owner, slots=slots))
 
 
-async def add(store: Store, clock: ManualClock, message: Message) -> int:
-    person = await store.run(people.hear, message.sender, message.text)
-    return await store.run(turns.add, person.id, message, person.languages.own_words(None), clock.now())
+async def add(store: Store, clock: ManualClock, message: Message, *, after: float = 0.0) -> int:
+    """Accept a message, which may not be claimed before `after` seconds have passed."""
+    person, now = await store.run(people.hear, message.sender, message.text), clock.now()
+    language = person.languages.own_words(None)
+    return await store.run(lambda c: turns.add(c, person.id, message, language, now, not_before=now + after))
 
 
 async def states(store: Store) -> list[str]:
@@ -158,6 +160,22 @@ async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClo
         await add(store, clock, write("hello"))
         clock.advance(1)
         await shown.until(1)
+
+
+@pytest.mark.parametrize(("after", "pause"), [(0.25, 0.25), (0.01, 0.05), (30.0, 1.0)])
+async def test_a_turn_that_must_wait_is_claimed_when_it_is_due(
+    store: Store, clock: ManualClock, shown: Shown, write: Write, after: float, pause: float
+) -> None:
+    """The worker sleeps until a turn is due, neither past that time nor with a look in between; and polls as always."""
+    await add(store, clock, write("hello"), after=after)
+    async with working(gateway(store, clock, shown), grace=5):
+        assert (await clock.until_sleeping(3))[:2] == [pause, pause]
+        clock.advance(pause)
+        if after <= pause:
+            await shown.until(1)
+        else:
+            assert (await clock.until_sleeping(3))[:2] == [1.0, 1.0]
+            assert shown.replies == []
 
 
 async def test_conversation_is_answered_in_order(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
