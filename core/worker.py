@@ -157,6 +157,16 @@ class Worker:
             raise
 
     async def _answer_turn(self, claim: Claim) -> None:
+        """Answer a turn, which can be stopped from now on: showing that it is being worked on may take seconds."""
+        self._stopped[claim.id] = asyncio.Event()
+        try:
+            claim = await self._answered(claim)
+        finally:
+            del self._stopped[claim.id]
+        await self._deliver(claim)
+
+    async def _answered(self, claim: Claim) -> Claim:
+        """The claim with its reply, once that is stored."""
         delivery = self._delivery(claim)
         if not claim.handle:
             claim = await self._commit_handle(claim, await delivery.begin(claim))
@@ -171,17 +181,15 @@ class Worker:
             turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
         ):
             raise LeaseLost
-        await self._deliver(replace(claim, reply=reply))
+        return replace(claim, reply=reply)
 
     async def _reply(self, claim: Claim, sink: Sink) -> Reply:
         if claim.attempt > MAX_ATTEMPTS:
             return gave_up(claim.locale)
-        turn = Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=sink)
-        self._stopped[turn.id] = turn.stopped
-        try:
-            return await self._answer(turn)
-        finally:
-            del self._stopped[turn.id]
+        stopped = self._stopped[claim.id]
+        return await self._answer(
+            Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=sink, stopped=stopped)
+        )
 
     async def _commit_handle(self, claim: Claim, handle: str) -> Claim:
         """The claim with the handle, once it is committed."""

@@ -443,6 +443,38 @@ async def test_interrupted_turn_is_stopped(store: Store, clock: ManualClock, sho
     assert shown.replies == [("placeholder 1", "stopped")]
 
 
+class SlowShown(Shown):
+    """A front end that takes its time to post a placeholder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_posting, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def begin(self, claim: Claim) -> str:
+        self.is_posting.set()
+        await self.may_go_on.wait()
+        return await super().begin(claim)
+
+
+async def test_a_turn_is_stopped_while_its_placeholder_is_posted(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A stop that comes before the model is asked is not lost."""
+
+    async def was_stopped(turn: Turn) -> Reply:
+        return Reply(text=str(turn.stopped.is_set()), source=Source.MODEL)
+
+    shown = SlowShown()
+    turn_id = await add(store, clock, write("hello"))
+    worker = gateway(store, clock, shown, was_stopped)
+    async with working(worker, grace=5):
+        await shown.is_posting.wait()
+        worker.interrupt(turn_id)
+        shown.may_go_on.set()
+        await shown.until(1)
+    assert shown.replies == [("placeholder 1", "True")]
+
+
 async def test_turn_claimed_at_the_moment_of_cancellation_is_given_back(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:

@@ -1,5 +1,7 @@
 """Slack's own stop button, which it shows while the bot is processing in a thread."""
 
+import asyncio
+
 import pytest
 
 from core.engine.scripted import ScriptedEngine
@@ -18,6 +20,12 @@ def sessions(state: State) -> list[str]:
 
 async def processing(gateway: Gateway) -> State:
     return await gateway.until(lambda state: sessions(state) == ["processing"])
+
+
+async def writing(gateway: Gateway) -> None:
+    """Wait until the model is asked, which is after Slack is told that the bot is processing."""
+    while gateway.engine.open_streams == 0:
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("channel", ["D1", "C1"])
@@ -44,7 +52,7 @@ async def test_only_the_asker_stops(open_gateway: Open, slack: FakeSlack) -> Non
         (told,) = state.entries("whispered")
         assert (told["user"], told["thread_ts"]) == ("U2", thread)
         assert "person who asked" in told["text"]
-        assert gateway.engine.open_streams == 1
+        await writing(gateway)
         assert sessions(state) == ["processing"]
         await press_stop(slack, thread, channel="C1")
         await gateway.until(lambda state: sessions(state) == ["processing", "active"])
@@ -70,7 +78,7 @@ async def test_a_stop_delivered_again_spares_the_next_answer(open_gateway: Open,
         await gateway.until(lambda state: sessions(state)[2:] == ["processing"])
         await slack.pull("payload", kind="events_api", body=body)
         await slack.until(lambda state: not state.unacknowledged())
-        assert gateway.engine.open_streams == 1
+        await writing(gateway)
         await press_stop(slack, thread)
         await gateway.until(lambda state: sessions(state)[2:] == ["processing", "active"])
 
