@@ -130,6 +130,10 @@ class TelegramApi:
         """Spend one call on a preview if the rate limit then still has room for `leave` more."""
         return self._budget.try_take(chat, leave=leave)
 
+    def has_room(self, chat: int, *, leave: int) -> bool:
+        """Whether a preview might be shown now, so that it is worth to lay it out. Spends nothing."""
+        return self._budget.has_room(chat, leave=leave)
+
     async def post(self, place: Place, words: str = "") -> int:
         """Post a message that notifies people of some words, or a silent placeholder if there are none; its id.
 

@@ -37,11 +37,15 @@ class Budget:
 
     def try_take(self, chat: int, *, leave: int) -> bool:
         """Spend a call on a preview if `leave` more calls can follow at once; whether it was spent."""
-        now = self._clock.monotonic()
-        if self._pause(chat, now) or self._wait(chat, now, leave) > 0:
+        if not self.has_room(chat, leave=leave):
             return False
-        self._spend(chat, now)
+        self._spend(chat, self._clock.monotonic())
         return True
+
+    def has_room(self, chat: int, *, leave: int) -> bool:
+        """Whether `try_take` would spend a call now."""
+        now = self._clock.monotonic()
+        return not self._pause(chat, now) and self._wait(chat, now, leave) <= 0
 
     async def take(self, chat: int) -> None:
         """Spend a call, and wait until it may be made. Raises RateLimited, and spends nothing, above `MAX_WAIT`."""

@@ -98,7 +98,10 @@ class TelegramDelivery:
 
     async def _open(self, claim: Claim, text: str) -> str | None:
         """Post a group's message once the first sentence is known and the rate limit allows it; its handle."""
-        place, shown = self._place(claim), without_mentions(from_markdown(so_far(text))).text
+        place = self._place(claim)
+        if not self._api.has_room(place.chat, leave=1):
+            return None
+        shown = without_mentions(from_markdown(so_far(text))).text
         if not has_opening(shown) or not self._api.may_preview(place.chat, leave=1):
             return None
         stop = self._buttons.while_writing(claim.id, place.chat)

@@ -1,6 +1,7 @@
 """Replies arrive once, despite failures of Telegram. Real sockets and a manual clock."""
 
 import asyncio
+import cProfile
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,9 +11,10 @@ from typing import TypeVar
 import pytest
 
 from bots.telegram.adapter import open_telegram
+from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.polling import Timeouts
 from bots.telegram.previews import EDITS_AFTER
-from bots.telegram.text import LIMIT, units
+from bots.telegram.text import LIMIT, from_markdown, units
 from config.settings import TelegramSettings
 from core.clock import ManualClock
 from core.delivery import Claim, Delivery
@@ -333,6 +335,22 @@ async def test_a_busy_group_gets_its_messages_late(account: Account, clock: Manu
         for claim in claims:
             await in_time(clock, deliver(delivery, claim))
     assert texts(await account.journal(), ROOM) == ["the answer"] * 6
+
+
+async def test_a_busy_group_costs_no_time(account: Account, clock: ManualClock) -> None:
+    """While a group's rate limit is reached, the pieces of an answer are not laid out: nothing could be shown."""
+    async with opened(account, clock) as delivery:
+        for number in range(3):
+            claim = await begun(delivery, await asked(account, ROOM, turn=number + 1))
+            await shown_so_far(delivery, claim, BEGINNING)
+        claim = await begun(delivery, await asked(account, ROOM, turn=9))
+        with cProfile.Profile() as profile:
+            for _ in range(10):
+                claim = await shown_so_far(delivery, claim, BEGINNING)
+        called = [entry.code for entry in profile.getstats()]
+        assert claim.handle == ""
+        assert TelegramDelivery.preview.__code__ in called
+        assert from_markdown.__code__ not in called
 
 
 @pytest.mark.parametrize("why", ["bot was blocked by the user", "user is deactivated"])
