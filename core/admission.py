@@ -182,11 +182,25 @@ def _admit(connection: sa.Connection, message: Message, limits: Limits, now: flo
         _check_size(message.text, limits)
         check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
-        if isinstance(error, NotAllowed) and error.is_asked:
-            ask_administrators(connection, message.sender, person, limits.admins, limits.locale, now)
-        return _refuse(connection, message, person, locale, error, now)
+        told = _with_request(connection, message, person, limits, now, error)
+        return _refuse(connection, message, person, locale, told, now)
     not_before = now + GATHERING if message.ties.waits else 0.0
     return Accepted(turn_id=turns.add(connection, person.id, _cleaned(message), locale, now, not_before=not_before))
+
+
+def _with_request(
+    connection: sa.Connection,
+    message: Message,
+    person: people.PersonRow,
+    limits: Limits,
+    now: float,
+    error: Refusal,
+) -> Refusal:
+    """The refusal, which says that administrators were asked about a stranger if they were."""
+    if not isinstance(error, NotAllowed) or not error.is_asked:
+        return error
+    is_asked = ask_administrators(connection, message.sender, person, limits.admins, limits.locale, now)
+    return NotAllowed(person=error.person, is_asked=is_asked)
 
 
 def _joinable(connection: sa.Connection, message: Message, now: float) -> sa.Row[tuple[object, ...]] | None:

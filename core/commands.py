@@ -140,6 +140,11 @@ def prefix_in(conversation: ConversationKey) -> str:
     return "!" if conversation.thread or is_direct else "/parley "
 
 
+def has_buttons(conversation: ConversationKey) -> bool:
+    """Whether answers have buttons there. A terminal has none."""
+    return conversation.platform != "console"
+
+
 def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str = SLASH) -> str:
     """An introduction and a line for each command, as it is typed with a prefix."""
     lines = (f"{command.usage_with(prefix)} – {command.describe(locale)}" for command in offers)

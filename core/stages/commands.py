@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from core import entry
 from core.commands import (
     ACCESS,
     EXPORT,
@@ -18,6 +19,7 @@ from core.commands import (
     STATS,
     Call,
     Command,
+    has_buttons,
     help_text,
     offered,
     parse,
@@ -149,7 +151,8 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
     """Delete everything stored about the person, and empty the write-ahead log; but ask them first."""
     if argument != "yes":
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
-        return say(turn.locale, "command.forget_kept" if argument else "command.forget_asks", command=typed)
+        key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
+        return say(turn.locale, key, command=typed)
     await desk.store.run(records.forget, turn.message.sender, turn.id)
     await desk.store.scrub()
     desk.answers.forget(turn.message.sender)
@@ -171,10 +174,15 @@ async def access(desk: Desk, turn: Turn, argument: str) -> str:
     if not found:
         return say(turn.locale, "access.unknown", person=name)
     if decision not in {"yes", "no"}:
-        return say(turn.locale, "access.asks", person=found[0].name, command=f"{typed} {found[0].name}")
+        return say(turn.locale, _asks(turn, "access.asks"), person=found[0].name, command=f"{typed} {found[0].name}")
     for person in found:
-        await desk.store.run(admissions.decide, person, decision == "yes")
+        await desk.store.run(entry.decide, person, decision == "yes", turn.message.sent_at)
     return say(turn.locale, "access.let_in" if decision == "yes" else "access.refused", person=found[0].name)
+
+
+def _asks(turn: Turn, key: str) -> str:
+    """The key of a question's words, which speak of buttons only if there are any."""
+    return key if has_buttons(turn.message.conversation) else f"{key}_in_words"
 
 
 def _iso(seconds: float) -> str:

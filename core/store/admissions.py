@@ -1,11 +1,12 @@
 """The people whom administrators have let in, or have shut out, in addition to the configured access list."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import sqlalchemy as sa
 
-from core.messages import Person
-from core.store.schema import people
+from core.messages import Locale, Person
+from core.store.schema import people, turns
 
 
 def is_admitted(connection: sa.Connection, person: Person) -> bool:
@@ -27,9 +28,22 @@ def known(connection: sa.Connection, names: Iterable[str]) -> tuple[Person, ...]
     return tuple(person for person in everybody if person.name.lower() in wanted)
 
 
-def decide(connection: sa.Connection, person: Person, admit: bool) -> None:  # noqa: FBT001  a stored value
-    """Let a person in, or shut them out."""
-    connection.execute(people.update().where(people.c.key == str(person)).values(admitted=admit))
+def decide(connection: sa.Connection, person: Person, admit: bool) -> bool:  # noqa: FBT001  a stored value
+    """Let a person in, or shut them out. Returns whether that is new."""
+    theirs = people.update().where(people.c.key == str(person), people.c.admitted.is_distinct_from(admit))
+    return connection.execute(theirs.values(admitted=admit)).rowcount == 1
+
+
+def last_locale(connection: sa.Connection, person_id: int) -> Locale | None:
+    """The language in which a person was last spoken to; None if they never were."""
+    query = sa.select(turns.c.locale).where(turns.c.person_id == person_id).order_by(turns.c.id.desc())
+    return cast("Locale | None", connection.scalar(query.limit(1)))
+
+
+def asked_since(connection: sa.Connection, since: float) -> int:
+    """About how many people administrators were asked after a time."""
+    query = sa.select(sa.func.count()).select_from(people).where(people.c.asked_at > since)
+    return connection.execute(query).scalar_one()
 
 
 def set_asked(connection: sa.Connection, person_id: int, at: float) -> None:

@@ -551,6 +551,15 @@ async def test_forget_names_what_to_type(talk: Talk) -> None:
     assert "keep everything" in (await chat.ask("/FORGET No")).text
 
 
+async def test_a_terminal_is_told_of_no_buttons(talk: Talk, write: Write) -> None:
+    """Where answers have no buttons, the question about deletion says only what to type."""
+    chat, message = talk(ScriptedEngine.fixed("ok")), write("/forget")
+    there = replace(message, conversation=replace(message.conversation, platform="console"))
+    asked = await chat.bot(Turn(id=1, message=there, sink=chat.sink))
+    assert asked.text.endswith("To confirm, send /forget yes")
+    assert "press a button" in (await chat.ask("/forget")).text
+
+
 async def test_forget_deletes_quotes_by_others(talk: Talk, store: Store) -> None:
     """/forget also deletes quotes in other people's turns, because they may hold the person's words."""
     chat = talk(ScriptedEngine.fixed("ok"))

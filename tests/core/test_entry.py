@@ -12,7 +12,7 @@ from core.chat import chatbot
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.engine.scripted import ScriptedEngine
-from core.entry import ASK_EVERY
+from core.entry import ASK_EVERY, HOUR
 from core.messages import ConversationKey, Person, Reply, Turn
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
@@ -160,6 +160,44 @@ async def test_who_is_let_in_may_talk_from_then_on(door: Door) -> None:
     assert isinstance(await later.knock(), Refused)
     assert not await later.admission.allows(eve, here)
     assert "Nobody" in await later.say("/access")
+
+
+async def test_who_is_let_in_is_told_once(door: Door) -> None:
+    """After the first "Let in" the stranger gets one message in their private chat; a second one says nothing."""
+    await door.knock()
+    (asked,) = await door.answered()
+    await door.press(presses.yes, asked)
+    await door.work()
+    (told,) = await door.answered()
+    assert str(told.message.conversation) == "test/w/eve/"
+    assert told.reply is not None
+    assert told.reply.text == "You may talk with me now: an administrator has let you in."
+    assert told.is_personal
+    assert told.yes_or_no(told.reply) is None
+    assert "may talk" in await door.say("/access test:eve yes")
+    assert await door.answered() == []
+
+
+async def test_who_is_shut_out_is_told_nothing(door: Door) -> None:
+    """A refusal is not announced, and neither is anything to a chat in whose name somebody writes."""
+    for who, word in (("eve", "no"), ("chat:-100", "yes")):
+        await door.knock(who)
+        await door.say(f"/access test:{who} {word}")
+        assert await door.answered() == []
+
+
+async def test_a_crowd_is_summed_up(door: Door) -> None:
+    """Within an hour five strangers are asked about, and the sixth with a word about the rest, who may return."""
+    for number in range(9):
+        outcome = await door.knock(f"eve{number}")
+        assert isinstance(outcome, Refused)
+        assert ("asked an administrator" in outcome.notice.text) == (number < 6)
+        door.clock.advance(1)
+    asked = [claim.reply.text for claim in await door.answered() if claim.reply]
+    assert ["Others may want in" in text for text in asked] == [False] * 5 + [True]
+    door.clock.advance(HOUR)
+    await door.knock("eve8")
+    assert [claim.message.text for claim in await door.answered()] == ["/access test:eve8"]
 
 
 async def test_who_is_refused_asks_no_more(door: Door) -> None:

@@ -11,7 +11,7 @@ GUARDED = replace(LIMITS, allow=frozenset({"slack:U1"}), admins=frozenset({"slac
 
 
 async def test_an_administrator_decides_in_direct_messages(open_gateway: Open, slack: FakeSlack) -> None:
-    """The administrator, who has never written, is asked by direct message; after "Let in" the stranger is answered."""
+    """The administrator, who has never written, is asked by direct message; the stranger is told, and then answered."""
     async with open_gateway(limits=GUARDED) as gateway:
         await slack.mention("let me in", user="U2")
         state = await answered(gateway)
@@ -20,6 +20,8 @@ async def test_an_administrator_decides_in_direct_messages(open_gateway: Open, s
         assert asked["text"].startswith("slack:U2 would like to talk with me.")
         await slack.pull("click", channel="D1", ts=asked["ts"], user="U1", **asked["buttons"][0])
         state = await answered(gateway)
-        assert texts(state)[-1] == "slack:U2 may talk with me from now on."
+        assert "slack:U2 may talk with me from now on." in texts(state)
+        (welcome,) = state.bubbles("D2")
+        assert welcome["text"].startswith("You may talk with me now")
         await slack.mention("hello", user="U2")
         assert texts(await answered(gateway))[-1] == "I heard: hello 😐"

@@ -37,7 +37,7 @@ async def until_asked(account: Account) -> Entry:
 async def test_an_administrator_decides_after_a_restart(
     account: Account, tmp_path: Path, number: int, decision: str
 ) -> None:
-    """The stranger is told that somebody was asked. The buttons work in the next process, and so does the decision."""
+    """The stranger is told that somebody was asked. In the next process the buttons work, and the stranger is told."""
     database = f"sqlite:///{tmp_path}/parley.db"
     async with open_gateway(account, echo(), database=database, limits=GUARDED):
         question = await until_asked(account)
@@ -46,6 +46,8 @@ async def test_an_administrator_decides_after_a_restart(
     async with open_gateway(account, echo(), database=database, limits=GUARDED):
         await account.press(BOSS, question["message"], question["buttons"][number], person=BOSS)
         await account.until(lambda journal: any(decision in text for text in texts(journal, BOSS)))
+        if number == 0:
+            await account.until(lambda journal: any(text.startswith("You may talk") for text in texts(journal, EVE)))
         await account.say("again", person=EVE)
         if number == 0:
             await account.until(lambda journal: done(journal, 1, "you said again"))
