@@ -28,6 +28,7 @@ class Shown:
     def __init__(self) -> None:
         self.parts = 1
         self.dropped: list[int] = []
+        self.withdrawn: list[str] = []
         self.placeholders: list[str] = []
         self.pieces: list[str] = []
         self.replies: list[tuple[str, str]] = []
@@ -51,6 +52,10 @@ class Shown:
         self.replies.append((claim.handle, reply.text))
         self.arrived.set()
         return claim.handle
+
+    async def withdraw(self, claim: Claim) -> None:
+        self.withdrawn.append(claim.handle)
+        self.arrived.set()
 
     async def drop(self, claim: Claim) -> None:
         self.dropped.append(claim.id)
