@@ -12,7 +12,7 @@ from bots.slack.identity import Identity
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
 from bots.slack.threads import Threads
-from bots.slack.translate import ButtonPressed, ChatOpened, Heard, Overheard, StopPressed, translate
+from bots.slack.translate import ButtonPressed, ChatOpened, Deleted, Heard, Overheard, StopPressed, translate
 from core import presses
 from core.admission import Admission, Duplicate
 from core.buttons import Press
@@ -55,6 +55,8 @@ class Intake:
                 await self._hear(heard)
             case Overheard(thread=thread, speaker=speaker):
                 self._threads.hear(thread, speaker)
+            case Deleted(deletion=deletion):
+                await self._admission.delete(deletion)
             case ButtonPressed() as pressed:
                 await self._press(pressed)
             case StopPressed(press=press):

@@ -94,7 +94,7 @@ async def test_a_shorter_answer_leaves_no_rest_of_the_longer_one(account: Accoun
 
 async def test_an_edit_without_a_change_of_words_is_left_alone(account: Account) -> None:
     """Telegram also reports changes that concern no words, such as a live location that moves."""
-    location = {"extra": {"location": {"latitude": 1.0, "longitude": 1.0}}}
+    location: Json = {"extra": {"location": {"latitude": 1.0, "longitude": 1.0}}}
     async with open_gateway(account, heard()):
         said = await account.say("hello", person=5)
         place = await account.say(person=5, **location)
