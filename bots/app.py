@@ -86,7 +86,8 @@ async def open_bot(
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
         handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
-        worker = Worker(store, handler, fronts, clock, worker_options(settings, owner=uuid4().hex))
+        chosen = worker_options(settings, owner=uuid4().hex)
+        worker = Worker(store, handler, fronts, clock, chosen, on_withdrawn=answers.forget_turn)
         async with working(worker, GRACE), _purging(store, clock), calibrating(moods, settings.data_dir, clock):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 

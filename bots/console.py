@@ -83,6 +83,9 @@ class Console:
             self._screen.recovered(reply)
         return claim.handle
 
+    async def withdraw(self, claim: Claim) -> None:
+        """Do nothing: what is printed cannot be deleted, and what is typed cannot be withdrawn."""
+
     async def drop(self, claim: Claim) -> None:
         """Do nothing: no other process serves this console."""
 

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 
 import sqlalchemy as sa
 
-from core import amending, commands
+from core import amending, commands, editing
 from core.access import is_allowed
 from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
@@ -16,15 +16,29 @@ from core.entry import ask_administrators
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.gathering import GATHERING
 from core.i18n import say
-from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
+from core.messages import (
+    WITHDRAWN,
+    ConversationKey,
+    Deletion,
+    Edit,
+    Finish,
+    Locale,
+    Message,
+    Person,
+    Reply,
+    Source,
+)
 from core.parts import fitted
 from core.store import Store, admissions, amendments, backlog, events, history, people, turns
+from core.store.turns import WAITING
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
 """Seconds between two notices to the same person, so that a flood of messages is not answered with a flood."""
 MAX_LANGUAGE_CHARACTERS = 1_000
 """Characters of a message from which its language is detected."""
+LATE = 600.0
+"""Seconds after which a message no longer arrives. Slack's last attempt is five minutes after the first."""
 ROUNDING = 1e-6
 """Tolerance in seconds for sums of floats, so that a burst of five is five."""
 
@@ -111,6 +125,17 @@ class Admission:
         """Accept a message that is not addressed to the bot if it belongs to one that is. Acknowledge it likewise."""
         return self._told(await self._store.run(overhear, message, self._limits, self._clock.now()))
 
+    async def edit(self, edit: Edit) -> Outcome:
+        """Accept what a person has made of their message. Acknowledge it likewise."""
+        return self._told(await self._store.run(edit_, edit, self._limits, self._clock.now()))
+
+    async def delete(self, deletion: Deletion) -> Outcome:
+        """Forget a message that its sender has deleted, and its answer. Acknowledge it likewise."""
+        outcome = self._told(await self._store.run(delete, deletion, self._clock.now()))
+        if isinstance(outcome, Accepted):
+            await self._store.scrub()
+        return outcome
+
     def _told(self, outcome: Outcome) -> Outcome:
         """The outcome, once the worker knows of it."""
         is_work = isinstance(outcome, Accepted | Refused) and outcome.turn_id is not None  # a suppressed notice is none
@@ -167,6 +192,96 @@ def overhear(connection: sa.Connection, message: Message, limits: Limits, now: f
     if _joinable(connection, message, now) is None:
         return Ignored()
     return accept(connection, message, limits, now)
+
+
+def edit_(connection: sa.Connection, edit: Edit, limits: Limits, now: float) -> Outcome:
+    """Give a turn its edited message, or withdraw it if that is not for the bot any more.
+
+    An edit may arrive before the message itself, which is then a duplicate. What is neither stored nor late was sent to
+    others, or before the bot was there: it is left alone, like the edits of people who may not write.
+    """
+    if events.is_known(connection, edit.event_keys):
+        return Duplicate()
+    message = _cleaned(edit.message)
+    if not _may_write(connection, message, limits):
+        return Ignored()
+    if events.is_known(connection, message.event_keys):
+        events.remember(connection, edit.event_keys, now)
+        return _edit_known(connection, message, limits, now, is_addressed=edit.is_addressed is not False)
+    if not edit.is_addressed or now > message.sent_at + LATE:
+        return Ignored()
+    both = (*message.event_keys, *edit.event_keys)
+    return accept(connection, replace(message, event_keys=both), limits, now)
+
+
+def _edit_known(
+    connection: sa.Connection, message: Message, limits: Limits, now: float, *, is_addressed: bool
+) -> Outcome:
+    turn = amendments.find(connection, events.turn_of(connection, message.event_keys))
+    if turn is None or turn.person != str(message.sender) or turn.error == WITHDRAWN.error:
+        return Ignored()
+    if is_addressed or len(amending.pieces_of(turn)) > 1:  # of several, one addresses the bot for all
+        return _revise(connection, turn, message, limits, now)
+    if turn.reply is not None:
+        return Ignored()
+    return Accepted(turn_id=turn.id, interrupts=editing.withdraw(connection, turn, now))
+
+
+def delete(connection: sa.Connection, deletion: Deletion, now: float) -> Accepted | Ignored:
+    """Withdraw the turn of a message, and delete the words from what quotes them.
+
+    A message that is not known but may still arrive is made a duplicate.
+    """
+    amendments.unquote(connection, str(deletion.conversation), clean(deletion.text))
+    if not events.is_known(connection, deletion.event_keys):
+        if now <= deletion.sent_at + LATE:
+            events.remember(connection, deletion.event_keys, now)
+        return Ignored()
+    turn = amendments.find(connection, events.turn_of(connection, deletion.event_keys))
+    if turn is None or turn.error == WITHDRAWN.error:
+        return Ignored()
+    return Accepted(turn_id=turn.id, interrupts=editing.withdraw(connection, turn, now))
+
+
+def _revise(
+    connection: sa.Connection, turn: sa.Row[tuple[object, ...]], message: Message, limits: Limits, now: float
+) -> Accepted | Ignored:
+    """Give a turn its edited message, if that changes anything."""
+    changed = editing.changes(turn, message)
+    if changed is None:
+        return Ignored()
+    person = people.hear(connection, message.sender, message.text[:MAX_LANGUAGE_CHARACTERS])
+    locale = person.languages.own_words(limits.locale)
+    if not _may_edit(connection, turn, message, person, limits, now):
+        return Ignored()
+    running: tuple[int, ...] = ()
+    reply = None
+    if (call := commands.parse(message.text)) and call.command is commands.STOP:
+        running, reply = _stopped(connection, message, person, locale, now)
+    edited = editing.edit(connection, turn, changed, locale, limits.max_bytes, now, reply=reply)
+    return Accepted(turn_id=turn.id, interrupts=(*running, *edited))
+
+
+def _may_edit(
+    connection: sa.Connection,
+    turn: sa.Row[tuple[object, ...]],
+    message: Message,
+    person: people.PersonRow,
+    limits: Limits,
+    now: float,
+) -> bool:
+    """Whether a person may edit a message now, which counts like a new one. A question that waits costs nothing more,
+    so that it is always replaced.
+    """
+    if message.conversation.platform in limits.exempt:
+        return True
+    try:
+        _throttle(connection, person, limits, now)
+        if turn.reply is not None:
+            _check_queue(connection, person, limits)
+    except Refusal:
+        return bool(turn.state == WAITING)
+    return True
 
 
 def _admit(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Refused:
@@ -244,12 +359,24 @@ def _stop(
     connection: sa.Connection, message: Message, person: people.PersonRow, locale: Locale, now: float
 ) -> Accepted:
     """Answer /stop at once: it cannot wait in the queue behind the turns that it ends."""
+    running, reply = _stopped(connection, message, person, locale, now)
+    turn_id = turns.add(connection, person.id, _cleaned(message), locale, now, reply)
+    return Accepted(turn_id=turn_id, interrupts=running)
+
+
+def _stopped(
+    connection: sa.Connection, message: Message, person: people.PersonRow, locale: Locale, now: float
+) -> tuple[tuple[int, ...], Reply]:
+    """Stop the person's turns in a conversation; those that are running, and the reply to /stop."""
     stopped = Reply(text=say(locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
     running, waiting = turns.stop(connection, message.conversation, person.id, stopped, now)
     key = "command.stopped" if running or waiting else "command.nothing_to_stop"
-    reply = Reply(text=say(locale, key), source=Source.COMMAND)
-    turn_id = turns.add(connection, person.id, _cleaned(message), locale, now, reply)
-    return Accepted(turn_id=turn_id, interrupts=running)
+    return running, Reply(text=say(locale, key), source=Source.COMMAND)
+
+
+def _may_write(connection: sa.Connection, message: Message, limits: Limits) -> bool:
+    is_listed = is_allowed(message.sender, message.conversation, limits.allow)
+    return is_listed or admissions.is_admitted(connection, message.sender)
 
 
 def _check_allowed(message: Message, person: people.PersonRow, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a turn if its message changes after it was accepted."""
+"""What becomes of a turn if more of its message comes after it was accepted."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from core.apologies import refusal
 from core.errors import TooLong
-from core.gathering import GATHERING, Piece, joined, with_piece
+from core.gathering import GATHERING, Piece, joined, piece_of, with_piece
 from core.messages import Locale, Message, Source
 from core.parts import fitted
 from core.store import amendments
@@ -16,6 +16,8 @@ MAX_QUOTED_CHARACTERS = 6_000
 """Characters of a message's quotes that are stored. The pipeline shortens them further, to what the model reads."""
 JOINABLE = 10.0
 """Seconds after which no more of a message is expected."""
+NO_WORDS: Mapping[str, object] = {"text": "", "pieces": (), "quotes": (), "media": ()}
+"""The columns of a message whose words are not kept."""
 
 
 def join(
@@ -34,8 +36,7 @@ def join(
     if _is_refused(turn):
         amendments.note(connection, turn, values)
         return False
-    first = Piece(reference=turn.reference, text=turn.text)
-    pieces = with_piece(turn.pieces or (first,), Piece(reference=message.reference, text=message.text))
+    pieces = with_piece(pieces_of(turn), piece_of(message))
     values |= {
         "text": joined(pieces),
         "pieces": pieces,
@@ -45,31 +46,35 @@ def join(
     }
     if message.ties.waits:
         values["not_before"] = turn.accepted_at + GATHERING
-    return _apply(connection, turn, values, locale, max_bytes, now)
+    if not _is_new(turn, values):
+        amendments.note(connection, turn, values)
+        return False
+    if turn.revised and turn.reply is not None:  # a turn is answered anew once
+        amendments.note(connection, turn, {**values, "remembered": False})  # the answer is not to these words
+        return False
+    amend(connection, turn, values, locale, max_bytes, now)
+    return bool(turn.owner)
 
 
-def _apply(
+def amend(
     connection: sa.Connection,
     turn: sa.Row[tuple[object, ...]],
     values: Mapping[str, object],
     locale: Locale,
     max_bytes: int,
     now: float,
-) -> bool:
-    """Give a turn its new message, or a refusal if that is too long. A turn is answered anew once."""
-    if not _is_new(turn, values):
-        amendments.note(connection, turn, values)
-        return False
-    if turn.revised and turn.reply is not None:
-        amendments.note(connection, turn, {**values, "remembered": False})  # the answer is not to these words
-        return False
+) -> None:
+    """Give a turn its new message, or a refusal if that is too long. If it is leased, the caller must interrupt it."""
     if (size := size_in_bytes(str(values["text"]))) > max_bytes:
         notice = refusal(TooLong(size=size, limit=max_bytes, unit="bytes"), locale)
-        unread = {"text": "", "pieces": (), "quotes": (), "media": ()}
-        amendments.amend(connection, turn, {**values, **unread}, now, notice)
+        amendments.amend(connection, turn, {**values, **NO_WORDS}, now, notice)
     else:
         amendments.amend(connection, turn, values, now)
-    return bool(turn.owner)
+
+
+def pieces_of(turn: sa.Row[tuple[object, ...]]) -> tuple[Piece, ...]:
+    """The pieces of a turn's message; a message that came in one event has one."""
+    return turn.pieces or (Piece(reference=turn.reference, text=turn.text),)
 
 
 def _is_new(turn: sa.Row[tuple[object, ...]], values: Mapping[str, object]) -> bool:

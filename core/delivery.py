@@ -13,7 +13,8 @@ class Claim:
     """A turn leased to this process.
 
     `attempt` counts from 1. `locale` is the language of the bot's own words. `handle` names the messages that show the
-    turn, empty if there are none yet. `reply` is None until the turn is answered.
+    turn, empty if there are none yet. `reply` is None until the turn is answered. A turn that `is_revised` has been
+    answered before: its messages may show an earlier answer, and may be more than it needs now.
     """
 
     id: int
@@ -22,6 +23,7 @@ class Claim:
     locale: Locale
     handle: str = ""
     reply: Reply | None = None
+    is_revised: bool = False
 
     @property
     def is_personal(self) -> bool:
@@ -63,8 +65,15 @@ class Delivery(Protocol):
     async def finish(self, claim: Claim, reply: Reply) -> str:
         """Put the reply into the messages of `claim.handle` and return the handle unchanged.
 
-        If a message is missing, post it and return the new handle instead: the worker commits it and calls again.
-        Putting text into messages is idempotent. Raises DeliveryFailed.
+        If a message is missing, or there is one too many, post or delete it and return the new handle instead: the
+        worker commits it and calls again. Putting text into messages and deleting them are idempotent. Raises
+        DeliveryFailed.
+        """
+
+    async def withdraw(self, claim: Claim) -> None:
+        """Delete the messages that show the turn, whose sender has withdrawn the question. Idempotent.
+
+        Messages that can no longer be deleted stay. Raises DeliveryFailed.
         """
 
     async def drop(self, claim: Claim) -> None:

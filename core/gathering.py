@@ -3,16 +3,27 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.messages import Message
+
 GATHERING = 1.0
 """Seconds for which a message of which more may come waits, from its first event on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """The sender's own words in one of the events of a message; `reference` is the platform's id of that event."""
+    """The sender's own words in one of the events of a message; `reference` is the platform's id of that event.
+
+    They were last edited at a time in UTC epoch seconds, or never if it is 0.
+    """
 
     reference: str
     text: str
+    edited_at: float = 0.0
+
+
+def piece_of(message: Message) -> Piece:
+    """The words of one event."""
+    return Piece(reference=message.reference, text=message.text, edited_at=message.edited_at)
 
 
 def with_piece(pieces: Sequence[Piece], piece: Piece) -> tuple[Piece, ...]:

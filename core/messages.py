@@ -146,8 +146,8 @@ class Message:
 
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
-    `again` is the turn whose question this message asks again, or 0.
-    `ties` connect it with other events that are the same message.
+    `again` is the turn whose question this message asks again, or 0. `edited_at` is when its sender last changed it, or
+    0. `ties` connect it with other events that are the same message.
     """
 
     event_keys: tuple[str, ...]
@@ -160,12 +160,39 @@ class Message:
     quotes: tuple[Quote, ...] = ()
     media: tuple[Media, ...] = ()
     again: int = 0
+    edited_at: float = 0.0
     ties: Ties = NO_TIES
 
     @property
     def has_words(self) -> bool:
         """Whether there is anything to read, own or quoted."""
         return self.text != "" or any(quote.text for quote in self.quotes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change that a person made to their message: what it says now, with the event keys that it has had all along.
+
+    The `event_keys` are those of the edit itself. `is_addressed` tells whether the message is for the bot now; None if
+    it is, provided that the bot took it for that before.
+    """
+
+    event_keys: tuple[str, ...]
+    message: Message
+    is_addressed: bool | None = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """A message that is deleted; `event_keys` are those of the message, which was sent at `sent_at`.
+
+    `text` is what it said, as far as the platform tells.
+    """
+
+    event_keys: tuple[str, ...]
+    conversation: ConversationKey
+    sent_at: float
+    text: str = ""
 
 
 class Label(StrEnum):
@@ -263,6 +290,10 @@ class Reply:
     mood: Mood | None = None
     show_mood: bool = False
     error: str = ""
+
+
+WITHDRAWN = Reply(text="", source=Source.REFUSAL, error="withdrawn")
+"""The reply to a message that its sender has withdrawn: whatever is shown of the turn is removed."""
 
 
 def _path(*parts: str) -> str:

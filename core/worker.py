@@ -13,7 +13,7 @@ from core.apologies import gave_up
 from core.clock import Clock
 from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed, LeaseLost, MessageChanged, StoreError
-from core.messages import Reply, Sink, Turn
+from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, turns
 from core.store.history import Keeping
@@ -57,12 +57,16 @@ class Worker:
         fronts: Mapping[str, Delivery],
         clock: Clock,
         options: WorkerOptions,
+        *,
+        on_withdrawn: Callable[[int], None] = lambda _turn_id: None,
     ) -> None:
+        """`on_withdrawn` is called with each turn that is withdrawn, before it is deleted."""
         self._store = store
         self._answer = answer
         self._fronts = fronts
         self._clock = clock
         self._options = options
+        self._on_withdrawn = on_withdrawn
         self._owner = options.owner
         self._slots = options.slots
         self._bells = (asyncio.Event(), asyncio.Event())
@@ -168,7 +172,7 @@ class Worker:
     async def _answered(self, claim: Claim) -> Claim:
         """The claim with its reply, once that is stored."""
         delivery = self._delivery(claim)
-        if not claim.handle:
+        if not claim.handle and claim.reply is None:
             claim = await self._commit_handle(claim, await delivery.begin(claim))
 
         async def preview(piece: str) -> None:
@@ -201,10 +205,21 @@ class Worker:
         """Deliver a reply; the handle of each new message is committed before the next message is posted."""
         reply = claim.reply
         assert reply is not None
+        if reply.error == WITHDRAWN.error:
+            await self._withdraw(claim)
+            return
         while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
             claim = await self._commit_handle(claim, handle)
         await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
+
+    async def _withdraw(self, claim: Claim) -> None:
+        """Remove everything that is shown and stored of a turn."""
+        self._on_withdrawn(claim.id)
+        await self._delivery(claim).withdraw(claim)
+        await self._run_until_stored(turns.remove, claim, self._owner)
+        await self._store.scrub()
+        self.notify()
 
     def _delivery(self, claim: Claim) -> Delivery:
         return self._fronts[claim.message.conversation.front]

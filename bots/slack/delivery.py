@@ -75,6 +75,14 @@ class SlackDelivery:
             await self._previews.end_processing(claim)
         return str(shown)
 
+    async def withdraw(self, claim: Claim) -> None:
+        handle = Handle.parse(claim.handle)
+        await self._previews.end(claim.id)
+        if handle.surface is Surface.STREAM:
+            await self._streams.end(claim.id, place(claim), handle.ts, Session.ACTIVE)
+        await self._posts.remove(claim, handle)
+        await self._previews.end_processing(claim)
+
     async def drop(self, claim: Claim) -> None:
         await self._previews.end(claim.id)
         self._streams.drop(claim.id)

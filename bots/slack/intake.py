@@ -13,7 +13,16 @@ from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
 from bots.slack.reference import Reference, place_of
 from bots.slack.threads import Threads
-from bots.slack.translate import ButtonPressed, ChatOpened, DirectMessages, Heard, Overheard, StopPressed, translate
+from bots.slack.translate import (
+    ButtonPressed,
+    ChatOpened,
+    Deleted,
+    DirectMessages,
+    Heard,
+    Overheard,
+    StopPressed,
+    translate,
+)
 from core import presses
 from core.admission import Admission, Duplicate
 from core.buttons import Press
@@ -58,6 +67,8 @@ class Intake:
                 await self._hear(heard)
             case Overheard(thread=thread, speaker=speaker):
                 self._threads.hear(thread, speaker)
+            case Deleted(deletion=deletion):
+                await self._admission.delete(deletion)
             case ButtonPressed() as pressed:
                 await self._press(pressed)
             case StopPressed(press=press):

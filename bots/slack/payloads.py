@@ -125,11 +125,20 @@ class UserProfile(BaseModel):
     is_ultra_restricted: bool | None = None
 
 
+class Version(Content):
+    """A message as it was before it changed, or as it is now; one of "tombstone" stands for a deleted one."""
+
+    ts: Text = ""
+    thread_ts: Text = ""
+    subtype: Text = ""
+
+
 class MessageEvent(Content):
-    """A message that was posted. A mention comes as `app_mention` and, in most channels, as `message` too.
+    """A message that was posted, changed or deleted. A mention comes as `app_mention` and mostly as `message` too.
 
     `user_team` is the sender's workspace or organisation, `source_team` the one from which they write; both come only
-    in channels that several workspaces share. There, `team` is the sender's too.
+    in channels that several workspaces share. There, `team` is the sender's too. `deleted_ts` is that of a message that
+    was deleted; one with replies changes into a tombstone instead.
     """
 
     type: Literal["message", "app_mention"]
@@ -140,6 +149,9 @@ class MessageEvent(Content):
     subtype: Text = ""
     client_msg_id: Text = ""
     hidden: bool = False
+    deleted_ts: Text = ""
+    message: Version | None = None
+    previous_message: Version | None = None
     team: Text = ""
     user_team: Text = ""
     source_team: Text = ""

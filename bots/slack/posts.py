@@ -53,6 +53,16 @@ class Posts:
         """Put the best form that the workspace accepts into a message. Idempotent."""
         await _show_best(forms, partial(self._api.update, place(claim), ts))
 
+    async def remove(self, claim: Claim, handle: Handle) -> None:
+        """Delete all messages of a turn. Idempotent."""
+        messages = await self._own_messages(claim)
+        tagged = [found.ts for found in messages if found.tag.startswith(f"{claim.id}:")]
+        for ts in dict.fromkeys([*tagged, *([handle.ts] if handle.is_message else [])]):
+            try:
+                await self._api.delete(place(claim), ts)
+            except DeliveryRejected as error:
+                log.info("message not removed", turn=claim.id, reason=error.reason)
+
     async def respond(self, claim: Claim, forms: Forms) -> None:
         """Post the best form that Slack accepts at the response URL of a slash command. Not idempotent."""
         await _show_best(forms, partial(self._api.respond, claim.message.reference))

@@ -24,12 +24,13 @@ from bots.slack.reference import Reference
 from bots.slack.text import plain
 from core import commands
 from core.buttons import Press
-from core.messages import ConversationKey, Kind, Message, Person
+from core.messages import ConversationKey, Deletion, Kind, Message, Person
 
 DirectMessages: TypeAlias = Literal["one", "threads"]
 """Whether the direct messages of a person are one conversation, or each begins one of its own with its thread."""
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
+TS = re.compile(r"\d{1,12}\.\d{1,9}")
 USERS = re.compile(r"<@(\w+)")
 GROUPS = re.compile(r"<!(?:subteam\^|here|channel|everyone)\b")
 """Mentions of people, and of many at once."""
@@ -78,7 +79,14 @@ class StopPressed:
     press: Press
 
 
-Gesture: TypeAlias = Heard | Overheard | ButtonPressed | StopPressed | ChatOpened
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """A message was deleted."""
+
+    deletion: Deletion
+
+
+Gesture: TypeAlias = Heard | Overheard | Deleted | ButtonPressed | StopPressed | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float, *, directs: DirectMessages) -> Gesture | None:
@@ -96,6 +104,8 @@ def translate(payload: Payload, identity: Identity, now: float, *, directs: Dire
 
 def _event(callback: EventCallback, identity: Identity, directs: DirectMessages) -> Gesture | None:
     match callback.event:
+        case MessageEvent() as event if ts := _deleted_ts(event):
+            return _deleted(event, ts, identity)
         case MessageEvent() as event:
             return _message(event, callback.event_id, identity, directs)
         case HomeOpened() as home:
@@ -140,6 +150,32 @@ def _message(
     return Heard(message=message, addressed=addressed, follows=follows)
 
 
+def _deleted_ts(event: MessageEvent) -> str:
+    """The ts of the message whose deletion the event tells; empty if it tells of none."""
+    if event.subtype == "message_changed" and event.message and event.message.subtype == "tombstone":
+        return event.message.ts
+    return event.deleted_ts if event.subtype == "message_deleted" else ""
+
+
+def _deleted(event: MessageEvent, ts: str, identity: Identity) -> Deleted | None:
+    """The deletion of a person's message: the bot deletes its own."""
+    before = event.previous_message
+    if TS.fullmatch(ts) is None or (before and before.user == identity.user):
+        return None
+    thread = (before.thread_ts if before else "") or ts
+    deletion = Deletion(
+        event_keys=(_message_key(event.channel, ts, identity),),
+        conversation=_conversation(identity, event.channel, thread),
+        sent_at=float(ts),
+        text=plain(own_markup(before), identity.user) if before else "",
+    )
+    return Deleted(deletion=deletion)
+
+
+def _message_key(channel: str, ts: str, identity: Identity) -> str:
+    return f"{PLATFORM}:{identity.team}:message:{channel}:{ts}"
+
+
 def _with_command(text: str) -> str:
     """The text with "!help" as "/help". Slack reserves the slash, and has no slash commands in threads."""
     call = commands.parse(text, prefix="!")
@@ -148,10 +184,9 @@ def _with_command(text: str) -> str:
 
 def _event_keys(event: MessageEvent, event_id: str, identity: Identity) -> tuple[str, ...]:
     """The identities of a gesture. Both events of a mention share the ts; both sends of a client, the client_msg_id."""
-    keys = [f"event:{event_id}", f"message:{event.channel}:{event.ts}"]
-    if event.client_msg_id:
-        keys.append(f"client:{event.client_msg_id}")
-    return tuple(f"{PLATFORM}:{identity.team}:{key}" for key in keys)
+    bot = f"{PLATFORM}:{identity.team}"
+    client = (f"{bot}:client:{event.client_msg_id}",) if event.client_msg_id else ()
+    return (f"{bot}:event:{event_id}", _message_key(event.channel, event.ts, identity), *client)
 
 
 def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:

@@ -38,7 +38,7 @@ from core.commands import COMMANDS, Command
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
 from core.i18n import LOCALES
-from core.messages import Locale, Message
+from core.messages import Edit, Locale, Message
 
 log = structlog.get_logger()
 
@@ -117,12 +117,15 @@ class Telegram:
         except ValidationError as error:
             log.warning("update skipped", update=update_id(raw), problems=error.error_count())
             return
-        if update.message is not None and names_another(update.message, self._identity):
+        post = update.message or update.edited_message
+        if post is not None and names_another(post, self._identity):
             await self._check_name()
         receipt = Receipt()
         match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
             case Message() as message:
                 await admission.accept(message)
+            case Edit() as edit:
+                await admission.edit(edit)
             case Overheard(message=message):
                 await admission.overhear(message)
             case ButtonPressed(button=button, press=press):

@@ -39,16 +39,16 @@ UNEXPECTED = (TelegramError, KeyError, TypeError, AttributeError, ValueError)
 RETRY_AFTER, TOKEN_RETRY_AFTER = 5.0, 60.0
 """Seconds until a reply is offered again: after a failure of Telegram or the network, and without a usable token."""
 PLACEHOLDER = "…"
-MISSING = ("message to edit not found", "message_id_invalid", "message can't be edited")
+MISSING = ("message to edit not found", "message_id_invalid", "message can't be edited", "message can't be deleted")
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
-WANTED_UPDATES = ["message", "callback_query"]
+WANTED_UPDATES = ["message", "edited_message", "callback_query"]
 """The kinds of updates to receive. They are always sent, since Telegram otherwise goes by the list it had last."""
 GET_UPDATES = "get_Updates"
 """Spelled so that the library returns updates as JSON. If it parses them, one bad update fails the whole batch."""
 
 
 class MessageMissing(DeliveryRejected):
-    """The message to edit has been deleted, or can no longer be edited."""
+    """The message to edit has been deleted; or one can no longer be edited, or deleted."""
 
     def __init__(self) -> None:
         super().__init__("no such message")
@@ -176,6 +176,15 @@ class TelegramApi:
                 link_preview_options=NO_PREVIEW,
             )
 
+    async def delete(self, chat: int, message_id: int) -> None:
+        """Delete a message of the bot. Idempotent.
+
+        Raises MessageMissing if it is too old for that: Telegram allows it for 48 hours.
+        """
+        await self._budget.take(chat)
+        with self._translated_errors(chat):
+            await self._bot.delete_message(chat, message_id)
+
     async def replace_keyboard(self, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
         """Put other buttons under a message of the bot. Idempotent."""
         await self._budget.take(chat)
@@ -227,9 +236,11 @@ class TelegramApi:
 
 
 def _check_refusal(message: str) -> None:
-    """Raise the error for an HTTP 400, which is final. "Not modified" is no error: the text is in place already."""
+    """Raise the error for an HTTP 400, which is final. If the text is in place already, or the message deleted, it is
+    none.
+    """
     said = message.lower()
-    if "message is not modified" in said:
+    if "message is not modified" in said or "message to delete not found" in said:
         return
     if any(words in said for words in MISSING):
         raise MessageMissing

@@ -9,7 +9,7 @@ import structlog
 from telegram import InlineKeyboardMarkup
 
 from bots.markdown import FormattedText, followed_by, so_far
-from bots.telegram.api import ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
+from bots.telegram.api import PLACEHOLDER, ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
 from bots.telegram.asides import link_to_private, open_aside, place_in_private
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
@@ -78,9 +78,27 @@ class TelegramDelivery:
             self._forget(claim)
         return handle
 
+    async def withdraw(self, claim: Claim) -> None:
+        await self._previews.end(claim.id)
+        if claim.handle:
+            shown = Handle.parse(claim.handle)
+            for message_id in shown.ids:
+                await self._remove(shown.chat, message_id)
+        self._forget(claim)
+
     async def drop(self, claim: Claim) -> None:
         await self._previews.end(claim.id)
         self._forget(claim)
+
+    async def _remove(self, chat: int, message_id: int) -> None:
+        """Delete a message, or empty it if it is too old for that."""
+        try:
+            try:
+                await self._api.delete(chat, message_id)
+            except MessageMissing:
+                await self._api.edit(chat, message_id, FormattedText(text=PLACEHOLDER), None)
+        except DeliveryRejected as error:
+            log.info("message not removed", reason=error.reason)
 
     def _forget(self, claim: Claim) -> None:
         self._substitutes.pop(claim.id, None)
@@ -127,6 +145,9 @@ class TelegramDelivery:
             return await self._show_file(place, claim, reply, parts, handle)
         if len(handle.ids) < len(parts):
             return handle.put(len(handle.ids), await self._post(place, claim, parts, len(handle.ids)))
+        if len(handle.ids) > len(parts):  # an earlier answer was longer
+            await self._remove(place.chat, handle.ids[-1])
+            return handle.without_last()
         for index, (message_id, part) in enumerate(zip(handle.ids, parts, strict=False)):
             keyboard = self._keyboard(claim, reply, place.chat) if index == len(parts) - 1 else None
             try:

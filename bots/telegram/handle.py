@@ -19,6 +19,10 @@ class Handle:
         chat, _, ids = text.partition(":")
         return cls(chat=int(chat), ids=tuple(map(int, ids.split(","))))
 
+    def without_last(self) -> Self:
+        """The handle of one message less."""
+        return replace(self, ids=self.ids[:-1])
+
     def put(self, index: int, message_id: int) -> Self:
         """The handle with another message at `index`, counted from 0."""
         return replace(self, ids=(*self.ids[:index], message_id, *self.ids[index + 1 :]))

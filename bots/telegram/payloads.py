@@ -98,6 +98,7 @@ class Post(Content):
     message_id: Int64
     chat: Chat
     date: Annotated[int, Field(ge=0, lt=2**40)]
+    edit_date: Annotated[int, Field(ge=0, lt=2**40)] = 0
     sender: User | None = Field(default=None, alias="from")
     sender_chat: Chat | None = None
     is_automatic_forward: bool = False
@@ -121,10 +122,11 @@ class CallbackQuery(BaseModel):
 
 
 class Update(BaseModel):
-    """One event. Edited messages and other kinds of updates are not read."""
+    """One event. Other kinds of updates are not read. Telegram tells bots of no deletions in ordinary chats."""
 
     update_id: Int64
     message: Post | None = None
+    edited_message: Post | None = None
     callback_query: CallbackQuery | None = None
 
 

@@ -12,7 +12,8 @@ from bots.telegram.ties import ties
 from core import commands
 from core.buttons import Press
 from core.language import locale_of_tag
-from core.messages import ConversationKey, Kind, Message, Person
+from core.messages import ConversationKey, Edit, Kind, Message, Person
+from core.text import digest
 
 Groups: TypeAlias = Literal["mention", "all", "off"]
 """Which messages in groups are for the bot: those that address it, all, or none."""
@@ -42,13 +43,15 @@ class Moved:
     new: ConversationKey
 
 
-Gesture: TypeAlias = Message | Overheard | ButtonPressed | Moved
+Gesture: TypeAlias = Message | Edit | Overheard | ButtonPressed | Moved
 
 
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
     """What an update asks of the bot; None if it is not for the bot."""
     if update.callback_query is not None:
         return _press(update.callback_query, identity, buttons)
+    if update.edited_message is not None:
+        return _edited(update.edited_message, identity, groups)
     post = update.message
     if post is None:
         return None
@@ -69,6 +72,25 @@ def _said(post: Post, identity: Identity, groups: Groups) -> Message | Overheard
     return Overheard(message=message) if message.ties.joins else None
 
 
+def _edited(post: Post, identity: Identity, groups: Groups) -> Edit | None:
+    sender = _sender(post, identity)
+    if sender is None or not _may_be_for_the_bot(post, groups):
+        return None
+    message = _message(post, sender, identity)
+    return Edit(
+        event_keys=(_edit_key(message, identity),),
+        message=message,
+        is_addressed=_is_for_the_bot(post, identity, groups),
+    )
+
+
+def _edit_key(message: Message, identity: Identity) -> str:
+    """The identity of an edit. Its date is in whole seconds, so that its words tell it from another one in the same."""
+    words = digest(f"{message.text} {message.media}").hex()
+    place = f"{message.conversation.chat}:{message.reference}"
+    return f"telegram:{identity.id}:edit:{place}:{message.edited_at:.0f}:{words}"
+
+
 def _message(post: Post, sender: Person, identity: Identity) -> Message:
     text = own_words(post, identity)
     return Message(
@@ -81,6 +103,7 @@ def _message(post: Post, sender: Person, identity: Identity) -> Message:
         reference=str(post.message_id),
         quotes=tuple(quotes(post, identity)),
         media=own_media(post),
+        edited_at=float(post.edit_date),
         ties=ties(post, text),
     )
 

@@ -26,6 +26,7 @@ class SharedKey:
 class _Entry:
     reply: Reply
     asked_by: str
+    turn_id: int
 
 
 class AnswerCache:
@@ -45,14 +46,21 @@ class AnswerCache:
         self.hits += 1
         return entry.reply
 
-    def put(self, key: SharedKey, reply: Reply, person: Person) -> None:
-        """Cache the answer to a question that `person` asked."""
-        self._entries[key] = _Entry(reply=reply, asked_by=str(person))
+    def put(self, key: SharedKey, reply: Reply, turn: Turn) -> None:
+        """Cache the answer to the question of a turn."""
+        self._entries[key] = _Entry(reply=reply, asked_by=str(turn.message.sender), turn_id=turn.id)
 
     def forget(self, person: Person) -> None:
         """Remove the answers to this person's questions."""
+        self._remove(lambda entry: entry.asked_by == str(person))
+
+    def forget_turn(self, turn_id: int) -> None:
+        """Remove the answer that a turn has cached."""
+        self._remove(lambda entry: entry.turn_id == turn_id)
+
+    def _remove(self, is_meant: Callable[[_Entry], bool]) -> None:
         for key, entry in list(self._entries.items()):
-            if entry.asked_by == str(person):
+            if is_meant(entry):
                 del self._entries[key]
 
 
@@ -77,7 +85,7 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
             return replace(found, source=Source.CACHE, usage=NO_USAGE)
         reply = await call_next(turn)
         if not turn.history and reply.source is Source.MODEL and reply.finish is Finish.STOP:
-            answers.put(key, reply, turn.message.sender)
+            answers.put(key, reply, turn)
         return reply
 
     return stage

@@ -1,13 +1,13 @@
-"""Changes to the message of a turn after it was accepted, because more of it comes."""
+"""Changes to the message of a turn after it was accepted: more of it comes, or its sender edits or deletes it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
 
 import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
-from core.store.schema import people, turns
-from core.store.turns import ANSWERED, RUNNING, WAITING, reply_values
+from core.store.schema import people, turns, votes
+from core.store.turns import ANSWERED, RUNNING, WAITING, reply_values, with_senders
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
     (
@@ -29,6 +29,23 @@ def find_open(
         return next((row for row in lately if set(names) & set(row.opens)), None)
 
 
+def find(connection: sa.Connection, turn_id: int | None) -> sa.Row[tuple[object, ...]] | None:
+    """The turn, with the `person` who sent its message; None if there is none any more."""
+    return connection.execute(with_senders().where(turns.c.id == turn_id)).one_or_none()
+
+
+def askings(connection: sa.Connection, turn_id: int) -> Sequence[sa.Row[tuple[object, ...]]]:
+    """The turn and those that ask its question again, oldest first."""
+    query = sa.select(turns).where(sa.or_(turns.c.id == turn_id, turns.c.again == turn_id))
+    return connection.execute(query.order_by(turns.c.id)).all()
+
+
+def is_newest(connection: sa.Connection, turn: sa.Row[tuple[object, ...]]) -> bool:
+    """Whether its sender has asked nothing since in the conversation."""
+    here = sa.and_(turns.c.conversation == turn.conversation, turns.c.person_id == turn.person_id)
+    return bool(connection.scalar(sa.select(sa.func.max(turns.c.id)).where(here)) == turn.id)
+
+
 def amend(
     connection: sa.Connection,
     turn: sa.Row[tuple[object, ...]],
@@ -38,7 +55,8 @@ def amend(
 ) -> None:
     """Give a turn another message. It is answered instead of the old one, or with `reply` if there is one.
 
-    A leased turn is only marked: its owner reopens it. An answered one is answered anew, in the same messages.
+    A leased turn is only marked: its owner reopens it. An answered one is answered anew, in the same messages, and
+    loses the votes on its old answer.
     """
     is_leased, is_answered = turn.owner != "", turn.reply is not None
     values = {**message, **(NO_REPLY if reply is None else reply_values(reply, now)), "tokens": 0, "remembered": False}
@@ -47,9 +65,25 @@ def amend(
     values["revised"] = turn.revised or is_answered
     if is_answered and not is_leased:
         values["attempts"] = 0
+    if is_answered:
+        connection.execute(votes.delete().where(votes.c.turn_id == turn.id))
     note(connection, turn, values)
 
 
 def note(connection: sa.Connection, turn: sa.Row[tuple[object, ...]], values: Mapping[str, object]) -> None:
     """Store what has become of a turn's message, which changes nothing for its answer."""
     connection.execute(turns.update().where(turns.c.id == turn.id).values(**values))
+
+
+def remove(connection: sa.Connection, turn: sa.Row[tuple[object, ...]]) -> None:
+    """Delete a turn of which nothing is shown."""
+    connection.execute(turns.delete().where(turns.c.id == turn.id))
+
+
+def unquote(connection: sa.Connection, conversation: str, text: str) -> None:
+    """Delete quotes of a text from all messages of a conversation."""
+    quoting = sa.and_(turns.c.conversation == conversation, turns.c.quotes != ())
+    for row in connection.execute(sa.select(turns).where(quoting)).all():
+        kept = tuple(quote for quote in row.quotes if quote.text != text)
+        if kept != row.quotes:
+            note(connection, row, {"quotes": kept})

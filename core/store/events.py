@@ -10,19 +10,37 @@ from core.text import digest
 
 def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:
     """Record the keys. Returns False, and records nothing, if one of them was seen before."""
-    digests = sorted({digest(key) for key in event_keys})
-    if connection.execute(sa.select(events.c.digest).where(events.c.digest.in_(digests))).first():
+    if is_known(connection, event_keys):
         return False
+    digests = sorted({digest(key) for key in event_keys})
     connection.execute(events.insert(), [{"digest": digest, "seen_at": now} for digest in digests])
     return True
 
 
 def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -> None:
     """Record that the message with these keys, which are recorded already, is that of a turn."""
-    digests = [digest(key) for key in event_keys]
-    connection.execute(events.update().where(events.c.digest.in_(digests)).values(turn_id=turn_id))
+    connection.execute(events.update().where(_of(event_keys)).values(turn_id=turn_id))
+
+
+def is_known(connection: sa.Connection, event_keys: Sequence[str]) -> bool:
+    """Whether one of the keys was seen."""
+    return connection.execute(sa.select(events.c.digest).where(_of(event_keys)).limit(1)).first() is not None
+
+
+def turn_of(connection: sa.Connection, event_keys: Sequence[str]) -> int | None:
+    """The turn of the message with one of these keys; None if it has none."""
+    query = sa.select(events.c.turn_id).where(_of(event_keys), events.c.turn_id.is_not(None))
+    return connection.scalar(query.limit(1))
 
 
 def purge(connection: sa.Connection, before: float) -> int:
-    """Delete the keys seen before a time; returns their number."""
-    return connection.execute(events.delete().where(events.c.seen_at < before)).rowcount
+    """Delete the keys seen before a time, but for those of messages that are stored, which may still be deleted.
+
+    Returns their number.
+    """
+    old = sa.and_(events.c.seen_at < before, events.c.turn_id.is_(None))
+    return connection.execute(events.delete().where(old)).rowcount
+
+
+def _of(event_keys: Sequence[str]) -> sa.ColumnElement[bool]:
+    return events.c.digest.in_({digest(key) for key in event_keys})

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from core.delivery import Claim
 from core.errors import MessageChanged
+from core.gathering import piece_of
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import history
 from core.store.people import set_served
@@ -57,6 +58,7 @@ def add(
         "quotes": message.quotes,
         "media": message.media,
         "again": message.again,
+        "pieces": (piece_of(message),) if message.edited_at else (),
         "opens": message.ties.opens,
         "not_before": not_before,
         "state": WAITING if reply is None else ANSWERED,
@@ -133,6 +135,12 @@ def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
     """
     _check_unchanged(connection, claim, owner)
     return _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0})
+
+
+def remove(connection: sa.Connection, claim: Claim, owner: str) -> bool:
+    """Delete a withdrawn turn of which nothing is shown any more. Returns False if the lease was lost."""
+    mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
+    return connection.execute(turns.delete().where(mine)).rowcount == 1
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
@@ -302,6 +310,7 @@ def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
         locale=cast("Locale", row.locale),
         handle=row.handle,
         reply=reply,
+        is_revised=row.revised,
     )
 
 

@@ -326,10 +326,12 @@ async def test_notice_does_not_make_it_take_part(store: Store, clock: ManualCloc
 
 
 async def test_old_events_are_dropped(store: Store, clock: ManualClock, write: Write) -> None:
-    """Event keys older than any redelivery are deleted; younger ones are kept."""
+    """Event keys older than any redelivery are deleted; younger ones, and those of stored messages, are kept."""
     admission = door(store, clock)
-    await admission.accept(write("old", key="old"))
+    await store.run(events.remember, ["old"], clock.now())
+    await admission.accept(write("stored", key="stored"))
     clock.advance(100)
-    await admission.accept(write("young", key="young"))
+    await store.run(events.remember, ["young"], clock.now())
     assert await store.run(events.purge, clock.now() - 50) == 1
-    assert isinstance(await admission.accept(write("young", key="young")), Duplicate)
+    for key in ("stored", "young"):
+        assert isinstance(await admission.accept(write("again", key=key)), Duplicate)

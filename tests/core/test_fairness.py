@@ -42,6 +42,9 @@ class Shown:
         self.heard.append((claim.message, reply.source, self.clock.monotonic()))
         return claim.handle
 
+    async def withdraw(self, claim: Claim) -> None:
+        pytest.fail(f"turn {claim.id} was withdrawn")
+
     async def drop(self, claim: Claim) -> None:
         pytest.fail(f"turn {claim.id} was given up")
 

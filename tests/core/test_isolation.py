@@ -59,6 +59,9 @@ class Seen:
         self.news.set()
         return claim.handle
 
+    async def withdraw(self, _claim: Claim) -> None:
+        raise AssertionError
+
     async def drop(self, _claim: Claim) -> None:
         raise AssertionError
 

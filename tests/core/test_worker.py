@@ -10,7 +10,7 @@ from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import DeliveryFailed
 from core.i18n import say
-from core.messages import Message, Reply, Source, Turn
+from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
 from core.store import Store, people, turns
 from core.store.history import Keeping
@@ -28,6 +28,7 @@ class Shown:
     def __init__(self) -> None:
         self.parts = 1
         self.dropped: list[int] = []
+        self.withdrawn: list[str] = []
         self.placeholders: list[str] = []
         self.pieces: list[str] = []
         self.replies: list[tuple[str, str]] = []
@@ -51,6 +52,10 @@ class Shown:
         self.replies.append((claim.handle, reply.text))
         self.arrived.set()
         return claim.handle
+
+    async def withdraw(self, claim: Claim) -> None:
+        self.withdrawn.append(claim.handle)
+        self.arrived.set()
 
     async def drop(self, claim: Claim) -> None:
         self.dropped.append(claim.id)
@@ -500,3 +505,18 @@ async def test_turn_claimed_at_the_moment_of_cancellation_is_given_back(
     assert await states(store) == ["waiting"]
     async with one_claim(store, clock, "next") as claim:
         assert claim.attempt == 1
+
+
+async def test_a_withdrawn_turn_is_removed_with_its_messages(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """Its messages are deleted, then its row; whoever keeps a copy of the answer is told."""
+    message = write("")
+    person = await store.run(people.hear, message.sender, "")
+    turn_id = await store.run(turns.add, person.id, message, "en", clock.now(), WITHDRAWN)
+    told: list[int] = []
+    options = worker_with(owner="me")
+    async with working(Worker(store, upper, {FRONT: shown}, clock, options, on_withdrawn=told.append), grace=5):
+        while await states(store):
+            await asyncio.sleep(0)
+    assert (shown.withdrawn, shown.replies, shown.placeholders, told) == ([""], [], [], [turn_id])

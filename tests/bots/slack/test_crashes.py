@@ -1,5 +1,6 @@
 """kill -9 at every step of answering a message on Slack, by Socket Mode and by HTTP."""
 
+import asyncio
 import os
 import random
 import signal
@@ -113,6 +114,33 @@ async def test_every_message_is_answered_once(
     record_property("orphans", len(orphans))
     assert len(orphans) <= is_in_window
     assert await remembered(database) == words
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("point", ["delete uncommitted", "delete committed", "remove uncommitted", "remove committed"])
+async def test_a_deleted_message_leaves_nothing(
+    slack: FakeSlack, fork_server: ForkServer, tmp_path: Path, point: str, mode: str
+) -> None:
+    """After a kill and a restart neither the answer to a deleted message is shown, nor is anything stored of it."""
+    port, log, database = free_port(), tmp_path / "log", f"sqlite:///{tmp_path}/parley.db"
+    plan = Plan(platform="slack", settings=settings(slack, mode), port=port, database=database)
+    await slack.pull("advance", seconds=time.time() - ManualClock().now())
+    await slack.pull("rules", http=f"http://127.0.0.1:{port}/slack/events" if mode == "http" else "")
+    await slack.pull("insist", seconds=AGAIN)
+    ts = await slack.say("w0x1", channel="D1")
+    pid = await fork_server.start(replace(plan, late=LATE, point=point), log)
+    await slack.until(lambda state: is_settled(state, ["w0x1"]))
+    gone = {"type": "message", "subtype": "message_deleted", "hidden": True, "channel": "D1", "ts": ts}
+    before = {"user": "U1", "text": "w0x1", "ts": ts}
+    await slack.pull("event", event={**gone, "channel_type": "im", "deleted_ts": ts, "previous_message": before})
+    assert await fork_server.wait(pid) == -signal.SIGKILL, log.read_text()
+    pid = await fork_server.start(plan, log)
+    await slack.until(lambda state: not state.bubbles() and not state.unacknowledged())
+    async with open_store(database) as store:
+        while await store.run(lambda c: c.scalars(sa.text("SELECT text FROM turns")).all()):
+            await asyncio.sleep(AGAIN)
+    os.kill(pid, signal.SIGTERM)
+    assert await fork_server.wait(pid) == 0, log.read_text()
 
 
 def settings(slack: FakeSlack, mode: str) -> dict[str, str]:

@@ -100,6 +100,33 @@ async def test_every_message_is_answered_once(
     assert not [entry for entry in journal if entry["do"] == "flood"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "point", ["edit_ uncommitted", "edit_ committed", "finish committed", "claim_waiting committed"]
+)
+async def test_an_edited_message_is_answered_once(
+    account: Account, fork_server: ForkServer, tmp_path: Path, point: str, mode: str
+) -> None:
+    """After a kill and a restart an edited message has one answer, to its last words."""
+    database, log, port = f"sqlite:///{tmp_path}/parley.db", tmp_path / "log", free_port()
+    settings = {"token": account.token, "base_url": account.base_url, "mode": mode}
+    settings["webhook_url"] = f"http://127.0.0.1:{port}"
+    plan = Plan(platform="telegram", settings=settings, port=port, database=database)
+    said = await account.say("w1x1", person=5)
+    await account.edit(5, said["message_id"], "w2x1")
+    pid = await fork_server.start(replace(plan, point=point), log)
+    assert await fork_server.wait(pid) == -signal.SIGKILL, log.read_text()
+    pid = await fork_server.start(plan, log)
+    journal = await account.until(lambda journal: is_settled(journal, ["w2x1"]))
+    os.kill(pid, signal.SIGTERM)
+    assert await fork_server.wait(pid) == 0, log.read_text()
+    journal = await account.journal()
+    assert list(answer(journal, "w2x1").values()) == [whole_answer("w2x1")]
+    last = {entry["message"]: entry["text"] for entry in shown(journal, 5)}
+    assert list(last.values()) == [whole_answer("w2x1")]
+    assert await remembered(database, account) == [(5, "w2x1")]
+
+
 async def ask(account: Account, word: str, chat: int) -> None:
     if chat > 0:
         await account.say(word, person=chat)

@@ -124,3 +124,15 @@ async def test_least_recently_used_goes_first(answers: AnswerCache, write: Write
     assert asked.calls == 3
     await asked.ask(write("two?"))
     assert asked.calls == 4
+
+
+async def test_the_answer_of_one_turn_can_be_forgotten(answers: AnswerCache, write: Write) -> None:
+    """The answer that a turn has cached is removed, and no other."""
+    asked = Asked(answers)
+    await asked.ask(write("When do you open?"))
+    answers.forget_turn(2)
+    await asked.ask(write("When do you open?"))
+    assert asked.calls == 1
+    answers.forget_turn(1)
+    await asked.ask(write("When do you open?"))
+    assert asked.calls == 2

@@ -10,6 +10,7 @@ from tests.fakes.telegram.journal import Journal
 from tests.fakes.telegram.world import Account, Chat, Json, Refused, Webhook, units
 
 LIMIT = 4096
+DELETABLE = 2 * 86_400
 SAME = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a "
     "current content and reply markup of the message"
@@ -84,6 +85,18 @@ class Calls:
         silent = bool(given.get("disable_notification"))
         self._write("send", chat=chat.id, message=message["message_id"], silent=silent, **_shown(given, message))
         return message
+
+    def delete_message(self, given: Json) -> bool:
+        """Delete a message of the bot, which Telegram allows for two days."""
+        chat = self._account.chat(int(given["chat_id"]))
+        message = chat.messages.get(int(given["message_id"]))
+        if message is None:
+            raise Refused(400, "Bad Request: message to delete not found")
+        if message["from"]["id"] != self._account.id or self._clock.now() > message["date"] + DELETABLE:
+            raise Refused(400, "Bad Request: message can't be deleted")
+        del chat.messages[message["message_id"]]
+        self._write("delete", chat=chat.id, message=message["message_id"])
+        return True
 
     def edit_message_media(self, given: Json) -> Json:
         """Replace a message's content by a document, which is uploaded with the call and so a new one each time."""

@@ -49,8 +49,8 @@ class Account:
     async def say(self, text: str = "", *, person: int | Json = 1, **given: object) -> Json:
         return await self._act("say", text=text, person=person, **given)
 
-    async def edit(self, chat: int, message: int, text: str) -> Json:
-        return await self._act("edit", chat=chat, message=message, text=text)
+    async def edit(self, chat: int, message: int, text: str = "", **given: object) -> Json:
+        return await self._act("edit", chat=chat, message=message, text=text, **given)
 
     async def press(self, chat: int, message: int, data: str, *, person: int | Json = 1) -> Json:
         return await self._act("press", chat=chat, message=message, data=data, person=person)

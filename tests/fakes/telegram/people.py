@@ -33,10 +33,22 @@ class People:
         return message
 
     def edit(self, given: Json) -> Json:
+        """Put another text or caption into a message, or what is given as `extra`. Telegram also tells of edits without
+        a change, of messages that the bot has seen or may see now.
+        """
         chat = self._account.chats[given["chat"]]
-        message = chat.messages[given["message"]] | {"text": given["text"], "edit_date": int(self._clock.now())}
+        old = chat.messages[given["message"]]
+        words = "caption" if "caption" in old else "text"
+        marks = "caption_entities" if words == "caption" else "entities"
+        message = {name: value for name, value in old.items() if name != marks}
+        if given.get("text"):
+            message |= {words: given["text"]}
+        if found := entities(message.get(words, "")):
+            message[marks] = found
+        message |= {"edit_date": int(given.get("date", self._clock.now())), **given.get("extra", {})}
         chat.messages[given["message"]] = message
-        self._offer("edited_message", message)
+        if self._account.can_see(old) or self._account.can_see(message):
+            self._offer("edited_message", message)
         return message
 
     def press(self, given: Json) -> Json:
