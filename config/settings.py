@@ -71,19 +71,36 @@ def _folder(path: Path) -> Path:
 
 def _names(value: object) -> object:
     """A list in the environment: names with commas between them, or JSON."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        return tuple(filter(None, map(str.strip, value.split(","))))
+    return _list(value)
+
+
+def _list(value: object) -> object:
+    """A list in the environment: JSON."""
     if not isinstance(value, str):
         return value
-    if not value.lstrip().startswith("["):
-        return tuple(filter(None, map(str.strip, value.split(","))))
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ValueError('should be a list like a,b or ["a", "b"]') from error
+        raise ValueError('should be a list like ["a", "b"]') from error
+
+
+def _question(text: str) -> str:
+    if text != " ".join(text.split()) or not text.isprintable():
+        raise ValueError("should be one line, without spaces around it")
+    return text
 
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Question: TypeAlias = Annotated[str, Field(min_length=1, max_length=75), AfterValidator(_question)]
+"""Slack allows 75 characters on its own buttons and states no limit for a prompt. Telegram, which names the question to
+the person who pressed it, shows 200.
+"""
+Questions: TypeAlias = Annotated[tuple[Question, ...], Field(max_length=4), BeforeValidator(_list)]
+"""Slack shows four prompts (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts)."""
 
 
 class EngineSettings(BaseModel):
@@ -139,6 +156,18 @@ class ChatSettings(BaseModel):
     """Seconds that a whole reply may take."""
     locale: Annotated[Literal["auto", "en", "zh"], COMMON] = "auto"
     """Language of the bot's own words, such as refusals: "en", "zh", or "auto" for the language of each person."""
+
+
+class QuestionSettings(BaseModel):
+    """First questions that the bot offers to ask: on Telegram as buttons below /start, on Slack as suggested prompts.
+    At most four in each language, of at most 75 characters each; none are offered for an empty list.
+    """
+
+    model_config = SECTION
+    en: Questions = ("I had a wonderful day today!", "Tell me something nice about the sea.")
+    """First questions in English."""
+    zh: Questions = ("我今天过得特别开心！", "给我讲讲大海吧。")
+    """First questions in Chinese."""
 
 
 class LimitSettings(BaseModel):
@@ -203,6 +232,9 @@ class TelegramSettings(BaseModel):
     groups: Literal["mention", "all", "off"] = "mention"
     """Messages answered in groups: "mention" for those that mention the bot, reply to it or are commands, "all", or
     "off" for none."""
+    describe: bool = True
+    """Whether the bot sets its own description and short description, which Telegram shows in an empty chat and on the
+    profile. With false those that you gave to @BotFather stay."""
 
 
 class SlackSettings(BaseModel):
@@ -275,6 +307,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
     chat: ChatSettings = ChatSettings()
+    questions: QuestionSettings = QuestionSettings()
     limits: LimitSettings = LimitSettings()
     cache: CacheSettings = CacheSettings()
     history: HistorySettings = HistorySettings()

@@ -70,6 +70,10 @@ class NotAllowed(Refusal):
         self.is_asked = is_asked
 
 
+NOT_ALLOWED = "not_allowed"
+"""The kind of that refusal, as replies and receipts name it."""
+
+
 class EmptyText(Refusal):
     """The message has no text once control characters and spaces are removed."""
 

@@ -14,15 +14,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 from starlette.routing import BaseRoute
 
 from bots.connection import Connection
-from bots.fronts import Health
+from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.racing import until_one_ends
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
-from bots.slack.intake import Intake
+from bots.slack.intake import Intake, Surroundings
+from bots.slack.locales import Locales
 from bots.slack.payloads import EventCallback, Payload, Revoked, parse
 from bots.slack.socket import open_socket, until_down
+from bots.slack.strangers import Strangers
 from bots.slack.threads import Threads
 from config.settings import SlackSettings
 from core.admission import Admission
@@ -52,6 +54,7 @@ class Slack:
         clock: Clock,
         *,
         shared_history: bool,
+        welcome: Welcome,
     ) -> None:
         self._app_token = settings.app_token.get_secret_value()
         self._signing_secret = settings.signing_secret.get_secret_value()
@@ -59,8 +62,13 @@ class Slack:
         self._clock = clock
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = SlackApi(client, session, clock, self._connection)
-        self._threads = Threads(settings.threads)
-        self._shared_history = shared_history
+        self._surroundings = Surroundings(
+            threads=Threads(settings.threads),
+            locales=Locales(self._api, clock),
+            strangers=Strangers(clock),
+            shared_history=shared_history,
+            questions=welcome.questions,
+        )
         self._identity: Identity | None = None
         self._deliveries: dict[str, SlackDelivery] = {}
         self._socket: SocketModeClient | None = None
@@ -164,14 +172,7 @@ class Slack:
             self._is_doubted.set()
             return OK
         self._being_taken.add(task := asyncio.current_task())
-        intake = Intake(
-            self._api,
-            self._identity,
-            self._clock,
-            admission,
-            self._threads,
-            shared_history=self._shared_history,
-        )
+        intake = Intake(self._api, self._identity, self._clock, admission, self._surroundings)
         try:
             await intake.take(payload)
         except StoreError as error:
@@ -188,8 +189,11 @@ class Slack:
 
 
 @asynccontextmanager
-async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: bool) -> AsyncIterator[Slack]:
-    """The front end for one bot. With `shared_history`, it quotes what others wrote in a thread before it was called.
+async def open_slack(
+    settings: SlackSettings, clock: Clock, *, shared_history: bool, welcome: Welcome = DEFAULT_WELCOME
+) -> AsyncIterator[Slack]:
+    """The front end for one bot, which presents itself as `welcome` says. With `shared_history`, it quotes what others
+    wrote in a thread before it was called.
 
     Raises ConfigError if neither transport is configured.
     """
@@ -198,7 +202,7 @@ async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: b
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS)) as session:
         token = settings.bot_token.get_secret_value()
         client = AsyncWebClient(token=token, base_url=settings.base_url, session=session, retry_handlers=[])
-        slack = Slack(settings, client, session, clock, shared_history=shared_history)
+        slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome)
         try:
             yield slack
         finally:

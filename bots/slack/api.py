@@ -197,6 +197,12 @@ class SlackApi:
             self.client.assistant_threads_setSuggestedPrompts, channel_id=channel, title=title, prompts=offered
         )
 
+    async def language_tag(self, user: str) -> str:
+        """The language that a person has set in Slack, such as "zh-CN"; empty if Slack does not tell."""
+        answer = await self._call(self.client.users_info, user=user, include_locale=True)
+        found = answer.get("user")
+        return str(found.get("locale") or "") if isinstance(found, dict) else ""
+
     async def respond(self, url: str, form: Form) -> None:
         """Answer a slash command at its response URL; only the person who typed it sees the answer. Not idempotent."""
         body: dict[str, object] = {"response_type": "ephemeral", "text": form.text}

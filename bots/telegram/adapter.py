@@ -16,28 +16,29 @@ from telegram import Bot, BotCommand
 from telegram.request import HTTPXRequest
 
 from bots.connection import Connection
-from bots.fronts import Health
+from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.telegram.acknowledgements import Acknowledgements
-from bots.telegram.api import TelegramApi
+from bots.telegram.api import Profile, TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
+from bots.telegram.greeting import greeting
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import names_another
 from bots.telegram.payloads import Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import ButtonPressed, Moved, Overheard, translate
+from bots.telegram.translate import Added, ButtonPressed, Moved, Overheard, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
 from core.buttons import Receipt
 from core.clock import Clock
-from core.commands import COMMANDS, Command
+from core.commands import Command
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
-from core.i18n import LOCALES
+from core.i18n import LOCALES, say
 from core.messages import Locale, Message
 
 log = structlog.get_logger()
@@ -62,13 +63,13 @@ class Telegram:
         clock: Clock,
         timeouts: Timeouts,
         tasks: asyncio.TaskGroup,
-        menu: Sequence[Command],
+        welcome: Welcome,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._timeouts = timeouts
         self._tasks = tasks
-        self._menu = menu
+        self._welcome = welcome
         self._token = bot.token
         self._identity = Identity(id=int(bot.token.partition(":")[0]))
         self._name_asked_at = -math.inf
@@ -77,7 +78,7 @@ class Telegram:
         self._api = TelegramApi(bot, Budget(clock), self._connection)
         self._acknowledgements = Acknowledgements(self._api, self._buttons)
         self._previews = Previews(self._api, clock, tasks)
-        self._delivery = TelegramDelivery(self._api, self._previews, self._buttons)
+        self._delivery = TelegramDelivery(self._api, self._previews, self._buttons, welcome.questions)
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
@@ -127,16 +128,26 @@ class Telegram:
                 await admission.overhear(message)
             case ButtonPressed(button=button, press=press):
                 receipt = await admission.press(button.action, press)
+            case Added() as added:
+                await self._greet(admission, added)
             case Moved() as moved:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
             self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
 
+    async def _greet(self, admission: Admission, added: Added) -> None:
+        """Greet a group. Its operator may have changed the privacy mode since the bot last asked."""
+        await self._check_name()
+        identity, groups = self._identity, self._settings.groups
+        hears_all = identity.hears_all or added.as_administrator
+        await admission.greet(added.opening, lambda locale: greeting(identity, groups, locale, hears_all=hears_all))
+
     async def _receive(self, admission: Admission) -> None:
         """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
         await self._connection.persist(self._start_receiving)
         await self._offer_menu()
+        await self._describe()
         if self._settings.mode == "webhook":
             await self._keep_webhook()
         else:
@@ -169,11 +180,22 @@ class Telegram:
     async def _offer_menu(self) -> None:
         """Set the menu of commands in each language, English for all others. The bot works without it."""
         try:
-            await self._api.set_menu(_described(self._menu, "en"))
+            await self._api.set_menu(_described(self._welcome.menu, "en"))
             for locale in LOCALES:
-                await self._api.set_menu(_described(self._menu, locale), locale)
+                await self._api.set_menu(_described(self._welcome.menu, locale), locale)
         except (DeliveryFailed, DeliveryRejected) as error:
             log.warning("commands are not in the menu", reason=error.reason)
+
+    async def _describe(self) -> None:
+        """Describe the bot in each language, in English for all others. The bot works without it."""
+        if not self._settings.describe:
+            return
+        try:
+            await self._api.describe(_profile(self._welcome.name, "en"))
+            for locale in LOCALES:
+                await self._api.describe(_profile(self._welcome.name, locale), locale)
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.warning("bot is not described", reason=error.reason)
 
     async def _keep_webhook(self) -> None:
         """Check every minute whether updates are still sent here, and set the webhook again if not. Endless."""
@@ -198,9 +220,9 @@ async def open_telegram(
     clock: Clock,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     *,
-    menu: Sequence[Command] = COMMANDS,
+    welcome: Welcome = DEFAULT_WELCOME,
 ) -> AsyncIterator[Telegram]:
-    """The front end for one bot, which offers the commands of `menu`.
+    """The front end for one bot, which presents itself as `welcome` says.
 
     Raises ConfigError if the token is malformed or the webhook has no address.
     """
@@ -216,13 +238,19 @@ async def open_telegram(
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        telegram = Telegram(bot, settings, clock, timeouts, tasks, menu)
+        telegram = Telegram(bot, settings, clock, timeouts, tasks, welcome)
         stack.push_async_callback(telegram.close)
         yield telegram
 
 
 def _described(menu: Sequence[Command], locale: Locale) -> list[BotCommand]:
     return [BotCommand(command.name, command.describe(locale)) for command in menu]
+
+
+def _profile(name: str, locale: Locale) -> Profile:
+    """Telegram takes 512 characters of a description, and 120 of a short one."""
+    description, short = (say(locale, f"profile.{key}", name=name) for key in ("description", "short"))
+    return Profile(description=description[:512], short=short[:120])
 
 
 def _digest(token: str, use: str) -> bytes:

@@ -344,7 +344,7 @@ async def test_notices_are_in_the_persons_language(scene: Scene) -> None:
     first = await scene.answered("你好，请介绍一下自己")
     assert (await scene.press(presses.vote_up, first)).notice == "谢谢！"
     await scene.press(presses.again, first)
-    assert "重新回答" in (await scene.press(presses.again, first)).notice
+    assert "已经在回答" in (await scene.press(presses.again, first)).notice
 
 
 async def asked(scene: Scene, text: str = "/forget", **where: str) -> int:

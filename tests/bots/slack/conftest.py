@@ -14,6 +14,7 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from bots.fronts import DEFAULT_WELCOME, Welcome
 from bots.slack.adapter import Slack, open_slack
 from bots.slack.threads import Following
 from config.settings import SlackSettings
@@ -84,6 +85,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     listening: bool = True,
     limits: Limits = LIMITS,
     threads: Following = "follow",
+    welcome: Welcome = DEFAULT_WELCOME,
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
@@ -95,7 +97,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     )
     async with (
         open_store(f"sqlite:///{folder}/parley.db") as store,
-        open_slack(settings(slack, http=http, threads=threads), clock, shared_history=shared) as front,
+        open_slack(settings(slack, http=http, threads=threads), clock, shared_history=shared, welcome=welcome) as front,
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)

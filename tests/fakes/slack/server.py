@@ -216,6 +216,10 @@ class Slack:
         self.workspace.outsiders, self.workspace.unreachable = set(outsiders), set(unreachable)
         self.refused_uploads = uploads
 
+    async def do_locales(self, **locales: str) -> None:
+        """Give the app the scope users:read, and users their languages."""
+        self.workspace.locales = locales
+
     async def do_insist(self, seconds: float) -> None:
         self.events.insist(seconds)
 
