@@ -14,6 +14,7 @@ from bots.app import open_bot
 from bots.exits import one_line_errors
 from bots.fronts import Deliveries, FrontEnd, Welcome
 from bots.logs import configure_logs
+from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from bots.web import serving, web_app
@@ -55,12 +56,12 @@ async def run_bot(settings: Settings) -> None:
 
 def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncContextManager[FrontEnd]]:
     fronts: list[AbstractAsyncContextManager[FrontEnd]] = []
-    welcome = _welcome(settings)
+    welcome, proxies = _welcome(settings), proxies_of(settings.network)
     if settings.telegram.token.get_secret_value():
-        fronts.append(open_telegram(settings.telegram, clock, welcome=welcome))
+        fronts.append(open_telegram(settings.telegram, clock, welcome=welcome, proxies=proxies))
     if settings.slack.bot_token.get_secret_value():
         shared = settings.history.is_shared
-        fronts.append(open_slack(settings.slack, clock, shared_history=shared, welcome=welcome))
+        fronts.append(open_slack(settings.slack, clock, shared_history=shared, welcome=welcome, proxies=proxies))
     return fronts
 
 

@@ -19,6 +19,7 @@ from config import access
 PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 """The characters that Telegram accepts in the header that carries the secret."""
+PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 SECTION = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
@@ -48,6 +49,22 @@ def _server_url(url: str) -> str:
     if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
         raise ValueError("should be a URL like https://host")
     return url.rstrip("/")
+
+
+def proxy_url(url: str) -> str:
+    """A proxy's URL. Raises ValueError, which does not quote it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_known = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        is_known = False
+    if not is_known or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("should be like http://user:password@host:3128, https://..., socks5://... or socks5h://...")
+    return url.rstrip("/")
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    return SecretStr(proxy_url(secret.get_secret_value())) if secret.get_secret_value() else secret
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
@@ -265,6 +282,17 @@ class WebSettings(BaseModel):
     """Port of that server; 0 picks a free one."""
 
 
+class NetworkSettings(BaseModel):
+    """How Parley reaches Telegram, Slack and the model hubs."""
+
+    model_config = SECTION
+    proxy: Annotated[SecretStr, AfterValidator(_proxy), COMMON] = SecretStr("")
+    """Proxy for Telegram, Slack and model downloads, such as "http://host:3128" or "socks5://user:password@host:1080".
+    If it is empty, the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY of the environment apply. Names in NO_PROXY, and
+    this machine itself, are reached without a proxy. SOCKS proxies resolve names themselves, and need
+    `pip install 'parley[socks]'`."""
+
+
 class AccessSettings(BaseModel):
     """Access lists. An entry is one person, "telegram:123456789" or "slack:U0123ABCD"; a place,
     "telegram:chat:-1001234567890" or "slack:channel:C0123ABCD"; or a platform, "slack:*". Guests and people of other
@@ -314,6 +342,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = TelegramSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    network: NetworkSettings = NetworkSettings()
     access: AccessSettings = AccessSettings()
 
     @property

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from bots.connection import Connection
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
+from bots.proxies import ENVIRONMENT, SETTING, Proxies
 from bots.racing import until_one_ends
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
@@ -23,6 +24,7 @@ from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake, Surroundings
 from bots.slack.locales import Locales
 from bots.slack.payloads import EventCallback, Payload, Revoked, parse
+from bots.slack.session import WHOLE_CALL, open_session
 from bots.slack.socket import open_socket, until_down
 from bots.slack.strangers import Strangers
 from bots.slack.threads import Threads
@@ -31,11 +33,10 @@ from core.admission import Admission
 from core.backoff import Backoff
 from core.clock import Clock
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, StoreError, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, StoreError, TokenRefused
 
 log = structlog.get_logger()
 
-CALL_SECONDS = 30.0
 BACKOFF = Backoff(first=1.0, longest=60.0)
 CHECK_SECONDS = 60.0
 OK, UNAVAILABLE = 200, 503
@@ -55,10 +56,12 @@ class Slack:
         *,
         shared_history: bool,
         welcome: Welcome,
+        proxies: Proxies,
     ) -> None:
         self._app_token = settings.app_token.get_secret_value()
         self._signing_secret = settings.signing_secret.get_secret_value()
         self._client = client
+        self._proxies = proxies
         self._clock = clock
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = SlackApi(client, session, clock, self._connection)
@@ -96,6 +99,8 @@ class Slack:
     async def who(self) -> str:
         try:
             return str(await self._identify())
+        except ProxyFailed as error:
+            raise ConfigError(SETTING, error.reason) from None
         except DeliveryFailed:
             raise ConfigError("slack.base_url", "cannot be reached") from None
 
@@ -156,7 +161,7 @@ class Slack:
 
         app = AsyncApp(name="parley", client=self._client, signing_secret="", before_authorize=before_authorize)
         url = await self._connection.persist(self._socket_url)
-        async with open_socket(app, self._app_token, url) as self._socket:
+        async with open_socket(app, self._app_token, url, self._proxies) as self._socket:
             try:
                 return await until_down(self._socket, self._clock, up_at)
             finally:
@@ -190,7 +195,12 @@ class Slack:
 
 @asynccontextmanager
 async def open_slack(
-    settings: SlackSettings, clock: Clock, *, shared_history: bool, welcome: Welcome = DEFAULT_WELCOME
+    settings: SlackSettings,
+    clock: Clock,
+    *,
+    shared_history: bool,
+    welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
 ) -> AsyncIterator[Slack]:
     """The front end for one bot, which presents itself as `welcome` says. With `shared_history`, it quotes what others
     wrote in a thread before it was called.
@@ -199,10 +209,11 @@ async def open_slack(
     """
     if not settings.app_token.get_secret_value() and not settings.signing_secret.get_secret_value():
         raise ConfigError("slack.app_token", "is not set, nor is slack.signing_secret: Slack could not reach us")
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS)) as session:
+    async with open_session(proxies.of(settings.base_url), WHOLE_CALL) as session:
         token = settings.bot_token.get_secret_value()
         client = AsyncWebClient(token=token, base_url=settings.base_url, session=session, retry_handlers=[])
-        slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome)
+        client.proxy = None
+        slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome, proxies=proxies)
         try:
             yield slack
         finally:

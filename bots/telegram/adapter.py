@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from hashlib import blake2b
 
+import httpx
 import structlog
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
@@ -17,6 +18,7 @@ from telegram.request import HTTPXRequest
 
 from bots.connection import Connection
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
+from bots.proxies import ENVIRONMENT, SETTING, Proxies, Proxy
 from bots.telegram.acknowledgements import Acknowledgements
 from bots.telegram.api import Profile, TelegramApi
 from bots.telegram.budget import Budget
@@ -37,7 +39,7 @@ from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import Command
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, TokenRefused
 from core.i18n import LOCALES, say
 from core.messages import Locale, Message
 
@@ -97,6 +99,8 @@ class Telegram:
             return str(await self._api.identify())
         except TokenRefused:
             raise ConfigError("telegram.token", "Telegram does not accept it") from None
+        except ProxyFailed as error:
+            raise ConfigError(SETTING, error.reason) from None
         except (DeliveryFailed, DeliveryRejected) as error:
             raise ConfigError("telegram.base_url", f"no good answer ({error.reason})") from None
 
@@ -221,6 +225,7 @@ async def open_telegram(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     *,
     welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
 ) -> AsyncIterator[Telegram]:
     """The front end for one bot, which presents itself as `welcome` says.
 
@@ -233,7 +238,9 @@ async def open_telegram(
         raise ConfigError("telegram.webhook_url", "is needed for mode webhook")
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
     async with AsyncExitStack() as stack:
-        calls, polls = HTTPXRequest(read_timeout=timeouts.read), HTTPXRequest(connection_pool_size=1)
+        proxy = proxies.of(settings.base_url)
+        calls = _requests(proxy, read_timeout=timeouts.read)
+        polls = _requests(proxy, connection_pool_size=1)
         stack.push_async_callback(calls.shutdown)
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)
@@ -241,6 +248,18 @@ async def open_telegram(
         telegram = Telegram(bot, settings, clock, timeouts, tasks, welcome)
         stack.push_async_callback(telegram.close)
         yield telegram
+
+
+def _requests(proxy: Proxy | None, *, read_timeout: float = 5.0, connection_pool_size: int = 256) -> HTTPXRequest:
+    """Calls through the proxy. The library would take another one from the environment; certificates are still taken
+    from there.
+    """
+    return HTTPXRequest(
+        connection_pool_size,
+        read_timeout,
+        proxy=proxy.url if proxy else None,
+        httpx_kwargs={"trust_env": False, "verify": httpx.create_ssl_context()},
+    )
 
 
 def _described(menu: Sequence[Command], locale: Locale) -> list[BotCommand]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
 from telegram import (
     Bot,
     BotCommand,
@@ -29,6 +30,7 @@ from telegram.error import (
 
 from bots.connection import Connection
 from bots.markdown import FormattedText
+from bots.proxies import refusal_of_proxy
 from bots.telegram.budget import Budget
 from bots.telegram.identity import Identity
 from bots.telegram.text import entities
@@ -237,6 +239,8 @@ class TelegramApi:
         except Conflict:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason="another program takes this bot's updates") from None
         except UNEXPECTED as error:
+            if isinstance(error.__cause__, httpx.ProxyError):
+                raise refusal_of_proxy(error.__cause__) from None
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from None
         self._connection.heard()
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from bots.fronts import DEFAULT_WELCOME, Welcome
+from bots.proxies import ENVIRONMENT, Proxies
 from bots.slack.adapter import Slack, open_slack
 from bots.slack.threads import Following
 from config.settings import SlackSettings
@@ -86,6 +87,8 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     limits: Limits = LIMITS,
     threads: Following = "follow",
     welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
+    base_url: str = "",
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
@@ -97,7 +100,13 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     )
     async with (
         open_store(f"sqlite:///{folder}/parley.db") as store,
-        open_slack(settings(slack, http=http, threads=threads), clock, shared_history=shared, welcome=welcome) as front,
+        open_slack(
+            settings(slack, http=http, threads=threads, base_url=base_url),
+            clock,
+            shared_history=shared,
+            welcome=welcome,
+            proxies=proxies,
+        ) as front,
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
@@ -124,13 +133,15 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
                 await asyncio.wait([taking_in])
 
 
-def settings(slack: FakeSlack, *, http: bool = False, threads: Following = "follow") -> SlackSettings:
+def settings(
+    slack: FakeSlack, *, http: bool = False, threads: Following = "follow", base_url: str = ""
+) -> SlackSettings:
     return SlackSettings(
         threads=threads,
         bot_token=SecretStr(BOT_TOKEN),
         app_token=SecretStr("" if http else APP_TOKEN),
         signing_secret=SecretStr(SIGNING_SECRET if http else ""),
-        base_url=f"{slack.url}/api",
+        base_url=base_url or f"{slack.url}/api",
     )
 
 
