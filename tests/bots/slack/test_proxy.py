@@ -32,7 +32,9 @@ async def test_calls_and_the_socket_go_through_the_proxy(
         assert set(proxy.asked) == {f"slack.test:{port}"}
         before = len(proxy.asked)
         await slack.pull("drop", how="refresh")
-        await slack.until(lambda state: len(state.tickets) == 2 and not any(state.tickets.values()) and state.sockets == 1)
+        await slack.until(
+            lambda state: len(state.tickets) == 2 and not any(state.tickets.values()) and state.sockets == 1
+        )
         assert len(proxy.asked) > before
     out, err = capfd.readouterr()
     assert "canary" not in out + err
