@@ -49,7 +49,7 @@ class Proxies:
             return None
         proxy = Proxy(url=self.configured, origin=SETTING) if self.configured else _of_environment(parts.scheme)
         if proxy is not None and proxy.is_socks and not all(map(find_spec, EXTRA)):
-            raise ConfigError(proxy.origin, "a SOCKS proxy needs more packages: pip install 'parley[socks]'")
+            raise ConfigError(proxy.origin, "a SOCKS proxy needs the extra socks: pip install aiohttp-socks socksio")
         return proxy
 
     def variables(self, address: str) -> Mapping[str, str]:

@@ -290,7 +290,7 @@ class NetworkSettings(BaseModel):
     """Proxy for Telegram, Slack and model downloads, such as "http://host:3128" or "socks5://user:password@host:1080".
     If it is empty, the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY of the environment apply. Names in NO_PROXY, and
     this machine itself, are reached without a proxy. SOCKS proxies resolve names themselves, and need
-    `pip install 'parley[socks]'`."""
+    the extra socks: `pip install aiohttp-socks socksio`."""
 
 
 class AccessSettings(BaseModel):

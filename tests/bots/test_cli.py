@@ -45,6 +45,7 @@ def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
         "data_dir",
         "store.url",
         "engine.model",
+        "network.proxy",
         "telegram",
         "slack",
         "access.allow",

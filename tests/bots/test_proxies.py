@@ -69,7 +69,7 @@ def test_a_password_is_not_shown() -> None:
 def test_socks_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the packages a SOCKS proxy is a setting to correct; a proxy of HTTP needs none of them."""
     monkeypatch.setattr(proxies, "EXTRA", ("no_such_package",))
-    with pytest.raises(ConfigError, match=r"network.proxy: .* pip install 'parley\[socks\]'"):
+    with pytest.raises(ConfigError, match=r"network\.proxy: .* pip install aiohttp-socks socksio"):
         SECRET.of("https://slack.com")
     assert Proxies("http://p:1").of("https://slack.com") is not None
 
