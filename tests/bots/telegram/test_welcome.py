@@ -154,6 +154,16 @@ async def test_a_group_is_greeted_once(account: Account, tmp_path: object) -> No
         assert len(greetings(await settled(account))) == 1
 
 
+async def test_a_group_is_not_greeted_again_after_forgetting(account: Account) -> None:
+    """If the person who added the bot has everything deleted, the same arrival does not greet anew."""
+    async with open_gateway(account) as gateway:
+        await account.add_bot(GROUP, person=ANN)
+        await account.until(greetings)
+        await gateway.store.run(lambda c: c.exec_driver_sql("DELETE FROM turns"))
+        await account.add_bot(GROUP, person=ANN)
+        assert len(greetings(await settled(account))) == 1
+
+
 async def test_a_group_where_the_bot_has_spoken_is_not_greeted(account: Account) -> None:
     """A group that knows the bot needs no greeting."""
     async with open_gateway(account):
