@@ -21,8 +21,14 @@ CLOSED = replace(LIMITS, allow=frozenset({"slack:U1"}))
 
 async def open_chat(slack: FakeSlack, user: str = "U1", channel: str = "D1") -> State:
     """Open the Messages tab, and wait until the event is acknowledged."""
+    event = {"type": "app_home_opened", "tab": "messages", "channel": channel, "user": user}
+    return await taken(slack, "event", event=event)
+
+
+async def taken(slack: FakeSlack, verb: str, **values: object) -> State:
+    """Do something in Slack, and wait until what it sends is acknowledged."""
     before = len((await slack.state()).sendings)
-    await slack.pull("event", event={"type": "app_home_opened", "tab": "messages", "channel": channel, "user": user})
+    await slack.pull(verb, **values)
     return await slack.until(lambda state: len(state.sendings) > before and not state.unacknowledged())
 
 
@@ -128,6 +134,5 @@ async def test_a_stranger_who_presses_is_told_once_a_minute(open_gateway: Open, 
         for whispers in (1, 1, 2):
             if whispers == 2:
                 gateway.clock.advance(61)
-            await slack.pull("click", channel="C1", ts=answer["ts"], user="U2", **answer["buttons"][-1])
-            state = await slack.until(lambda state: not state.unacknowledged())
+            state = await taken(slack, "click", channel="C1", ts=answer["ts"], user="U2", **answer["buttons"][-1])
             assert len(state.entries("whispered")) == whispers
