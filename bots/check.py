@@ -13,6 +13,7 @@ import typer
 
 from bots.exits import one_line_errors
 from bots.fronts import FrontEnd
+from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from config.load import load_settings
@@ -132,16 +133,23 @@ async def _generate_token(settings: Settings) -> str:
         raise ConfigError("engine.url", f"no good answer: {str(error) or type(error).__name__}") from None
 
 
+def check_proxy(settings: Settings) -> str:
+    """The proxies on the way to the platforms, without their passwords."""
+    found = map(proxies_of(settings.network).of, (settings.telegram.base_url, settings.slack.base_url))
+    return ", ".join(dict.fromkeys(str(proxy or "none") for proxy in found))
+
+
 def check_telegram(settings: Settings) -> str:
     if not settings.telegram.token.get_secret_value():
         return "off"
-    return asyncio.run(_who(open_telegram(settings.telegram, SystemClock())))
+    return asyncio.run(_who(open_telegram(settings.telegram, SystemClock(), proxies=proxies_of(settings.network))))
 
 
 def check_slack(settings: Settings) -> str:
     if not settings.slack.bot_token.get_secret_value():
         return "off"
-    return asyncio.run(_who(open_slack(settings.slack, SystemClock(), shared_history=settings.history.is_shared)))
+    shared, proxies = settings.history.is_shared, proxies_of(settings.network)
+    return asyncio.run(_who(open_slack(settings.slack, SystemClock(), shared_history=shared, proxies=proxies)))
 
 
 def check_access(settings: Settings) -> str:
@@ -159,6 +167,7 @@ CHECKS: dict[str, Check] = {
     "data_dir": check_data_dir,
     "store.url": check_store,
     "engine.model": check_model,
+    "network.proxy": check_proxy,
     "telegram": check_telegram,
     "slack": check_slack,
     "access.allow": check_access,

@@ -12,9 +12,10 @@ import typer
 from bots.console import run_console
 from bots.exits import one_line_errors
 from bots.export import export as write_export
-from bots.hubs.hub import Source
+from bots.hubs.hub import ADDRESSES, Source
 from bots.logs import configure_logs
 from bots.moods import run_moods
+from bots.proxies import proxies_of
 from config.load import load_settings
 from config.options import model_child
 
@@ -101,7 +102,9 @@ def pull(
     config: ConfigFile = None,
 ) -> None:
     """Download a model from Hugging Face or ModelScope into the data folder."""
-    _replace_process("bots.model", model_id, str(load_settings(config).data_dir), source, endpoint, file)
+    settings = load_settings(config)
+    os.environ.update(proxies_of(settings.network).variables(endpoint or ADDRESSES[source]))
+    _replace_process("bots.model", model_id, str(settings.data_dir), source, endpoint, file)
 
 
 def _replace_process(module: str, *arguments: str) -> NoReturn:

@@ -1,13 +1,15 @@
 """The interface of a platform's front end, as `parley run` uses it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.routing import BaseRoute
 
 from core.admission import Admission
+from core.commands import COMMANDS, Command
 from core.delivery import Delivery
+from core.messages import Locale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,20 @@ class Health:
 
     connected: bool
     heard_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """What a front end shows of the bot before a person writes: its persona's name, the commands of its menu, and first
+    questions to ask, in each language.
+    """
+
+    name: str = "Parley"
+    menu: Sequence[Command] = COMMANDS
+    questions: Mapping[Locale, Sequence[str]] = field(default_factory=dict)
+
+
+DEFAULT_WELCOME = Welcome()
 
 
 class FrontEnd(Protocol):

@@ -12,12 +12,14 @@ import typer
 
 from bots.app import open_bot
 from bots.exits import one_line_errors
-from bots.fronts import Deliveries, FrontEnd
+from bots.fronts import Deliveries, FrontEnd, Welcome
 from bots.logs import configure_logs
+from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from bots.web import serving, web_app
 from config.load import load_settings
+from config.personas import load_persona
 from config.settings import Settings
 from core.admission import Admission
 from core.clock import Clock, SystemClock
@@ -54,12 +56,22 @@ async def run_bot(settings: Settings) -> None:
 
 def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncContextManager[FrontEnd]]:
     fronts: list[AbstractAsyncContextManager[FrontEnd]] = []
+    welcome, proxies = _welcome(settings), proxies_of(settings.network)
     if settings.telegram.token.get_secret_value():
-        fronts.append(open_telegram(settings.telegram, clock, menu=offered(settings.chat.show_mood)))
+        fronts.append(open_telegram(settings.telegram, clock, welcome=welcome, proxies=proxies))
     if settings.slack.bot_token.get_secret_value():
         shared = settings.history.is_shared
-        fronts.append(open_slack(settings.slack, clock, shared_history=shared))
+        fronts.append(open_slack(settings.slack, clock, shared_history=shared, welcome=welcome, proxies=proxies))
     return fronts
+
+
+def _welcome(settings: Settings) -> Welcome:
+    chat, questions = settings.chat, settings.questions
+    return Welcome(
+        name=load_persona(chat.persona).name,
+        menu=offered(chat.show_mood),
+        questions={"en": questions.en, "zh": questions.zh},
+    )
 
 
 def _on_signals() -> asyncio.Event:

@@ -19,6 +19,7 @@ from config import access
 PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 """The characters that Telegram accepts in the header that carries the secret."""
+PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 SECTION = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
@@ -50,6 +51,22 @@ def _server_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def proxy_url(url: str) -> str:
+    """A proxy's URL. Raises ValueError, which does not quote it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_known = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        is_known = False
+    if not is_known or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("should be like http://user:password@host:3128, https://..., socks5://... or socks5h://...")
+    return url.rstrip("/")
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    return SecretStr(proxy_url(secret.get_secret_value())) if secret.get_secret_value() else secret
+
+
 def _webhook_secret(secret: SecretStr) -> SecretStr:
     if not WEBHOOK_SECRET.fullmatch(secret.get_secret_value()):
         raise ValueError("should be up to 256 letters, digits, _ and -")
@@ -71,19 +88,36 @@ def _folder(path: Path) -> Path:
 
 def _names(value: object) -> object:
     """A list in the environment: names with commas between them, or JSON."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        return tuple(filter(None, map(str.strip, value.split(","))))
+    return _list(value)
+
+
+def _list(value: object) -> object:
+    """A list in the environment: JSON."""
     if not isinstance(value, str):
         return value
-    if not value.lstrip().startswith("["):
-        return tuple(filter(None, map(str.strip, value.split(","))))
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ValueError('should be a list like a,b or ["a", "b"]') from error
+        raise ValueError('should be a list like ["a", "b"]') from error
+
+
+def _question(text: str) -> str:
+    if text != " ".join(text.split()) or not text.isprintable():
+        raise ValueError("should be one line, without spaces around it")
+    return text
 
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Question: TypeAlias = Annotated[str, Field(min_length=1, max_length=75), AfterValidator(_question)]
+"""Slack allows 75 characters on its own buttons and states no limit for a prompt. Telegram, which names the question to
+the person who pressed it, shows 200.
+"""
+Questions: TypeAlias = Annotated[tuple[Question, ...], Field(max_length=4), BeforeValidator(_list)]
+"""Slack shows four prompts (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts)."""
 
 
 class EngineSettings(BaseModel):
@@ -139,6 +173,18 @@ class ChatSettings(BaseModel):
     """Seconds that a whole reply may take."""
     locale: Annotated[Literal["auto", "en", "zh"], COMMON] = "auto"
     """Language of the bot's own words, such as refusals: "en", "zh", or "auto" for the language of each person."""
+
+
+class QuestionSettings(BaseModel):
+    """First questions that the bot offers to ask: on Telegram as buttons below /start, on Slack as suggested prompts.
+    At most four in each language, of at most 75 characters each; none are offered for an empty list.
+    """
+
+    model_config = SECTION
+    en: Questions = ("I had a wonderful day today!", "Tell me something nice about the sea.")
+    """First questions in English."""
+    zh: Questions = ("我今天过得特别开心！", "给我讲讲大海吧。")
+    """First questions in Chinese."""
 
 
 class LimitSettings(BaseModel):
@@ -203,6 +249,9 @@ class TelegramSettings(BaseModel):
     groups: Literal["mention", "all", "off"] = "mention"
     """Messages answered in groups: "mention" for those that mention the bot, reply to it or are commands, "all", or
     "off" for none."""
+    describe: bool = True
+    """Whether the bot sets its own description and short description, which Telegram shows in an empty chat and on the
+    profile. With false those that you gave to @BotFather stay."""
 
 
 class SlackSettings(BaseModel):
@@ -234,6 +283,17 @@ class WebSettings(BaseModel):
     """Address of the HTTP server for health checks and webhooks."""
     port: Annotated[int, Field(ge=0, le=65535), COMMON] = 8080
     """Port of that server; 0 picks a free one."""
+
+
+class NetworkSettings(BaseModel):
+    """How Parley reaches Telegram, Slack and the model hubs."""
+
+    model_config = SECTION
+    proxy: Annotated[SecretStr, AfterValidator(_proxy), COMMON] = SecretStr("")
+    """Proxy for Telegram, Slack and model downloads, such as "http://host:3128" or "socks5://user:password@host:1080".
+    If it is empty, the variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY of the environment apply. Names in NO_PROXY, and
+    this machine itself, are reached without a proxy. SOCKS proxies resolve names themselves, and need
+    the extra socks: `pip install aiohttp-socks socksio`."""
 
 
 class AccessSettings(BaseModel):
@@ -278,12 +338,14 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
     chat: ChatSettings = ChatSettings()
+    questions: QuestionSettings = QuestionSettings()
     limits: LimitSettings = LimitSettings()
     cache: CacheSettings = CacheSettings()
     history: HistorySettings = HistorySettings()
     telegram: TelegramSettings = TelegramSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    network: NetworkSettings = NetworkSettings()
     access: AccessSettings = AccessSettings()
 
     @property

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 import sqlalchemy as sa
 
 from core import amending, commands, editing
-from core.access import is_allowed
+from core.access import is_allowed, is_open
 from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
 from core.buttons import Press, Receipt
@@ -15,6 +15,7 @@ from core.clock import Clock
 from core.entry import ask_administrators
 from core.errors import Busy, NotAllowed, QueueFull, Refusal, Throttled, TooLong
 from core.gathering import GATHERING
+from core.greeting import Words, greet
 from core.i18n import say
 from core.messages import (
     WITHDRAWN,
@@ -22,6 +23,7 @@ from core.messages import (
     Deletion,
     Edit,
     Finish,
+    Kind,
     Locale,
     Message,
     Person,
@@ -154,6 +156,22 @@ class Admission:
         if is_allowed(person, place, self._limits.allow):
             return True
         return await self._store.run(admissions.is_admitted, person)
+
+    async def greet(self, opening: Message, words: Words | None = None) -> None:
+        """Greet a place, as if its person had typed the `opening`, with some words or by the command that it is.
+
+        A group is greeted only if it is open to all, and a person only if they may talk to the bot.
+        """
+        is_group, place = opening.kind is Kind.GROUP, opening.conversation
+        if not (is_open(place, self._limits.allow) if is_group else await self.allows(opening.sender, place)):
+            return  # leaves no trace of a stranger
+        is_work = await self._store.run(greet, opening, words, self._limits.locale, self._clock.now())
+        self._tell((), is_work=is_work)
+
+    async def language(self, person: Person) -> Locale:
+        """The language of the bot's own words to a person who may talk to it."""
+        row = await self._store.run(people.find_or_add, person)
+        return row.languages.own_words(self._limits.locale)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""

@@ -10,8 +10,8 @@ class Press:
     """A press of a button by a person.
 
     `event_keys` identify the gesture as they do for a message, and `reference` is what an answer to it replies to.
-    `conversation` is the place of the press. `turn_id` is the turn that the button names, or 0 for a button of the
-    platform's own, which names the conversation.
+    `conversation` is the place of the press, and `words` are those on the button. `turn_id` is the turn that the button
+    names, or 0 for a button of the platform's own, which names the conversation.
     """
 
     event_keys: tuple[str, ...]
@@ -19,6 +19,7 @@ class Press:
     conversation: ConversationKey
     turn_id: int
     reference: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ def chatbot(
 ) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
     desk = Desk(
+        name=options.persona.name,
         store=store,
         answers=answers,
         admins=options.admins,

@@ -1,4 +1,4 @@
-"""The command registry: names, aliases, arguments and descriptions of all commands, and the one parser for them.
+"""The command registry: names, arguments and descriptions of all commands, and the one parser for them.
 
 Front ends build their menus from it and recognise commands with it; `core/admission.py` answers /stop, and
 `core/stages/commands.py` carries out the others.
@@ -28,7 +28,6 @@ class Command:
     """
 
     name: str
-    aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     placeholder: str = ""
     is_optional: bool = False
@@ -64,7 +63,8 @@ class Command:
         return say(locale, f"description.{self.name}")
 
 
-HELP = Command(name="help", aliases=("start",))  # Telegram clients send /start when a chat is opened
+START = Command(name="start")
+HELP = Command(name="help")
 STOP = Command(name="stop")
 RETRY = Command(name="retry")
 RESET = Command(name="reset")
@@ -81,6 +81,8 @@ COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """The commands for everybody, in the order of menus and help texts."""
 ADMIN_COMMANDS = (ACCESS,)
 """The commands that only administrators know."""
+CLIENT_COMMANDS = (START,)
+"""The commands that no menu lists. Telegram's clients send /start when a chat is opened, perhaps with a link's word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Call:
 
     @property
     def command(self) -> Command | None:
-        """The command of this name or alias, or None if there is none."""
+        """The command of this name, or None if there is none."""
         return _by_name().get(self.name.lower())
 
 
@@ -115,6 +117,12 @@ def personal_command(text: str) -> Command | None:
     """The personal command that a message calls, or None."""
     call = parse(text)
     return call.command if call and call.command and call.command.is_personal else None
+
+
+def is_start(text: str) -> bool:
+    """Whether a message is what a client sends when a person opens the chat."""
+    call = parse(text)
+    return call is not None and call.command is START
 
 
 def asking_command(text: str) -> Command | None:
@@ -145,6 +153,11 @@ def has_buttons(conversation: ConversationKey) -> bool:
     return conversation.platform != "console"
 
 
+def start_text(name: str, locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str = SLASH) -> str:
+    """Who the bot is, by its persona's name, and what it can do."""
+    return say(locale, "command.start", name=name) + "\n\n" + help_text(locale, offers, prefix)
+
+
 def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str = SLASH) -> str:
     """An introduction and a line for each command, as it is typed with a prefix."""
     lines = (f"{command.usage_with(prefix)} – {command.describe(locale)}" for command in offers)
@@ -153,4 +166,4 @@ def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str 
 
 @cache
 def _by_name() -> Mapping[str, Command]:
-    return {name: command for command in (*COMMANDS, *ADMIN_COMMANDS) for name in (command.name, *command.aliases)}
+    return {command.name: command for command in (*COMMANDS, *ADMIN_COMMANDS, *CLIENT_COMMANDS)}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.commands import asking_command, personal_command
+from core.commands import asking_command, is_start, personal_command
 from core.i18n import say
 from core.messages import Kind, Locale, Message, Reply, Source
 
@@ -40,6 +40,10 @@ class Claim:
         """The name of the file that holds the reply if it is longer than a message; empty if it comes in parts."""
         command = personal_command(self.message.text)
         return command.file if command else ""
+
+    def opens_chat(self, reply: Reply) -> bool:
+        """Whether the reply says who the bot is to a person who opened their chat with it."""
+        return self.message.kind is Kind.PRIVATE and reply.source is Source.COMMAND and is_start(self.message.text)
 
     def yes_or_no(self, reply: Reply) -> tuple[str, str] | None:
         """The words for yes and no if the reply asks the sender for one, which a front end offers as buttons."""

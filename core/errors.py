@@ -28,6 +28,7 @@ ParleyError
 │   └── RolesRefused           the model's chat template rejects this order of roles
 ├── DeliveryFailed             the platform does not accept the reply now
 │   ├── RateLimited            the platform's rate limit is reached; nothing was shown
+│   ├── ProxyFailed            the proxy does not lead to the platform
 │   └── TokenRefused           the platform does not accept the bot's token
 ├── DeliveryRejected           the platform refuses the reply for good
 ├── LeaseLost                  another gateway has taken the turn over
@@ -68,6 +69,10 @@ class NotAllowed(Refusal):
         super().__init__(person)
         self.person = person
         self.is_asked = is_asked
+
+
+NOT_ALLOWED = "not_allowed"
+"""The kind of that refusal, as replies and receipts name it."""
 
 
 class EmptyText(Refusal):
@@ -208,6 +213,10 @@ class DeliveryFailed(ParleyError):
 
 class RateLimited(DeliveryFailed):
     """The platform's rate limit is reached, or would be. Nothing was shown."""
+
+
+class ProxyFailed(DeliveryFailed):
+    """The proxy does not lead to the platform; nothing was shown. An operator may have to change its password."""
 
 
 class TokenRefused(DeliveryFailed):

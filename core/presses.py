@@ -14,9 +14,10 @@ from core.admission import Action, Limits, check_load
 from core.buttons import Press, Receipt
 from core.errors import AnsweringAgain, Expired, NotTheAsker, QuestionForgotten
 from core.i18n import say
-from core.messages import Finish, Reply, Source
+from core.messages import Finish, Message, Reply, Source
 from core.store import confirmations, questions, turns, votes
 from core.store.people import PersonRow
+from core.text import clean
 
 
 def again(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
@@ -32,6 +33,21 @@ def again(connection: sa.Connection, press: Press, person: PersonRow, limits: Li
     locale = person.languages.own_words(limits.locale)
     questions.ask_again(connection, question, person.id, press.reference, locale, now)
     return Receipt(is_work=True)
+
+
+def ask(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
+    """Ask the question that stands on the button, as if the person had typed it. It counts like a message of theirs."""
+    words = clean(press.words)
+    if not words:
+        raise QuestionForgotten
+    if questions.is_under_way(connection, press.conversation, person.id, words):
+        raise AnsweringAgain
+    check_load(connection, press.conversation.platform, person, limits, now)
+    message = Message(
+        event_keys=(), conversation=press.conversation, sender=press.person, text=words, sent_at=now, reference=""
+    )
+    turns.add(connection, person.id, message, person.languages.own_words(limits.locale), now)
+    return Receipt(notice=words, is_work=True)
 
 
 def stop(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:

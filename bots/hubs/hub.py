@@ -1,6 +1,6 @@
 """What `parley model pull` needs of a model hub."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,12 @@ class Source(StrEnum):
 
     HUGGING_FACE = "huggingface"
     MODEL_SCOPE = "modelscope"
+
+
+ADDRESSES: Mapping[Source, str] = {
+    Source.HUGGING_FACE: "https://huggingface.co",
+    Source.MODEL_SCOPE: "https://www.modelscope.cn",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

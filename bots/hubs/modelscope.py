@@ -10,10 +10,9 @@ import httpx
 from pydantic import BaseModel, Field, ValidationError
 from rich.progress import DownloadColumn, Progress, TaskID, TransferSpeedColumn
 
-from bots.hubs.hub import HubFile, Listing
+from bots.hubs.hub import ADDRESSES, HubFile, Listing, Source
 from core.errors import ModelMissing
 
-ENDPOINT: Final = "https://www.modelscope.cn"
 REVISION: Final = "master"
 """ModelScope's main branch. Files have revisions of their own, the model as a whole has none."""
 TIMEOUT: Final = 30.0
@@ -56,7 +55,7 @@ class ModelScope:
                     _download(client, file, folder, progress)
 
     def _client(self, model_id: str) -> httpx.Client:
-        address = f"{(self.endpoint or ENDPOINT).rstrip('/')}/api/v1/models/{model_id}/repo"
+        address = f"{(self.endpoint or ADDRESSES[Source.MODEL_SCOPE]).rstrip('/')}/api/v1/models/{model_id}/repo"
         return httpx.Client(base_url=address, timeout=TIMEOUT, follow_redirects=True, headers={"User-Agent": "parley"})
 
 

@@ -14,26 +14,29 @@ from slack_sdk.web.async_client import AsyncWebClient
 from starlette.routing import BaseRoute
 
 from bots.connection import Connection
-from bots.fronts import Health
+from bots.fronts import DEFAULT_WELCOME, Health, Welcome
+from bots.proxies import ENVIRONMENT, SETTING, Proxies
 from bots.racing import until_one_ends
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
-from bots.slack.intake import Intake
+from bots.slack.intake import Intake, Surroundings
+from bots.slack.locales import Locales
 from bots.slack.payloads import EventCallback, Payload, Revoked, parse
+from bots.slack.session import WHOLE_CALL, open_session
 from bots.slack.socket import open_socket, until_down
+from bots.slack.strangers import Strangers
 from bots.slack.threads import Threads
 from config.settings import SlackSettings
 from core.admission import Admission
 from core.backoff import Backoff
 from core.clock import Clock
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, StoreError, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, StoreError, TokenRefused
 
 log = structlog.get_logger()
 
-CALL_SECONDS = 30.0
 BACKOFF = Backoff(first=1.0, longest=60.0)
 CHECK_SECONDS = 60.0
 OK, UNAVAILABLE = 200, 503
@@ -52,16 +55,24 @@ class Slack:
         clock: Clock,
         *,
         shared_history: bool,
+        welcome: Welcome,
+        proxies: Proxies,
     ) -> None:
         self._app_token = settings.app_token.get_secret_value()
         self._signing_secret = settings.signing_secret.get_secret_value()
         self._client = client
+        self._proxies = proxies
         self._clock = clock
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = SlackApi(client, session, clock, self._connection)
-        self._threads = Threads(settings.threads)
-        self._directs = settings.direct_messages
-        self._shared_history = shared_history
+        self._surroundings = Surroundings(
+            threads=Threads(settings.threads),
+            directs=settings.direct_messages,
+            locales=Locales(self._api, clock),
+            strangers=Strangers(clock),
+            shared_history=shared_history,
+            questions=welcome.questions,
+        )
         self._identity: Identity | None = None
         self._deliveries: dict[str, SlackDelivery] = {}
         self._socket: SocketModeClient | None = None
@@ -89,6 +100,8 @@ class Slack:
     async def who(self) -> str:
         try:
             return str(await self._identify())
+        except ProxyFailed as error:
+            raise ConfigError(SETTING, error.reason) from None
         except DeliveryFailed:
             raise ConfigError("slack.base_url", "cannot be reached") from None
 
@@ -149,7 +162,7 @@ class Slack:
 
         app = AsyncApp(name="parley", client=self._client, signing_secret="", before_authorize=before_authorize)
         url = await self._connection.persist(self._socket_url)
-        async with open_socket(app, self._app_token, url) as self._socket:
+        async with open_socket(app, self._app_token, url, self._proxies) as self._socket:
             try:
                 return await until_down(self._socket, self._clock, up_at)
             finally:
@@ -165,15 +178,7 @@ class Slack:
             self._is_doubted.set()
             return OK
         self._being_taken.add(task := asyncio.current_task())
-        intake = Intake(
-            self._api,
-            self._identity,
-            self._clock,
-            admission,
-            self._threads,
-            self._directs,
-            shared_history=self._shared_history,
-        )
+        intake = Intake(self._api, self._identity, self._clock, admission, self._surroundings)
         try:
             await intake.take(payload)
         except StoreError as error:
@@ -190,17 +195,26 @@ class Slack:
 
 
 @asynccontextmanager
-async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: bool) -> AsyncIterator[Slack]:
-    """The front end for one bot. With `shared_history`, it quotes what others wrote in a thread before it was called.
+async def open_slack(
+    settings: SlackSettings,
+    clock: Clock,
+    *,
+    shared_history: bool,
+    welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
+) -> AsyncIterator[Slack]:
+    """The front end for one bot, which presents itself as `welcome` says. With `shared_history`, it quotes what others
+    wrote in a thread before it was called.
 
     Raises ConfigError if neither transport is configured.
     """
     if not settings.app_token.get_secret_value() and not settings.signing_secret.get_secret_value():
         raise ConfigError("slack.app_token", "is not set, nor is slack.signing_secret: Slack could not reach us")
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS)) as session:
+    async with open_session(proxies.of(settings.base_url), WHOLE_CALL) as session:
         token = settings.bot_token.get_secret_value()
         client = AsyncWebClient(token=token, base_url=settings.base_url, session=session, retry_handlers=[])
-        slack = Slack(settings, client, session, clock, shared_history=shared_history)
+        client.proxy = None
+        slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome, proxies=proxies)
         try:
             yield slack
         finally:

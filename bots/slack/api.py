@@ -17,9 +17,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bots.connection import Connection
+from bots.proxies import refusal_of_proxy
 from bots.slack.forms import Form
 from bots.slack.identity import Identity
 from bots.slack.payloads import TAG_EVENT, ThreadMessage, parse_thread
+from bots.slack.session import PROXY_ERRORS
 from core.clock import Clock
 from core.errors import DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
 from core.messages import ConversationKey, Person
@@ -197,6 +199,12 @@ class SlackApi:
             self.client.assistant_threads_setSuggestedPrompts, channel_id=channel, title=title, prompts=offered
         )
 
+    async def language_tag(self, user: str) -> str:
+        """The language that a person has set in Slack, such as "zh-CN"; empty if Slack does not tell."""
+        answer = await self._call(self.client.users_info, user=user, include_locale=True)
+        found = answer.get("user")
+        return str(found.get("locale") or "") if isinstance(found, dict) else ""
+
     async def respond(self, url: str, form: Form) -> None:
         """Answer a slash command at its response URL; only the person who typed it sees the answer. Not idempotent."""
         body: dict[str, object] = {"response_type": "ephemeral", "text": form.text}
@@ -216,6 +224,8 @@ class SlackApi:
                 if not answer.ok:
                     code = ERROR_CODE.search(await answer.text())
                     raise DeliveryRejected(code[0] if code else refusal)
+        except PROXY_ERRORS as error:
+            raise refusal_of_proxy(error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER) from error
 
@@ -231,6 +241,8 @@ class SlackApi:
             answer = await method(*args, **kwargs)
         except SlackApiError as error:
             raise self._translated(limit, error) from None  # its text quotes what was sent
+        except PROXY_ERRORS as error:
+            raise refusal_of_proxy(error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from error
         self._connection.heard()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from bots.slack.api import SlackApi
-from bots.slack.forms import Forms, plain_form, reply_forms
+from bots.slack.forms import Form, Forms, plain_form, reply_forms
 from bots.slack.handle import Handle, Surface
 from bots.slack.posts import Posts
 from core.clock import Clock
@@ -45,7 +45,7 @@ class Asides:
             else:
                 return handle
         try:
-            return await self._begin_direct(claim)
+            return await self.begin_direct(claim, plain_form(say(claim.locale, "slack.thinking")))
         except DeliveryRejected as error:
             log.info("no direct message", turn=claim.id, reason=error.reason)
         await self._whisper(claim, handle, messages)
@@ -62,7 +62,7 @@ class Asides:
             else:
                 await self._posts.whisper(claim, forms)
 
-    async def _begin_direct(self, claim: Claim) -> Handle:
-        """Post a placeholder to the sender. It has no thread to be found in, so a crash here may leave it behind."""
-        there = await self._api.post_directly(claim.message.sender.id, plain_form(say(claim.locale, "slack.thinking")))
+    async def begin_direct(self, claim: Claim, form: Form) -> Handle:
+        """Begin a direct message to the sender. It has no thread to be found in: a crash here may leave it behind."""
+        there = await self._api.post_directly(claim.message.sender.id, form)
         return Handle(surface=Surface.DIRECT, ts=there.thread, channel=there.channel)

@@ -1,5 +1,7 @@
 """Replies on Slack: a stream or a placeholder, whose ts is committed, is edited into the reply."""
 
+from dataclasses import replace
+
 import structlog
 
 from bots.slack.api import Session, SlackApi
@@ -15,7 +17,7 @@ from bots.slack.reference import Reference
 from bots.slack.streams import Streams
 from core.clock import Clock
 from core.delivery import Claim
-from core.errors import DeliveryRejected
+from core.errors import NOT_ALLOWED, DeliveryRejected
 from core.i18n import say
 from core.messages import Kind, Reply
 
@@ -30,8 +32,9 @@ class SlackDelivery:
     """A `Delivery` for one bot account.
 
     A direct message is answered in a stream, which only its recipient sees grow. Other messages, and direct messages if
-    no stream can be started, get a placeholder. A slash command is answered at its response URL, and a personal command
-    in a channel by an ephemeral message, without a placeholder.
+    no stream can be started, get a placeholder. A slash command is answered at its response URL, and in a channel a
+    personal command, and a person who may not talk to the bot, by an ephemeral message, without a placeholder. What
+    answers no message, such as a welcome, is a direct message that is posted once its words are known.
     """
 
     def __init__(self, api: SlackApi, identity: Identity, clock: Clock) -> None:
@@ -43,9 +46,12 @@ class SlackDelivery:
         self._previews = Previews(api, self._posts, self._streams, clock)
 
     async def begin(self, claim: Claim) -> str:
-        if Reference.parse(claim.message.reference) is None:
+        reference = claim.message.reference
+        if not reference:
+            return await self._begin_direct(claim)
+        if Reference.parse(reference) is None:
             return str(Handle(surface=Surface.RESPONSE))
-        if claim.is_aside:
+        if claim.is_aside or _is_for_a_stranger(claim):
             return str(Handle(surface=Surface.EPHEMERAL))
         try:
             handle = await self._open_message(claim)
@@ -63,7 +69,7 @@ class SlackDelivery:
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
         if not claim.handle:
-            return await self.begin(claim)
+            return await self.begin(replace(claim, reply=reply))
         handle = Handle.parse(claim.handle)
         await self._previews.end(claim.id)
         try:
@@ -91,6 +97,17 @@ class SlackDelivery:
         """End all previews. The next process goes on with the turns that have no reply yet."""
         await self._previews.end_all()
         await self._streams.end_all()
+
+    async def _begin_direct(self, claim: Claim) -> str:
+        """Post the beginning of a reply as a direct message; its handle, empty as long as there is no reply."""
+        if claim.reply is None:
+            return ""
+        beginning, *_ = reply_forms(claim.reply, claim.id, claim.locale, claim.yes_or_no(claim.reply))[0]
+        try:
+            return str(await self._asides.begin_direct(claim, beginning[-1]))
+        except DeliveryRejected as error:
+            log.warning("nowhere to answer", turn=claim.id, reason=error.reason)
+            return str(Handle(surface=Surface.NOWHERE))
 
     async def _open_message(self, claim: Claim) -> Handle:
         """Start a stream or post a placeholder.
@@ -176,3 +193,8 @@ class SlackDelivery:
         """Answer a slash command. Not idempotent: a crash before the commit repeats the answer."""
         for forms in response_forms(reply):
             await self._posts.respond(claim, forms)
+
+
+def _is_for_a_stranger(claim: Claim) -> bool:
+    """Whether a person is told in a channel that they may not talk to the bot."""
+    return claim.message.kind is Kind.GROUP and claim.reply is not None and claim.reply.error == NOT_ALLOWED

@@ -1,17 +1,19 @@
 """Intake of payloads from both transports: a message is in the store, or not for the bot, before Slack is told."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from bots.slack.api import Place, Session, SlackApi
 from bots.slack.forms import plain_form
 from bots.slack.identity import Identity
+from bots.slack.locales import Locales
 from bots.slack.parts import earlier
 from bots.slack.payloads import Payload, ThreadMessage
 from bots.slack.reference import Reference, place_of
+from bots.slack.strangers import Strangers
 from bots.slack.threads import Threads
 from bots.slack.translate import (
     ButtonPressed,
@@ -24,41 +26,50 @@ from bots.slack.translate import (
     translate,
 )
 from core import presses
-from core.admission import Admission, Duplicate
+from core.admission import Admission, Duplicate, Refused
 from core.buttons import Press
 from core.clock import Clock
-from core.errors import DeliveryFailed, DeliveryRejected
-from core.i18n import LOCALES, say
-from core.messages import ConversationKey, Kind, Message
+from core.errors import NOT_ALLOWED, DeliveryFailed, DeliveryRejected, NotAllowed
+from core.i18n import say
+from core.messages import ConversationKey, Kind, Locale, Message, Person
 
 log = structlog.get_logger()
 
 OPTIONAL_SECONDS = 1.0
 """Time limit of calls before the acknowledgement that an answer can do without. Slack waits three seconds for it."""
-PROMPTS = ("prompt_day", "prompt_story")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the intake knows between payloads, and how the bot is set up.
+
+    With `shared_history`, everybody's messages in a thread are quoted. `questions` are the prompts to suggest.
+    """
+
+    threads: Threads
+    directs: DirectMessages
+    locales: Locales
+    strangers: Strangers
+    shared_history: bool
+    questions: Mapping[Locale, Sequence[str]]
 
 
 class Intake:
-    """Takes payloads for one bot account. With `shared_history`, everybody's messages in a thread are quoted."""
+    """Takes payloads for one bot account."""
 
     def __init__(
-        self,
-        api: SlackApi,
-        identity: Identity,
-        clock: Clock,
-        admission: Admission,
-        threads: Threads,
-        directs: DirectMessages,
-        *,
-        shared_history: bool,
+        self, api: SlackApi, identity: Identity, clock: Clock, admission: Admission, surroundings: Surroundings
     ) -> None:
         self._api = api
         self._identity = identity
         self._clock = clock
         self._admission = admission
-        self._threads = threads
-        self._directs = directs
-        self._shared_history = shared_history
+        self._threads = surroundings.threads
+        self._directs = surroundings.directs
+        self._locales = surroundings.locales
+        self._strangers = surroundings.strangers
+        self._shared_history = surroundings.shared_history
+        self._questions = surroundings.questions
 
     async def take(self, payload: Payload) -> None:
         """Commit a payload to the store; then it can be acknowledged. Raises StoreError if it must not be."""
@@ -73,8 +84,8 @@ class Intake:
                 await self._press(pressed)
             case StopPressed(press=press):
                 await self._stop(press)
-            case ChatOpened(channel=channel):
-                await self._suggest(channel)
+            case ChatOpened(opening=opening):
+                await self._welcome(opening)
 
     async def _hear(self, heard: Heard) -> None:
         message = await self._at_home(heard)
@@ -88,6 +99,8 @@ class Intake:
         elif not heard.addressed:
             return  # no notice to a person who wrote to others
         outcome = await self._admission.accept(message)
+        if isinstance(outcome, Refused) and isinstance(outcome.error, NotAllowed):
+            self._strangers.tell(message.sender)
         if heard.addressed and not isinstance(outcome, Duplicate):
             self._threads.address(thread)
 
@@ -130,7 +143,8 @@ class Intake:
         """Do what a button does. A vote is named to the voter, unless Slack marks it."""
         receipt = await self._admission.press(pressed.button.action, pressed.press)
         is_seen = receipt.vote and pressed.is_marked
-        if receipt.notice and not is_seen:
+        is_repeated = receipt.error == NOT_ALLOWED and not self._strangers.tell(pressed.press.person)
+        if receipt.notice and not is_seen and not is_repeated:
             await self._whisper(pressed.press, f"{pressed.button.face * bool(receipt.vote)} {receipt.notice}".strip())
 
     async def _stop(self, press: Press) -> None:
@@ -154,12 +168,21 @@ class Intake:
         async with self._optional("notice not shown"):
             await self._api.whisper(Place.of(press.conversation), press.person.id, plain_form(words))
 
-    async def _suggest(self, channel: str) -> None:
-        """Offer prompts in every language, since the person's own is not known here."""
-        prompts = [say(locale, f"slack.{prompt}") for locale in LOCALES for prompt in PROMPTS]
-        title = " · ".join(say(locale, "slack.suggestions") for locale in LOCALES)
-        async with self._optional("nothing suggested"):
-            await self._api.suggest(channel, title, prompts)
+    async def _welcome(self, opening: Message) -> None:
+        """Welcome a person who may talk to the bot, the first time, and suggest prompts, each time."""
+        if not await self._admission.allows(opening.sender, opening.conversation):
+            return
+        opening = replace(opening, sender=await self._hinted(opening.sender))
+        await self._admission.greet(opening)
+        locale = await self._admission.language(opening.sender)
+        if prompts := self._questions.get(locale):
+            async with self._optional("nothing suggested"):
+                await self._api.suggest(opening.conversation.chat, say(locale, "slack.suggestions"), prompts)
+
+    async def _hinted(self, person: Person) -> Person:
+        async with self._optional("language not asked"):
+            return await self._locales.hinted(person)
+        return person
 
     @asynccontextmanager
     async def _optional(self, failure: str) -> AsyncIterator[None]:

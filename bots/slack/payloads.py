@@ -164,6 +164,7 @@ class HomeOpened(BaseModel):
     model_config = FROZEN
     type: Literal["app_home_opened"]
     channel: Id
+    user: Id
     tab: Text = ""
 
 

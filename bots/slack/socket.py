@@ -9,6 +9,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
+from bots.proxies import Proxies
+from bots.slack.session import NO_LIMIT, open_session
 from core.clock import Clock
 
 log = structlog.get_logger()
@@ -21,11 +23,14 @@ REDELIVERY_SECONDS = 300.0
 
 
 @asynccontextmanager
-async def open_socket(app: AsyncApp, app_token: str, url: str) -> AsyncIterator[SocketModeClient]:
+async def open_socket(app: AsyncApp, app_token: str, url: str, proxies: Proxies) -> AsyncIterator[SocketModeClient]:
     """A client that connects to `url` in the background, and reconnects by itself."""
     handler = AsyncSocketModeHandler(app, app_token)
     client = handler.client
     client.wss_uri = url
+    client.proxy = None
+    await client.aiohttp_client_session.close()
+    client.aiohttp_client_session = open_session(proxies.of(url), NO_LIMIT)
     connecting = asyncio.create_task(client.connect())  # type: ignore[no-untyped-call]
     try:
         yield client

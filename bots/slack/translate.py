@@ -67,9 +67,9 @@ class ButtonPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatOpened:
-    """A person opened their direct messages with the bot."""
+    """A person opened their direct messages with the bot. `opening` is a /start of theirs."""
 
-    channel: str
+    opening: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def translate(payload: Payload, identity: Identity, now: float, *, directs: Dire
     """What a payload, which arrived at `now` in epoch seconds, asks of the bot; None if it is not for the bot."""
     match payload:
         case EventCallback() if is_for_the_workspace(payload, identity):
-            return _event(payload, identity, directs)
+            return _event(payload, identity, now, directs)
         case BlockActions():
             return _press(payload, identity)
         case SlashCommand():
@@ -102,14 +102,14 @@ def translate(payload: Payload, identity: Identity, now: float, *, directs: Dire
             return None
 
 
-def _event(callback: EventCallback, identity: Identity, directs: DirectMessages) -> Gesture | None:
+def _event(callback: EventCallback, identity: Identity, now: float, directs: DirectMessages) -> Gesture | None:
     match callback.event:
         case MessageEvent() as event if ts := _deleted_ts(event):
             return _deleted(event, ts, identity)
         case MessageEvent() as event:
             return _message(event, callback.event_id, identity, directs)
         case HomeOpened() as home:
-            return ChatOpened(channel=home.channel) if home.tab == "messages" else None
+            return _opened(home, identity, now) if home.tab == "messages" else None
         case SessionStopped() as stopped:
             return StopPressed(press=_stop(stopped, callback.event_id, identity))
         case Revoked():
@@ -203,6 +203,17 @@ def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:
         reference=str(Reference(ts=action.action_ts, thread=press.message.thread)),
     )
     return ButtonPressed(button=pressed.button, press=made, is_marked=pressed.is_marked)
+
+
+def _opened(home: HomeOpened, identity: Identity, now: float) -> ChatOpened:
+    opening = Message(
+        event_keys=(f"{PLATFORM}:{identity.team}:opened:{home.user}",),
+        conversation=_conversation(identity, home.channel, ""),
+        sender=member(home.user, identity),
+        text=str(commands.START),
+        sent_at=now,
+    )
+    return ChatOpened(opening=opening)
 
 
 def _stop(stopped: SessionStopped, event_id: str, identity: Identity) -> Press:

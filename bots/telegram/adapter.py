@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from hashlib import blake2b
 
+import httpx
 import structlog
 from pydantic import ValidationError
 from starlette.routing import BaseRoute
@@ -16,28 +17,30 @@ from telegram import Bot, BotCommand
 from telegram.request import HTTPXRequest
 
 from bots.connection import Connection
-from bots.fronts import Health
+from bots.fronts import DEFAULT_WELCOME, Health, Welcome
+from bots.proxies import ENVIRONMENT, SETTING, Proxies, Proxy
 from bots.telegram.acknowledgements import Acknowledgements
-from bots.telegram.api import TelegramApi
+from bots.telegram.api import Profile, TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
 from bots.telegram.delivery import TelegramDelivery
+from bots.telegram.greeting import greeting
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import names_another
 from bots.telegram.payloads import Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
-from bots.telegram.translate import ButtonPressed, Moved, Overheard, translate
+from bots.telegram.translate import Added, ButtonPressed, Gesture, Moved, Overheard, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
 from core.buttons import Receipt
 from core.clock import Clock
-from core.commands import COMMANDS, Command
+from core.commands import Command
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
-from core.i18n import LOCALES
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, TokenRefused
+from core.i18n import LOCALES, say
 from core.messages import Edit, Locale, Message
 
 log = structlog.get_logger()
@@ -62,13 +65,13 @@ class Telegram:
         clock: Clock,
         timeouts: Timeouts,
         tasks: asyncio.TaskGroup,
-        menu: Sequence[Command],
+        welcome: Welcome,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._timeouts = timeouts
         self._tasks = tasks
-        self._menu = menu
+        self._welcome = welcome
         self._token = bot.token
         self._identity = Identity(id=int(bot.token.partition(":")[0]))
         self._name_asked_at = -math.inf
@@ -77,7 +80,7 @@ class Telegram:
         self._api = TelegramApi(bot, Budget(clock), self._connection)
         self._acknowledgements = Acknowledgements(self._api, self._buttons)
         self._previews = Previews(self._api, clock, tasks)
-        self._delivery = TelegramDelivery(self._api, self._previews, self._buttons)
+        self._delivery = TelegramDelivery(self._api, self._previews, self._buttons, welcome.questions)
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
@@ -96,6 +99,8 @@ class Telegram:
             return str(await self._api.identify())
         except TokenRefused:
             raise ConfigError("telegram.token", "Telegram does not accept it") from None
+        except ProxyFailed as error:
+            raise ConfigError(SETTING, error.reason) from None
         except (DeliveryFailed, DeliveryRejected) as error:
             raise ConfigError("telegram.base_url", f"no good answer ({error.reason})") from None
 
@@ -120,8 +125,14 @@ class Telegram:
         post = update.message or update.edited_message
         if post is not None and names_another(post, self._identity):
             await self._check_name()
-        receipt = Receipt()
-        match translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons):
+        gesture = translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons)
+        receipt = await self._admit(admission, gesture)
+        if update.callback_query is not None:
+            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
+
+    async def _admit(self, admission: Admission, gesture: Gesture | None) -> Receipt:
+        """Commit what somebody did; the receipt for a press of a button."""
+        match gesture:
             case Message() as message:
                 await admission.accept(message)
             case Edit() as edit:
@@ -129,17 +140,26 @@ class Telegram:
             case Overheard(message=message):
                 await admission.overhear(message)
             case ButtonPressed(button=button, press=press):
-                receipt = await admission.press(button.action, press)
+                return await admission.press(button.action, press)
+            case Added() as added:
+                await self._greet(admission, added)
             case Moved() as moved:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
-        if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
+        return Receipt()
+
+    async def _greet(self, admission: Admission, added: Added) -> None:
+        """Greet a group. Its operator may have changed the privacy mode since the bot last asked."""
+        await self._check_name()
+        identity, groups = self._identity, self._settings.groups
+        hears_all = identity.hears_all or added.as_administrator
+        await admission.greet(added.opening, lambda locale: greeting(identity, groups, locale, hears_all=hears_all))
 
     async def _receive(self, admission: Admission) -> None:
         """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
         await self._connection.persist(self._start_receiving)
         await self._offer_menu()
+        await self._describe()
         if self._settings.mode == "webhook":
             await self._keep_webhook()
         else:
@@ -172,11 +192,22 @@ class Telegram:
     async def _offer_menu(self) -> None:
         """Set the menu of commands in each language, English for all others. The bot works without it."""
         try:
-            await self._api.set_menu(_described(self._menu, "en"))
+            await self._api.set_menu(_described(self._welcome.menu, "en"))
             for locale in LOCALES:
-                await self._api.set_menu(_described(self._menu, locale), locale)
+                await self._api.set_menu(_described(self._welcome.menu, locale), locale)
         except (DeliveryFailed, DeliveryRejected) as error:
             log.warning("commands are not in the menu", reason=error.reason)
+
+    async def _describe(self) -> None:
+        """Describe the bot in each language, in English for all others. The bot works without it."""
+        if not self._settings.describe:
+            return
+        try:
+            await self._api.describe(_profile(self._welcome.name, "en"))
+            for locale in LOCALES:
+                await self._api.describe(_profile(self._welcome.name, locale), locale)
+        except (DeliveryFailed, DeliveryRejected) as error:
+            log.warning("bot is not described", reason=error.reason)
 
     async def _keep_webhook(self) -> None:
         """Check every minute whether updates are still sent here, and set the webhook again if not. Endless."""
@@ -201,9 +232,10 @@ async def open_telegram(
     clock: Clock,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     *,
-    menu: Sequence[Command] = COMMANDS,
+    welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
 ) -> AsyncIterator[Telegram]:
-    """The front end for one bot, which offers the commands of `menu`.
+    """The front end for one bot, which presents itself as `welcome` says.
 
     Raises ConfigError if the token is malformed or the webhook has no address.
     """
@@ -214,18 +246,38 @@ async def open_telegram(
         raise ConfigError("telegram.webhook_url", "is needed for mode webhook")
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
     async with AsyncExitStack() as stack:
-        calls, polls = HTTPXRequest(read_timeout=timeouts.read), HTTPXRequest(connection_pool_size=1)
+        proxy = proxies.of(settings.base_url)
+        calls = _requests(proxy, read_timeout=timeouts.read)
+        polls = _requests(proxy, connection_pool_size=1)
         stack.push_async_callback(calls.shutdown)
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        telegram = Telegram(bot, settings, clock, timeouts, tasks, menu)
+        telegram = Telegram(bot, settings, clock, timeouts, tasks, welcome)
         stack.push_async_callback(telegram.close)
         yield telegram
 
 
+def _requests(proxy: Proxy | None, *, read_timeout: float = 5.0, connection_pool_size: int = 256) -> HTTPXRequest:
+    """Calls through the proxy. The library would take another one from the environment; certificates are still taken
+    from there.
+    """
+    return HTTPXRequest(
+        connection_pool_size,
+        read_timeout,
+        proxy=proxy.url if proxy else None,
+        httpx_kwargs={"trust_env": False, "verify": httpx.create_ssl_context()},
+    )
+
+
 def _described(menu: Sequence[Command], locale: Locale) -> list[BotCommand]:
     return [BotCommand(command.name, command.describe(locale)) for command in menu]
+
+
+def _profile(name: str, locale: Locale) -> Profile:
+    """Telegram takes 512 characters of a description, and 120 of a short one."""
+    description, short = (say(locale, f"profile.{key}", name=name) for key in ("description", "short"))
+    return Profile(description=description[:512], short=short[:120])
 
 
 def _digest(token: str, use: str) -> bytes:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
 from telegram import (
     Bot,
     BotCommand,
@@ -29,6 +30,7 @@ from telegram.error import (
 
 from bots.connection import Connection
 from bots.markdown import FormattedText
+from bots.proxies import refusal_of_proxy
 from bots.telegram.budget import Budget
 from bots.telegram.identity import Identity
 from bots.telegram.text import entities
@@ -41,7 +43,7 @@ RETRY_AFTER, TOKEN_RETRY_AFTER = 5.0, 60.0
 PLACEHOLDER = "…"
 MISSING = ("message to edit not found", "message_id_invalid", "message can't be edited", "message can't be deleted")
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
-WANTED_UPDATES = ["message", "edited_message", "callback_query"]
+WANTED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 """The kinds of updates to receive. They are always sent, since Telegram otherwise goes by the list it had last."""
 GET_UPDATES = "get_Updates"
 """Spelled so that the library returns updates as JSON. If it parses them, one bad update fails the whole batch."""
@@ -64,6 +66,14 @@ class ChatMoved(DeliveryRejected):
     def __init__(self, chat: int) -> None:
         super().__init__("the group was upgraded")
         self.chat = chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What Telegram shows of the bot: the description in an empty chat, and the short one on its profile."""
+
+    description: str
+    short: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,8 @@ class TelegramApi:
         """The account that the token belongs to."""
         with self._translated_errors():
             user = await self._bot.get_me()
-            return Identity(id=user.id, username=user.username or "")
+            hears_all = user.can_read_all_group_messages or False
+            return Identity(id=user.id, username=user.username or "", hears_all=hears_all)
 
     async def get_updates(self, offset: int, *, poll: int, read_timeout: float) -> list[object]:
         """The updates from `offset` on, which confirms those before it. Waits up to `poll` seconds for the first."""
@@ -120,6 +131,16 @@ class TelegramApi:
         """Offer commands to people whose Telegram speaks a language; None for all others."""
         with self._translated_errors():
             await self._bot.set_my_commands(menu, language_code=language)
+
+    async def describe(self, profile: Profile, language: str | None = None) -> None:
+        """Show a description to people whose Telegram speaks a language; None for all others. What is shown already is
+        not sent again.
+        """
+        with self._translated_errors():
+            if (await self._bot.get_my_description(language)).description != profile.description:
+                await self._bot.set_my_description(profile.description, language)
+            if (await self._bot.get_my_short_description(language)).short_description != profile.short:
+                await self._bot.set_my_short_description(profile.short, language)
 
     async def answer_button(self, query_id: str, words: str | None) -> None:
         """Stop the spinner of a button, and show some words if there are any. Telegram does not limit these calls."""
@@ -231,6 +252,8 @@ class TelegramApi:
         except Conflict:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason="another program takes this bot's updates") from None
         except UNEXPECTED as error:
+            if isinstance(error.__cause__, httpx.ProxyError):
+                raise refusal_of_proxy(error.__cause__) from None
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from None
         self._connection.heard()
 

@@ -14,7 +14,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 from core import presses
 from core.admission import Action
 
-DATA = re.compile(r"fb:([a-z]{1,16}):(\d{1,18}):([0-9a-f]{12})")
+DATA = re.compile(r"fb:([a-z]{1,16})\d?:(\d{1,18}):([0-9a-f]{12})")
 MARK = " ✓"
 """Behind the face of a vote that the person has given."""
 
@@ -38,8 +38,9 @@ AGAIN = Button(name="again", face="🔁", action=presses.again)
 STOP = Button(name="stop", face="⏹", action=presses.stop)
 YES = Button(name="yes", action=presses.yes)
 NO = Button(name="no", action=presses.no)
+ASK = Button(name="ask", action=presses.ask)
 
-BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO)}
+BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO, ASK)}
 UNDER_ANSWER, WHILE_WRITING, UNDER_QUESTION = (UP, DOWN, AGAIN), (STOP,), (YES, NO)
 
 
@@ -73,6 +74,13 @@ class Buttons:
         """The keyboard of a question, with the words for yes and no."""
         named = [replace(button, face=word) for button, word in zip(UNDER_QUESTION, words, strict=True)]
         return self._keyboard(named, turn_id, chat)
+
+    def of_questions(self, turn_id: int, chat: int, words: Sequence[str]) -> InlineKeyboardMarkup:
+        """A keyboard of questions below each other. Their numbers tell them apart; what is asked are the words."""
+        seal = self._sign(turn_id, chat)
+        data = f"fb:{ASK.name}{{}}:{turn_id}:{seal}"
+        rows = [[InlineKeyboardButton(word, callback_data=data.format(number))] for number, word in enumerate(words)]
+        return InlineKeyboardMarkup(rows)
 
     def read(self, data: str, chat: int) -> Pressed | None:
         """The button with this data in this chat; None if it is unknown, or the signature is wrong."""

@@ -1,6 +1,6 @@
 """Replies on Telegram: a message with the beginning, whose id is committed, is edited into the reply."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -20,14 +20,14 @@ from core.delivery import Claim
 from core.errors import DeliveryFailed, DeliveryRejected, RateLimited
 from core.faces import face
 from core.i18n import say
-from core.messages import WRITTEN_BY_MODEL, Kind, Reply
+from core.messages import WRITTEN_BY_MODEL, Kind, Locale, Reply
 
 R = TypeVar("R")
 log = structlog.get_logger()
 
 
 class TelegramDelivery:
-    """A `Delivery` for one bot account.
+    """A `Delivery` for one bot account, which offers first `questions`.
 
     The first message of a reply is posted with its first sentence, since Telegram notifies people of new messages and
     of no edits: in a private chat once the reply is known, in a group once the sentence is. The other messages begin as
@@ -36,10 +36,17 @@ class TelegramDelivery:
     personal reply in a group has no preview.
     """
 
-    def __init__(self, api: TelegramApi, previews: Previews, buttons: Buttons) -> None:
+    def __init__(
+        self,
+        api: TelegramApi,
+        previews: Previews,
+        buttons: Buttons,
+        questions: Mapping[Locale, Sequence[str]],
+    ) -> None:
         self._api = api
         self._previews = previews
         self._buttons = buttons
+        self._questions = questions
         self._moved: dict[int, int] = {}
         self._substitutes: dict[int, set[int]] = {}
         self._in_doubt: set[int] = set()
@@ -157,9 +164,13 @@ class TelegramDelivery:
         return handle
 
     def _keyboard(self, claim: Claim, reply: Reply, chat: int) -> InlineKeyboardMarkup | None:
-        """The buttons of a reply: votes for the model's, yes and no for a question that the person sees."""
+        """The buttons of a reply: votes for the model's, first questions below who the bot is, yes and no for a
+        question that the person sees.
+        """
         if reply.source in WRITTEN_BY_MODEL:
             return self._buttons.under(claim.id, chat)
+        if claim.opens_chat(reply) and (questions := self._questions.get(claim.locale)):
+            return self._buttons.of_questions(claim.id, chat, questions)
         is_seen = not claim.is_aside or place_in_private(claim) is not None
         words = claim.yes_or_no(reply)
         return self._buttons.under_question(claim.id, chat, words) if is_seen and words else None

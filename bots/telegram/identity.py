@@ -9,10 +9,13 @@ PLATFORM = "telegram"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The bot's account. `username` is empty until Telegram has told it."""
+    """The bot's account. `username` is empty until Telegram has told it. `hears_all` says that it gets every message
+    of its groups: its operator has switched its privacy mode off.
+    """
 
     id: int
     username: str = ""
+    hears_all: bool = False
 
     def __str__(self) -> str:
         return f"@{self.username}"

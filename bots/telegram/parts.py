@@ -25,8 +25,6 @@ MEDIA: Mapping[str, Media] = {
     **dict.fromkeys(("checklist", "dice", "game", "giveaway", "invoice", "paid_media", "story"), Media.OTHER),
 }
 """Fields of a message that hold something else than text."""
-START = "start"
-"""The command that Telegram's clients send when a person opens the private chat, with what a link says after it."""
 NAMES = {"mention", "text_mention"}
 """Entities that name an account: by its user name, or by its first name."""
 AFTER_A_MENTION = " \t\n,:;，：；、"
@@ -41,7 +39,7 @@ def own_words(post: Post, identity: Identity) -> str:
         return ""
     text = _text(post, identity)
     call = commands.parse(text)
-    if call and call.name == START and (linked := commands.personal_command(f"/{call.argument}")):
+    if call and call.command is commands.START and (linked := commands.personal_command(f"/{call.argument}")):
         return str(linked)
     return str(call) if call and call.addressee.lower() == identity.username.lower() else text
 

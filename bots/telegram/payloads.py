@@ -92,6 +92,19 @@ class Quote(BaseModel):
     text: str
 
 
+class Key(BaseModel):
+    """A button."""
+
+    text: str = ""
+    callback_data: str = ""
+
+
+class Keyboard(BaseModel):
+    """The buttons under a message of the bot."""
+
+    inline_keyboard: tuple[tuple[Key, ...], ...] = ()
+
+
 class Post(Content):
     """A Telegram message. `sender_chat` is the chat in whose name it is written; `sender` is a fake bot then."""
 
@@ -110,6 +123,7 @@ class Post(Content):
     media_group_id: str | None = None
     migrate_to_chat_id: Int64 | None = None
     migrate_from_chat_id: Int64 | None = None
+    reply_markup: Keyboard | None = None
 
 
 class CallbackQuery(BaseModel):
@@ -120,6 +134,33 @@ class CallbackQuery(BaseModel):
     message: Post | None = None
     data: str = ""
 
+    @property
+    def words(self) -> str:
+        """The words on the button. They are Telegram's, whatever data a client sends."""
+        rows = self.message.reply_markup.inline_keyboard if self.message and self.message.reply_markup else ()
+        return next((key.text for row in rows for key in row if key.callback_data == self.data), "")
+
+
+class Member(BaseModel):
+    """How an account belongs to a chat."""
+
+    status: str
+    is_member: bool = False
+
+    @property
+    def is_in(self) -> bool:
+        return self.status in {"creator", "administrator", "member"} or (self.status == "restricted" and self.is_member)
+
+
+class MembershipChange(BaseModel):
+    """Somebody has changed how the bot belongs to a chat."""
+
+    chat: Chat
+    sender: User = Field(alias="from")
+    date: Annotated[int, Field(ge=0, lt=2**40)]
+    old_chat_member: Member
+    new_chat_member: Member
+
 
 class Update(BaseModel):
     """One event. Other kinds of updates are not read. Telegram tells bots of no deletions in ordinary chats."""
@@ -128,6 +169,7 @@ class Update(BaseModel):
     message: Post | None = None
     edited_message: Post | None = None
     callback_query: CallbackQuery | None = None
+    my_chat_member: MembershipChange | None = None
 
 
 def update_id(raw: object) -> int:

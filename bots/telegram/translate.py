@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from bots.telegram.buttons import Button, Buttons
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
-from bots.telegram.payloads import CallbackQuery, Post, Update, User
+from bots.telegram.payloads import CallbackQuery, Chat, MembershipChange, Post, Update, User
 from bots.telegram.ties import ties
 from core import commands
 from core.buttons import Press
@@ -36,6 +36,16 @@ class ButtonPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """The bot was added to a group, perhaps as an administrator, who gets every message. `opening` is a /start of the
+    person who added it.
+    """
+
+    opening: Message
+    as_administrator: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """A group became a supergroup, which has another id."""
 
@@ -43,7 +53,7 @@ class Moved:
     new: ConversationKey
 
 
-Gesture: TypeAlias = Message | Edit | Overheard | ButtonPressed | Moved
+Gesture: TypeAlias = Message | Edit | Overheard | ButtonPressed | Added | Moved
 
 
 def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
@@ -52,9 +62,12 @@ def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Bu
         return _press(update.callback_query, identity, buttons)
     if update.edited_message is not None:
         return _edited(update.edited_message, identity, groups)
-    post = update.message
-    if post is None:
-        return None
+    if update.my_chat_member is not None:
+        return _membership(update.my_chat_member, identity, groups)
+    return _posted(update.message, identity, groups) if update.message else None
+
+
+def _posted(post: Post, identity: Identity, groups: Groups) -> Message | Overheard | Moved | None:
     if post.migrate_to_chat_id is not None:
         return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
@@ -124,8 +137,26 @@ def _press(press: CallbackQuery, identity: Identity, buttons: Buttons) -> Button
         conversation=_conversation(post, identity),
         turn_id=pressed.turn_id,
         reference=str(post.message_id),
+        words=press.words,
     )
     return ButtonPressed(button=pressed.button, press=made)
+
+
+def _membership(change: MembershipChange, identity: Identity, groups: Groups) -> Added | None:
+    """None unless the bot came into a group in which it answers."""
+    chat, sender = change.chat, change.sender
+    is_new = change.new_chat_member.is_in and not change.old_chat_member.is_in
+    if not is_new or chat.type not in GROUPS or groups == "off":
+        return None
+    opening = Message(
+        event_keys=(f"telegram:{identity.id}:added:{chat.id}",),
+        conversation=ConversationKey(platform=PLATFORM, workspace=str(identity.id), chat=str(chat.id)),
+        sender=_in_the_name_of(chat, identity) if sender.is_bot else _person(sender, identity),
+        text=str(commands.START),
+        sent_at=float(change.date),
+        kind=Kind.GROUP,
+    )
+    return Added(opening=opening, as_administrator=change.new_chat_member.status == "administrator")
 
 
 def _sender(post: Post, identity: Identity) -> Person | None:
@@ -137,8 +168,7 @@ def _sender(post: Post, identity: Identity) -> Person | None:
     if post.is_automatic_forward:
         return None
     if chat := post.sender_chat:
-        workspace = str(identity.id)
-        return Person(platform=PLATFORM, workspace=workspace, id=f"chat:{chat.id}", display_name=chat.title)
+        return _in_the_name_of(chat, identity)
     return None if post.sender is None or post.sender.is_bot else _person(post.sender, identity)
 
 
@@ -185,6 +215,10 @@ def _conversation(post: Post, identity: Identity) -> ConversationKey:
     """Only a topic of a forum is a thread. In plain groups `message_thread_id` names a chain of replies."""
     thread = str(post.message_thread_id) if post.is_topic_message and post.message_thread_id else ""
     return ConversationKey(platform=PLATFORM, workspace=str(identity.id), chat=str(post.chat.id), thread=thread)
+
+
+def _in_the_name_of(chat: Chat, identity: Identity) -> Person:
+    return Person(platform=PLATFORM, workspace=str(identity.id), id=f"chat:{chat.id}", display_name=chat.title)
 
 
 def _person(user: User, identity: Identity) -> Person:

@@ -9,6 +9,7 @@ from typing import Final
 
 import httpx
 
+from core.addresses import is_loopback
 from core.engine.estimate import estimate_tokens
 from core.engine.http import read, send
 from core.engine.protocol import Piece
@@ -156,7 +157,7 @@ class OpenAIEngine:
         """A client for one call, without a shared pool. Closing the connection is what stops the model, and a pool that
         outlives the call can leak one: httpcore 1.0 does if a task is cancelled at certain points.
 
-        A Unix socket ignores proxies from the environment.
+        A Unix socket, and a server on this machine, ignore proxies from the environment.
         """
         socket = self.server.socket_path
         key = self.server.api_key
@@ -165,7 +166,7 @@ class OpenAIEngine:
             timeout=httpx.Timeout(None, connect=self.server.connect_seconds),
             transport=httpx.AsyncHTTPTransport(uds=str(socket), verify=self._tls) if socket else None,
             verify=self._tls,
-            trust_env=socket is None,
+            trust_env=socket is None and not is_loopback(self.server.url),
         )
 
 

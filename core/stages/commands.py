@@ -16,6 +16,7 @@ from core.commands import (
     MOOD,
     RESET,
     RETRY,
+    START,
     STATS,
     Call,
     Command,
@@ -24,6 +25,7 @@ from core.commands import (
     offered,
     parse,
     prefix_in,
+    start_text,
 )
 from core.faces import ShowMood
 from core.i18n import LOCALES, say
@@ -35,8 +37,9 @@ from core.store import Store, admissions, history, people, questions, records
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The parts of the bot that commands use."""
+    """The parts of the bot that commands use. `name` is that of its persona."""
 
+    name: str
     store: Store
     answers: AnswerCache
     admins: frozenset[str]
@@ -82,6 +85,11 @@ async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
 
 async def help_(desk: Desk, turn: Turn, _argument: str) -> str:
     return help_text(turn.locale, offered(desk.show_mood), prefix_in(turn.message.conversation))
+
+
+async def start(desk: Desk, turn: Turn, _argument: str) -> str:
+    """Say who the bot is. What stands behind the command comes from a link, which anybody can make."""
+    return start_text(desk.name, turn.locale, offered(desk.show_mood), prefix_in(turn.message.conversation))
 
 
 async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -190,6 +198,7 @@ def _iso(seconds: float) -> str:
 
 
 RUN: Mapping[Command, Run] = {
+    START: start,
     HELP: help_,
     RESET: reset,
     LANG: lang,

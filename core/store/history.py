@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from core.errors import NOT_ALLOWED
 from core.messages import ConversationKey, Exchange, Person
 from core.parts import in_history
 from core.store.schema import people, turns
@@ -62,7 +63,7 @@ def supersede(connection: sa.Connection, conversation: ConversationKey, turn_id:
 
 def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> bool:
     """Whether the bot has accepted a message in this conversation."""
-    asked = sa.and_(turns.c.conversation == str(conversation), turns.c.error.is_distinct_from("not_allowed"))
+    asked = sa.and_(turns.c.conversation == str(conversation), turns.c.error.is_distinct_from(NOT_ALLOWED))
     query = sa.select(turns.c.id).where(asked)
     return connection.execute(query.limit(1)).first() is not None
 
@@ -70,6 +71,13 @@ def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> 
 def has_accepted(connection: sa.Connection, conversation: ConversationKey, reference: str) -> bool:
     """Whether there is a turn of a message with this reference in this conversation."""
     query = sa.select(turns.c.id).where(turns.c.conversation == str(conversation), turns.c.reference == reference)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def has_heard(connection: sa.Connection, person: Person) -> bool:
+    """Whether the bot has accepted a message of this person anywhere."""
+    theirs = sa.and_(people.c.key == str(person), turns.c.error.is_distinct_from(NOT_ALLOWED))
+    query = sa.select(turns.c.id).join(people, people.c.id == turns.c.person_id).where(theirs)
     return connection.execute(query.limit(1)).first() is not None
 
 

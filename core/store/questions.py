@@ -42,6 +42,12 @@ def is_asked_again(connection: sa.Connection, question: Question) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def is_under_way(connection: sa.Connection, conversation: ConversationKey, person_id: int, text: str) -> bool:
+    """Whether a person's message of this text has no answer yet in a conversation."""
+    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id, turns.c.text == text)
+    return connection.execute(sa.select(turns.c.id).where(IS_OPEN, theirs).limit(1)).first() is not None
+
+
 def ask_again(
     connection: sa.Connection, question: Question, person_id: int, reference: str, locale: Locale, now: float
 ) -> None:

@@ -145,3 +145,13 @@ def test_an_unreachable_server_is_named(monkeypatch: pytest.MonkeyPatch, options
     with pytest.raises(ConfigError, match=r"^engine\.url: no good answer") as refused:
         _found(settings)
     assert "canary" not in str(refused.value)
+
+
+def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """`check` names the proxy to the platforms, and whether the setting or the environment gives it."""
+    proxy = "socks5://ann:canary@proxy.test:1080"
+    found = _found(_settings(monkeypatch, options, PARLEY_NETWORK__PROXY=proxy))
+    assert found["network.proxy"] == "socks5://proxy.test:1080 (network.proxy)"
+    variables = {"HTTPS_PROXY": "http://ann:canary@other.test:3128", "NO_PROXY": "slack.com"}
+    found = _found(_settings(monkeypatch, options, PARLEY_NETWORK__PROXY="", **variables))
+    assert found["network.proxy"] == "http://other.test:3128 (HTTPS_PROXY), none"

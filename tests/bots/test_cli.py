@@ -1,3 +1,4 @@
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from tests.bots.fake_hub import HubModel, fake_hub
 from tests.bots.fake_modelscope import fake_modelscope
 from tests.bots.tiny_gguf import tiny_gguf
 from tests.bots.tiny_model import TINY_FILES, write_tiny_model
+from tests.fakes.proxies import http_proxy, socks_proxy
 
 Parley = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -43,6 +45,7 @@ def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
         "data_dir",
         "store.url",
         "engine.model",
+        "network.proxy",
         "telegram",
         "slack",
         "access.allow",
@@ -110,6 +113,37 @@ def test_modelscope_and_a_file_can_be_chosen(parley: Parley, tmp_path: Path) -> 
         done = parley("model", "pull", model.id, *options, PARLEY_DATA_DIR=str(tmp_path / "data"))
     assert done.returncode == 0, done.stderr
     assert "engine.model = 'org/tiny-GGUF/tiny.gguf'" in done.stdout
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+async def test_models_come_through_the_proxy(parley: Parley, tmp_path: Path, source: str, scheme: str) -> None:
+    """network.proxy leads to either hub, whose name the proxy alone knows."""
+    opening = fake_hub(TINY) if source == "huggingface" else fake_modelscope(TINY)
+    kind = socks_proxy if scheme == "socks5" else http_proxy
+    async with kind("ann:canary") as proxy:
+        with opening as found:
+            port = (found if isinstance(found, str) else found[0]).rpartition(":")[2]
+            options = ("--source", source, "--endpoint", f"http://hub.test:{port}")
+            variables = {"PARLEY_NETWORK__PROXY": f"{scheme}://ann:canary@127.0.0.1:{proxy.port}"}
+            variables["PARLEY_DATA_DIR"] = str(tmp_path / "data")
+            done = await asyncio.to_thread(parley, "model", "pull", TINY.id, *options, **variables)
+    assert done.returncode == 0, done.stderr
+    assert f"hub.test:{port}" in proxy.asked
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_a_proxy_that_refuses_ends_with_one_line(parley: Parley, tmp_path: Path) -> None:
+    """A platform behind a proxy that is down is one line and exit status 78, without the proxy's password."""
+    done = parley(
+        "check",
+        PARLEY_NETWORK__PROXY="http://ann:canary@127.0.0.1:9",
+        PARLEY_SLACK__BOT_TOKEN="x",
+        PARLEY_SLACK__APP_TOKEN="x",
+        PARLEY_DATA_DIR=str(tmp_path / "data"),
+    )
+    line = "parley: network.proxy: the proxy does not connect\n"
+    assert (done.returncode, done.stdout, done.stderr) == (78, "", line)
 
 
 @pytest.mark.parametrize("module", ["bots.cli", "bots.check"])

@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 
@@ -152,7 +153,7 @@ def test_an_invalid_option_is_named(text: str, key: str, reason: str) -> None:
         ("PARLEY_UNHEARD_OF", "1", "is not a setting"),
         ("PARLEY_ENGINE__THREADS", "many", "valid integer"),
         ("PARLEY_CHAT__IDLE_TIMEOUT", "", "valid number"),
-        ("PARLEY_LIMITS__EXEMPT", '["console"', 'should be a list like a,b or ["a", "b"]'),
+        ("PARLEY_LIMITS__EXEMPT", '["console"', 'should be a list like ["a", "b"]'),
         ("PARLEY_LIMITS__EXEMPT", "[1]", "valid string"),
     ],
 )
@@ -187,4 +188,36 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "canary" not in str(refused.value)
     with pytest.raises(ConfigError) as refused:
         load_settings(_written('[telegram]\nwebhook_secret = "canary!"'))
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("questions", "reason"),
+    [
+        (["a", "b", "c", "d", "e"], "at most 4"),
+        (["x" * 76], "at most 75"),
+        ([""], "at least 1"),
+        (["one\ntwo"], "should be one line"),
+        ([" one"], "should be one line"),
+        (["a\u200bb"], "should be one line"),
+    ],
+)
+def test_first_questions_fit_both_platforms(monkeypatch: pytest.MonkeyPatch, questions: list[str], reason: str) -> None:
+    """Slack suggests four prompts; a question is a short line, with commas too."""
+    monkeypatch.setenv("PARLEY_QUESTIONS__EN", json.dumps(questions))
+    with pytest.raises(ConfigError, match="PARLEY_QUESTIONS__EN") as refused:
+        load_settings()
+    assert reason in refused.value.reason
+    monkeypatch.setenv("PARLEY_QUESTIONS__EN", '["Well, how are you?"]')
+    assert load_settings().questions.en == ("Well, how are you?",)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://u:canary@h", "u:canary@h:1", "http://:canary@", "http://u:canary@h/p", "http://u:canary@h:x"]
+)
+def test_a_bad_proxy_is_not_quoted(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What a proxy should look like is said without the password that was given."""
+    monkeypatch.setenv("PARLEY_NETWORK__PROXY", url)
+    with pytest.raises(ConfigError, match="should be like http://") as refused:
+        load_settings()
     assert "canary" not in str(refused.value)

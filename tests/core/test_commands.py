@@ -1,11 +1,26 @@
 import pytest
 
-from core.commands import ADMIN_COMMANDS, COMMANDS, LANG, MOOD, RETRY, STOP, Call, help_text, offered, parse, prefix_in
+from core.commands import (
+    ADMIN_COMMANDS,
+    CLIENT_COMMANDS,
+    COMMANDS,
+    LANG,
+    MOOD,
+    RETRY,
+    STOP,
+    Call,
+    help_text,
+    offered,
+    parse,
+    prefix_in,
+    start_text,
+)
 from core.i18n import LOCALES
 from core.messages import ConversationKey, Locale
 from core.stages.commands import RUN
 
-NAMES = [name for command in (*COMMANDS, *ADMIN_COMMANDS) for name in (command.name, *command.aliases)]
+KNOWN = (*COMMANDS, *ADMIN_COMMANDS, *CLIENT_COMMANDS)
+NAMES = [command.name for command in KNOWN]
 
 
 @pytest.mark.parametrize(
@@ -31,21 +46,21 @@ def test_other_text_calls_no_command(text: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("prefix", ["/", "!", ""])
-def test_every_name_and_alias_is_found_with_every_prefix(name: str, prefix: str) -> None:
+def test_every_name_is_found_with_every_prefix(name: str, prefix: str) -> None:
     """Whichever form a platform uses and whichever case is typed, the call leads to the command."""
     call = parse(f"{prefix}{name.upper()}", prefix)
     assert call is not None
-    assert call.command in (*COMMANDS, *ADMIN_COMMANDS)
+    assert call.command in KNOWN
 
 
 def test_names_are_unique() -> None:
-    """No name or alias stands for two commands."""
+    """No name stands for two commands."""
     assert len(set(NAMES)) == len(NAMES)
 
 
 def test_every_command_is_carried_out() -> None:
     """The stage runs all commands but /stop, which admission answers, and /retry, which goes on to the model."""
-    assert set(RUN) | {STOP, RETRY} == {*COMMANDS, *ADMIN_COMMANDS}
+    assert set(RUN) | {STOP, RETRY} == set(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +97,7 @@ def test_commands_are_named_as_the_platform_takes_them(conversation: str, prefix
     assert prefix_in(ConversationKey.parse(conversation)) == prefix
     lines = help_text("en", prefix=prefix).splitlines()[1:]
     assert [line.partition(" – ")[0] for line in lines] == [prefix + command.usage[1:] for command in COMMANDS]
+    assert start_text("Bob", "en", prefix=prefix).endswith("\n\n" + help_text("en", prefix=prefix))
 
 
 def test_mood_is_offered_if_moods_are_shown() -> None:

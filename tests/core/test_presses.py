@@ -73,13 +73,16 @@ class Scene:
         await self.ask(text, **where)
         return (await self.answer()).id
 
-    async def press(self, action: Action, turn_id: int, who: str = "ann", chat: str = "c", key: str = "") -> Receipt:
+    async def press(
+        self, action: Action, turn_id: int, who: str = "ann", chat: str = "c", key: str = "", words: str = ""
+    ) -> Receipt:
         press = Press(
             event_keys=(key or f"press {next(self.numbers)}",),
             person=Person(platform="test", workspace="w", id=who),
             conversation=ConversationKey(platform="test", workspace="w", chat=chat),
             turn_id=turn_id,
             reference="pressed here",
+            words=words,
         )
         return await self.admission.press(action, press)
 
@@ -344,7 +347,7 @@ async def test_notices_are_in_the_persons_language(scene: Scene) -> None:
     first = await scene.answered("你好，请介绍一下自己")
     assert (await scene.press(presses.vote_up, first)).notice == "谢谢！"
     await scene.press(presses.again, first)
-    assert "重新回答" in (await scene.press(presses.again, first)).notice
+    assert "已经在回答" in (await scene.press(presses.again, first)).notice
 
 
 async def asked(scene: Scene, text: str = "/forget", **where: str) -> int:
@@ -417,3 +420,28 @@ async def test_forget_takes_votes_and_the_language_along(scene: Scene) -> None:
     assert await scene.store.run(lambda c: c.scalars(sa.text("SELECT vote FROM votes")).all()) == [-1]
     hints = await scene.store.run(lambda c: c.scalars(sa.text("SELECT hint FROM people WHERE key LIKE '%ann'")).all())
     assert hints == [None]
+
+
+async def test_a_question_on_a_button_is_asked_once_at_a_time(scene: Scene) -> None:
+    """The words are asked as if typed, and named to the person; while they wait for an answer, not a second time."""
+    turn = await scene.answered("/start")
+    assert await scene.press(presses.ask, turn, words="How are you?") == Receipt(notice="How are you?", is_work=True)
+    assert (await scene.press(presses.ask, turn, words="How are you?")).error == "answering_again"
+    message = (await scene.answer()).message
+    assert (message.text, message.sender.id, message.conversation.chat) == ("How are you?", "ann", "c")
+    assert (await scene.press(presses.ask, turn, words="How are you?")).is_work
+
+
+async def test_a_question_on_a_button_counts_as_a_message(scene_with: Set) -> None:
+    """Buttons are no way around the rate limit, nor around the access list."""
+    scene = scene_with(burst=1, per_minute=1)
+    assert (await scene.press(presses.ask, 0, words="one")).is_work
+    assert (await scene.press(presses.ask, 0, words="two")).error == "throttled"
+    strict = scene_with(allow=frozenset({"test:ann"}))
+    assert (await strict.press(presses.ask, 0, who="bob", words="one")).error == "not_allowed"
+
+
+async def test_a_button_without_words_asks_nothing(scene: Scene) -> None:
+    """If a message does not show its buttons any more, nothing is asked."""
+    assert (await scene.press(presses.ask, 0, words=" ")).error == "question_forgotten"
+    assert await scene.waiting() == 0

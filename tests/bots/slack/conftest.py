@@ -14,6 +14,8 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from bots.fronts import DEFAULT_WELCOME, Welcome
+from bots.proxies import ENVIRONMENT, Proxies
 from bots.slack.adapter import Slack, open_slack
 from bots.slack.threads import Following
 from bots.slack.translate import DirectMessages
@@ -86,6 +88,9 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     limits: Limits = LIMITS,
     threads: Following = "follow",
     directs: DirectMessages = "one",
+    welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
+    base_url: str = "",
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
@@ -97,7 +102,13 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     )
     async with (
         open_store(f"sqlite:///{folder}/parley.db") as store,
-        open_slack(settings(slack, http=http, threads=threads, directs=directs), clock, shared_history=shared) as front,
+        open_slack(
+            settings(slack, http=http, threads=threads, directs=directs, base_url=base_url),
+            clock,
+            shared_history=shared,
+            welcome=welcome,
+            proxies=proxies,
+        ) as front,
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
@@ -125,7 +136,12 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
 
 
 def settings(
-    slack: FakeSlack, *, http: bool = False, threads: Following = "follow", directs: DirectMessages = "one"
+    slack: FakeSlack,
+    *,
+    http: bool = False,
+    threads: Following = "follow",
+    directs: DirectMessages = "one",
+    base_url: str = "",
 ) -> SlackSettings:
     return SlackSettings(
         threads=threads,
@@ -133,7 +149,7 @@ def settings(
         bot_token=SecretStr(BOT_TOKEN),
         app_token=SecretStr("" if http else APP_TOKEN),
         signing_secret=SecretStr(SIGNING_SECRET if http else ""),
-        base_url=f"{slack.url}/api",
+        base_url=base_url or f"{slack.url}/api",
     )
 
 

@@ -15,7 +15,7 @@ async def test_an_administrator_decides_in_direct_messages(open_gateway: Open, s
     async with open_gateway(limits=GUARDED) as gateway:
         await slack.mention("let me in", user="U2")
         state = await answered(gateway)
-        (told,), (asked,) = state.bubbles("C1"), state.bubbles("D1")
+        (told,), (asked,) = state.entries("whispered"), state.bubbles("D1")
         assert "asked an administrator" in told["text"]
         assert asked["text"].startswith("slack:U2 would like to talk with me.")
         await slack.pull("click", channel="D1", ts=asked["ts"], user="U1", **asked["buttons"][0])

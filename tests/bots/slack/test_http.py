@@ -16,7 +16,7 @@ from tests.fakes.slack.events import signed
 from tests.fakes.slack.workspace import SIGNING_SECRET
 
 NOW = ManualClock().now()
-EVENT = {"type": "app_home_opened", "channel": "D1", "tab": "messages"}
+EVENT = {"type": "app_home_opened", "channel": "D1", "tab": "messages", "user": "U1"}
 BODY = json.dumps({"type": "event_callback", "event_id": "Ev1", "event": EVENT}).encode()
 
 

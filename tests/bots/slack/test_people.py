@@ -111,7 +111,10 @@ def test_slackbot_is_not_heard() -> None:
 )
 def test_an_event_of_another_team_is_ignored(outer: dict[str, Any], is_heard: bool) -> None:  # noqa: FBT001
     """An event must be sent to the bot's own workspace. In shared channels `team_id` may be the sender's."""
-    for inner in ({"channel_type": "im"}, {"type": "app_home_opened", "tab": "messages", "channel": "D1"}):
+    for inner in (
+        {"channel_type": "im"},
+        {"type": "app_home_opened", "tab": "messages", "channel": "D1", "user": "U1"},
+    ):
         assert (read(event(**inner) | outer) is not None) == is_heard
 
 

@@ -13,6 +13,7 @@ from core.errors import EngineRefused
 from core.messages import Label
 from core.store.schema import turns, votes
 from tests.bots.slack.conftest import LIMITS, Gateway, Open
+from tests.bots.slack.test_asides import answered
 from tests.fakes.slack.client import FakeSlack, State
 
 HEARD = "I heard: hello 😐"
@@ -360,8 +361,10 @@ async def test_strangers_are_answered_only_if_they_address_the_bot(open_gateway:
         await slack.pull("click", channel="C1", ts=answer["ts"], user="U2", action="vote:1", value="1:1")
         other = await slack.say("just us", channel="C1", user="U2")
         await slack.mention("and me?", user="U2", thread_ts=other)
-        state = await slack.until(lambda state: not state.unacknowledged() and "U2" in state.bubbles()[-1]["text"])
-        assert [bubble["thread_ts"] for bubble in state.bubbles()] == [thread, other]
+        state = await answered(gateway)
+        assert [bubble["thread_ts"] for bubble in state.bubbles()] == [thread]
+        (refusal,) = [told for told in state.entries("whispered") if told["thread_ts"] == other]
+        assert "U2" in refusal["text"]
         assert await number_of_turns(gateway) == 2
         assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
 
@@ -379,8 +382,9 @@ async def test_a_wildcard_does_not_admit_outsiders(open_gateway: Open, slack: Fa
         who = {"user": {"id": "U8", "team_id": "T9"}, "channel": {"id": "C1"}, "message": {"ts": answer["ts"]}}
         what = {"actions": [{"action_id": "vote:1", "value": "1:1", "action_ts": "9.1"}]}
         await slack.pull("payload", kind="interactive", body={"type": "block_actions", **who, **what})
-        state = await slack.until(lambda state: not state.unacknowledged() and "U8" in state.bubbles()[-1]["text"])
-        assert len(state.bubbles()) == 2
+        state = await answered(gateway)
+        assert len(state.bubbles()) == 1
+        assert ["U8" in told["text"] for told in state.entries("whispered")] == [True]
         assert await number_of_turns(gateway) == 2
         assert await gateway.store.run(lambda c: c.scalars(sa.select(votes.c.vote)).all()) == []
 
@@ -396,15 +400,3 @@ async def test_slackbot_and_other_workspaces_get_silence(open_gateway: Open, sla
         await slack.until_shown("I heard: hello 😐")
         await slack.until(lambda state: not state.unacknowledged())
         assert await number_of_turns(gateway) == 1
-
-
-async def test_prompts_are_suggested(open_gateway: Open, slack: FakeSlack) -> None:
-    """A person who opens the Messages tab is offered prompts in both languages."""
-    async with open_gateway():
-        await slack.pull("event", event={"type": "app_home_opened", "tab": "messages", "channel": "D1", "user": "U1"})
-        state = await slack.until(lambda state: bool(state.entries("prompts")))
-        (offered,) = state.entries("prompts")
-        messages = [prompt["message"] for prompt in offered["prompts"]]
-        assert len(messages) == 4
-        assert any("wonderful" in message for message in messages)
-        assert any("开心" in message for message in messages)

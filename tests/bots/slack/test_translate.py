@@ -309,5 +309,9 @@ def test_the_stop_button_names_the_thread() -> None:
 
 
 def test_opened_chat() -> None:
-    """Opening the Messages tab asks for suggestions."""
-    assert read(event(type="app_home_opened", channel="D1", tab="messages")) == ChatOpened(channel="D1")
+    """Opening the Messages tab is a /start of the person, the same each time."""
+    got = read(event(type="app_home_opened", channel="D1", tab="messages", user="U1"))
+    assert isinstance(got, ChatOpened)
+    opening = got.opening
+    assert (opening.text, opening.sender.id, opening.conversation.chat) == ("/start", "U1", "D1")
+    assert opening.event_keys == ("slack:T1:opened:U1",)

@@ -13,13 +13,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from bots.fronts import DEFAULT_WELCOME, Welcome
+from bots.proxies import ENVIRONMENT, Proxies
 from bots.telegram.adapter import Telegram, open_telegram
 from bots.telegram.polling import Timeouts
 from config.settings import TelegramSettings
 from core.admission import Admission, Limits
 from core.chat import chatbot
 from core.clock import Clock
-from core.commands import COMMANDS, Command
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Persona
@@ -88,7 +89,8 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
     limits: Limits = LIMITS,
     slots: int = 2,
     clock: Clock | None = None,
-    menu: Sequence[Command] = COMMANDS,
+    welcome: Welcome = DEFAULT_WELCOME,
+    proxies: Proxies = ENVIRONMENT,
     **settings: object,
 ) -> AsyncIterator[Gateway]:
     """The composition, as in bots/app.py and bots/run.py."""
@@ -99,7 +101,9 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
         chosen.setdefault("webhook_url", f"http://127.0.0.1:{port}")
     options = TelegramSettings.model_validate(chosen)
     async with AsyncExitStack() as stack:
-        telegram = await stack.enter_async_context(open_telegram(options, clock, timeouts, menu=menu))
+        telegram = await stack.enter_async_context(
+            open_telegram(options, clock, timeouts, welcome=welcome, proxies=proxies)
+        )
         store = await stack.enter_async_context(open_store(database))
         await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)

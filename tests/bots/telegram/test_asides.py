@@ -95,7 +95,7 @@ async def test_a_link_calls_personal_commands_only(account: Account) -> None:
         for payload in ("reset", "retry", "abc_DEF-1"):
             await account.say(f"/start {payload}", person=ANN)
         journal = await account.until(lambda journal: len(shown(journal, ANN)) == 6)
-    assert {text.partition(",")[0] for text in texts(journal)} == {"Just write to me"}
+    assert {text.partition(",")[0] for text in texts(journal)} == {"Hello"}
 
 
 @pytest.mark.parametrize("command", PERSONAL, ids=str)

@@ -420,7 +420,7 @@ async def test_the_list_of_update_kinds_is_always_sent(account: Account, mode: s
     async with open_gateway(account, echo(), mode=mode) as gateway:
         while not gateway.telegram.health().connected:
             await asyncio.sleep(0.01)
-        while (await account.state())["allowed"] != ["callback_query", "message"]:
+        while (await account.state())["allowed"] != ["callback_query", "message", "my_chat_member"]:
             await asyncio.sleep(0.01)
         await account.say("hello", person=5)
         await account.until(done)

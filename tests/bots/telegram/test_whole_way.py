@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from bots.fronts import Welcome
 from core.commands import COMMANDS, MOOD, offered
 from core.engine.scripted import ScriptedEngine
 from core.messages import Locale
@@ -120,7 +121,7 @@ async def test_the_menu_is_in_both_languages(account: Account) -> None:
 
 async def test_the_menu_offers_what_there_is(account: Account) -> None:
     """The menu has the commands that the operator offers."""
-    async with open_gateway(account, menu=offered("never")):
+    async with open_gateway(account, welcome=Welcome(menu=offered("never"))):
         await account.until(lambda journal: sum(entry["do"] == "commands" for entry in journal) == 3)
         commands = (await account.state())["commands"]
     assert {MOOD.name} == {command.name for command in COMMANDS} - {command["command"] for command in commands[""]}

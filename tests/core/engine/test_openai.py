@@ -425,8 +425,10 @@ async def test_a_proxy_of_the_environment_is_ignored_on_a_socket(
     assert (await read(engine))[0].text == "ok"
 
 
-async def test_a_url_with_a_port_works_too(tmp_path: Path) -> None:
-    """A server on TCP is reached by its URL alone."""
+async def test_a_url_with_a_port_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this machine is reached by its URL alone, past any proxy of the environment."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with (
         fake_server(tmp_path, {CHAT: streams(text("ok", "stop"))}) as fake,
         await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,

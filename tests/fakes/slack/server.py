@@ -37,6 +37,7 @@ class Slack:
         self.refused_sockets = 0
         self.spent_responses = False
         self.refused_uploads = False
+        self.host = "127.0.0.1"
         self.tokens = {"xoxb": BOT_TOKEN, "xapp": APP_TOKEN}
 
     def app(self) -> web.Application:
@@ -78,7 +79,7 @@ class Slack:
         if method == "apps.connections.open":
             ticket = f"t{len(self.tickets) + 1}"
             self.tickets[ticket] = True
-            return {"url": f"ws://127.0.0.1:{self.port}/link?ticket={ticket}"}
+            return {"url": f"ws://{self.host}:{self.port}/link?ticket={ticket}"}
         return self.workspace.call(method, params)
 
     async def link(self, request: web.Request) -> web.StreamResponse:
@@ -215,6 +216,14 @@ class Slack:
         """Forbid ephemeral messages to users outside a channel, direct messages to users, and uploads."""
         self.workspace.outsiders, self.workspace.unreachable = set(outsiders), set(unreachable)
         self.refused_uploads = uploads
+
+    async def do_locales(self, **locales: str) -> None:
+        """Give the app the scope users:read, and users their languages."""
+        self.workspace.locales = locales
+
+    async def do_name(self, host: str) -> None:
+        """Name the host of sockets, as an app behind a proxy must reach it."""
+        self.host = host
 
     async def do_insist(self, seconds: float) -> None:
         self.events.insist(seconds)

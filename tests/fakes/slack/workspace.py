@@ -37,6 +37,7 @@ class Workspace:
         self.unreachable: set[str] = set()
         self.files: dict[str, str] = {}
         self.upload_url = ""
+        self.locales: dict[str, str] | None = None
         self.methods: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "auth.test": lambda _: {"team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT_ID},
             "chat.postMessage": self._post,
@@ -51,6 +52,7 @@ class Workspace:
             "files.getUploadURLExternal": self._upload,
             "files.completeUploadExternal": self._share,
             "assistant.threads.setSuggestedPrompts": self._prompts,
+            "users.info": self._user,
             "reactions.add": lambda params: self._noted("reaction", params),
         }
 
@@ -219,6 +221,13 @@ class Workspace:
             if channel == params["channel"] and root in (ts, message.get("thread_ts")) and float(ts) >= oldest
         ]
         return {"messages": found[: int(params.get("limit") or 100)], "has_more": False}
+
+    def _user(self, params: dict[str, Any]) -> dict[str, Any]:
+        """A user, with the language that they have set. Without `locales` the app has no scope for it."""
+        if self.locales is None:
+            raise SlackError("missing_scope")
+        told = {"locale": self.locales.get(params["user"], "en-US")} if params.get("include_locale") else {}
+        return {"user": {"id": params["user"], **told}}
 
     def _prompts(self, params: dict[str, Any]) -> dict[str, Any]:
         if len(params["prompts"]) > 4:

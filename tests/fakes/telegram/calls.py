@@ -57,6 +57,26 @@ class Calls:
         self._write("commands", language=given.get("language_code", ""), commands=given["commands"])
         return True
 
+    def get_my_description(self, given: Json) -> Json:
+        return {"description": _in_language(self._account.descriptions, given)}
+
+    def set_my_description(self, given: Json) -> bool:
+        self._describe(self._account.descriptions, given, "description", 512)
+        return True
+
+    def get_my_short_description(self, given: Json) -> Json:
+        return {"short_description": _in_language(self._account.short_descriptions, given)}
+
+    def set_my_short_description(self, given: Json) -> bool:
+        self._describe(self._account.short_descriptions, given, "short_description", 120)
+        return True
+
+    def _describe(self, kept: dict[str, str], given: Json, field: str, limit: int) -> None:
+        if len(given.get(field, "")) > limit:
+            raise Refused(400, "Bad Request: description is too long")
+        kept[given.get("language_code", "")] = given.get(field, "")
+        self._write(field, language=given.get("language_code", ""), text=given.get(field, ""))
+
     def answer_callback_query(self, given: Json) -> bool:
         if given["callback_query_id"] not in self._account.queries:
             raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
@@ -151,6 +171,11 @@ class Calls:
 
     def _write(self, do: str, **facts: object) -> None:
         self._journal.write(self._account.id, do, **facts)
+
+
+def _in_language(kept: Mapping[str, str], given: Json) -> str:
+    """What is shown to people of a language: its own text, else the one for all others."""
+    return kept.get(given.get("language_code", "")) or kept.get("", "")
 
 
 def _content(given: Json) -> Json:

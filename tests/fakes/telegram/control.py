@@ -62,6 +62,13 @@ class Account:
     async def block(self, chat: int, why: str = "bot was blocked by the user") -> None:
         await self._act("block", chat=chat, why=why)
 
+    async def add_bot(
+        self, chat: Json, *, person: int | Json = 1, old: str | Json = "left", new: str | Json = "member"
+    ) -> Json:
+        """Add the bot to a group, with its status there before and after."""
+        named = {name: {"status": how} if isinstance(how, str) else how for name, how in (("old", old), ("new", new))}
+        return await self._act("add_bot", chat=chat, person=person, **named)
+
     async def delete(self, chat: int, message: int) -> None:
         await self._act("delete", chat=chat, message=message)
 

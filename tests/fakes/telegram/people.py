@@ -77,6 +77,14 @@ class People:
         self._offer("my_chat_member", member | status)
         return {}
 
+    def add_bot(self, given: Json) -> Json:
+        """Add the bot to a group as `person`, or change how it belongs there: from the status `old` to `new`."""
+        chat = self._chat(given["chat"])
+        change: Json = {"chat": chat.facts, "from": _person(given["person"]), "date": int(self._clock.now())}
+        change |= {f"{name}_chat_member": {"user": self._account.user, **given[name]} for name in ("old", "new")}
+        self._offer("my_chat_member", change)
+        return change
+
     def unblock(self, given: Json) -> Json:
         self._account.chats[given["chat"]].forbidden = ""
         return {}

@@ -155,6 +155,8 @@ class FakeTelegram:
                 "pending": len(account.pending),
                 "allowed": sorted(account.allowed),
                 "commands": account.commands,
+                "descriptions": account.descriptions,
+                "short_descriptions": account.short_descriptions,
                 "webhook": account.webhook.url if account.webhook else "",
                 "polls": account.polls,
                 "last": account.next_update - 1,

@@ -71,6 +71,8 @@ class Account:
     queries: set[str] = field(default_factory=set)
     polls: int = 0
     commands: dict[str, list[Json]] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    short_descriptions: dict[str, str] = field(default_factory=dict)
 
     @property
     def user(self) -> Json:
