@@ -18,7 +18,7 @@ from core.gathering import GATHERING
 from core.i18n import say
 from core.messages import ConversationKey, Finish, Locale, Message, Person, Reply, Source
 from core.parts import fitted
-from core.store import Store, admissions, amendments, backlog, events, history, people, turns
+from core.store import Store, admissions, amendments, backlog, events, history, people, tombstones, turns
 from core.text import clean, size_in_bytes
 
 NOTICE_EVERY = 60.0
@@ -61,7 +61,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """The message was accepted or refused before."""
+    """The message was accepted or refused before, and may be forgotten since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,12 @@ class Admission:
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
-    """Deduplicate, limit and insert a message, or join it to the one that it belongs to."""
+    """Deduplicate, limit and insert a message, or join it to the one that it belongs to.
+
+    A message that its sender had forgotten is delivered again, by the platform or after a restored backup.
+    """
+    if message.sent_at < tombstones.forgotten_at(connection, message.sender):
+        return Duplicate()
     if not events.remember(connection, message.event_keys, now):
         return Duplicate()
     outcome = _admit(connection, message, limits, now)

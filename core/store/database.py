@@ -18,6 +18,7 @@ from core.errors import (
     StoreReadOnly,
     StoreUnusable,
 )
+from core.store import removal
 from core.store.files import OpenFile, open_privately
 from core.store.migrate import migrate
 
@@ -43,8 +44,6 @@ ERRORS: dict[str, type[StoreError]] = {
 }
 READS = "reads"
 """Execution option of transactions that only read: they need no lock, so that a full disk does not stop them."""
-LEFT_WORDS = "left words"
-"""Set in a connection's `info` by a verb that has deleted words: they are still in the write-ahead log."""
 
 
 class Store(Protocol):
@@ -84,7 +83,7 @@ class Database:
         def transaction() -> R:
             with self._engine.connect() as connection:
                 result = self._transact(connection, lambda: verb(connection, *args, **kwargs))
-                self._is_scrubbed = not connection.info.pop(LEFT_WORDS, False) and self._is_scrubbed
+                self._is_scrubbed = not removal.has_left_words(connection) and self._is_scrubbed
             if not self._is_scrubbed:
                 self._truncate()
             return result

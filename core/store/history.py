@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from core.messages import ConversationKey, Exchange, Person
 from core.parts import in_history
-from core.store.schema import people, turns
+from core.store.people import id_of
+from core.store.schema import turns
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
@@ -76,8 +77,7 @@ def _said(conversation: ConversationKey, person: Person | None) -> sa.ColumnElem
     here = turns.c.conversation == str(conversation)
     if person is None:
         return here
-    person_id = sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
-    return sa.and_(here, turns.c.person_id == person_id)
+    return sa.and_(here, turns.c.person_id == id_of(person).scalar_subquery())
 
 
 def _remove(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from core.delivery import Claim
 from core.errors import MessageChanged
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
-from core.store import history
-from core.store.people import set_served
+from core.store import farewells, history, installation
+from core.store.people import id_of, set_served
 from core.store.schema import people, turns
 
 WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "delivered"
@@ -46,6 +46,7 @@ def add(
     `locale` is the language of the bot's own words for this turn. It is not claimed `not_before` a time.
     """
     values = {
+        "id": installation.next_turn(connection),
         "person_id": person_id,
         "front": message.conversation.front,
         "conversation": str(message.conversation),
@@ -129,10 +130,14 @@ def finish(
 def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
     """Close a turn whose reply the platform has accepted. Returns False if the lease was lost.
 
-    Raises MessageChanged if the reply is to another message.
+    The last words to a person who is being forgotten are deleted. Raises MessageChanged if the reply is to another
+    message.
     """
     _check_unchanged(connection, claim, owner)
-    return _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0})
+    if not _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0}):
+        return False
+    farewells.leave(connection, claim.id)
+    return True
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
@@ -196,6 +201,12 @@ def renew(connection: sa.Connection, lease: Lease) -> None:
     connection.execute(mine.values(lease_until=lease.until))
 
 
+def changed(connection: sa.Connection, owner: str) -> tuple[int, ...]:
+    """The turns whose message has changed while the owner answers them."""
+    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING, turns.c.changed)
+    return tuple(connection.scalars(sa.select(turns.c.id).where(mine)))
+
+
 def disown(connection: sa.Connection, platform: str) -> None:
     """End the leases of all turns of a platform or of one front end. The caller knows that no owner is alive."""
     served = sa.or_(turns.c.front == platform, turns.c.front.startswith(f"{platform}/", autoescape=True))
@@ -215,6 +226,11 @@ def with_senders() -> sa.Select[tuple[object, ...]]:
     """The turns, each with the `person` who sent its message."""
     joined = turns.join(people, people.c.id == turns.c.person_id)
     return sa.select(turns, people.c.key.label("person")).select_from(joined)
+
+
+def asked_by(person: Person | None) -> sa.ColumnElement[bool]:
+    """The turns of a person, or of everybody if it is None."""
+    return sa.true() if person is None else turns.c.person_id == id_of(person).scalar_subquery()
 
 
 def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
