@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -77,11 +77,10 @@ async def open_bot(
     that only this process serves. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
-    async with (
-        _sole_server(settings.data_dir, served),
-        open_store(settings.store_url) as store,
-        open_engine(settings, clock) as engine,
-    ):
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sole_server(settings.data_dir, served))
+        store = await stack.enter_async_context(open_store(settings.store_url))
+        engine = await stack.enter_async_context(open_engine(settings, clock))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
@@ -132,8 +131,8 @@ def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AbstractAsyn
     return _beside(calibrate)
 
 
-@asynccontextmanager
-async def _sole_server(data_dir: Path, served: Iterable[str]) -> AsyncIterator[None]:
+@contextmanager
+def sole_server(data_dir: Path, served: Iterable[str]) -> Iterator[None]:
     """Lock each platform in the data folder: two processes would answer each other's turns.
 
     Raises ConfigError if another process holds a lock.

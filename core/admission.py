@@ -128,11 +128,11 @@ class Admission:
         """Whether this person may write in this place, or was let in. `accept` sends a notice to those who may not."""
         if is_allowed(person, place, self._limits.allow):
             return True
-        return await self._store.run(admissions.is_admitted, person)
+        return await self._store.read(admissions.is_admitted, person)
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
-        return await self._store.run(history.has_taken_part, conversation)
+        return await self._store.read(history.has_taken_part, conversation)
 
     async def move(self, old: ConversationKey, new: ConversationKey) -> None:
         """Move history and open turns to the conversation's new key. Idempotent."""

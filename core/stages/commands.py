@@ -23,6 +23,7 @@ from core.commands import (
     parse,
     prefix_in,
 )
+from core.exporting import all_records
 from core.faces import ShowMood
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
@@ -141,10 +142,10 @@ def _figures(counted: totals.Totals) -> dict[str, int]:
 
 async def export(desk: Desk, turn: Turn, _argument: str) -> str:
     """Everything stored about the person, as JSON."""
-    kept = await desk.store.run(records.export, turn.message.sender)
-    if not kept:
+    kept = all_records(desk.store, turn.message.sender)
+    rows = [asdict(record) | {"sent_at": _iso(record.sent_at)} async for record in kept]
+    if not rows:
         return say(turn.locale, "command.export_empty")
-    rows = [asdict(record) | {"sent_at": _iso(record.sent_at)} for record in kept]
     return json.dumps(rows, ensure_ascii=False, indent=1)
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -18,9 +19,10 @@ from core.errors import (
     StoreReadOnly,
     StoreUnusable,
 )
-from core.store import removal
+from core.store import removal, tombstones
 from core.store.files import OpenFile, open_privately
 from core.store.migrate import migrate
+from core.store.old_copies import forget_in_copies
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +58,8 @@ class Store(Protocol):
         """Like `run`, for a verb that writes nothing. It works on a full or read-only disk too."""
 
     async def scrub(self) -> bool:
-        """Checkpoint and truncate the write-ahead log, so that deleted text is in no file. True if it is done.
+        """Have deleted text in no file: truncate the write-ahead log, and forget people in the copies beside the file.
+        True if it is done.
 
         If another process reads the database meanwhile, this is done after a later verb, once it has ended.
         """
@@ -99,6 +102,8 @@ class Database:
 
     async def scrub(self) -> bool:
         await self.call(self._truncate)
+        if self._file:
+            await self.call(partial(forget_in_copies, self._file.path, *await self.read(tombstones.buried)))
         return self._is_scrubbed
 
     def _transact(self, connection: sa.Connection, work: Callable[[], R]) -> R:
@@ -139,19 +144,26 @@ async def open_store(url: str) -> AsyncIterator[Database]:
 
     Its files are made readable by their owner alone.
     """
-    engine = sa.create_engine(url)
-    sa.event.listen(engine, "connect", _configure)
-    sa.event.listen(engine, "begin", _begin)
+    engine = make_engine(url)
     path = Path(engine.url.database) if engine.url.database else None
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
         try:
-            file = await asyncio.get_running_loop().run_in_executor(thread, translated, lambda: _open(engine, path))
+            file = await asyncio.get_running_loop().run_in_executor(thread, translated, lambda: prepare(engine, path))
             yield Database(engine, thread, file)
         finally:
             thread.submit(engine.dispose).result()
 
 
-def _open(engine: sa.Engine, path: Path | None) -> OpenFile | None:
+def make_engine(url: str) -> sa.Engine:
+    """An engine whose transactions take the write lock at their beginning, and whose commits survive a power cut."""
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def prepare(engine: sa.Engine, path: Path | None) -> OpenFile | None:
+    """Make the file at the path private, check the database, and migrate it."""
     file = open_privately(path) if path else None
     with engine.begin() as connection:
         _check(connection)

@@ -5,7 +5,6 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import StoreTooNew
@@ -24,9 +23,16 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
-    present, head = MigrationContext.configure(connection).get_current_revision(), scripts.get_current_head()
+    present, head = _revision(connection), scripts.get_current_head()
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
         raise StoreTooNew(present)
     if path and head and present not in {None, head}:
         copy(path, beside(path, BEFORE_MIGRATION, head))
     command.upgrade(config, revision)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The schema that a database has; None if it is new."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -16,9 +16,9 @@ KEPT = ("admitted", "asked_at", "throttled_until", "noticed_at")
 """Columns of a person's row that a tombstone takes over: the rate limit, and what administrators have decided."""
 
 
-def digest(key: bytes, person: Person) -> bytes:
-    """The person's name in a tombstone, which tells it to those only who have the key and guess the person."""
-    return blake2b(str(person).encode("utf-8", "surrogatepass"), key=key, digest_size=16).digest()
+def digest(key: bytes, person: str) -> bytes:
+    """What a tombstone has instead of a person's key: it tells that only to those with the key who guess."""
+    return blake2b(person.encode("utf-8", "surrogatepass"), key=key, digest_size=16).digest()
 
 
 def bury(connection: sa.Connection, person: Person, forgotten_at: float) -> None:
@@ -36,6 +36,12 @@ def forgotten_at(connection: sa.Connection, person: Person) -> float:
     return connection.scalar(query) or 0.0
 
 
+def buried(connection: sa.Connection) -> tuple[bytes, Mapping[bytes, float]]:
+    """The key of the digests, and all digests, each with the time when the person was forgotten."""
+    rows = connection.execute(sa.select(tombstones.c.digest, tombstones.c.forgotten_at))
+    return installation.key(connection), {row.digest: row.forgotten_at for row in rows}
+
+
 def kept(connection: sa.Connection, person: Person) -> Mapping[str, object]:
     """The columns for a new row of a person who was forgotten; none for anybody else."""
     columns = (tombstones.c[column] for column in KEPT)
@@ -45,4 +51,4 @@ def kept(connection: sa.Connection, person: Person) -> Mapping[str, object]:
 
 
 def _digest(connection: sa.Connection, person: Person) -> bytes:
-    return digest(installation.key(connection), person)
+    return digest(installation.key(connection), str(person))

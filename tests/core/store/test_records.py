@@ -66,10 +66,13 @@ class Scene:
 
     async def answered(self, text: str, who: Person = ANN, chat: str = "", **changes: object) -> int:
         turn_id = await self.ask(text, who, chat, **changes)
-        claim = await self.claim()
+        await self.deliver(await self.claim())
+        return turn_id
+
+    async def deliver(self, claim: Claim) -> None:
+        """Answer a turn and deliver the answer."""
         await self.finish(claim)
         await self.store.run(turns.mark_delivered, claim, "me")
-        return turn_id
 
     async def forget(self, who: Person = ANN) -> None:
         """Ask for it, and deliver the answer."""
