@@ -23,6 +23,7 @@ def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -
     connection.execute(events.update().where(events.c.digest.in_(digests)).values(turn_id=turn_id))
 
 
-def purge(connection: sa.Connection, before: float) -> int:
-    """Delete the keys seen before a time; returns their number."""
-    return connection.execute(events.delete().where(events.c.seen_at < before)).rowcount
+def purge(connection: sa.Connection, before: float, limit: int) -> int:
+    """Delete some of the keys seen before a time; returns their number."""
+    old = sa.select(events.c.digest).where(events.c.seen_at < before).limit(limit)
+    return connection.execute(events.delete().where(events.c.digest.in_(old))).rowcount

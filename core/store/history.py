@@ -11,6 +11,8 @@ from core.store.schema import turns
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
+IS_REMEMBERED = turns.c.remembered == sa.literal_column("1")
+"""Spelled like the condition of the index `turns_remembered`: a long conversation has few turns in its history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +52,14 @@ def trim(connection: sa.Connection, conversation: ConversationKey, person: Perso
 
 def reset(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> None:
     """Remove all exchanges from the history. What has been answered so far cannot be asked again by a button either."""
-    answered = sa.and_(_said(conversation, person), turns.c.reply.is_not(None))
+    answered = sa.and_(_said(conversation, person), turns.c.reply.is_not(None), sa.not_(turns.c.forgotten))
     connection.execute(turns.update().where(answered).values(remembered=False, forgotten=True))
 
 
 def supersede(connection: sa.Connection, conversation: ConversationKey, turn_id: int) -> None:
     """Remove the other exchanges with the same question as a turn that asks one again."""
     question = sa.select(turns.c.again).where(turns.c.id == turn_id, turns.c.again != 0).scalar_subquery()
-    others = sa.and_(turns.c.conversation == str(conversation), turns.c.remembered, turns.c.id != turn_id)
+    others = sa.and_(turns.c.conversation == str(conversation), IS_REMEMBERED, turns.c.id != turn_id)
     _remove(connection, sa.and_(others, question == ASKED_BY))
 
 
@@ -70,7 +72,7 @@ def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> 
 
 def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     """The turns that are the history of a person, or of everybody if it is None."""
-    return sa.and_(_said(conversation, person), turns.c.remembered)
+    return sa.and_(_said(conversation, person), IS_REMEMBERED)
 
 
 def _said(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:

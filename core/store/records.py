@@ -13,8 +13,10 @@ from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
 from core.store.turns import IS_OPEN, asked_by, with_senders
 
-PAGE = 500
+PAGE = 200
 """Records in a page of an export: reading it takes milliseconds."""
+LATEST = 100
+"""Turns of a person among which the one is that asked to be forgotten."""
 NO_WORDS = {"text": "", "quotes": (), "media": (), "pieces": (), "opens": (), "again": 0, "leaving": True}
 QUOTES = turns.c.quotes != sa.literal_column("'[]'")
 """Spelled like the condition of the index `turns_quoting`."""
@@ -117,10 +119,11 @@ def _asked_at(connection: sa.Connection, person: Person, current_turn: int) -> f
 
     The turn of a button has the time of this machine, and the reference of the message that asked.
     """
-    current = sa.select(turns.c.reference).where(turns.c.id == current_turn, turns.c.reference != "").scalar_subquery()
-    asked = sa.and_(asked_by(person), sa.or_(turns.c.id == current_turn, turns.c.reference == current))
-    found = connection.scalar(sa.select(sa.func.min(turns.c.sent_at)).where(asked))
-    return max(found or 0.0, tombstones.forgotten_at(connection, person))
+    latest = sa.select(turns.c.id, turns.c.reference, turns.c.sent_at).where(asked_by(person))
+    rows = connection.execute(latest.order_by(turns.c.id.desc()).limit(LATEST)).all()
+    reference = next((row.reference for row in rows if row.id == current_turn), "")
+    times = [row.sent_at for row in rows if row.id == current_turn or (reference and row.reference == reference)]
+    return max(min(times, default=0.0), tombstones.forgotten_at(connection, person))
 
 
 def _delete_quotes(connection: sa.Connection, limit: int) -> int:

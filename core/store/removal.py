@@ -12,9 +12,9 @@ ALL = -1
 
 
 def remove_turns(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int = ALL) -> int:
-    """Delete the oldest turns of those that a condition chooses, and the votes on them. Returns their number."""
+    """Delete turns that a condition chooses, and the votes on them. Returns their number."""
     installation.note_last_turn(connection)
-    chosen = sa.select(turns.c.id).where(which).order_by(turns.c.id).limit(limit)
+    chosen = sa.select(turns.c.id).where(which).limit(limit)
     removed = connection.execute(turns.delete().where(turns.c.id.in_(chosen))).rowcount
     if removed:
         note_words(connection)

@@ -48,6 +48,7 @@ people = sa.Table(
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
     sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
     sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next
+    sa.Index("people_served", "served"),
 )
 
 events = sa.Table(
@@ -107,7 +108,11 @@ turns = sa.Table(
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),
-    sa.Index("turns_leaving", "person_id", sqlite_where=sa.text("leaving")),
+    sa.Index("turns_accepted", "accepted_at"),
+    sa.Index("turns_open_here", "conversation", "id", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_open_theirs", "person_id", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
+    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model'")),
     sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
     sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),
 )

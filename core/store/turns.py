@@ -21,6 +21,9 @@ WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "deliv
 IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 
+UNINDEXED_CONVERSATION: sa.ColumnClause[str] = sa.literal_column("+turns.conversation")
+"""Without the plus SQLite would read all turns of a person in a conversation instead of the few that are open."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
@@ -178,7 +181,7 @@ def stop(
     Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
     turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
-    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
+    theirs = sa.and_(IS_OPEN, str(conversation) == UNINDEXED_CONVERSATION, turns.c.person_id == person_id)
     if turn_id:
         theirs = sa.and_(theirs, turns.c.id == turn_id)
     is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)
@@ -253,6 +256,7 @@ def _follows_an_open_turn() -> sa.ColumnElement[bool]:
     """
     other = turns.alias()
     return sa.exists().where(
+        other.c.state != sa.literal_column(f"'{DELIVERED}'"),  # as in IS_OPEN
         other.c.conversation == turns.c.conversation,
         other.c.id != turns.c.id,
         sa.or_(other.c.state == RUNNING, sa.and_(other.c.id < turns.c.id, other.c.state.in_([WAITING, ANSWERED]))),

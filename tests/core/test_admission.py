@@ -331,5 +331,5 @@ async def test_old_events_are_dropped(store: Store, clock: ManualClock, write: W
     await admission.accept(write("old", key="old"))
     clock.advance(100)
     await admission.accept(write("young", key="young"))
-    assert await store.run(events.purge, clock.now() - 50) == 1
+    assert await store.run(events.purge, clock.now() - 50, 9) == 1
     assert isinstance(await admission.accept(write("young", key="young")), Duplicate)

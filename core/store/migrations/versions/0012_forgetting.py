@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.Column("noticed_at", sa.Float, nullable=False),
     )
     op.add_column("turns", sa.Column("leaving", sa.Boolean, nullable=False, server_default=sa.false()))
-    op.create_index("turns_leaving", "turns", ["person_id"], sqlite_where=sa.text("leaving"))
     op.create_index("turns_quoting", "turns", ["id"], sqlite_where=sa.text("quotes <> '[]'"))
     op.create_index("turns_commands", "turns", ["text"], sqlite_where=sa.text("source = 'command'"))
     op.create_index("votes_person", "votes", ["person_id"])
