@@ -48,7 +48,7 @@ class Quiet:
 
 
 def main(
-    size: Annotated[int, typer.Option("--turns", help="Turns in the store.")] = 1_000_000, runs: int = 200
+    size: Annotated[int, typer.Option("--turns", help="Turns in the store.")] = 1_000_000, runs: int = 100
 ) -> None:
     """Fill a store, and print the median and the 99th percentile of what is done for each message."""
     with TemporaryDirectory() as folder:
@@ -101,8 +101,8 @@ def _works(store: Database) -> dict[str, Callable[[], Awaitable[object]]]:
         "history": lambda: store.run(history.load, ROOM, BUSY),
         "export, one page of a person": lambda: store.read(records.export, BUSY, 0),
         "export, one page of everybody": lambda: store.read(records.export, None, 500_000),
-        "retention, one step": lambda: store.run(retention.purge_turns, 2e9, 200),
-        "forget, one step": lambda: store.run(records.forget, BUSY, 0, limit=200),
+        "retention, one step of 200": lambda: store.run(retention.purge_turns, 2e9, 200),
+        "forget, one step of 200": lambda: store.run(records.forget, BUSY, 0, limit=200),
     }
 
 
