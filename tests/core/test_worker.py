@@ -12,7 +12,7 @@ from core.errors import DeliveryFailed
 from core.i18n import say
 from core.messages import Message, Reply, Source, Turn
 from core.pipeline import Handler
-from core.store import Store, people, turns
+from core.store import Store, people, records, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from core.worker import MAX_ATTEMPTS, Worker, working
@@ -450,3 +450,25 @@ async def test_turn_claimed_at_the_moment_of_cancellation_is_given_back(
     assert await states(store) == ["waiting"]
     async with one_claim(store, clock, "next") as claim:
         assert claim.attempt == 1
+
+
+async def test_forgetting_ends_the_turns_that_run(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A person's /forget interrupts their answer in another conversation; both are delivered, and nothing remains."""
+    running = asyncio.Event()
+
+    async def until_stopped(turn: Turn) -> Reply:
+        if turn.message.text == "/forget yes":
+            await running.wait()
+            await store.run(records.forget, turn.message.sender, turn.id)
+            return Reply(text="forgotten", source=Source.COMMAND)
+        running.set()
+        await turn.stopped.wait()
+        return Reply(text="half an answer", source=Source.MODEL, tokens=9)
+
+    await add(store, clock, write("a long question", chat="group"))
+    await add(store, clock, write("/forget yes", chat="ann"))
+    async with working(gateway(store, clock, shown, until_stopped, slots=2), grace=5):
+        await shown.until(2)
+    assert sorted(shown.replies) == [("placeholder 1", "Stopped."), ("placeholder 2", "forgotten")]
+    assert await states(store) == []
+    assert await store.run(lambda c: c.scalars(sa.text("SELECT key FROM people")).all()) == []
