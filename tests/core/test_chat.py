@@ -654,7 +654,7 @@ async def test_unexpected_error_becomes_an_apology(talk: Talk) -> None:
 async def test_forget_says_what_is_left_for_later(
     tmp_path: Path, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
-    """While another program reads the database, the answer to /forget says that the last traces go when it has ended."""
+    """If another program reads the database, the answer to /forget says that the last traces go when it has ended."""
     engine = ScriptedEngine.fixed("hi")
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
         bot = chatbot(store, engine, MoodReader(engine), answers, clock, chat_with(persona=persona))
