@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
+import sqlalchemy as sa
 import structlog
 from filelock import FileLock, Timeout
 
@@ -28,7 +29,7 @@ from core.errors import ConfigError, EngineError, StoreError
 from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
-from core.store import Store, events, open_store, turns
+from core.store import Store, events, open_store, retention, turns
 from core.worker import Worker, working
 
 log = structlog.get_logger()
@@ -36,6 +37,10 @@ log = structlog.get_logger()
 DAY = 86_400.0
 REDELIVERY = 30 * DAY
 """Seconds after which no platform delivers an event again. Telegram, the most persistent, tries for a day."""
+PURGED_AT_ONCE = 200
+"""Records deleted in a transaction, which takes milliseconds."""
+PURGE_PAUSE = 0.05
+"""Seconds between two such transactions, in which messages are accepted."""
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
@@ -77,18 +82,21 @@ async def open_bot(
     that only this process serves. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
-    async with (
-        _sole_server(settings.data_dir, served),
-        open_store(settings.store_url) as store,
-        open_engine(settings, clock) as engine,
-    ):
+    async with AsyncExitStack() as stack:
+        stack.enter_context(sole_server(settings.data_dir, served))
+        store = await stack.enter_async_context(open_store(settings.store_url))
+        engine = await stack.enter_async_context(open_engine(settings, clock))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
         handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
         chosen = worker_options(settings, owner=uuid4().hex)
         worker = Worker(store, handler, fronts, clock, chosen, on_withdrawn=answers.forget_turn)
-        async with working(worker, GRACE), _purging(store, clock), calibrating(moods, settings.data_dir, clock):
+        async with (
+            working(worker, GRACE),
+            _purging(store, clock, settings.history.keep_days * DAY),
+            calibrating(moods, settings.data_dir, clock),
+        ):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 
 
@@ -103,16 +111,26 @@ async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterat
             task.cancel()
 
 
-def _purging(store: Store, clock: Clock) -> AbstractAsyncContextManager[None]:
-    """Delete the keys of events that no platform delivers again, at once and then daily."""
+def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:
+    """Delete the keys of events that no platform delivers again, and turns older than `keep` seconds unless that is 0.
+
+    This is done at once and then daily.
+    """
 
     async def purge() -> None:
         while True:
             try:
-                await store.run(events.purge, clock.now() - REDELIVERY)
+                await _purge(events.purge, REDELIVERY)
+                if keep:
+                    await _purge(retention.purge_turns, keep)
+                    await _purge(retention.purge_people, keep)
             except StoreError as error:
-                log.warning("old events stay for now", error=type(error).__name__, reason=str(error))
+                log.warning("old records stay for now", error=type(error).__name__, reason=str(error))
             await clock.sleep(DAY)
+
+    async def _purge(verb: Callable[[sa.Connection, float, int], int], age: float) -> None:
+        while await store.run(verb, clock.now() - age, PURGED_AT_ONCE) == PURGED_AT_ONCE:
+            await clock.sleep(PURGE_PAUSE)
 
     return _beside(purge)
 
@@ -133,8 +151,8 @@ def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AbstractAsyn
     return _beside(calibrate)
 
 
-@asynccontextmanager
-async def _sole_server(data_dir: Path, served: Iterable[str]) -> AsyncIterator[None]:
+@contextmanager
+def sole_server(data_dir: Path, served: Iterable[str]) -> Iterator[None]:
     """Lock each platform in the data folder: two processes would answer each other's turns.
 
     Raises ConfigError if another process holds a lock.

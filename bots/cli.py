@@ -9,6 +9,8 @@ from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
+from bots.backup import back_up
+from bots.backup import restore as restore_backup
 from bots.console import run_console
 from bots.exits import one_line_errors
 from bots.export import export as write_export
@@ -56,6 +58,22 @@ def export(config: ConfigFile = None) -> None:
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(write_export(settings, sys.stdout))
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file for the backup.")], config: ConfigFile = None
+) -> None:
+    """Copy the database to a new file, also while the bot runs."""
+    back_up(load_settings(config), file, sys.stdout)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Backup to restore.")], config: ConfigFile = None
+) -> None:
+    """Replace the database by a backup, while no bot runs. The database is kept beside it."""
+    restore_backup(load_settings(config), file, sys.stdout)
 
 
 @app.command()

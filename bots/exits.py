@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.errors import ConfigError, ModelError, ParleyError
+from core.errors import ConfigError, ModelError, ParleyError, StoreUnusable
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _end(error: Exception) -> None:
     print("parley:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201  logs may not be set up yet
-    sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | ModelError) else 1)
+    sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | ModelError | StoreUnusable) else 1)
 
 
 def _first(error: Exception) -> Exception:

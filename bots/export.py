@@ -6,7 +6,8 @@ from typing import TextIO
 
 from config.settings import Settings
 from core.errors import ConfigError
-from core.store import open_store, records
+from core.exporting import all_records
+from core.store import open_store
 
 
 async def export(settings: Settings, out: TextIO) -> None:
@@ -14,6 +15,5 @@ async def export(settings: Settings, out: TextIO) -> None:
     if not settings.store_path.exists():
         raise ConfigError("store.url", f"there is nothing at {settings.store_path} yet")
     async with open_store(settings.store_url) as store:
-        out.writelines(
-            json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in await store.run(records.export, None)
-        )
+        async for record in all_records(store, None):
+            out.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")

@@ -1,14 +1,29 @@
 """The data folder, which only its owner may read: it holds people's messages."""
 
+import os
 from pathlib import Path
 
 from core.errors import ConfigError
+from core.store.files import OTHERS
+
+OURS = ("parley.db", "calibration", "quantised", "kernels")
+"""Names by which a folder is known to be ours alone, so that its mode may be changed."""
 
 
 def private_folder(path: Path) -> Path:
-    """Create the folder with mode 700; an existing one keeps its mode. Raises ConfigError if that fails."""
+    """Create the folder with mode 700, or take away what others may do with one of ours.
+
+    Raises ConfigError if that fails, and if others can read a folder that may not be ours alone.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
+        if found.st_mode & OTHERS == 0:
+            return path
+        names = {entry.name for entry in path.iterdir()} - {"lost+found"}
+        if found.st_uid != os.geteuid() or (names and names.isdisjoint(OURS)):
+            raise ConfigError("data_dir", f"{path}: others can read it; give it mode 700, or name a folder of its own")
+        path.chmod(0o700)
     except OSError as error:
         raise ConfigError("data_dir", f"{path}: {error.strerror}") from None
     return path

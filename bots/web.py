@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import sqlalchemy as sa
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
 from core.errors import ConfigError, EngineError, StoreError
+from core.store import installation
 
 CHECK_SECONDS = 2.0
 """Time limit of each check of /ready."""
@@ -30,11 +30,12 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> JSONResponse:
-        store, model = await asyncio.gather(_store_answers(bot, clock), _model_answers(bot, clock))
+        fault, model = await asyncio.gather(_store_fault(bot, clock), _model_answers(bot, clock))
         platforms = {front.platform: _platform(front, clock) for front in fronts}
-        is_ready = store and model and all(platform["connected"] for platform in platforms.values())
-        body = {"ready": is_ready, "store": store, "model": model, "platforms": platforms}
-        return JSONResponse(body, status_code=200 if is_ready else 503)
+        is_ready = not fault and model and all(platform["connected"] for platform in platforms.values())
+        body = {"ready": is_ready, "store": not fault, "model": model, "platforms": platforms}
+        told = {"store_fault": fault} if fault else {}
+        return JSONResponse(body | told, status_code=200 if is_ready else 503)
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
     for front in fronts:
@@ -63,16 +64,13 @@ def _listening(host: str, port: int) -> socket.socket:
         raise ConfigError("web.port", f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
-async def _store_answers(bot: Bot, clock: Clock) -> bool:
+async def _store_fault(bot: Bot, clock: Clock) -> str:
+    """The kind of error that keeps messages from being stored, such as "StoreFull"; empty if there is none."""
     try:
-        await in_time(bot.store.run(_read), clock, CHECK_SECONDS)
-    except (StoreError, EngineError):
-        return False
-    return True
-
-
-def _read(connection: sa.Connection) -> None:
-    connection.execute(sa.select(1))
+        await in_time(bot.store.run(installation.touch, clock.now()), clock, CHECK_SECONDS)
+    except (StoreError, EngineError) as error:
+        return type(error).__name__ if isinstance(error, StoreError) else "StoreLocked"
+    return ""
 
 
 async def _model_answers(bot: Bot, clock: Clock) -> bool:

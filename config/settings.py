@@ -224,6 +224,9 @@ class HistorySettings(BaseModel):
     scope: Annotated[Literal["person", "conversation"], COMMON] = "person"
     """Words that the model reads again in a group: "person" for the person's own, "conversation" for everybody's."""
 
+    keep_days: Annotated[int, Field(ge=0, le=36_500), COMMON] = 0
+    """Days for which messages, answers and votes are kept; 0 keeps them until the person or you delete them."""
+
     @property
     def is_shared(self) -> bool:
         """Whether the people of a conversation share one history."""

@@ -31,7 +31,7 @@ from core.messages import (
     Source,
 )
 from core.parts import fitted
-from core.store import Store, admissions, amendments, backlog, events, history, people, turns
+from core.store import Store, admissions, amendments, backlog, events, history, people, tombstones, turns
 from core.store.turns import WAITING
 from core.text import clean, size_in_bytes
 
@@ -77,7 +77,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """The message was accepted or refused before."""
+    """The message was accepted or refused before, and may be forgotten since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class Admission:
         """Whether this person may write in this place, or was let in. `accept` sends a notice to those who may not."""
         if is_allowed(person, place, self._limits.allow):
             return True
-        return await self._store.run(admissions.is_admitted, person)
+        return await self._store.read(admissions.is_admitted, person)
 
     async def greet(self, opening: Message, words: Words | None = None) -> None:
         """Greet a place, as if its person had typed the `opening`, with some words or by the command that it is.
@@ -175,11 +175,11 @@ class Admission:
 
     async def takes_part(self, conversation: ConversationKey) -> bool:
         """Whether the bot was addressed in this conversation before, so that it answers without being mentioned."""
-        return await self._store.run(history.has_taken_part, conversation)
+        return await self._store.read(history.has_taken_part, conversation)
 
     async def has_accepted(self, conversation: ConversationKey, reference: str) -> bool:
         """Whether a message with this reference was accepted in this conversation."""
-        return await self._store.run(history.has_accepted, conversation, reference)
+        return await self._store.read(history.has_accepted, conversation, reference)
 
     async def move(self, old: ConversationKey, new: ConversationKey) -> None:
         """Move history and open turns to the conversation's new key. Idempotent."""
@@ -196,7 +196,12 @@ class Admission:
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
-    """Deduplicate, limit and insert a message, or join it to the one that it belongs to."""
+    """Deduplicate, limit and insert a message, or join it to the one that it belongs to.
+
+    A message that its sender had forgotten is delivered again, by the platform or after a restored backup.
+    """
+    if message.sent_at < tombstones.forgotten_at(connection, message.sender):
+        return Duplicate()
     if not events.remember(connection, message.event_keys, now):
         return Duplicate()
     outcome = _admit(connection, message, limits, now)
@@ -236,7 +241,7 @@ def _edit_known(
     connection: sa.Connection, message: Message, limits: Limits, now: float, *, is_addressed: bool
 ) -> Outcome:
     turn = amendments.find(connection, events.turn_of(connection, message.event_keys))
-    if turn is None or turn.person != str(message.sender) or turn.error == WITHDRAWN.error:
+    if turn is None or turn.person != str(message.sender) or turn.leaving or turn.error == WITHDRAWN.error:
         return Ignored()
     if is_addressed or len(amending.pieces_of(turn)) > 1:  # of several, one addresses the bot for all
         return _revise(connection, turn, message, limits, now)

@@ -34,9 +34,15 @@ ParleyError
 ├── LeaseLost                  another gateway has taken the turn over
 ├── MessageChanged             the message of a turn has changed since it was claimed
 └── StoreError
-    ├── StoreDamaged           the database is corrupt; it is left untouched
     ├── StoreFull              the disk is full; nothing was accepted
-    └── StoreLocked            another process holds the database
+    ├── StoreReadOnly          the database cannot be written to; nothing was accepted
+    ├── StoreLocked            another process holds the database
+    └── StoreUnusable          an operator must do something first
+        ├── StoreDamaged       the database is corrupt; it is left untouched
+        ├── StoreReplaced      the file of the open database is gone, or another one is in its place
+        ├── StoreTooNew        a newer version of the program has migrated the database
+        ├── StoreExposed       other users can read the database, and it is not ours to change that
+        └── BackupRefused      a backup cannot be made there, or cannot be restored
 """
 
 from core.messages import Media
@@ -243,13 +249,54 @@ class StoreError(ParleyError):
     """The store rolled a transaction back."""
 
 
-class StoreDamaged(StoreError):
-    """The database is corrupt. It is left as it is; restore a backup."""
-
-
 class StoreFull(StoreError):
     """The disk is full."""
 
 
+class StoreReadOnly(StoreError):
+    """The database or its disk is read-only."""
+
+
 class StoreLocked(StoreError):
     """Another process holds the database lock for longer than the busy timeout."""
+
+
+class StoreUnusable(StoreError):
+    """It stays as it is until an operator does something."""
+
+
+class StoreDamaged(StoreUnusable):
+    """The database is corrupt. It is left as it is; restore a backup."""
+
+
+class StoreReplaced(StoreUnusable):
+    """The file at `path` is not the one that was opened: what is committed now would be lost."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} was removed or replaced while it was in use")
+        self.path = path
+
+
+class StoreTooNew(StoreUnusable):
+    """The database has the schema `revision`, which this version of the program does not know."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"the database is of a newer version of parley (schema {revision})")
+        self.revision = revision
+
+
+class StoreExposed(StoreUnusable):
+    """Other users can read the file at `path`, which belongs to another user than this process."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path}: others can read it, and it belongs to another user; make it yours, with mode 600")
+        self.path = path
+
+
+class BackupRefused(StoreUnusable):
+    """The file at `path` is not made or not restored, for this reason."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason

@@ -185,6 +185,7 @@ class Worker:
             turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
         ):
             raise LeaseLost
+        await self._interrupt_changed()
         return replace(claim, reply=reply)
 
     async def _reply(self, claim: Claim, sink: Sink) -> Reply:
@@ -240,8 +241,14 @@ class Worker:
             await self._clock.sleep(self._options.lease / 3)
             try:
                 await self._store.run(turns.renew, self._lease())
+                await self._interrupt_changed()
             except StoreError as error:
                 log.warning("lease renewal failed", error=type(error).__name__, reason=str(error))
+
+    async def _interrupt_changed(self) -> None:
+        """Stop the replies to messages that a command, perhaps of another process, has changed or deleted."""
+        for turn_id in await self._store.run(turns.changed, self._owner):
+            self.interrupt(turn_id)
 
     def _lease(self) -> Lease:
         now = self._clock.now()

@@ -27,12 +27,16 @@ from core.commands import (
     prefix_in,
     start_text,
 )
+from core.exporting import all_records
 from core.faces import ShowMood
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
-from core.store import Store, admissions, history, people, questions, records
+from core.store import Store, admissions, history, people, questions, records, totals
+
+STEP = 200
+"""Turns deleted in a transaction, so that other people's messages do not wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,34 +128,34 @@ async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
     To others these would tell whether somebody else has asked a question before.
     """
     sender = turn.message.sender
-    own = await desk.store.run(records.totals, sender)
+    own = await desk.store.read(totals.totals, sender)
     text = say(turn.locale, "command.stats", **_figures(own))
     if sender.name not in desk.admins:
         return text.strip()
-    figures = _figures(await desk.store.run(records.totals, None))
+    figures = _figures(await desk.store.read(totals.totals, None))
     together = say(turn.locale, "command.stats_all", **figures, hits=desk.answers.hits, misses=desk.answers.misses)
     return f"{text.strip()}\n{together}"
 
 
-def _figures(totals: records.Totals) -> dict[str, int]:
+def _figures(counted: totals.Totals) -> dict[str, int]:
     return {
-        "answered": sum(totals.sources[source] for source in (Source.MODEL, Source.CACHE)),
-        "cached": totals.sources[Source.CACHE],
-        "refused": totals.sources[Source.REFUSAL],
-        "positive": totals.moods[Label.POSITIVE],
-        "negative": totals.moods[Label.NEGATIVE],
-        "neutral": totals.moods[Label.NEUTRAL],
-        "up": totals.up,
-        "down": totals.down,
+        "answered": sum(counted.sources[source] for source in (Source.MODEL, Source.CACHE)),
+        "cached": counted.sources[Source.CACHE],
+        "refused": counted.sources[Source.REFUSAL],
+        "positive": counted.moods[Label.POSITIVE],
+        "negative": counted.moods[Label.NEGATIVE],
+        "neutral": counted.moods[Label.NEUTRAL],
+        "up": counted.up,
+        "down": counted.down,
     }
 
 
 async def export(desk: Desk, turn: Turn, _argument: str) -> str:
     """Everything stored about the person, as JSON."""
-    kept = await desk.store.run(records.export, turn.message.sender)
-    if not kept:
+    kept = all_records(desk.store, turn.message.sender)
+    rows = [asdict(record) | {"sent_at": _iso(record.sent_at)} async for record in kept]
+    if not rows:
         return say(turn.locale, "command.export_empty")
-    rows = [asdict(record) | {"sent_at": _iso(record.sent_at)} for record in kept]
     return json.dumps(rows, ensure_ascii=False, indent=1)
 
 
@@ -161,10 +165,10 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
         key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
         return say(turn.locale, key, command=typed)
-    await desk.store.run(records.forget, turn.message.sender, turn.id)
-    await desk.store.scrub()
+    while await desk.store.run(records.forget, turn.message.sender, turn.id, limit=STEP):
+        continue
     desk.answers.forget(turn.message.sender)
-    return say(turn.locale, "command.forget")
+    return say(turn.locale, "command.forget" if await desk.store.scrub() else "command.forget_later")
 
 
 async def access(desk: Desk, turn: Turn, argument: str) -> str:

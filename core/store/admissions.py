@@ -6,13 +6,14 @@ from typing import cast
 import sqlalchemy as sa
 
 from core.messages import Locale, Person
+from core.store import tombstones
 from core.store.schema import people, turns
 
 
 def is_admitted(connection: sa.Connection, person: Person) -> bool:
-    """Whether an administrator has let this person in."""
-    query = sa.select(people.c.id).where(people.c.key == str(person), people.c.admitted)
-    return connection.execute(query).first() is not None
+    """Whether an administrator has let this person in, also if the person was forgotten since."""
+    row = connection.execute(sa.select(people.c.admitted).where(people.c.key == str(person))).one_or_none()
+    return bool(row.admitted if row else tombstones.kept(connection, person).get("admitted"))
 
 
 def admitted(connection: sa.Connection) -> tuple[Person, ...]:

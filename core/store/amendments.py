@@ -6,7 +6,8 @@ from itertools import takewhile
 import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
-from core.store.schema import people, turns, votes
+from core.store.people import id_of
+from core.store.schema import turns, votes
 from core.store.turns import ANSWERED, RUNNING, WAITING, reply_values, with_senders
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
@@ -21,7 +22,7 @@ def find_open(
     connection: sa.Connection, sender: Person, conversation: ConversationKey, names: Collection[str], since: float
 ) -> sa.Row[tuple[object, ...]] | None:
     """The sender's latest turn in a conversation, accepted `since` a time, that is open to one of the names."""
-    whose = sa.select(people.c.id).where(people.c.key == str(sender)).scalar_subquery()
+    whose = id_of(sender).scalar_subquery()
     here = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == whose)
     query = sa.select(turns).where(here).order_by(turns.c.id.desc()).execution_options(yield_per=16)
     with connection.execute(query) as latest_first:  # read to the first one that is too old, not to the beginning

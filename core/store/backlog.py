@@ -40,7 +40,7 @@ def measure(connection: sa.Connection, person_id: int) -> Backlog:
 def _turn_seconds(connection: sa.Connection) -> float:
     recent = (
         sa.select((turns.c.finished_at - turns.c.claimed_at).label("seconds"))
-        .where(turns.c.source == Source.MODEL)
+        .where(turns.c.source == sa.literal_column(f"'{Source.MODEL}'"))  # as in the index `turns_measured`
         .order_by(turns.c.id.desc())
         .limit(RECENT)
         .subquery()

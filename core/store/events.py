@@ -33,13 +33,14 @@ def turn_of(connection: sa.Connection, event_keys: Sequence[str]) -> int | None:
     return connection.scalar(query.limit(1))
 
 
-def purge(connection: sa.Connection, before: float) -> int:
-    """Delete the keys seen before a time, but for those of messages that are stored, which may still be deleted.
+def purge(connection: sa.Connection, before: float, limit: int) -> int:
+    """Delete some of the keys seen before a time, but none of a stored message, which may still be deleted.
 
     Returns their number.
     """
-    old = sa.and_(events.c.seen_at < before, events.c.turn_id.is_(None))
-    return connection.execute(events.delete().where(old)).rowcount
+    is_old = sa.and_(events.c.turn_id.is_(None), events.c.seen_at < before)
+    old = sa.select(events.c.digest).where(is_old).limit(limit)
+    return connection.execute(events.delete().where(events.c.digest.in_(old))).rowcount
 
 
 def _of(event_keys: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -7,10 +7,13 @@ import sqlalchemy as sa
 from core.errors import NOT_ALLOWED
 from core.messages import ConversationKey, Exchange, Person
 from core.parts import in_history
-from core.store.schema import people, turns
+from core.store.people import id_of
+from core.store.schema import turns
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
+IS_REMEMBERED = turns.c.remembered == sa.literal_column("1")
+"""Spelled like the condition of the index `turns_remembered`: a long conversation has few turns in its history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +53,14 @@ def trim(connection: sa.Connection, conversation: ConversationKey, person: Perso
 
 def reset(connection: sa.Connection, conversation: ConversationKey, person: Person | None) -> None:
     """Remove all exchanges from the history. What has been answered so far cannot be asked again by a button either."""
-    answered = sa.and_(_said(conversation, person), turns.c.reply.is_not(None))
+    answered = sa.and_(_said(conversation, person), turns.c.reply.is_not(None), sa.not_(turns.c.forgotten))
     connection.execute(turns.update().where(answered).values(remembered=False, forgotten=True))
 
 
 def supersede(connection: sa.Connection, conversation: ConversationKey, turn_id: int) -> None:
     """Remove the other exchanges with the same question as a turn that asks one again."""
     question = sa.select(turns.c.again).where(turns.c.id == turn_id, turns.c.again != 0).scalar_subquery()
-    others = sa.and_(turns.c.conversation == str(conversation), turns.c.remembered, turns.c.id != turn_id)
+    others = sa.and_(turns.c.conversation == str(conversation), IS_REMEMBERED, turns.c.id != turn_id)
     _remove(connection, sa.and_(others, question == ASKED_BY))
 
 
@@ -76,22 +79,21 @@ def has_accepted(connection: sa.Connection, conversation: ConversationKey, refer
 
 def has_heard(connection: sa.Connection, person: Person) -> bool:
     """Whether the bot has accepted a message of this person anywhere."""
-    theirs = sa.and_(people.c.key == str(person), turns.c.error.is_distinct_from(NOT_ALLOWED))
-    query = sa.select(turns.c.id).join(people, people.c.id == turns.c.person_id).where(theirs)
+    theirs = turns.c.person_id == id_of(person).scalar_subquery()
+    query = sa.select(turns.c.id).where(theirs, turns.c.error.is_distinct_from(NOT_ALLOWED))
     return connection.execute(query.limit(1)).first() is not None
 
 
 def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     """The turns that are the history of a person, or of everybody if it is None."""
-    return sa.and_(_said(conversation, person), turns.c.remembered)
+    return sa.and_(_said(conversation, person), IS_REMEMBERED)
 
 
 def _said(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     here = turns.c.conversation == str(conversation)
     if person is None:
         return here
-    person_id = sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
-    return sa.and_(here, turns.c.person_id == person_id)
+    return sa.and_(here, turns.c.person_id == id_of(person).scalar_subquery())
 
 
 def _remove(connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:

@@ -5,13 +5,34 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from core.errors import StoreTooNew
+from core.store.copies import BEFORE_MIGRATION, beside, copy
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def migrate(connection: sa.Connection, revision: str = "head") -> None:
-    """Apply every migration up to `revision` that the database lacks, within the caller's transaction."""
+def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | None = None) -> None:
+    """Apply every migration up to `revision` that the database lacks, within the caller's transaction.
+
+    A database at `path` that has content is copied first: to "parley.db.before-0011", if it will have that schema.
+    Raises StoreTooNew if a newer version of the program has migrated it.
+    """
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    present, head = _revision(connection), scripts.get_current_head()
+    if present and present not in {script.revision for script in scripts.walk_revisions()}:
+        raise StoreTooNew(present)
+    if path and head and present not in {None, head}:
+        copy(path, beside(path, BEFORE_MIGRATION, head))
     command.upgrade(config, revision)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """The schema that a database has; None if it is new."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from core.language import Languages
 from core.messages import Locale, Person
+from core.store import tombstones
 from core.store.schema import people
 
 
@@ -26,12 +27,22 @@ class PersonRow:
     noticed_at: float
 
 
+def id_of(person: Person) -> sa.Select[int]:
+    """The query for the id of a person's row."""
+    return sa.select(people.c.id).where(people.c.key == str(person))
+
+
 def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
-    """The person's row, inserted if there is none, with the platform's latest hint of their language."""
+    """The person's row, inserted if there is none, with the platform's latest hint of their language.
+
+    A person who was forgotten has the rate limit that they had, and is let in or shut out as before.
+    """
     query = sa.select(people).where(people.c.key == str(person))
     row = connection.execute(query).one_or_none()
     if row is None:
-        connection.execute(people.insert().values(key=str(person), hint=person.locale))
+        connection.execute(
+            people.insert().values(key=str(person), hint=person.locale, **tombstones.kept(connection, person))
+        )
         row = connection.execute(query).one()
     elif person.locale and person.locale != row.hint:
         connection.execute(people.update().where(people.c.id == row.id).values(hint=person.locale))

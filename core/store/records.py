@@ -1,31 +1,34 @@
-"""Totals, export and deletion, for one person or for everybody."""
+"""Export and deletion of everything that is stored about a person."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import sqlalchemy as sa
 
-from core.messages import Label, Media, Person, Quote, Source
+from core.commands import ACCESS
+from core.i18n import say
+from core.messages import Finish, Media, Person, Quote, Reply, Source
+from core.store import amendments, farewells, tombstones
+from core.store.people import id_of
+from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
+from core.store.turns import IS_OPEN, asked_by, with_senders
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Counts of replies by source, of moods by label, and of votes."""
-
-    sources: Mapping[Source, int]
-    moods: Mapping[Label, int]
-    up: int
-    down: int
+PAGE = 200
+"""Records in a page of an export: reading it takes milliseconds."""
+LATEST = 100
+"""Turns of a person among which the one is that asked to be forgotten."""
+NO_WORDS = {"text": "", "quotes": (), "media": (), "pieces": (), "opens": (), "again": 0, "leaving": True}
+QUOTES = turns.c.quotes != sa.literal_column("'[]'")
+"""Spelled like the condition of the index `turns_quoting`."""
+IS_COMMAND = turns.c.source == sa.literal_column(f"'{Source.COMMAND}'")
+"""Spelled like the condition of the index `turns_commands`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One exported message and its reply. Times are UTC epoch seconds; `votes` are 1 and -1."""
 
+    turn: int
     person: str
     conversation: str
     sent_at: float
@@ -38,30 +41,17 @@ class Record:
     votes: tuple[int, ...]
 
 
-def totals(connection: sa.Connection, person: Person | None) -> Totals:
-    """A person's totals, or everybody's if it is None."""
-    whose = _whose(person)
-    sources = _count(connection, turns.c.source, whose)
-    moods = _count(connection, turns.c.mood_label, whose)
-    thumbs = _count(connection, votes.c.vote, sa.and_(whose, votes.c.turn_id == turns.c.id))
-    return Totals(
-        sources={source: sources.get(source, 0) for source in Source},
-        moods={label: moods.get(label, 0) for label in Label},
-        up=thumbs.get(1, 0),
-        down=thumbs.get(-1, 0),
-    )
+def export(connection: sa.Connection, person: Person | None, after: int = 0, limit: int = PAGE) -> tuple[Record, ...]:
+    """A page of the answered messages of a person, or of everybody if it is None, without commands, oldest first.
 
-
-def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ...]:
-    """All answered messages of a person, or of everybody if it is None, without commands, oldest first."""
-    cast: dict[int, list[int]] = {}
-    for turn_id, vote in connection.execute(sa.select(votes.c.turn_id, votes.c.vote)):
-        cast.setdefault(turn_id, []).append(vote)
-    said = sa.and_(_whose(person), turns.c.reply.is_not(None), turns.c.source != Source.COMMAND)
-    joined = sa.select(turns, people.c.key.label("person")).join(people, people.c.id == turns.c.person_id)
-    rows = connection.execute(joined.where(said).order_by(turns.c.id))
+    It begins after the turn `after`, which is the last one of the page before.
+    """
+    said = sa.and_(asked_by(person), turns.c.reply.is_not(None), turns.c.source != Source.COMMAND, turns.c.id > after)
+    rows = connection.execute(with_senders().where(said).order_by(turns.c.id).limit(limit)).all()
+    cast = _votes(connection, [row.id for row in rows])
     return tuple(
         Record(
+            turn=row.id,
             person=row.person,
             conversation=row.conversation,
             sent_at=row.sent_at,
@@ -77,32 +67,73 @@ def export(connection: sa.Connection, person: Person | None) -> tuple[Record, ..
     )
 
 
-def forget(connection: sa.Connection, person: Person, current_turn: int) -> None:
-    """Delete everything stored about a person, except the turn that asks for it, whose reply is still to be delivered.
+def forget(connection: sa.Connection, person: Person, current_turn: int, limit: int = ALL) -> bool:
+    """Forget a person. True if something is left, since no more than `limit` turns are changed: call it again.
 
-    The quotes of all messages are deleted as well, since they may be of this person. Digests of event keys remain, so
-    that a message delivered again is still a duplicate. The person's id remains with their rate limit, which would
-    otherwise be lifted.
+    The turn that asks for it and all that are open stay, without words, until they are delivered. The quotes of all
+    messages are deleted as well, since they may be of this person; so is what administrators were asked about them. A
+    tombstone remains, and digests of event keys, so that a message delivered again is still a duplicate.
     """
-    connection.execute(turns.delete().where(_of(person), turns.c.id != current_turn))
-    connection.execute(votes.delete().where(votes.c.person_id == _id(person)))
-    connection.execute(turns.update().where(turns.c.quotes != ()).values(quotes=()))
+    person_id = connection.scalars(id_of(person)).first()
+    if person_id is None:
+        return False
+    theirs = turns.c.person_id == person_id
+    asked_at = _asked_at(connection, person, current_turn)
+    tombstones.bury(connection, person, asked_at)
+    _close(connection, theirs, current_turn, asked_at)
+    connection.execute(votes.delete().where(votes.c.person_id == person_id))
     preferences = {"locale": None, "spoken": None, "straying": 0, "hint": None, "show_mood": True}
-    connection.execute(people.update().where(people.c.key == str(person)).values(preferences))
+    connection.execute(people.update().where(people.c.id == person_id).values(preferences))
+    removed = remove_turns(connection, sa.and_(theirs, sa.not_(turns.c.leaving)), limit)
+    unquoted = _delete_quotes(connection, limit)
+    remove_turns(connection, _asks_about(person))
+    note_words(connection)
+    farewells.remove_person(connection, person_id)
+    return limit in {removed, unquoted}
 
 
-def _whose(person: Person | None) -> sa.ColumnElement[bool]:
-    return sa.true() if person is None else _of(person)
+def _close(connection: sa.Connection, theirs: sa.ColumnElement[bool], current_turn: int, now: float) -> None:
+    """Answer a person's open turns with a word that they have ended; those that are being answered are interrupted.
+
+    The turn that asks for it is answered by its owner. A refusal is a word already, to a message that is not stored.
+    """
+    for turn in connection.execute(sa.select(turns).where(IS_OPEN, theirs, sa.not_(turns.c.leaving))).all():
+        if turn.id == current_turn or turn.source == Source.REFUSAL:
+            amendments.note(connection, turn, {"leaving": True})
+        else:
+            ended = Reply(text=say(turn.locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
+            amendments.amend(connection, turn, NO_WORDS, now, ended)
 
 
-def _of(person: Person) -> sa.ColumnElement[bool]:
-    return turns.c.person_id == _id(person)
+def _votes(connection: sa.Connection, turn_ids: list[int]) -> dict[int, list[int]]:
+    cast: dict[int, list[int]] = {}
+    for turn_id, vote in connection.execute(
+        sa.select(votes.c.turn_id, votes.c.vote).where(votes.c.turn_id.in_(turn_ids))
+    ):
+        cast.setdefault(turn_id, []).append(vote)
+    return cast
 
 
-def _id(person: Person) -> sa.ScalarSelect[int]:
-    return sa.select(people.c.id).where(people.c.key == str(person)).scalar_subquery()
+def _asked_at(connection: sa.Connection, person: Person, current_turn: int) -> float:
+    """When the person asked for it, by the platform's clock: later messages must not be taken for earlier ones.
+
+    The turn of a button has the time of this machine, and the reference of the message that asked.
+    """
+    latest = sa.select(turns.c.id, turns.c.reference, turns.c.sent_at).where(asked_by(person))
+    rows = connection.execute(latest.order_by(turns.c.id.desc()).limit(LATEST)).all()
+    reference = next((row.reference for row in rows if row.id == current_turn), "")
+    times = [row.sent_at for row in rows if row.id == current_turn or (reference and row.reference == reference)]
+    return max(min(times, default=0.0), tombstones.forgotten_at(connection, person))
 
 
-def _count(connection: sa.Connection, column: sa.Column[T], which: sa.ColumnElement[bool]) -> dict[T, int]:
-    query = sa.select(column, sa.func.count()).where(which, column.is_not(None)).group_by(column)
-    return {value: count for value, count in connection.execute(query)}  # noqa: C416  rows are typed
+def _delete_quotes(connection: sa.Connection, limit: int) -> int:
+    quoting = sa.select(turns.c.id).where(QUOTES).limit(limit)
+    return connection.execute(turns.update().where(turns.c.id.in_(quoting)).values(quotes=())).rowcount
+
+
+def _asks_about(person: Person) -> sa.ColumnElement[bool]:
+    """The commands of administrators that name the person, or list the people who were let in."""
+    is_access = turns.c.text.between(str(ACCESS), f"{ACCESS}!")  # a range of the index `turns_commands`
+    text, named = sa.func.lower(turns.c.text), f"{ACCESS} {person.name}".lower()
+    about = sa.or_(text == str(ACCESS), text == named, text.between(f"{named} ", f"{named}!"))
+    return sa.and_(IS_COMMAND, is_access, about, sa.not_(IS_OPEN))

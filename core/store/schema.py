@@ -48,6 +48,7 @@ people = sa.Table(
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
     sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
     sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next
+    sa.Index("people_served", "served"),
 )
 
 events = sa.Table(
@@ -103,9 +104,17 @@ turns = sa.Table(
     sa.Column("tokens", sa.Integer, nullable=False, default=0),
     sa.Column("remembered", sa.Boolean, nullable=False, default=False),
     sa.Column("forgotten", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # with /reset
+    sa.Column("leaving", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # goes once delivered
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),
+    sa.Index("turns_accepted", "accepted_at"),
+    sa.Index("turns_open_here", "conversation", "id", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_open_theirs", "person_id", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
+    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model'")),
+    sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
+    sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),
 )
 
 votes = sa.Table(
@@ -115,4 +124,26 @@ votes = sa.Table(
     sa.Column("person_id", sa.ForeignKey("people.id"), primary_key=True),
     sa.Column("vote", sa.Integer, nullable=False),  # 1 or -1
     sa.Column("cast_at", sa.Float, nullable=False),
+    sa.Index("votes_person", "person_id"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),  # of str(Person), keyed
+    sa.Column("forgotten_at", sa.Float, nullable=False),  # by the platform's clock
+    # what /forget must not lift, as in `people`
+    sa.Column("admitted", sa.Boolean),
+    sa.Column("asked_at", sa.Float, nullable=False),
+    sa.Column("throttled_until", sa.Float, nullable=False),
+    sa.Column("noticed_at", sa.Float, nullable=False),
+)
+
+installation = sa.Table(
+    "installation",  # one row
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.LargeBinary, nullable=False),  # of the digests of tombstones
+    sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
+    sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
 )

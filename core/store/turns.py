@@ -14,8 +14,8 @@ from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
-from core.store import history
-from core.store.people import set_served
+from core.store import farewells, history, installation
+from core.store.people import id_of, set_served
 from core.store.schema import people, turns
 
 WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "delivered"
@@ -47,6 +47,7 @@ def add(
     `locale` is the language of the bot's own words for this turn. It is not claimed `not_before` a time.
     """
     values = {
+        "id": installation.next_turn(connection),
         "person_id": person_id,
         "front": message.conversation.front,
         "conversation": str(message.conversation),
@@ -131,10 +132,14 @@ def finish(
 def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
     """Close a turn whose reply the platform has accepted. Returns False if the lease was lost.
 
-    Raises MessageChanged if the reply is to another message.
+    The last words to a person who is being forgotten are deleted. Raises MessageChanged if the reply is to another
+    message.
     """
     _check_unchanged(connection, claim, owner)
-    return _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0})
+    if not _update_owned(connection, claim, owner, {"state": DELIVERED, "owner": "", "lease_until": 0.0}):
+        return False
+    farewells.leave(connection, claim.id)
+    return True
 
 
 def remove(connection: sa.Connection, claim: Claim, owner: str) -> bool:
@@ -181,7 +186,8 @@ def stop(
     Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
     turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
-    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
+    unindexed: sa.ColumnElement[str] = sa.literal_column("+turns.conversation")  # the index of open turns is better
+    theirs = sa.and_(IS_OPEN, unindexed == str(conversation), turns.c.person_id == person_id)
     if turn_id:
         theirs = sa.and_(theirs, turns.c.id == turn_id)
     is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)
@@ -202,6 +208,12 @@ def renew(connection: sa.Connection, lease: Lease) -> None:
     """Extend the leases of all open turns of an owner."""
     mine = turns.update().where(IS_OPEN, turns.c.owner == lease.owner, turns.c.state.in_([RUNNING, ANSWERED]))
     connection.execute(mine.values(lease_until=lease.until))
+
+
+def changed(connection: sa.Connection, owner: str) -> tuple[int, ...]:
+    """The turns whose message has changed while the owner answers them."""
+    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING, turns.c.changed)
+    return tuple(connection.scalars(sa.select(turns.c.id).where(mine)))
 
 
 def disown(connection: sa.Connection, platform: str) -> None:
@@ -225,6 +237,11 @@ def with_senders() -> sa.Select[tuple[object, ...]]:
     return sa.select(turns, people.c.key.label("person")).select_from(joined)
 
 
+def asked_by(person: Person | None) -> sa.ColumnElement[bool]:
+    """The turns of a person, or of everybody if it is None."""
+    return sa.true() if person is None else turns.c.person_id == id_of(person).scalar_subquery()
+
+
 def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
     return with_senders().where(IS_OPEN, turns.c.front.in_(fronts))
 
@@ -245,6 +262,7 @@ def _follows_an_open_turn() -> sa.ColumnElement[bool]:
     """
     other = turns.alias()
     return sa.exists().where(
+        other.c.state != sa.literal_column(f"'{DELIVERED}'"),  # as in IS_OPEN
         other.c.conversation == turns.c.conversation,
         other.c.id != turns.c.id,
         sa.or_(other.c.state == RUNNING, sa.and_(other.c.id < turns.c.id, other.c.state.in_([WAITING, ANSWERED]))),

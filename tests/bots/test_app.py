@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from bots.app import CALIBRATION, CALIBRATION_BACKOFF, DAY, REDELIVERY, Bot, calibrating, open_bot
+from bots.app import CALIBRATION, CALIBRATION_BACKOFF, DAY, PURGE_PAUSE, REDELIVERY, Bot, calibrating, open_bot
 from config.settings import Settings
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
-from core.messages import Label
+from core.messages import ConversationKey, Label, Message, Person
 from core.stages.mood import MoodReader
-from core.store import Store, events
+from core.store import Store, events, people, turns
 
 
 @pytest.fixture
@@ -24,9 +24,10 @@ def clock() -> ManualClock:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: ManualClock) -> AsyncIterator[Bot]:
+async def opened(folder: Path, clock: ManualClock, keep_days: int = 0) -> AsyncIterator[Bot]:
     """A bot with an engine URL at which nobody listens."""
-    settings = Settings.model_validate({"data_dir": folder, "engine": {"url": "http://127.0.0.1:9/v1"}})
+    chosen = {"engine": {"url": "http://127.0.0.1:9/v1"}, "history": {"keep_days": keep_days}}
+    settings = Settings.model_validate({"data_dir": folder, **chosen})
     async with open_bot(settings, clock, {}, []) as bot:
         yield bot
 
@@ -52,6 +53,36 @@ async def test_old_events_are_dropped_once_a_day(tmp_path: Path, clock: ManualCl
         assert await known(bot.store) == 1
 
 
+async def test_turns_are_kept_for_the_days_of_the_setting(tmp_path: Path, clock: ManualClock) -> None:
+    """With history.keep_days what is older is deleted at the start, in small steps; by default all is kept."""
+    async with opened(tmp_path, clock) as bot:
+        await bot.store.run(add_turns, 500, clock.now() - 3 * DAY)
+        await until_looked(clock)
+        assert await stored(bot.store) == 500
+    async with opened(tmp_path, clock, keep_days=2) as bot:
+        for left in (300, 100):
+            while PURGE_PAUSE not in await clock.until_sleeping():
+                await asyncio.sleep(0)
+            assert await stored(bot.store) == left
+            clock.advance(PURGE_PAUSE)
+        while await stored(bot.store):
+            await asyncio.sleep(0)
+
+
+async def stored(store: Store) -> int:
+    return await store.run(lambda c: c.scalar(sa.text("SELECT count(*) FROM turns")) or 0)
+
+
+def add_turns(connection: sa.Connection, many: int, accepted_at: float) -> None:
+    person = Person(platform="test", workspace="w", id="ann")
+    row = people.find_or_add(connection, person)
+    place = ConversationKey(platform="test", workspace="w", chat="ann")
+    message = Message(event_keys=(), conversation=place, sender=person, text="hello", sent_at=accepted_at)
+    for _ in range(many):
+        turns.add(connection, row.id, message, "en", accepted_at)
+    connection.execute(sa.text("UPDATE turns SET state = 'delivered'"))
+
+
 async def test_a_store_error_postpones_the_purge(tmp_path: Path, clock: ManualClock) -> None:
     """If the store fails, the purge is retried a day later and the bot keeps running."""
     async with opened(tmp_path, clock) as bot:
@@ -61,7 +92,7 @@ async def test_a_store_error_postpones_the_purge(tmp_path: Path, clock: ManualCl
         with capture_logs() as logs:
             clock.advance(DAY)
             await until_looked(clock)
-        assert [entry["event"] for entry in logs if entry["event"].startswith("old events")]
+        assert [entry["event"] for entry in logs if entry["event"].startswith("old records")]
         await bot.store.run(lambda c: c.exec_driver_sql("ALTER TABLE gone RENAME TO events"))
         clock.advance(DAY)
         await until_looked(clock)

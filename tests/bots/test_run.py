@@ -61,10 +61,10 @@ class Operator:
             **variables,
         }
 
-    async def start(self, command: str, **more: str) -> asyncio.subprocess.Process:
+    async def start(self, *command: str, **more: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bots", command),
+            *("-m", "bots", *command),
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.variables, **more},
             stdin=asyncio.subprocess.DEVNULL,
@@ -72,8 +72,8 @@ class Operator:
             stderr=asyncio.subprocess.PIPE,
         )
 
-    async def run(self, command: str, **more: str) -> tuple[int | None, str, str]:
-        process = await self.start(command, **more)
+    async def run(self, *command: str, **more: str) -> tuple[int | None, str, str]:
+        process = await self.start(*command, **more)
         out, errors = await process.communicate()
         return process.returncode, out.decode(), errors.decode()
 
@@ -148,6 +148,36 @@ async def test_export_is_a_line_for_each_answer(tmp_path: Path, account: Account
     assert code == 0, errors
     assert '"text": "hello there"' in out
     assert len(out.splitlines()) == 1
+
+
+async def test_a_backup_is_made_of_a_running_bot_and_restored_without_it(tmp_path: Path, account: Account) -> None:
+    """`parley backup` works while the bot runs, `parley restore` does not, and afterwards both say what they did."""
+    async with serving(ScriptedEngine.fixed("at your service")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account))
+        process = await operator.start("run")
+        await account.say("hello there")
+        await account.until(lambda journal: any("at your service" in str(entry) for entry in shown(journal)))
+        made = await operator.run("backup", "copy.db")
+        again = await operator.run("backup", "copy.db")
+        early = await operator.run("restore", "copy.db")
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        done = await operator.run("restore", "copy.db")
+    assert made == (0, f"{tmp_path}/data/parley.db is backed up to copy.db\n", "")
+    assert again == (78, "", "parley: copy.db: exists already\n")
+    assert early == (78, "", "parley: data_dir: telegram is served by another parley already\n")
+    assert (done[0], done[2]) == (0, "")
+    assert "is kept as" in done[1]
+
+
+async def test_a_newer_database_is_one_line(tmp_path: Path) -> None:
+    """A database of a newer version ends the program with one line and status 78, and stays as it is."""
+    operator = Operator(tmp_path, PARLEY_TELEGRAM__TOKEN="123:abc")
+    await operator.run("restore", "none.db")  # makes the data folder
+    async with open_store(f"sqlite:///{tmp_path}/data/parley.db") as store:
+        await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    line = "parley: the database is of a newer version of parley (schema 9999)\n"
+    assert await operator.run("run") == (78, "", line)
 
 
 def test_the_gateway_does_without_rich() -> None:

@@ -117,6 +117,15 @@ async def test_alive_is_not_ready(site: Site) -> None:
     assert (await site.client.get("/health")).status_code == 200
 
 
+async def test_a_store_that_cannot_be_written_is_not_ready(site: Site, store: Store) -> None:
+    """/ready writes: a disk on which nothing can be stored is named, until it can be written to again."""
+    await store.read(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON"))
+    ready = await site.client.get("/ready")
+    assert (ready.status_code, ready.json()["store"], ready.json()["store_fault"]) == (503, False, "StoreReadOnly")
+    await store.read(lambda connection: connection.exec_driver_sql("PRAGMA query_only = OFF"))
+    assert (await site.client.get("/ready")).status_code == 200
+
+
 async def test_platform_out_of_reach_is_not_ready(site: Site) -> None:
     """If its platform is unreachable, the bot is not ready."""
     site.front.state = Health(connected=False, heard_at=None)

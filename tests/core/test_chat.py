@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -22,7 +25,7 @@ from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.stages.mood import MoodReader
 from core.stages.retry import PAUSE
-from core.store import Store, history, people, turns
+from core.store import Store, history, open_store, people, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
@@ -655,3 +658,19 @@ async def test_unexpected_error_becomes_an_apology(talk: Talk) -> None:
 
     reply = await talk(ScriptedEngine.replying(broken)).ask("hello")
     assert reply.error == "unexpected"
+
+
+async def test_forget_says_what_is_left_for_later(
+    tmp_path: Path, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
+) -> None:
+    """If another program reads the database, the answer to /forget says that the last traces go when it has ended."""
+    engine = ScriptedEngine.fixed("hi")
+    async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
+        bot = chatbot(store, engine, MoodReader(engine), answers, clock, chat_with(persona=persona))
+        chat = Conversation(store, clock, write, bot)
+        await chat.ask("hello")
+        with closing(sqlite3.connect(tmp_path / "parley.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM turns").fetchone()
+            assert "as soon as it has ended" in (await chat.ask("/forget yes")).text
+        assert (await chat.ask("/forget yes")).text == "Done. I have deleted everything I kept about you."

@@ -76,6 +76,7 @@ class ForgetfulOfPeople:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.read = store.read
         self.scrub = store.scrub
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

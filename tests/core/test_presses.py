@@ -14,7 +14,7 @@ from core.clock import ManualClock
 from core.commands import FORGET
 from core.delivery import Claim
 from core.messages import ConversationKey, Finish, Media, Person, Quote, Relation, Reply, Source
-from core.store import Store, history, records, turns
+from core.store import Store, history, records, totals, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
@@ -305,8 +305,8 @@ async def test_votes_are_kept_once_a_person(scene: Scene) -> None:
     for action, who in ((presses.vote_up, "ann"), (presses.vote_down, "ann"), (presses.vote_up, "bob")):
         receipt = await scene.press(action, first, who=who)
         assert (receipt.notice, receipt.vote) == ("Thank you!", -1 if action is presses.vote_down else 1)
-    totals = await scene.store.run(records.totals, None)
-    assert (totals.up, totals.down) == (1, 1)
+    counted = await scene.store.run(totals.totals, None)
+    assert (counted.up, counted.down) == (1, 1)
 
 
 async def test_the_same_vote_again_changes_nothing(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from core.errors import DeliveryFailed
 from core.i18n import say
 from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
-from core.store import Store, people, turns
+from core.store import Store, people, records, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from core.worker import MAX_ATTEMPTS, Worker, working
@@ -520,3 +520,25 @@ async def test_a_withdrawn_turn_is_removed_with_its_messages(
         while await states(store):
             await asyncio.sleep(0)
     assert (shown.withdrawn, shown.replies, shown.placeholders, told) == ([""], [], [], [turn_id])
+
+
+async def test_forgetting_ends_the_turns_that_run(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """A person's /forget interrupts their answer in another conversation; both are delivered, and nothing remains."""
+    running = asyncio.Event()
+
+    async def until_stopped(turn: Turn) -> Reply:
+        if turn.message.text == "/forget yes":
+            await running.wait()
+            await store.run(records.forget, turn.message.sender, turn.id)
+            return Reply(text="forgotten", source=Source.COMMAND)
+        running.set()
+        await turn.stopped.wait()
+        return Reply(text="half an answer", source=Source.MODEL, tokens=9)
+
+    await add(store, clock, write("a long question", chat="group"))
+    await add(store, clock, write("/forget yes", chat="ann"))
+    async with working(gateway(store, clock, shown, until_stopped, slots=2), grace=5):
+        await shown.until(2)
+    assert sorted(shown.replies) == [("placeholder 1", "Stopped."), ("placeholder 2", "forgotten")]
+    assert await states(store) == []
+    assert await store.run(lambda c: c.scalars(sa.text("SELECT key FROM people")).all()) == []

@@ -50,6 +50,7 @@ class CrashingStore:
     def __init__(self, store: Store, crash_point: CrashPoint) -> None:
         self._store = store
         self._crash_point = crash_point
+        self.read = store.read
         self.scrub = store.scrub
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,7 +10,17 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from core.errors import StoreDamaged, StoreError, StoreFull, StoreLocked
+from core.errors import (
+    StoreDamaged,
+    StoreError,
+    StoreExposed,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+    StoreReplaced,
+    StoreTooNew,
+    StoreUnusable,
+)
 from core.language import Languages
 from core.messages import Person, Quote, Relation
 from core.store import Store, open_store, people
@@ -81,8 +92,8 @@ async def test_a_scrub_is_made_up_for(tmp_path: Path) -> None:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM people").fetchone()
             await store.run(lambda connection: connection.exec_driver_sql("DELETE FROM people"))
-            await store.scrub()
-            assert files_with(tmp_path, str(ANN)) == ["parley.db-wal"]
+            assert not await store.scrub()
+            assert files_with(tmp_path, str(ANN)) != []
         await store.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
         assert files_with(tmp_path, str(ANN)) == []
 
@@ -170,6 +181,115 @@ async def test_full_disk_raises_and_recovers(tmp_path: Path) -> None:
         await add_all(store, crowd)
 
 
+async def test_a_full_disk_does_not_stop_reads(tmp_path: Path) -> None:
+    """What only reads works while nothing can be written, and needs no lock that another process holds."""
+    path = tmp_path / "p.db"
+    async with open_store(url(path)) as store:
+        await store.run(people.find_or_add, ANN)
+        await store.run(lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
+        with pytest.raises(StoreReadOnly):
+            await store.run(people.set_noticed, 1, 5.0)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await store.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM people"))) == 1
+        await store.read(lambda c: c.exec_driver_sql("PRAGMA query_only = OFF"))
+        await store.run(people.set_noticed, 1, 5.0)
+
+
+@pytest.mark.parametrize("lost", ["p.db", "p.db-wal"])
+async def test_a_removed_file_takes_nothing_in(tmp_path: Path, lost: str) -> None:
+    """If the database or its log is moved away, nothing is committed; once it is back, all goes on."""
+    path = tmp_path / lost
+    async with open_store(url(tmp_path / "p.db")) as store:
+        await store.run(people.find_or_add, ANN)
+        path.rename(tmp_path / "away")
+        with pytest.raises(StoreReplaced):
+            await store.run(people.find_or_add, ANN)
+        path.write_bytes(b"another file")
+        with pytest.raises(StoreReplaced):
+            await store.run(people.find_or_add, ANN)
+        (tmp_path / "away").rename(path)
+        assert (await store.run(people.find_or_add, ANN)).id == 1
+
+
+async def test_a_commit_to_a_removed_file_is_not_confirmed(tmp_path: Path) -> None:
+    """A verb during which the file is removed raises, although SQLite has committed."""
+    path = tmp_path / "p.db"
+    async with open_store(url(path)) as store:
+        with pytest.raises(StoreReplaced):
+            await store.run(lambda _: path.unlink())
+
+
+async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    """A database that a newer version has migrated is refused, and not changed."""
+    path = tmp_path / "p.db"
+    async with open_store(url(path)) as store:
+        await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="9999"):
+        async with open_store(url(path)):
+            pass
+    assert path.read_bytes() == before
+
+
+async def test_an_older_database_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
+    """The copy has the old schema and all content, and only its owner may read it; a current database has none."""
+    path = tmp_path / "p.db"
+    engine = sa.create_engine(url(path))
+    with engine.begin() as connection:
+        migrate(connection, "0004")
+        connection.execute(sa.text(OLD_PERSON))
+    engine.dispose()
+    for _ in range(2):
+        async with open_store(url(path)) as store:
+            head = await store.run(lambda c: c.scalar(sa.text("SELECT version_num FROM alembic_version")))
+    assert sorted(modes(tmp_path)) == ["p.db", f"p.db.before-{head}"]
+    copy = tmp_path / f"p.db.before-{head}"
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("SELECT key, version_num FROM people, alembic_version").fetchall() == [("p", "0004")]
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+async def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    """New files are private whatever the umask says, and files of ours that others can read are made so."""
+    path = tmp_path / "p.db"
+    before = os.umask(0)
+    try:
+        async with open_store(url(path)) as store:
+            await store.run(people.find_or_add, ANN)
+            assert modes(tmp_path) == {"p.db": 0o600, "p.db-wal": 0o600, "p.db-shm": 0o600}
+        path.chmod(0o644)
+        async with open_store(url(path)) as store:
+            await store.run(people.find_or_add, ANN)
+            assert modes(tmp_path) == {"p.db": 0o600, "p.db-wal": 0o600, "p.db-shm": 0o600}
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+async def test_a_readable_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """A database of another user that others can read is refused, and left as it is."""
+    path = tmp_path / "p.db"
+    path.touch(0o644)
+    path.chmod(0o644)
+    os.chown(path, 12345, -1)
+    with pytest.raises(StoreExposed, match="mode 600"):
+        async with open_store(url(path)):
+            pass
+    assert modes(tmp_path) == {"p.db": 0o644}
+
+
+async def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
+    """A database in a folder that does not exist cannot be made."""
+    with pytest.raises(StoreUnusable, match="No such file"):
+        async with open_store(url(tmp_path / "none" / "p.db")):
+            pass
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 async def add_all(store: Store, crowd: list[Person]) -> None:
     for person in crowd:
         await store.run(people.find_or_add, person)
@@ -181,11 +301,12 @@ def test_database_errors_are_translated() -> None:
     def translated(name: str) -> type[StoreError]:
         cause = sqlite3.OperationalError("text")
         cause.sqlite_errorname = name
-        return type(store_error(sa.exc.OperationalError("SELECT secret", None, cause)))
+        return type(store_error(cause))
 
     assert translated("SQLITE_BUSY_SNAPSHOT") is StoreLocked
     assert translated("SQLITE_FULL") is StoreFull
     assert translated("SQLITE_CORRUPT_INDEX") is StoreDamaged
+    assert translated("SQLITE_READONLY_DBMOVED") is StoreReadOnly
     assert translated("SQLITE_CANTOPEN") is StoreError
 
 

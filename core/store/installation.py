@@ -1,0 +1,30 @@
+"""The row about the database itself: the key of its digests, and what must not be counted twice."""
+
+import sqlalchemy as sa
+
+from core.store.schema import installation, turns
+
+
+def key(connection: sa.Connection) -> bytes:
+    """The key of the digests of people who were forgotten."""
+    return bytes(connection.execute(sa.select(installation.c.key)).scalar_one())
+
+
+def next_turn(connection: sa.Connection) -> int:
+    """The id for a new turn, above those of all turns that ever were: a button may name one that is deleted."""
+    return _last_turn(connection) + 1
+
+
+def note_last_turn(connection: sa.Connection) -> None:
+    """Remember the highest id of a turn, before turns are deleted."""
+    connection.execute(installation.update().values(last_turn=_last_turn(connection)))
+
+
+def touch(connection: sa.Connection, now: float) -> None:
+    """Write something, to find out whether that is possible."""
+    connection.execute(installation.update().values(checked_at=now))
+
+
+def _last_turn(connection: sa.Connection) -> int:
+    highest = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
+    return int(connection.execute(sa.select(sa.func.max(installation.c.last_turn, highest))).scalar_one())
