@@ -1,15 +1,18 @@
 """The OpenAI API over a real socket."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
 from core.inference.api.server import ServerOptions
+from core.inference.arrays import Floats
 from core.inference.loader import LoadedModel, load_model
 from core.inference.weights.precision import Precision
 from tests.core.inference.options import batch_limits, load_options
@@ -357,8 +360,55 @@ def test_a_model_that_does_not_advance_is_reported(tiny: LoadedModel, tmp_path: 
         server.when(running=0)
 
 
-def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
-    """An exception in a step calls `on_crash`."""
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_a_row_without_numbers_fails_alone(tiny: LoadedModel, tmp_path: Path, value: float, temperature: float) -> None:
+    """If the logits of one row are no numbers, its request gets a 500, and the others the reply that they get alone."""
+
+    def spoil(logits: Floats) -> None:
+        if len(logits) > 1:
+            logits[1, :] = value
+
+    gate, options = Gate(), {"max_tokens": 20, "temperature": temperature, "seed": 3}
+    assert isinstance(tiny.network, Steered)
+    with serving(tiny, tmp_path / "s") as server:
+        alone = server.ask("the cat", **options).json()
+    with ThreadPoolExecutor() as threads, serving(tiny, tmp_path / "s", gate=gate) as server:
+        with hooked(tiny.network.after, spoil), server.stream("the cat", **options) as good:
+            bad = threads.submit(server.when(running=1).ask, "the dog", **options)
+            server.when(running=1, waiting=1)
+            gate.open()
+            assert error_of(bad.result(), 500)["code"] == "not_finite"
+            text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(good))
+        assert text == alone["choices"][0]["message"]["content"]
+        assert server.client.get("/health").json() == {"status": "ok", "running": 0, "waiting": 0}
+
+
+def test_a_step_that_fails_ends_its_replies(tiny: LoadedModel, tmp_path: Path) -> None:
+    """An exception in a step ends the replies in it, in a stream with an error event; the next request is answered."""
+    faults: list[Exception] = [RuntimeError("out of memory")]
+    crashes: list[str] = []
+
+    def fail() -> None:
+        if faults:
+            raise faults.pop()
+
+    assert isinstance(tiny.network, Steered)
+    with (
+        hooked(tiny.network.before, fail),
+        serving(tiny, tmp_path / "s", on_crash=lambda: crashes.append("crash")) as server,
+    ):
+        with server.stream() as response:
+            *_, last = events(response)
+        assert last["error"]["code"] == "step_failed"
+        faults.append(MemoryError())
+        assert error_of(server.ask(), 500)["code"] == "step_failed"
+        assert server.ask().status_code == 200
+    assert not crashes
+
+
+def test_steps_that_keep_failing_end_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
+    """The third exception in a row calls `on_crash`: the fault is the machine's, not a request's."""
     crashes: list[str] = []
 
     def fail() -> None:
@@ -368,10 +418,12 @@ def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -
     with (
         hooked(tiny.network.before, fail),
         serving(tiny, tmp_path / "s", on_crash=lambda: crashes.append("crash")) as server,
-        server.stream() as response,
     ):
-        lines = response.iter_lines()
-        assert next(lines).startswith("data")
-        while not crashes:
-            server.client.get("/health")
+        for _ in range(2):
+            error_of(server.ask(), 500)
+        assert not crashes
+        with server.stream() as response:
+            assert next(response.iter_lines()).startswith("data")
+            while not crashes:
+                server.client.get("/health")
     assert crashes == ["crash"]
