@@ -18,6 +18,7 @@ from core.inference.batching.loop import Loop
 from core.inference.batching.sequence import Fault, Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
 from core.inference.tokens.template import ChatMessage
+from core.text import digest
 
 RETRY_AFTER_SECONDS = 5
 
@@ -74,7 +75,7 @@ class ChatCompletions:
             raise RequestError(400, ErrorBody(message="top_logprobs requires logprobs", param="top_logprobs"))
         job = Job(
             id=f"chatcmpl-{self.entropy(96):024x}",
-            user=request.user or "",
+            user=digest(request.user).hex() if request.user else "",
             prompt=tuple(prompt),
             shared=self.model.template.shared_prefix(messages, prompt),
             max_tokens=min(request.max_completion_tokens or request.max_tokens or self.model.max_new_tokens, room),
