@@ -162,13 +162,13 @@ def _sampling(path: str, generation: Mapping[str, object]) -> Sampling:
     """Default sampling options from `generation_config.json`, as transformers reads it, or from the published ones."""
     return Sampling(
         temperature=_number(path, generation, "temperature", 1.0, high=5.0) if generation.get("do_sample") else 0.0,
-        top_k=int(_number(path, generation, "top_k", TRANSFORMERS_TOP_K)),
+        top_k=int(_number(path, generation, "top_k", TRANSFORMERS_TOP_K, low=-1)),
         top_p=_number(path, generation, "top_p", 1.0, high=1.0),
         repetition_penalty=_number(path, generation, "repetition_penalty", 1.0, low=MIN_PENALTY, high=MAX_PENALTY),
     )
 
 
-def _number(  # noqa: PLR0913  bounds by name
+def _number(
     path: str, generation: Mapping[str, object], name: str, default: float, *, low: float = 0, high: float = LARGEST
 ) -> float:
     value = generation.get(name)
