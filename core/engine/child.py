@@ -36,6 +36,7 @@ class ModelChild:
     max_batch: int
     dtype: str
     cache_bytes: int
+    memory_bytes: int
     grace_seconds: float = 5.0
     command: tuple[str, ...] = SERVER
 
@@ -51,6 +52,7 @@ class ModelChild:
             *("--max-batch", str(self.max_batch)),
             *("--dtype", self.dtype),
             *("--cache-bytes", str(self.cache_bytes)),
+            *("--memory-bytes", str(self.memory_bytes)),
         )
 
 

@@ -283,6 +283,7 @@ async def main():
         max_batch=8,
         dtype="auto",
         cache_bytes=1 << 20,
+        memory_bytes=0,
         command=tuple(sys.argv[2:]),
     )
     async with open_local(child, SystemClock(), idle_seconds=30) as engine:
@@ -379,5 +380,5 @@ def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
-        " --cache-bytes 1048576 --exit-with-parent"
+        " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent"
     )
