@@ -23,6 +23,7 @@ from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
+from core.inference.weights.layout import weight_count
 from core.inference.weights.precision import DECODER_DTYPES, Precision
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
@@ -132,6 +133,8 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) 
 
 
 def _open_lean(checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
+    if weight_count(shape) > 2 * checkpoint.weights:  # packing names a single tensor that does not fit
+        raise ModelDamaged(str(checkpoint.path), "its weights do not fit its configuration: they are too few")
     dtype = DECODER_DTYPES[options.precision]
     blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
     if not blocks:
