@@ -79,6 +79,7 @@ def step(scheduler: Scheduler, runner: Runner, take: Callable[[Row, Sampled], No
     """One step of the server's loop; calls `take` with the next token of each sequence."""
     planned = scheduler.schedule()
     for chunk, tokens in zip(planned.chunks, runner.run(planned), strict=True):
+        assert not isinstance(tokens, str), "the model computes numbers"
         scheduler.mark_computed(chunk)
         for sampled in tokens:
             take(chunk.sequence, sampled)

@@ -107,7 +107,7 @@ def mood(
 @app.command(context_settings=FORWARD_ARGUMENTS, add_help_option=False)
 def serve_model(context: typer.Context, config: ConfigFile = None) -> None:
     """Serve the model as an OpenAI-compatible HTTP API. Its own options follow."""
-    _replace_process("core.inference", *model_child(load_settings(config)).options(), *context.args)
+    _replace_process("bots.serve", *model_child(load_settings(config)).options(), *context.args)
 
 
 @model.command()

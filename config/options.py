@@ -42,6 +42,7 @@ def model_child(settings: Settings) -> ModelChild:
         max_batch=engine.max_batch,
         dtype=engine.dtype,
         cache_bytes=engine.cache_bytes,
+        memory_bytes=engine.memory_bytes,
     )
 
 

@@ -144,6 +144,9 @@ class EngineSettings(BaseModel):
     cache_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
     """Memory for the KV cache, in bytes. It holds the running conversations, and past ones until the memory is needed
     again."""
+    memory_bytes: Annotated[int, Field(ge=0)] = 0
+    """Bound of the model process's address space, in bytes, mapped files included; 0 derives a generous one from the
+    model's files and engine.cache_bytes. Linux only."""
 
 
 class StoreSettings(BaseModel):

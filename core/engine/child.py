@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ class ModelChild:
     max_batch: int
     dtype: str
     cache_bytes: int
+    memory_bytes: int
     grace_seconds: float = 5.0
     command: tuple[str, ...] = SERVER
 
@@ -51,24 +52,35 @@ class ModelChild:
             *("--max-batch", str(self.max_batch)),
             *("--dtype", self.dtype),
             *("--cache-bytes", str(self.cache_bytes)),
+            *("--memory-bytes", str(self.memory_bytes)),
         )
 
 
 async def start(child: ModelChild, socket_path: Path) -> asyncio.subprocess.Process:
-    """Start the child; hand the process to `stopping`. Raises OSError if it cannot be started.
+    """Start the child; hand the process to `stopping`. Raises OSError if it cannot be started."""
+    piped = asyncio.subprocess.PIPE
+    return await spawn(child.argv(socket_path), own_environment(), stdout=asyncio.subprocess.DEVNULL, stderr=piped)
 
-    The child exits when its standard input, a pipe from this process, is closed: it never outlives us. It has a session
-    of its own, so that the terminal's Ctrl-C does not reach it and replies in progress can finish. Its environment has
-    none of Parley's settings, which include secrets.
+
+async def spawn(
+    command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None, stderr: int | None = None
+) -> asyncio.subprocess.Process:
+    """Start a process whose standard input is a pipe from this one; it exits when that is closed, so it never outlives
+    us. It has a session of its own: the terminal's Ctrl-C does not reach it, and replies in progress can finish.
     """
     return await asyncio.create_subprocess_exec(
-        *child.argv(socket_path),
+        *command,
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")},
+        stdout=stdout,
+        stderr=stderr,
+        env=environment,
         start_new_session=True,
     )
+
+
+def own_environment(*kept: str) -> Mapping[str, str]:
+    """Our environment without Parley's settings, which include secrets, but with the `kept` variables."""
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith("PARLEY_")}
 
 
 @asynccontextmanager

@@ -1,7 +1,9 @@
 """Engine of the local model server: a child process that may still be starting or restarting."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
 
 from core.clock import Clock
 from core.engine.child import ModelChild
@@ -31,15 +33,22 @@ async def open_local(
     A call waits up to `wait_seconds` for the child to be ready. From then on `idle_seconds` is its idle timeout.
     """
     async with supervise(child, clock, timings) as supervised:
-        server = OpenAIServer(url=SOCKET_URL, socket_path=supervised.socket_path, model="", api_key="")
-        yield LocalEngine(IdleTimeoutEngine(OpenAIEngine(server), clock, idle_seconds), supervised, wait_seconds)
+
+        def connect(socket_path: Path) -> Engine:
+            server = OpenAIServer(url=SOCKET_URL, socket_path=socket_path, model="", api_key="")
+            return IdleTimeoutEngine(OpenAIEngine(server), clock, idle_seconds)
+
+        yield LocalEngine(connect, supervised, wait_seconds)
 
 
 class LocalEngine:
-    """An `Engine` whose calls first wait for the child; they raise EngineUnavailable if it is not ready in time."""
+    """An `Engine` whose calls first wait for the child; they raise EngineUnavailable if it is not ready in time.
 
-    def __init__(self, engine: Engine, child: Supervised, wait_seconds: float) -> None:
-        self.engine = engine
+    `connect` makes the client of a child's socket.
+    """
+
+    def __init__(self, connect: Callable[[Path], Engine], child: Supervised, wait_seconds: float) -> None:
+        self._connect = lru_cache(maxsize=1)(connect)
         self.child = child
         self.wait_seconds = wait_seconds
 
@@ -47,21 +56,22 @@ class LocalEngine:
     async def stream(
         self, prompt: Prompt, *, max_tokens: int, temperature: float | None = None, user: str = ""
     ) -> AsyncIterator[AsyncIterator[Piece]]:
-        await self.wait_ready()
-        async with self.engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, user=user) as pieces:
+        engine = await self._ready()
+        async with engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, user=user) as pieces:
             yield pieces
 
     async def first_token(self, prompt: Prompt, *, user: str = "") -> Mapping[bytes, float]:
-        await self.wait_ready()
-        return await self.engine.first_token(prompt, user=user)
+        return await (await self._ready()).first_token(prompt, user=user)
 
     async def count_tokens(self, text: str) -> int:
-        await self.wait_ready()
-        return await self.engine.count_tokens(text)
+        return await (await self._ready()).count_tokens(text)
 
     async def identity(self) -> str:
-        await self.wait_ready()
-        return await self.engine.identity()
+        return await (await self._ready()).identity()
 
     async def wait_ready(self) -> None:
         await self.child.wait_ready(self.wait_seconds)
+
+    async def _ready(self) -> Engine:
+        await self.wait_ready()
+        return self._connect(self.child.socket_path)

@@ -1,9 +1,11 @@
 """Supervises the model server: probes its health, kills it if it hangs, restarts it if it ends."""
 
 import asyncio
+import os
+import stat
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -56,7 +58,7 @@ TIMINGS: Final = Timings()
 
 
 class Supervised:
-    """State of the child: ready, or the reason why it is not."""
+    """State of the child: ready, or the reason why it is not. Another child may listen on another `socket_path`."""
 
     def __init__(self, socket_path: Path, clock: Clock) -> None:
         self.socket_path = socket_path
@@ -101,15 +103,11 @@ class Supervised:
 async def supervise(child: ModelChild, clock: Clock, timings: Timings = TIMINGS) -> AsyncIterator[Supervised]:
     """Run the child and restart it until the context is left; no process or file remains. Yields before it is ready.
 
-    The socket lies in a private folder with a short name, since the path of a Unix socket is limited to 100 bytes.
-    Raises ConfigError if the temporary folder's own path is too long for that.
+    Raises ConfigError if the temporary folder's path is too long for a Unix socket.
     """
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        socket_path = Path(folder) / "model"
-        if len(bytes(socket_path)) > MAX_SOCKET_PATH_BYTES:
-            raise ConfigError("TMPDIR", "its path is too long for a Unix socket")
-        supervised = Supervised(socket_path, clock)
-        task = asyncio.create_task(_Supervisor(child, supervised, clock, timings).run())
+    with ExitStack() as folders:
+        supervised = Supervised(_new_socket_path(folders), clock)
+        task = asyncio.create_task(_Supervisor(child, supervised, folders, clock, timings).run())
         try:
             yield supervised
         finally:
@@ -117,30 +115,39 @@ async def supervise(child: ModelChild, clock: Clock, timings: Timings = TIMINGS)
             await asyncio.wait([task])
 
 
+def _new_socket_path(folders: ExitStack) -> Path:
+    """A path in a new private folder, which is removed with `folders`. Its name is short, since the path of a Unix
+    socket is limited to 100 bytes.
+    """
+    path = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="parley-"))) / "model"
+    if len(bytes(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ConfigError("TMPDIR", "its path is too long for a Unix socket")
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class _Supervisor:
     child: ModelChild
     supervised: Supervised
+    folders: ExitStack
     clock: Clock
     timings: Timings
 
     async def run(self) -> None:
         """Run child after child, until cancelled."""
         failures = 0
-        transport = httpx.AsyncHTTPTransport(uds=str(self.supervised.socket_path))
-        async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False) as client:
-            while True:
-                code, reason = await self._run_child(client)
-                served = self.supervised.mark_ended(reason, fail_fast=code == EX_CONFIG)
-                failures = self.timings.count_failures(failures, served=served)
-                pause = self.timings.restart_pause(failures, code=code)
-                log.warning("model server ended", code=code, reason=reason, served=round(served, 1), pause=pause)
-                await self.clock.sleep(pause)
+        while True:
+            code, reason = await self._run_child()
+            served = self.supervised.mark_ended(reason, fail_fast=code == EX_CONFIG)
+            failures = self.timings.count_failures(failures, served=served)
+            pause = self.timings.restart_pause(failures, code=code)
+            log.warning("model server ended", code=code, reason=reason, served=round(served, 1), pause=pause)
+            await self.clock.sleep(pause)
 
-    async def _run_child(self, client: httpx.AsyncClient) -> tuple[int, str]:
+    async def _run_child(self) -> tuple[int, str]:
         """Run one child to its end; its exit status and why it ended."""
-        self.supervised.socket_path.unlink(missing_ok=True)
         try:
+            self._clear_socket_path()
             process = await start(self.child, self.supervised.socket_path)
         except OSError as error:
             return EX_OSERR, f"cannot start the model server: {error.strerror}"
@@ -148,27 +155,46 @@ class _Supervisor:
         log.info("model server started", pid=process.pid, model=self.child.model)
         async with asyncio.TaskGroup() as tasks, stopping(process, self.child.grace_seconds, self.clock):
             last_line = tasks.create_task(relay(process.stderr))
-            watch = tasks.create_task(self._watch(process, client))
+            watch = tasks.create_task(self._watch(process))
             code = await process.wait()
             watch.cancel()
         if not watch.cancelled():
             return code, watch.result()
         return code, (code == EX_CONFIG and last_line.result()) or f"the model server ended with {code}"
 
-    async def _watch(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> str:
-        """Probe the child's health until it stalls or falls silent, then kill it; the reason."""
-        timings = self.timings
+    def _clear_socket_path(self) -> None:
+        """Make room for the next child's socket: in the same folder, or in a new one if that is gone or another's."""
+        folder = self.supervised.socket_path.parent
+        if not _is_private(folder):
+            log.warning("the folder of the model server's socket is gone", folder=str(folder))
+            self.supervised.socket_path = _new_socket_path(self.folders)
+        self.supervised.socket_path.unlink(missing_ok=True)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> str:
+        """Probe the child's health until it cannot be reached, stalls or falls silent, then kill it; the reason."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.supervised.socket_path))
+        async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False) as client:
+            reason = await self._until_lost(process, client)
+        kill(process)
+        return reason
+
+    async def _until_lost(self, process: asyncio.subprocess.Process, client: httpx.AsyncClient) -> str:
+        timings, socket_path, was_ready = self.timings, self.supervised.socket_path, False
         answered_at, limit, interval = self.clock.monotonic(), timings.start_timeout, timings.probe_starting
         while True:
             status = await self._probe(client)
             now = self.clock.monotonic()
             if status == HTTPStatus.OK:
                 answered_at, limit, interval = now, timings.silence_timeout, timings.probe_ready
+                was_ready = True
                 if self.supervised.mark_ready():
                     log.info("model server ready", pid=process.pid)
-            elif status == HTTPStatus.SERVICE_UNAVAILABLE or now - answered_at >= limit:
-                kill(process)
-                return "the model server stalled" if status else "the model server fell silent"
+            elif status == HTTPStatus.SERVICE_UNAVAILABLE:
+                return "the model server stalled"
+            elif now - answered_at >= limit:
+                return "the model server fell silent" if was_ready else f"the model server was not ready in {limit:g} s"
+            if not (socket_path if was_ready else socket_path.parent).exists():
+                return "the model server's socket is gone"
             await self.clock.sleep(interval)
 
     async def _probe(self, client: httpx.AsyncClient) -> int | None:
@@ -178,3 +204,12 @@ class _Supervisor:
                 return (await client.get("http://localhost/health")).status_code
         except (httpx.HTTPError, TimeoutError):
             return None
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether the folder is there, is ours, and is closed to others; somebody may have made another of its name."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077

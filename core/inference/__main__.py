@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import structlog
 import typer
@@ -26,7 +26,9 @@ from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import MAX_QUEUE, Limits, Scheduler
 from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.memory import be_killed_first, generous_limit, limit_memory
 from core.inference.weights.precision import Precision
+from core.models import find_model
 
 EX_SOFTWARE, EX_CONFIG = 70, 78
 DRAIN_SECONDS = 20
@@ -46,11 +48,13 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     max_queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for the batch.")] = MAX_QUEUE,
+    memory_bytes: Annotated[int, typer.Option(min=0, help="Address space of the process; 0 derives it.")] = 0,
     max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
     exit_with_parent: Annotated[bool, typer.Option(help="Exit when standard input is closed.")] = False,
 ) -> None:
     """Serve one model over the OpenAI chat completions API."""
     _log_to_stderr()
+    be_killed_first()
     signal.signal(signal.SIGTERM, _on_sigterm)
     if exit_with_parent:
         threading.Thread(target=_exit_with_parent, args=(uds,), name="parent", daemon=True).start()
@@ -58,6 +62,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     options = LoadOptions(precision=dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads)
     try:
         with unix_socket(uds) if uds else tcp_socket(host, port, key) as bound:
+            limit_memory(memory_bytes or generous_limit(find_model(model, data_dir), cache_bytes))
             loaded = load_model(model, data_dir, options)
             limits = Limits(
                 max_batch=max_batch, max_queue=max_queue, max_speculative_step=loaded.network.max_speculative_step
@@ -68,8 +73,14 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
                 log.info("listening", at=bound.getsockname(), **loaded.facts)
                 _server(app).run(sockets=[bound])
     except (ModelError, ConfigError) as error:
-        typer.echo(f"parley: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(EX_CONFIG) from None
+        _refuse(error)
+    except MemoryError:
+        _refuse(ConfigError("engine.memory_bytes", "there is too little memory for this model"))
+
+
+def _refuse(error: Exception) -> NoReturn:
+    typer.echo(f"parley: {' '.join(str(error).split())}", err=True)
+    raise typer.Exit(EX_CONFIG) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from core.errors import ConfigError, ModelDamaged, NoKernels
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
 from core.inference.batching.scheduler import Limits, Scheduler
-from core.inference.batching.sequence import Job, Sampling, Sequence
+from core.inference.batching.sequence import MAX_PENALTY, MIN_PENALTY, Job, Sampling, Sequence
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.defaults import published_defaults
@@ -23,6 +23,7 @@ from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
+from core.inference.weights.layout import weight_count
 from core.inference.weights.precision import DECODER_DTYPES, Precision
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
@@ -32,6 +33,8 @@ TRANSFORMERS_TOP_K = 50
 """Default of transformers if `generation_config.json` samples without a `top_k`."""
 MAX_BLOCKS = 1 << 14
 """Limit of the KV cache, 262,144 tokens: a small model would take `cache_bytes` without need."""
+LARGEST = 1 << 31
+"""Bound of numbers in the generation settings."""
 log = structlog.get_logger()
 
 
@@ -110,7 +113,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
         template=template,
         eos_ids=eos_ids,
         sampling=_sampling(path, generation),
-        max_new_tokens=int(_number(path, generation, "max_new_tokens", max_model_len)),
+        max_new_tokens=int(_number(path, generation, "max_new_tokens", max_model_len, low=1)),
         max_model_len=max_model_len,
     )
 
@@ -130,6 +133,8 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) 
 
 
 def _open_lean(checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
+    if weight_count(shape) > 2 * checkpoint.weights:  # packing names a single tensor that does not fit
+        raise ModelDamaged(str(checkpoint.path), "its weights do not fit its configuration: they are too few")
     dtype = DECODER_DTYPES[options.precision]
     blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
     if not blocks:
@@ -159,15 +164,19 @@ def _eos_ids(declared: object, end_of_message: int) -> frozenset[int]:
 def _sampling(path: str, generation: Mapping[str, object]) -> Sampling:
     """Default sampling options from `generation_config.json`, as transformers reads it, or from the published ones."""
     return Sampling(
-        temperature=_number(path, generation, "temperature", 1.0) if generation.get("do_sample") else 0.0,
-        top_k=int(_number(path, generation, "top_k", TRANSFORMERS_TOP_K)),
-        top_p=_number(path, generation, "top_p", 1.0),
-        repetition_penalty=_number(path, generation, "repetition_penalty", 1.0),
+        temperature=_number(path, generation, "temperature", 1.0, high=5.0) if generation.get("do_sample") else 0.0,
+        top_k=int(_number(path, generation, "top_k", TRANSFORMERS_TOP_K, low=-1)),
+        top_p=_number(path, generation, "top_p", 1.0, high=1.0),
+        repetition_penalty=_number(path, generation, "repetition_penalty", 1.0, low=MIN_PENALTY, high=MAX_PENALTY),
     )
 
 
-def _number(path: str, generation: Mapping[str, object], name: str, default: float) -> float:
+def _number(
+    path: str, generation: Mapping[str, object], name: str, default: float, *, low: float = 0, high: float = LARGEST
+) -> float:
     value = generation.get(name)
-    if value is not None and not isinstance(value, int | float):
-        raise ModelDamaged(path, f"{name} in its generation settings is not a number")
-    return default if value is None else value
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise ModelDamaged(path, f"{name} in its generation settings is not a number from {low:g} to {high:g}")
+    return value

@@ -27,6 +27,8 @@ LOADED = (
     INDEX,
 )
 """The files beside the weights that decide what a model says."""
+MAX_BYTES = 128 << 20
+"""Size of the largest of these files; the tokenizer of a large vocabulary takes 35 MB."""
 WEIGHT_KINDS = ("*.safetensors", f"*{SUFFIX}", "*.npy")
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
@@ -100,21 +102,37 @@ def weight_files(folder: Path) -> list[Path]:
         shards = read_json(folder / INDEX).get("weight_map")
         if not isinstance(shards, dict) or not shards:
             raise ModelDamaged(str(folder / INDEX), "it names no weights")
-        return [_present(folder / str(name), "the file is missing") for name in sorted(set(shards.values()))]
+        return [_shard(folder, name) for name in sorted(set(map(str, shards.values())))]
     if any(folder.glob("*.bin")):
         raise ModelDamaged(str(folder), "its weights are pickled; only safetensors are loaded")
     raise ModelMissing(str(folder / WEIGHTS), "the file is missing")
 
 
+def _shard(folder: Path, name: str) -> Path:
+    """A shard by its name in the index, which must be that of a file in the folder: the manifest lists no others."""
+    if Path(name).name != name or not name.endswith(".safetensors"):
+        raise ModelDamaged(str(folder / INDEX), "it names weights that are not in its folder")
+    return _present(folder / name, "the file is missing")
+
+
 def read_json(path: Path) -> Mapping[str, object]:
-    """A JSON object from a file of a model; ModelDamaged where it is something else."""
+    """A JSON object from a file of a model; ModelDamaged if it is something else."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_file(path))
     except (ValueError, RecursionError) as error:
         raise ModelDamaged(str(path), "it is not valid JSON") from error
     if not isinstance(found, dict):
         raise ModelDamaged(str(path), "it is not a JSON object")
     return cast("Mapping[str, object]", found)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file beside the weights. Raises ModelDamaged if it is no regular file, or too large for one."""
+    if not path.is_file():
+        raise ModelDamaged(str(path), "it is not a file")
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelDamaged(str(path), f"it is larger than {MAX_BYTES >> 20} MB")
+    return path.read_bytes()
 
 
 def write_manifest(folder: Path, known: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -132,8 +150,17 @@ def verify_manifest(folder: Path) -> None:
         if path.exists() and path.name not in listed:
             raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")
     for name, expected in listed.items():
-        if _sha256(_present(folder / name, f"{MANIFEST} lists it, but it is missing")) != expected:
+        if _sha256(_listed(folder, name)) != expected:
             raise ModelDamaged(str(folder / name), f"it differs from {MANIFEST}")
+
+
+def _listed(folder: Path, name: str) -> Path:
+    if Path(name).name != name:
+        raise ModelDamaged(str(folder / MANIFEST), "it lists a file that is not in its folder")
+    path = _present(folder / name, f"{MANIFEST} lists it, but it is missing")
+    if not path.is_file():
+        raise ModelDamaged(str(path), "it is not a file")
+    return path
 
 
 def _present(path: Path, otherwise: str) -> Path:
@@ -159,6 +186,6 @@ def _sha256(path: Path) -> str:
 
 def _manifest(path: Path) -> Iterator[tuple[str, str]]:
     """Name and digest of each line, as `sha256sum` writes them."""
-    for line in filter(None, path.read_text("utf-8").splitlines()):
+    for line in filter(None, read_file(path).decode("utf-8", "replace").splitlines()):
         digest, _, name = line.partition(" ")
         yield name.strip().removeprefix("*").removeprefix("./"), digest.lower()

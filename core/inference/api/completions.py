@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from core.clock import Clock
 from core.errors import ControlToken, RolesRefused
 from core.inference.api.http import cancel_on_disconnect, json_response, read_request
 from core.inference.api.responses import ResponseBuilder
-from core.inference.api.wire import ChatRequest, ErrorBody, RequestError
+from core.inference.api.wire import ChatRequest, ErrorBody, ErrorResponse, RequestError
 from core.inference.batching.loop import Loop
-from core.inference.batching.sequence import Job, Output, Sampling, Sequence
+from core.inference.batching.sequence import Fault, Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
 from core.inference.tokens.template import ChatMessage
+from core.text import digest
 
 RETRY_AFTER_SECONDS = 5
 
@@ -74,7 +75,7 @@ class ChatCompletions:
             raise RequestError(400, ErrorBody(message="top_logprobs requires logprobs", param="top_logprobs"))
         job = Job(
             id=f"chatcmpl-{self.entropy(96):024x}",
-            user=request.user or "",
+            user=digest(request.user).hex() if request.user else "",
             prompt=tuple(prompt),
             shared=self.model.template.shared_prefix(messages, prompt),
             max_tokens=min(request.max_completion_tokens or request.max_tokens or self.model.max_new_tokens, room),
@@ -88,7 +89,7 @@ class ChatCompletions:
     @asynccontextmanager
     async def _outputs(self, sequence: Sequence) -> AsyncIterator[AsyncIterator[Output]]:
         """Submit a sequence and yield its outputs. Leaving the context removes it from the loop, finished or not."""
-        queue: asyncio.Queue[Output] = asyncio.Queue()
+        queue: asyncio.Queue[Output | Fault] = asyncio.Queue()
         event_loop = asyncio.get_running_loop()
         if not self.loop.submit(sequence, lambda output: event_loop.call_soon_threadsafe(queue.put_nowait, output)):
             error = ErrorBody(message="the waiting queue is full", type="overloaded_error", code="queue_full")
@@ -116,10 +117,14 @@ def _sampling(request: ChatRequest, default: Sampling) -> Sampling:
     )
 
 
-async def _until_finished(queue: asyncio.Queue[Output]) -> AsyncIterator[Output]:
+async def _until_finished(queue: asyncio.Queue[Output | Fault]) -> AsyncIterator[Output]:
+    """The outputs up to the finish. Raises RequestError with status 500 if the sequence ends with a fault."""
     finish = None
     while finish is None:
         output = await queue.get()
+        if isinstance(output, str):
+            error = ErrorBody(message="the model failed in the middle of this reply", type="server_error", code=output)
+            raise RequestError(500, error)
         finish = output.finish
         yield output
 
@@ -136,10 +141,16 @@ async def _chunks(
 
 
 async def _send_events(send: Send, events: AsyncIterator[BaseModel]) -> None:
-    """Send server-sent events: one `data:` line each, then `[DONE]`."""
+    """Send server-sent events: one `data:` line each, then `[DONE]`. An error is an event too, as in vLLM."""
     headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for event in events:
-        data = f"data: {event.model_dump_json()}\n\n".encode()
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+    try:
+        async for event in events:
+            await send(_event(event))
+    except RequestError as error:
+        await send(_event(ErrorResponse(error=error.error)))
     await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
+
+
+def _event(event: BaseModel) -> Message:
+    return {"type": "http.response.body", "body": f"data: {event.model_dump_json()}\n\n".encode(), "more_body": True}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final, NoReturn
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -27,6 +28,19 @@ from core.inference.api.wire import (
 )
 from core.inference.batching.loop import Loop
 from core.inference.loader import LoadedModel
+
+ABSENT: Final = (
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/moderations",
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+    "/v1/images/generations",
+)
+"""Endpoints of OpenAI that clients ask for, and that this server does not have."""
+CODES: Final = {404: "unknown_url", 405: "method_not_supported"}
+"""OpenAI's error codes for a wrong path or method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,7 @@ def create_app(
             Route("/tokenize", tokenize, methods=["POST"]),
             Route("/health", health),
             Route("/metrics", metrics),
+            *(Route(path, _refuse_endpoint, methods=["GET", "POST"]) for path in ABSENT),
         ],
         middleware=[Middleware(ApiKeyMiddleware, key=options.key)],
         exception_handlers={
@@ -94,6 +109,11 @@ def create_app(
             Exception: _on_failure,
         },
     )
+
+
+async def _refuse_endpoint(_: Request) -> NoReturn:
+    message = "this server has chat completions only: POST /v1/chat/completions"
+    raise RequestError(HTTPStatus.NOT_FOUND, ErrorBody(message=message, code="unsupported_endpoint"))
 
 
 async def _on_request_error(_: Request, error: Exception) -> Response:
@@ -106,7 +126,8 @@ async def _on_request_error(_: Request, error: Exception) -> Response:
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     """Unknown path or wrong method."""
     assert isinstance(error, HTTPException)
-    response = json_response(ErrorResponse(error=ErrorBody(message=error.detail)), error.status_code)
+    body = ErrorBody(message=error.detail, code=CODES.get(error.status_code))
+    response = json_response(ErrorResponse(error=body), error.status_code)
     response.headers.update(error.headers or {})
     return response
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.inference.batching.sequence import Finish
+from core.inference.api.neutral import only
+from core.inference.batching.sequence import MAX_PENALTY, MIN_PENALTY, Finish
 from core.inference.tokens.template import Role
 
 MAX_ALTERNATIVES = 20
@@ -13,7 +14,11 @@ MAX_STOPS = 16
 
 
 class RequestModel(BaseModel):
-    """Part of a request. Known fields are validated strictly; unknown fields are ignored, as in other servers."""
+    """Part of a request. Known fields are validated strictly; unknown fields are ignored, as in other servers.
+
+    So are fields that do not change the reply: `metadata`, `store`, `service_tier`, `safety_identifier`,
+    `prompt_cache_key`, `parallel_tool_calls`, `reasoning_effort` and `verbosity`.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, frozen=True)
 
@@ -26,6 +31,9 @@ class TextPart(RequestModel):
 class RequestMessage(RequestModel):
     role: Role
     content: str | list[TextPart]
+    tool_calls: Annotated[object, only([])] = None
+    function_call: Annotated[object, only()] = None
+    audio: Annotated[object, only()] = None
 
     @property
     def text(self) -> str:
@@ -40,7 +48,52 @@ Stop: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 
-class ChatRequest(RequestModel):
+class Unsupported(RequestModel):
+    """What OpenAI, vLLM and llama.cpp can do and this server cannot. Ignored, it would give another reply than asked.
+
+    A neutral 0 stands for false too.
+    """
+
+    tools: Annotated[object, only([])] = None
+    tool_choice: Annotated[object, only("none", "auto")] = None
+    functions: Annotated[object, only([])] = None
+    function_call: Annotated[object, only("none", "auto")] = None
+    modalities: Annotated[object, only(["text"])] = None
+    audio: Annotated[object, only()] = None
+    prediction: Annotated[object, only()] = None
+    web_search_options: Annotated[object, only()] = None
+    frequency_penalty: Annotated[object, only(0)] = None
+    presence_penalty: Annotated[object, only(0)] = None
+    logit_bias: Annotated[object, only({})] = None
+    best_of: Annotated[object, only(1)] = None
+    use_beam_search: Annotated[object, only(0)] = None
+    length_penalty: Annotated[object, only(1)] = None
+    min_p: Annotated[object, only(0)] = None
+    typical_p: Annotated[object, only(1)] = None
+    top_a: Annotated[object, only(0)] = None
+    mirostat: Annotated[object, only(0)] = None
+    min_tokens: Annotated[object, only(0)] = None
+    ignore_eos: Annotated[object, only(0)] = None
+    stop_token_ids: Annotated[object, only([])] = None
+    bad_words: Annotated[object, only([])] = None
+    prompt_logprobs: Annotated[object, only()] = None
+    echo: Annotated[object, only(0)] = None
+    suffix: Annotated[object, only("")] = None
+    continue_final_message: Annotated[object, only(0)] = None
+    chat_template: Annotated[object, only()] = None
+    chat_template_kwargs: Annotated[object, only({}, {"enable_thinking": False})] = None
+    documents: Annotated[object, only([])] = None
+    response_format: Annotated[object, only({"type": "text"})] = None
+    structured_outputs: Annotated[object, only()] = None
+    guided_json: Annotated[object, only()] = None
+    guided_regex: Annotated[object, only()] = None
+    guided_choice: Annotated[object, only()] = None
+    guided_grammar: Annotated[object, only()] = None
+    grammar: Annotated[object, only("")] = None
+    json_schema: Annotated[object, only()] = None
+
+
+class ChatRequest(Unsupported):
     """`POST /v1/chat/completions`. Sampling options default to the model's own."""
 
     model: str = ""
@@ -50,7 +103,7 @@ class ChatRequest(RequestModel):
     temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=-1)] | None = None
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=MIN_PENALTY, le=MAX_PENALTY)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
     n: Literal[1] | None = None

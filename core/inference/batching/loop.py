@@ -4,18 +4,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 
 from core.clock import Clock
 from core.inference.batching.metrics import Metrics
-from core.inference.batching.runner import Runner
-from core.inference.batching.scheduler import Chunk, Scheduler
-from core.inference.batching.sequence import Output, Sampled, Sequence
+from core.inference.batching.runner import Row, Runner
+from core.inference.batching.scheduler import Chunk, Scheduler, Step
+from core.inference.batching.sequence import Fault, Output, Sampled, Sequence
 from core.inference.tokens.vocabulary import Vocabulary
 
-OnOutput: TypeAlias = Callable[[Output], object]
+OnOutput: TypeAlias = Callable[[Output | Fault], object]
+MAX_FAILED_STEPS: Final = 3
+"""Failed steps in a row after which the process is given up."""
 log = structlog.get_logger()
 
 
@@ -53,6 +55,7 @@ class Loop:
         self._changed = threading.Condition()
         self._listeners: dict[str, Listener] = {}
         self._progress_at = clock.monotonic()
+        self._failed = 0
         self._closed = False
 
     @property
@@ -70,7 +73,8 @@ class Loop:
     def submit(self, sequence: Sequence, on_output: OnOutput) -> bool:
         """Queue a sequence; False if the queue is full.
 
-        `on_output` is called on the loop's thread, once for each sampled token, and must not block.
+        `on_output` is called on the loop's thread, once for each sampled token, or once with the fault that ends the
+        sequence, and must not block.
         """
         with self._changed:
             idle = not self._scheduler.has_work
@@ -104,20 +108,56 @@ class Loop:
             return not self._closed
 
     def step(self) -> bool:
-        """Run one step: a decode token or a prefill chunk for every scheduled sequence. False if there is no work."""
+        """Run one step: a decode token or a prefill chunk for every scheduled sequence. False if there is no work.
+
+        If it raises, the sequences that it ran end with a fault, and the loop goes on. Only the third failure in a row
+        raises: then the model's state is not trusted any more.
+        """
         with self._changed:
             if not self._scheduler.has_work:
                 return False
             step = self._scheduler.schedule()
-            self.metrics.rows.observe(len(step.chunks))
-        results = self._runner.run(step)
-        with self._changed:
-            for chunk, tokens in zip(step.chunks, results, strict=True):
-                self._postprocess(chunk, tokens)
-            self._progress_at = self._clock.monotonic()
+        try:
+            self._run(step)
+            self._failed = 0 if step.chunks else self._failed
+        except Exception:
+            self._failed += 1
+            if self._failed >= MAX_FAILED_STEPS:
+                raise
+            log.exception("a step failed", rows=len(step.chunks))
+            self._fail(step)
         return True
 
-    def _postprocess(self, chunk: Chunk, tokens: list[Sampled]) -> None:
+    def _run(self, step: Step) -> None:
+        self.metrics.rows.observe(len(step.chunks))
+        rows = self._runner.run(step)
+        with self._changed:
+            for chunk, row in zip(step.chunks, rows, strict=True):
+                self._postprocess(chunk, row)
+            self._progress_at = self._clock.monotonic()
+
+    def _fail(self, step: Step) -> None:
+        """End the sequences of a step that raised."""
+        with self._changed:
+            for chunk in step.chunks:
+                self._end(chunk.sequence, "step_failed")
+            self._progress_at = self._clock.monotonic()
+
+    def _postprocess(self, chunk: Chunk, row: Row) -> None:
+        if isinstance(row, str):
+            log.warning("a reply failed", reason=row)
+            self._end(chunk.sequence, row)
+        else:
+            self._accept(chunk, row)
+
+    def _end(self, sequence: Sequence, fault: Fault) -> None:
+        """End a sequence after a fault, unless it has ended already."""
+        if self._scheduler.is_running(sequence):
+            listener = self._listeners.pop(sequence.job.id)
+            self._scheduler.discard(sequence)
+            listener.on_output(fault)
+
+    def _accept(self, chunk: Chunk, tokens: list[Sampled]) -> None:
         accepted = max(len(tokens) - 1, 0)
         self.metrics.guessed.inc(accepted)
         self._scheduler.mark_computed(chunk, accepted)

@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import Floats
 from core.inference.batching.network import Network
-from core.inference.batching.sampler import sample
+from core.inference.batching.sampler import NotFinite, sample
 from core.inference.batching.scheduler import Chunk, Step
-from core.inference.batching.sequence import Sampled, Sequence
+from core.inference.batching.sequence import Fault, Sampled, Sequence
+
+Row: TypeAlias = list[Sampled] | Fault
+"""The tokens sampled for a chunk, or why there are none."""
 
 
 class Runner:
@@ -25,14 +29,23 @@ class Runner:
         self._blocked = np.flatnonzero(~allowed)
         self._generators: dict[str, Random] = {}
 
-    def run(self, step: Step) -> list[list[Sampled]]:
-        """The tokens sampled for each chunk: none in mid-prompt, else one more than accepted draft tokens."""
+    def run(self, step: Step) -> list[Row]:
+        """The tokens sampled for each chunk: none in mid-prompt, else one more than accepted draft tokens.
+
+        A row without usable logits is a fault of its own; the others are not affected.
+        """
         for sequence in step.removed:
             self._generators.pop(sequence.job.id, None)
         logits = self._network.run(step)
         logits[:, self._blocked] = -np.inf
         rows = iter(logits)
-        return [list(self._sample(chunk, list(islice(rows, chunk.outputs)))) for chunk in step.chunks]
+        return [self._row(chunk, list(islice(rows, chunk.outputs))) for chunk in step.chunks]
+
+    def _row(self, chunk: Chunk, logits: list[Floats]) -> Row:
+        try:
+            return list(self._sample(chunk, logits))
+        except NotFinite:
+            return "not_finite"
 
     def _sample(self, chunk: Chunk, logits: list[Floats]) -> Iterator[Sampled]:
         """Sample one token per row of logits, up to the first that differs from the draft.

@@ -15,6 +15,11 @@ ROWS: Final = 128
 """Rows into which `top_k` folds the scores for its first pass; more rows leave fewer column maxima to compare."""
 GREEDY_BELOW: Final = 1e-5
 """Temperatures below this are greedy: dividing by them would leave one candidate anyway, or overflow."""
+LARGEST: Final = float(np.finfo(np.float32).max)
+
+
+class NotFinite(ArithmeticError):
+    """The highest score of a row is infinite or not a number, so that no token can be sampled."""
 
 
 def sample(
@@ -22,9 +27,11 @@ def sample(
 ) -> Sampled:
     """Sample one token. `logits`: float32 [vocabulary], forbidden tokens already -inf. `ids`: prompt and reply so far.
 
-    Reported log-probabilities are those of `logits`, before any sampling option; None reports none.
+    Reported log-probabilities are those of `logits`, before any sampling option; None reports none. Raises NotFinite.
     """
     scores = apply_repetition_penalty(logits, ids, sampling.repetition_penalty)
+    if not abs(float(scores.max()) / max(sampling.temperature, GREEDY_BELOW)) <= LARGEST:  # no number fails as well
+        raise NotFinite
     if sampling.temperature < GREEDY_BELOW:
         token = int(scores.argmax())
     else:

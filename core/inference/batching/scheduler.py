@@ -111,6 +111,11 @@ class Scheduler:
         if not queue:
             self._waiting.pop(sequence.job.user, None)
 
+    def discard(self, sequence: Sequence) -> None:
+        """Remove a sequence after a fault: what was computed since its last full block is not kept for reuse."""
+        sequence.computed = 0
+        self.remove(sequence)
+
     def is_running(self, sequence: Sequence) -> bool:
         return sequence.job.id in self._running
 

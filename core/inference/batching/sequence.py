@@ -9,6 +9,11 @@ from core.inference.batching.prefix import BlockTable
 from core.inference.batching.thought import ThoughtFilter
 
 Finish: TypeAlias = Literal["stop", "length"]
+Fault: TypeAlias = Literal["not_finite", "step_failed"]
+"""Why a sequence ended without a finish: its logits are no numbers, or the step that it was part of raised."""
+
+MIN_PENALTY, MAX_PENALTY = 0.1, 10.0
+"""Repetition penalties that leave every score of a row a finite number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

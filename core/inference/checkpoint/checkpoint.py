@@ -27,7 +27,8 @@ class Checkpoint:
 
     `path` is the folder or file, and `files` are those that hold weights. `special_tokens` are texts by names such as
     "bos_token". `chat_template` is its Jinja source. `translated` is the number of tensors if their names are not
-    those of transformers, so that `read` translates them, else 0. `fits_bf16`: bfloat16 loses little of the weights.
+    those of transformers, so that `read` translates them, else 0. `weights` is the number of numbers in all tensors.
+    `fits_bf16`: bfloat16 loses little of the weights.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Checkpoint:
     chat_template: str | None
     read: Read
     translated: int
+    weights: int
     fits_bf16: bool
 
     @property

@@ -1,6 +1,7 @@
 """A folder in the format of transformers: JSON files and safetensors."""
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 from safetensors import safe_open
@@ -27,6 +28,7 @@ def open_folder(folder: Path) -> Checkpoint:
         chat_template=chat_template,
         read=_reader(path_of),
         translated=0,
+        weights=sum(map(_weights, files)),
         fits_bf16=any(map(_has_bf16, files)),
     )
 
@@ -63,6 +65,11 @@ def _reader(path_of: Mapping[str, Path]) -> Read:
 def _names(path: Path) -> list[str]:
     with safe_open(path, framework="np") as file:
         return list(file.keys())
+
+
+def _weights(path: Path) -> int:
+    with safe_open(path, framework="np") as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  not a mapping
 
 
 def _has_bf16(path: Path) -> bool:

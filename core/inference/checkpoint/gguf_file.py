@@ -1,5 +1,6 @@
 """A GGUF file, the format of llama.cpp: weights, configuration, tokenizer and chat template in one."""
 
+from math import prod
 from pathlib import Path
 
 from core.inference.checkpoint.checkpoint import Checkpoint
@@ -35,5 +36,6 @@ def open_gguf(path: Path) -> Checkpoint:
         chat_template=metadata.text("tokenizer.chat_template"),
         read=open_tensors(path, header.tensors, name=name, layers=sizes.layers, heads=heads),
         translated=len(header.tensors.keys() - {ROPE_FACTORS}),
+        weights=sum(prod(tensor.shape) for tensor in header.tensors.values()),
         fits_bf16=any(tensor.type.name not in WIDE for tensor in header.tensors.values()),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.models import read_json
+from core.errors import ModelDamaged
+from core.models import read_file, read_json
 
 DEFAULT = "default"
 """Name of the template for plain chat, if a folder has several."""
@@ -20,7 +21,10 @@ def read_template(folder: Path) -> tuple[str | None, Mapping[str, str]]:
 def _source(folder: Path, settings: Mapping[str, object]) -> str | None:
     path = folder / "chat_template.jinja"
     if path.exists():
-        return path.read_text("utf-8")
+        try:
+            return read_file(path).decode()
+        except UnicodeDecodeError as error:
+            raise ModelDamaged(str(path), "it is not UTF-8") from error
     found = settings.get("chat_template")
     if isinstance(found, list):
         found = {entry.get("name"): entry.get("template") for entry in found if isinstance(entry, dict)}.get(DEFAULT)

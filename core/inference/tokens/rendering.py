@@ -7,9 +7,9 @@ from typing import NoReturn, TypeAlias
 
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.errors import ModelDamaged, RolesRefused
+from core.inference.tokens.bounds import MAX_SOURCE, Sandbox, bounded, joined
 
 Render: TypeAlias = Callable[[Sequence[str], Sequence[str], date], str]
 """Renders roles, as many texts, and the date of today. Raises RolesRefused if the template rejects these roles."""
@@ -24,8 +24,12 @@ OPTIONS: Mapping[str, object] = {
     "thinking": False,
 }
 """What transformers passes to a template, and the names under which families switch thinking off."""
-RENDER_ERRORS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""Exceptions of a template that does not expect these messages."""
+COMPILE_ERRORS = (TemplateError, RecursionError, MemoryError, SyntaxError, ValueError)
+RENDER_ERRORS = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, MemoryError),
+)
+"""Exceptions of a template that does not expect these messages, or that exceeds a bound."""
 
 
 def open_template(source: str, special: Mapping[str, str], path: str) -> Render:
@@ -33,16 +37,19 @@ def open_template(source: str, special: Mapping[str, str], path: str) -> Render:
 
     Raises ModelDamaged if it is not a template.
     """
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    if len(source) > MAX_SOURCE:
+        raise ModelDamaged(path, f"the chat template is longer than {MAX_SOURCE} characters")
+    sandbox = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     try:
         template = sandbox.from_string(GENERATION_MARKS.sub("", source), {"raise_exception": _raise_exception})
-    except TemplateError as error:
+    except COMPILE_ERRORS as error:
         raise ModelDamaged(path, f"the chat template is not valid ({error})") from error
 
     def render(roles: Sequence[str], texts: Sequence[str], today: date) -> str:
         messages = [{"role": str(role), "content": text} for role, text in zip(roles, texts, strict=True)]
         try:
-            return template.render(messages=messages, strftime_now=today.strftime, **OPTIONS, **special)
+            with bounded():
+                return joined(template.generate(messages=messages, strftime_now=today.strftime, **OPTIONS, **special))
         except RENDER_ERRORS as error:
             raise RolesRefused(path, f"the chat template rejects {_listed(roles)} ({error})") from error
 

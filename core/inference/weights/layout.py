@@ -74,6 +74,11 @@ def _mlp(shape: Shape) -> tuple[Mapping[str, Part], str]:
     return {"mlp.gate_proj": Part(rows=inner), "mlp.up_proj": Part(rows=inner)}, "mlp.down_proj"
 
 
+def weight_count(shape: Shape) -> int:
+    """Numbers in all matrices of a model."""
+    return sum(matrix.layers * matrix.rows * matrix.columns for matrix in matrices(shape).values())
+
+
 def norms(shape: Shape) -> Mapping[str, Stack]:
     """All norms by their packed names; `query_norm` and `key_norm` exist in some models only (Qwen3).
 

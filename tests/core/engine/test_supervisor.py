@@ -147,6 +147,36 @@ async def test_a_child_that_hangs_is_killed(
         await journal.until("model server ready", times=2)
 
 
+@pytest.mark.parametrize("gone", ["folder", "socket", "replaced"])
+async def test_a_child_whose_socket_is_gone_is_restarted(make_child: MakeChild, journal: Journal, gone: str) -> None:
+    """If the folder or the socket of the child is deleted, another child is started where it can be reached; a folder
+    that others may write to is not used.
+    """
+    async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
+        await engine.wait_ready()
+        before = engine.child.socket_path
+        before.unlink() if gone == "socket" else shutil.rmtree(before.parent)
+        if gone == "replaced":
+            before.parent.mkdir(mode=0o777)
+            before.parent.chmod(0o777)
+        assert (await journal.until("model server ended"))["reason"] == "the model server's socket is gone"
+        await journal.until("model server ready", times=2)
+        assert await ask(engine) == "hello"
+        assert (engine.child.socket_path == before) == (gone == "socket")
+        assert engine.child.socket_path.parent.stat().st_mode & 0o777 == 0o700
+    assert not engine.child.socket_path.parent.exists()
+
+
+async def test_a_child_that_is_never_ready_is_killed(make_child: MakeChild, journal: Journal) -> None:
+    """A child that does not answer within its time to start is killed, with a reason, and started again."""
+    timings = replace(QUICK, probe_timeout=0.05, start_timeout=0.2)
+    async with supervise(make_child("mute"), CLOCK, timings) as supervised:
+        ended = await journal.until("model server ended")
+        assert (ended["code"], ended["reason"]) == (-signal.SIGKILL, "the model server was not ready in 0.2 s")
+        assert supervised.reason == ended["reason"]
+        await journal.until("model server started", times=2)
+
+
 async def test_a_missing_model_fails_calls_at_once_and_is_retried_slowly(
     make_child: MakeChild, journal: Journal
 ) -> None:
@@ -253,6 +283,7 @@ async def main():
         max_batch=8,
         dtype="auto",
         cache_bytes=1 << 20,
+        memory_bytes=0,
         command=tuple(sys.argv[2:]),
     )
     async with open_local(child, SystemClock(), idle_seconds=30) as engine:
@@ -349,5 +380,5 @@ def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
-        " --cache-bytes 1048576 --exit-with-parent"
+        " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent"
     )

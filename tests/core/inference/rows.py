@@ -11,7 +11,7 @@ from core.inference.batching.network import Network
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
-from core.inference.batching.sequence import Job, Output, Sampling, Sequence
+from core.inference.batching.sequence import Fault, Job, Output, Sampling, Sequence
 from core.inference.loader import LoadedModel
 from tests.core.inference.options import batch_limits
 
@@ -53,7 +53,8 @@ class Rig:
             pass
 
     def submit(self, each: Sequence, on_output: Callable[[Sequence], object] = lambda _: None) -> None:
-        def emit(_: Output) -> None:
+        def emit(output: Output | Fault) -> None:
+            assert not isinstance(output, str)
             on_output(each)
 
         assert self.loop.submit(each, emit)

@@ -110,3 +110,12 @@ def test_a_damaged_model_is_reported_in_one_line(tiny_folder: Path, tmp_path: Pa
     assert ended.returncode == EX_CONFIG
     assert ended.stderr.count("\n") == 1
     assert "truncated or corrupt" in ended.stderr
+
+
+def test_too_little_memory_is_reported_in_one_line(tiny_folder: Path) -> None:
+    """A model that does not fit the memory it may take gives one line on standard error and exit status 78."""
+    command = arguments(tiny_folder, "--port", 0, "--memory-bytes", 200 << 20)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == EX_CONFIG
+    assert ended.stderr.count("\n") == 1
+    assert "engine.memory_bytes" in ended.stderr

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,3 +263,62 @@ def test_safetensors_come_before_gguf(folder: Path, tmp_path: Path) -> None:
     (folder / "other.gguf").write_bytes(tiny_gguf(tmp_path))
     assert gguf_file(folder) is None
     verify_model(folder)
+
+
+@pytest.mark.parametrize("name", ["../other/a.safetensors", "sub/a.safetensors", "/tmp/a.safetensors", "a.bin", ""])
+def test_an_index_names_files_of_its_folder_only(folder: Path, name: str) -> None:
+    """Weights outside the folder are not opened, though they exist: no manifest lists them."""
+    for place in (folder.parent / "other", folder / "sub"):
+        place.mkdir()
+        save_file({"a": np.zeros(3)}, place / "a.safetensors")
+    shard(folder, "a")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ModelDamaged, match="not in its folder"):
+        verify_model(folder)
+
+
+def test_every_file_that_is_opened_must_be_listed(folder: Path) -> None:
+    """With a manifest, a file that it does not list is not opened, the index of shards included."""
+    shard(folder, "a")
+    write_manifest(folder)
+    content = (folder / MANIFEST).read_text()
+    opened = ["config.json", "tokenizer.json", "a.safetensors", "model.safetensors.index.json"]
+    for name in opened:
+        (folder / MANIFEST).write_text("".join(line for line in content.splitlines(keepends=True) if name not in line))
+        with pytest.raises(ModelDamaged, match="not listed"):
+            verify_model(folder)
+    (folder / MANIFEST).write_text(content)
+    for name in ("generation_config.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).write_text("{}")
+        with pytest.raises(ModelDamaged, match="not listed"):
+            verify_model(folder)
+        (folder / name).unlink()
+
+
+def test_a_manifest_lists_plain_files(folder: Path) -> None:
+    """A manifest that lists a path or a pipe is refused; reading it could take for ever."""
+    for name in ("/dev/zero", "../model/config.json", "pipe"):
+        (folder / MANIFEST).unlink(missing_ok=True)
+        write_manifest(folder)
+        if name == "pipe":
+            os.mkfifo(folder / name)
+        with (folder / MANIFEST).open("a") as manifest:
+            manifest.write(f"{'0' * 64}  {name}\n")
+        with pytest.raises(ModelDamaged, match=r"not a file|not in its folder"):
+            verify_model(folder)
+
+
+def test_a_pipe_in_place_of_a_file_is_refused(folder: Path) -> None:
+    """A pipe named as a file of the model is refused at once, instead of being read for ever."""
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+    with pytest.raises(ModelDamaged, match="not a file"):
+        verify_model(folder)
+
+
+def test_a_file_beside_the_weights_has_a_size_limit(folder: Path) -> None:
+    """A configuration that is larger than any model's is refused unread."""
+    with (folder / "config.json").open("r+b") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(ModelDamaged, match="larger than"):
+        verify_model(folder)

@@ -1,17 +1,22 @@
 """The OpenAI API over a real socket."""
 
 import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import torch
 from transformers import Qwen2ForCausalLM
 
 from core.inference.api.server import ServerOptions
+from core.inference.arrays import Floats
 from core.inference.loader import LoadedModel, load_model
 from core.inference.weights.precision import Precision
+from core.text import digest
 from tests.core.inference.options import batch_limits, load_options
 from tests.core.inference.serving import Gate, Running, Steered, body, events, forcing, hooked, serving
 from tests.core.inference.tiny import TEMPLATE, write_tiny_model
@@ -165,7 +170,97 @@ def test_content_in_parts(server: Running) -> None:
 
 def test_unknown_fields_are_ignored(server: Running) -> None:
     """Fields that the server does not know change nothing."""
-    assert server.ask(frequency_penalty=0.5, tools=[], mystery={"a": [1]}).status_code == 200
+    assert server.ask(metadata={"a": "b"}, store=True, service_tier="auto", mystery={"a": [1]}).status_code == 200
+
+
+NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
+    "frequency_penalty": (None, 0, 0.0),
+    "presence_penalty": (None, 0),
+    "logit_bias": (None, {}),
+    "n": (None, 1),
+    "response_format": (None, {"type": "text"}),
+    "modalities": (None, ["text"]),
+    "parallel_tool_calls": (True, False),
+    "min_p": (0,),
+    "best_of": (1,),
+    "chat_template_kwargs": ({"enable_thinking": False},),
+    "request_timeout": (None, 60),
+}
+"""Fields that OpenAI's client, LangChain and LiteLLM send without being asked for more than a plain reply."""
+
+
+@pytest.mark.parametrize(("field", "values"), NEUTRAL.items())
+def test_defaults_of_clients_are_accepted(server: Running, field: str, values: tuple[object, ...]) -> None:
+    """A field that the server does not support is accepted with a value that asks for nothing."""
+    assert [server.ask(max_tokens=1, **{field: value}).status_code for value in values] == [200] * len(values)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "f"}}]),
+        ("tools", {"a": 1}),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+        ("functions", [{"name": "f"}]),
+        ("frequency_penalty", 0.5),
+        ("presence_penalty", -1),
+        ("logit_bias", {"50256": -100}),
+        ("response_format", {"type": "grammar"}),
+        ("response_format", "json"),
+        ("modalities", ["text", "audio"]),
+        ("best_of", 3),
+        ("min_p", 0.1),
+        ("guided_json", {"type": "object"}),
+        ("prediction", {"type": "content", "content": "x"}),
+        ("web_search_options", {}),
+        ("chat_template", "{{ messages }}"),
+    ],
+)
+def test_what_the_server_cannot_do_is_refused(server: Running, field: str, value: object) -> None:
+    """A field that would change the reply, and is not supported, is a 400 with its name, in a stream too."""
+    for stream in (False, True):
+        error = error_of(server.ask(stream=stream, **{field: value}), 400)
+        assert (error["param"], error["code"]) == (field, "unsupported_value")
+
+
+def test_calls_of_tools_in_messages_are_refused(server: Running) -> None:
+    """A message that calls a tool, or answers one, is a 400."""
+    asked: list[dict[str, object]] = [{"role": "user", "content": "hello"}]
+    call = {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "type": "function"}]}
+    for last in (call, {"role": "tool", "content": "7", "tool_call_id": "1"}):
+        error_of(server.client.post(CHAT, json={"messages": [*asked, last]}), 400)
+
+
+@pytest.mark.parametrize("penalty", [1e-38, 0.09, 10.1, 1e38])
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_penalties_out_of_range_are_refused(server: Running, penalty: float, temperature: float) -> None:
+    """A repetition penalty outside 0.1 to 10 is a 400, and the server goes on; the bounds themselves are answered."""
+    error = error_of(server.ask(repetition_penalty=penalty, temperature=temperature), 400)
+    assert error["param"] == "repetition_penalty"
+    for allowed in (0.1, 10):
+        assert server.ask(repetition_penalty=allowed, temperature=temperature).status_code == 200
+
+
+def test_other_endpoints_of_openai_are_refused_clearly(server: Running) -> None:
+    """Embeddings and the like get a 404 that says what the server has instead."""
+    for path in ("/v1/embeddings", "/v1/completions", "/v1/responses"):
+        error = error_of(server.client.post(path, json={"input": "x"}), 404)
+        assert error["code"] == "unsupported_endpoint"
+        assert CHAT in error["message"]
+
+
+def test_the_user_is_hashed_at_the_door(tiny: LoadedModel, tmp_path: Path) -> None:
+    """The name of the user is not kept in the server: what it holds of a request has a digest in its place."""
+    gate = Gate()
+    with serving(tiny, tmp_path / "s", gate=gate) as server, server.stream(user="canary") as response:
+        server.when(running=1)
+        users = {sequence.job.user for sequence in server.loop._scheduler._running.values()}
+        gate.open()
+        assert events(response)
+    assert users == {digest("canary").hex()}
 
 
 @pytest.mark.parametrize(
@@ -257,8 +352,8 @@ def test_a_body_over_the_limit_is_refused_unread(tiny: LoadedModel, tmp_path: Pa
 
 def test_unknown_paths_and_methods(server: Running) -> None:
     """Unknown paths and methods get a 404 or 405 with an OpenAI error body."""
-    error_of(server.client.get("/v1/embeddings"), 404)
-    error_of(server.client.get(CHAT), 405)
+    assert error_of(server.client.get("/v1/nothing"), 404)["code"] == "unknown_url"
+    assert error_of(server.client.get(CHAT), 405)["code"] == "method_not_supported"
 
 
 def test_a_key_is_required_everywhere(tiny: LoadedModel, tmp_path: Path) -> None:
@@ -357,8 +452,55 @@ def test_a_model_that_does_not_advance_is_reported(tiny: LoadedModel, tmp_path: 
         server.when(running=0)
 
 
-def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
-    """An exception in a step calls `on_crash`."""
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_a_row_without_numbers_fails_alone(tiny: LoadedModel, tmp_path: Path, value: float, temperature: float) -> None:
+    """If the logits of one row are no numbers, its request gets a 500, and the others the reply that they get alone."""
+
+    def spoil(logits: Floats) -> None:
+        if len(logits) > 1:
+            logits[1, :] = value
+
+    gate, options = Gate(), {"max_tokens": 20, "temperature": temperature, "seed": 3}
+    assert isinstance(tiny.network, Steered)
+    with serving(tiny, tmp_path / "s") as server:
+        alone = server.ask("the cat", **options).json()
+    with ThreadPoolExecutor() as threads, serving(tiny, tmp_path / "s", gate=gate) as server:
+        with hooked(tiny.network.after, spoil), server.stream("the cat", **options) as good:
+            bad = threads.submit(server.when(running=1).ask, "the dog", **options)
+            server.when(running=1, waiting=1)
+            gate.open()
+            assert error_of(bad.result(), 500)["code"] == "not_finite"
+            text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in events(good))
+        assert text == alone["choices"][0]["message"]["content"]
+        assert server.client.get("/health").json() == {"status": "ok", "running": 0, "waiting": 0}
+
+
+def test_a_step_that_fails_ends_its_replies(tiny: LoadedModel, tmp_path: Path) -> None:
+    """An exception in a step ends the replies in it, in a stream with an error event; the next request is answered."""
+    faults: list[Exception] = [RuntimeError("out of memory")]
+    crashes: list[str] = []
+
+    def fail() -> None:
+        if faults:
+            raise faults.pop()
+
+    assert isinstance(tiny.network, Steered)
+    with (
+        hooked(tiny.network.before, fail),
+        serving(tiny, tmp_path / "s", on_crash=lambda: crashes.append("crash")) as server,
+    ):
+        with server.stream() as response:
+            *_, last = events(response)
+        assert last["error"]["code"] == "step_failed"
+        faults.append(MemoryError())
+        assert error_of(server.ask(), 500)["code"] == "step_failed"
+        assert server.ask().status_code == 200
+    assert not crashes
+
+
+def test_steps_that_keep_failing_end_the_process(tiny: LoadedModel, tmp_path: Path) -> None:
+    """The third exception in a row calls `on_crash`: the fault is the machine's, not a request's."""
     crashes: list[str] = []
 
     def fail() -> None:
@@ -368,10 +510,12 @@ def test_a_step_that_fails_ends_the_process(tiny: LoadedModel, tmp_path: Path) -
     with (
         hooked(tiny.network.before, fail),
         serving(tiny, tmp_path / "s", on_crash=lambda: crashes.append("crash")) as server,
-        server.stream() as response,
     ):
-        lines = response.iter_lines()
-        assert next(lines).startswith("data")
-        while not crashes:
-            server.client.get("/health")
+        for _ in range(2):
+            error_of(server.ask(), 500)
+        assert not crashes
+        with server.stream() as response:
+            assert next(response.iter_lines()).startswith("data")
+            while not crashes:
+                server.client.get("/health")
     assert crashes == ["crash"]

@@ -102,3 +102,17 @@ def test_a_single_last_prompt_token_needs_no_budget() -> None:
     scheduler.add(long)
     scheduler.add(short)
     assert running(scheduler) == [long, short]
+
+
+def test_a_discarded_sequence_leaves_nothing_to_reuse() -> None:
+    """A step that failed may not have copied the block that a sequence begins with, so that block is not kept."""
+    scheduler = Scheduler(batch_limits(), PrefixCache(100))
+    first, second = sequence("ann", length=20), sequence("ann", length=19)
+    scheduler.add(first)
+    scheduler.mark_computed(scheduler.schedule().chunks[0])
+    scheduler.remove(first)
+    scheduler.add(second)
+    assert scheduler.schedule().copies
+    scheduler.discard(second)
+    scheduler.schedule()
+    assert scheduler.cache.used == 2

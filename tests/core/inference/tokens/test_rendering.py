@@ -52,3 +52,41 @@ def test_a_text_that_is_no_template() -> None:
     """A syntax error raises ModelDamaged at the start."""
     with pytest.raises(ModelDamaged, match="not valid"):
         open_template("{% for %}", {}, "x")
+
+
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% set x = 1 %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (LOOP, "runs too long"),
+        ("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}", "runs too long"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{% for a in range(99999) %}" + "x" * 100 + "{% endfor %}", "writes too much"),
+        ("{{ 'x' * 1000000000 }}", "too large a value"),
+        ("{{ 1000000000 * [1] }}", "too large a value"),
+        ("{{ 9 ** 9 ** 9 ** 9 }}", "too large a value"),
+        (
+            "{% set n = namespace(x=10) %}{% for i in range(40) %}{% set n.x = n.x * n.x %}{% endfor %}",
+            "too large a value",
+        ),
+        ("{{ '%999999999d' % 1 }}", "too large a value"),
+    ],
+)
+def test_a_template_without_end_is_stopped(source: str, reason: str) -> None:
+    """Endless loops and recursion, endless output and huge values end with a reason, in time and memory."""
+    with pytest.raises(RolesRefused, match=reason):
+        rendered(source, "user")
+
+
+@pytest.mark.parametrize("source", ["{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "x" * (1 << 20)])
+def test_a_template_that_cannot_be_compiled_is_refused(source: str) -> None:
+    """Deep nesting, and a source far longer than any model's, are damage of the model."""
+    with pytest.raises(ModelDamaged):
+        rendered(source, "user")
+
+
+def test_small_arithmetic_is_allowed() -> None:
+    """Templates count messages and repeat marks."""
+    assert rendered("{{ messages|length % 2 }}{{ '-' * 3 }}{{ 2 * 3 }}{{ '%02d' % 7 }}", "user") == "1---607"
