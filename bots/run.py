@@ -45,7 +45,7 @@ async def run_bot(settings: Settings) -> None:
             raise ConfigError("telegram.token", "is not set, nor is slack.bot_token: there is nobody to talk to")
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
-        await stack.enter_async_context(serving(web_app(bot, fronts, clock), settings.web))
+        await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
         _announce(settings, fronts)
         async with taking_in(fronts, bot.admission):
             await stop.wait()
