@@ -42,9 +42,9 @@ def _is_for_the_log(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] in OURS
 
 
-def _without_tokens(_logger: object, _method: str, line: str) -> str:
+def _without_tokens(_logger: object, _method: str, line: object) -> str:
     """The finished line, tracebacks included."""
-    return TOKEN.sub("[token]", line)
+    return TOKEN.sub("[token]", str(line))
 
 
 def _renderers(*, terminal: bool) -> list[Processor]:
