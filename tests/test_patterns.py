@@ -107,7 +107,7 @@ def hostile(units: list[str], size: int) -> Iterator[str]:
     """Each unit repeated, alone and before something that it does not lead up to."""
     for unit in dict.fromkeys(units):
         text = (unit * (size // len(unit) + 1))[:size]
-        yield from (text, f"x{text}\x00!")
+        yield from (text, f"{text}\x00", f"x{text}!")
 
 
 def cpu_seconds(run: Run, text: str) -> float:

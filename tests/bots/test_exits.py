@@ -19,7 +19,7 @@ START = "import os\nfrom bots.exits import one_line_errors, utf8_output\nwith on
 def python(line: str, **options: object) -> subprocess.Popen[str]:
     """A program that runs one line with `one_line_errors`."""
     command = [sys.executable, "-c", START + line]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUNBUFFERED": ""}
     return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, env=environment, **options)  # type: ignore[call-overload, no-any-return]
 
 
