@@ -12,7 +12,7 @@ import typer
 from bots.backup import back_up
 from bots.backup import restore as restore_backup
 from bots.console import run_console
-from bots.exits import one_line_errors
+from bots.exits import one_line_errors, utf8_output
 from bots.export import export as write_export
 from bots.hubs.hub import ADDRESSES, Source
 from bots.logs import configure_logs
@@ -57,6 +57,7 @@ def export(config: ConfigFile = None) -> None:
     """Print all messages, answers and votes, one JSON object per line."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
+    utf8_output()
     asyncio.run(write_export(settings, sys.stdout))
 
 
@@ -87,7 +88,9 @@ def chat(*, user: User = None, as_json: AsJson = False, config: ConfigFile = Non
     """Chat in the terminal, or through a pipe with one message per line."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
-    asyncio.run(run_console(settings, user=user or getpass.getuser(), as_json=as_json))
+    if as_json:
+        utf8_output()
+    asyncio.run(run_console(settings, user=_readable(user or _own_name()), as_json=as_json))
 
 
 @app.command()
@@ -101,6 +104,8 @@ def mood(
     """Print the mood of each line of the input."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
+    if as_json:
+        utf8_output()
     asyncio.run(run_moods(settings, as_json=as_json, intent=intent, keywords=keywords))
 
 
@@ -123,6 +128,19 @@ def pull(
     settings = load_settings(config)
     os.environ.update(proxies_of(settings.network).variables(endpoint or ADDRESSES[source]))
     _replace_process("bots.model", model_id, str(settings.data_dir), source, endpoint, file)
+
+
+def _own_name() -> str:
+    """The user's name; their number if the machine has no name for it, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _readable(argument: str) -> str:
+    """An argument of the command line as UTF-8, whatever the locale."""
+    return os.fsencode(argument).decode(errors="replace")
 
 
 def _replace_process(module: str, *arguments: str) -> NoReturn:

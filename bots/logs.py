@@ -1,17 +1,20 @@
 """Logs on standard error: JSON lines, or readable ones if standard error is a terminal."""
 
 import logging
+import re
 import sys
 
 import structlog
 from structlog.types import Processor
 
-VERBOSE_LIBRARIES = ("httpx", "httpcore", "telegram")
-"""Libraries that log URLs and requests below WARNING, and with them tokens and people's text."""
+OURS = ("bots", "core", "config", "__main__")
+"""Packages whose every event is logged. Libraries log requests and SQL below WARNING, with tokens and people's text."""
+TOKEN = re.compile(r"(?:xox[a-z]|xapp)-[\w-]+|(?<!\d)\d{4,}:[\w-]{10,}")
+"""Tokens of Slack and Telegram. An error of a library may name the address that it asked."""
 
 
 def configure_logs(level: str, *, otherwise: str = "info") -> None:
-    """Send our logs and those of libraries to standard error, from `level` ("debug" ... "error") up.
+    """Send our logs to standard error, from `level` ("debug" ... "error") up, and warnings of libraries.
 
     The level "auto" means `otherwise`, the default of the program: a console logs less than a server.
     """
@@ -31,14 +34,27 @@ def configure_logs(level: str, *, otherwise: str = "info") -> None:
             foreign_pre_chain=before, processors=_renderers(terminal=sys.stderr.isatty())
         )
     )
+    handler.addFilter(_is_for_the_log)  # of a logger too that a library has set to another level
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
-    for name in VERBOSE_LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _is_for_the_log(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in OURS
+
+
+def _without_tokens(_logger: object, _method: str, line: object) -> str:
+    """The finished line, tracebacks included."""
+    return TOKEN.sub("[token]", str(line))
 
 
 def _renderers(*, terminal: bool) -> list[Processor]:
     """Tracebacks are rendered without local variables, which may hold people's text."""
     plain = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if terminal:
-        return [plain, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [plain, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        return [
+            plain,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            _without_tokens,
+        ]
+    as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
+    return [plain, structlog.processors.format_exc_info, as_json, _without_tokens]

@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from bots.app import open_bot
-from bots.exits import one_line_errors
+from bots.exits import end_by_signal, one_line_errors
 from bots.fronts import Deliveries, FrontEnd, Welcome
 from bots.logs import configure_logs
 from bots.proxies import proxies_of
@@ -38,7 +38,10 @@ def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
 
 
 async def run_bot(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends it at once. Raises ConfigError if no platform has a token."""
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Raises ConfigError if no platform has a token.
+    """
     stop = _on_signals()
     async with AsyncExitStack() as stack:
         clock = SystemClock()
@@ -47,7 +50,7 @@ async def run_bot(settings: Settings) -> None:
             raise ConfigError("telegram.token", "is not set, nor is slack.bot_token: there is nobody to talk to")
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
-        await stack.enter_async_context(serving(web_app(bot, fronts, clock), settings.web))
+        await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
         _announce(settings, fronts)
         async with taking_in(fronts, bot.admission):
             await stop.wait()
@@ -75,17 +78,18 @@ def _welcome(settings: Settings) -> Welcome:
 
 
 def _on_signals() -> asyncio.Event:
-    """An event that the first SIGTERM or SIGINT sets. The second one cancels the caller."""
-    loop, main, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
-    assert main is not None
+    """An event that the first SIGTERM or SIGINT sets. The second one ends the process, which answers what it was
+    writing after the next start.
+    """
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
-    def on_signal() -> None:
+    def on_signal(number: int) -> None:
         if stop.is_set():
-            main.cancel()
+            end_by_signal(number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     return stop
 
 

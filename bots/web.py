@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
@@ -17,14 +17,23 @@ from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
 from core.errors import ConfigError, EngineError, StoreError
+from core.serving.browsers import OwnSiteOnly
+from core.serving.limits import HttpLimits, within_descriptors
+from core.serving.listener import Listener
+from core.serving.server import http_server
 from core.store import installation
 
 CHECK_SECONDS = 2.0
 """Time limit of each check of /ready."""
+DRAIN_SECONDS = 5
+"""Seconds that requests have at a shutdown. A platform sends those again that were not answered."""
 
 
-def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
-    """/health (restart the process if it fails), /ready (it can answer messages), and the routes of the front ends."""
+def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collection[str] = ()) -> Starlette:
+    """/health (restart the process if it fails), /ready (it can answer messages), and the routes of the front ends.
+
+    `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
+    """
 
     async def health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -38,17 +47,20 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
         return JSONResponse(body | told, status_code=200 if is_ready else 503)
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
-    for front in fronts:
-        routes.extend(front.routes(bot.admission))
-    return Starlette(routes=routes)
+    webhooks = [route for front in fronts for route in front.routes(bot.admission)]
+    guard = Middleware(OwnSiteOnly, hosts=hosts, signed=[route.path for route in webhooks if isinstance(route, Route)])
+    return Starlette(routes=routes + webhooks, middleware=[guard])
 
 
 @asynccontextmanager
-async def serving(app: Starlette, settings: WebSettings) -> AsyncIterator[None]:
+async def serving(
+    app: Starlette, settings: WebSettings, clock: Clock, limits: HttpLimits | None = None
+) -> AsyncIterator[None]:
     """Serve until the context is left, without handling signals. Raises ConfigError if the port is taken."""
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
-    with _listening(settings.host, settings.port) as bound:
-        task = asyncio.create_task(server._serve(sockets=[bound]))  # noqa: SLF001  `serve` would take the signals
+    limits = limits or within_descriptors(HttpLimits())
+    server = http_server(app, limits, clock, proxies=settings.proxies, drain_seconds=DRAIN_SECONDS)
+    with Listener(_listening(settings.host, settings.port)) as listener:
+        task = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001  `serve` would take the signals
         try:
             yield
         finally:

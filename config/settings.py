@@ -5,8 +5,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
@@ -118,6 +119,12 @@ the person who pressed it, shows 200.
 """
 Questions: TypeAlias = Annotated[tuple[Question, ...], Field(max_length=4), BeforeValidator(_list)]
 """Slack shows four prompts (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts)."""
+
+
+def _networks(entries: Sequence[str]) -> Sequence[str]:
+    for entry in entries:
+        ip_network(entry)  # says what is wrong with it
+    return entries
 
 
 class EngineSettings(BaseModel):
@@ -289,6 +296,11 @@ class WebSettings(BaseModel):
     """Address of the HTTP server for health checks and webhooks."""
     port: Annotated[int, Field(ge=0, le=65535), COMMON] = 8080
     """Port of that server; 0 picks a free one."""
+    hosts: Names = ()
+    """Names by which /health and /ready may be asked for, beside addresses and "localhost", such as "parley"."""
+    proxies: Annotated[Names, AfterValidator(_networks)] = ()
+    """Addresses or networks of the reverse proxies in front, such as "127.0.0.1" or "10.0.0.0/8". The clients that they
+    name in X-Forwarded-For are believed."""
 
 
 class NetworkSettings(BaseModel):

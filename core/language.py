@@ -13,7 +13,9 @@ from core.messages import Locale, Turn
 
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
-NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\w+://\S+|[\w.+-]+@[\w-]+\.\w[\w.]*|[@#/]\w+", re.DOTALL)
+NOT_PROSE = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|(?<!\w)\w++://\S+|(?<![\w.+-])[\w.+-]++@[\w-]++\.\w[\w.]*|[@#/]\w+", re.DOTALL
+)
 """Code, links, e-mail addresses, mentions, tags and commands are written the same in every language."""
 SHARED_WORDS = frozenset({"ok", "okay", "oke", "k", "kk", "lol", "omg", "thx", "pls"})
 """Latin words that people type in any language. Laughter ("haha", "hehe") is matched by `LAUGHTER`."""

@@ -7,13 +7,13 @@ from itertools import accumulate
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
-SCHEME = re.compile(r"(?<![a-z])https?$", re.IGNORECASE)
-REST = re.compile(r"""://[^\s<>"`\\{}|^\[\]\x7f-\U0010ffff]+""")
-TRAILING = re.compile(r"""[.,;:!?'*_~]+$""")
+SCHEME, LONGEST_SCHEME = re.compile(r"(?<![a-z])https?$", re.IGNORECASE), len("https")
+TRAILING = ".,;:!?'*_~"
 SAFE = ("https://", "http://", "mailto:")
 """Links to other schemes are shown as they are written: "tg://user?id=1" would notify a person."""
 MAX_ADDRESS = 1_000
 """Escaped characters of an address that is linked to. A part of a message repeats the whole address of a link."""
+REST = re.compile(rf"""://[^\s<>"`\\{{}}|^\[\]\x7f-\U0010ffff]{{1,{MAX_ADDRESS}}}""")
 BARE = "bare"
 """The markup of such a link's token."""
 
@@ -30,7 +30,8 @@ def is_safe(url: str) -> bool:
 def _tokenize(state: StateInline, silent: bool) -> bool:  # noqa: FBT001  the library's signature
     if silent or state.src[state.pos] != ":" or state.linkLevel > 0:
         return False
-    scheme, rest = SCHEME.search(state.pending), REST.match(state.src, state.pos, state.posMax)
+    scheme = SCHEME.search(state.pending, max(0, len(state.pending) - LONGEST_SCHEME))
+    rest = scheme and REST.match(state.src, state.pos, state.posMax)
     if scheme is None or rest is None or not is_safe(address := _trimmed(scheme[0] + rest[0])):
         return False
     state.pending = state.pending[: scheme.start()]
@@ -46,5 +47,5 @@ def _trimmed(address: str) -> str:
     """The address up to a bracket that closes another's, without marks of sentences; empty if there is no host."""
     depths = accumulate((char == "(") - (char == ")") for char in address)
     end = next((at for at, depth in enumerate(depths) if depth < 0), len(address))
-    trimmed = TRAILING.sub("", address[:end])
+    trimmed = address[:end].rstrip(TRAILING)
     return "" if trimmed.endswith(("://", ":")) else trimmed

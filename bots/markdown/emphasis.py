@@ -12,7 +12,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
 
 SPECIAL_NAME = re.compile(
-    r"__(?:\w+__(?=\.\w|[(\[])|(?:init|main|name|file|all|doc|dict|class|call|new|del|str|repr|len|iter|next|eq|hash"
+    r"__(?:\w{1,64}__(?=\.\w|[(\[])|(?:init|main|name|file|all|doc|dict|class|call|new|del|str|repr|len|iter|next|eq|hash"
     r"|enter|exit|getitem|setitem|getattr|setattr|slots|version|future|module|path)__(?!\w))"
 )
 """Names of Python, such as "__init__"; any of that form if code goes on after it."""

@@ -7,7 +7,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
 INLINE = re.compile(
-    r"\\\(.{1,1000}?\\\)|\\\[.{1,1000}?\\\]|\$\$[^$]+?\$\$"
+    r"\\\((?:(?!\\[()]).){1,1000}+\\\)|\\\[(?:(?!\\[\[\]]).){1,1000}+\\\]|\$\$[^$]+?\$\$"
     r"|\$(?![\s$])[^$\n`]*?(?<![\s\\])\$(?!\w)"  # "$5 and $6" are prices
     r"|\\[()\[\]]",  # one that has no partner yet: the answer may be under way
     re.DOTALL,

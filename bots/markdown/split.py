@@ -17,7 +17,7 @@ Fits: TypeAlias = Callable[[FormattedText], bool]
 """Whether a part is small enough. If a part is, so are shorter ones."""
 
 BLOCK, LINE = regex.compile(r"\n\n"), regex.compile(r"\n")
-SENTENCE = regex.compile(r"(?<![\d\s])[.!?…]+[\"')»”’]*\s|[。！？…]+[”’」』）]*")
+SENTENCE = regex.compile(r"(?<![\d\s])[.!?…][\"')»”’]*+\s|[。！？…]+[”’」』）]*")
 WORD = regex.compile(r"(?<=\S)[^\S\n]+|[，、；：]")
 CHARACTER = regex.compile(r"\X")
 LONGEST_CHARACTER = 64

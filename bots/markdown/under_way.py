@@ -7,12 +7,13 @@ import re
 
 from bots.markdown.ending import closing_fence
 
-TRAILING = re.compile(r"[*_~]+$")
+TRAILING = "*_~"
 HEAD = re.compile(r"(?:\A|\n)(?<!\|\n)[ >]*\|[^\n]*\Z")
 """The first row of what may become a table."""
 ROW = re.compile(r"[ >]*\|")
-MARKER, NUMBER = re.compile(r"[ >]*[-+*=_`~#|:]*[ ]*"), re.compile(r"[ >]*\d{1,9}[.)]?[ ]*")
+MARKER, NUMBER = re.compile(r"[ >]*+[-+*=_`~#|:]*+[ ]*+"), re.compile(r"[ >]*+\d{1,9}[.)]?[ ]*+")
 """A line that may still become a list item, a heading, a rule or a fence."""
+TICKS = re.compile(r"`+")
 OPENING = re.compile(r"\*{1,3}|~~|_{1,3}|`+|!?\[")
 LINK = re.compile(r"!?\[[^\]]*\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)|(?!\(|$))")
 
@@ -28,7 +29,7 @@ def so_far(markdown: str, *, can_change: bool = True) -> str:
         return before if set(line.strip()) <= set("`~") or not can_change else markdown
     if MARKER.fullmatch(line) or ROW.match(line) or (before and NUMBER.fullmatch(line)):
         return HEAD.sub("", before)
-    return before + end + _settled(TRAILING.sub("", line), can_change=can_change)
+    return before + end + _settled(line.rstrip(TRAILING), can_change=can_change)
 
 
 def _settled(line: str, *, can_change: bool) -> str:
@@ -44,7 +45,7 @@ def _settled(line: str, *, can_change: bool) -> str:
                 break
             at = link.end()
         elif mark.startswith("`"):
-            code = re.compile(rf"{mark}.*?(?<!`){mark}(?!`)").match(line, start)
+            code = next((ticks for ticks in TICKS.finditer(line, at) if ticks[0] == mark), None)
             if code is None:
                 opened.append((mark, start))
                 line = line[:at] + line[at:].rstrip("`")

@@ -43,7 +43,7 @@ RETRY_AFTER, TOKEN_RETRY_AFTER = 2.0, 300.0
 RATE_LIMIT_RETRY_AFTER = 30.0
 """The same for a 429 without a Retry-After."""
 THREAD_LIMIT = 200
-ERROR_CODE = re.compile(r"[a-z]+(?:_[a-z]+)+")
+ERROR_CODE = re.compile(r"(?<![a-z])[a-z]++(?:_[a-z]++)+")
 TOO_MANY, SERVER_ERROR = 429, 500
 Limit: TypeAlias = tuple[str, str]
 """What Slack counts calls by: the method, and the channel if the method has a limit for each."""

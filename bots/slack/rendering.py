@@ -22,6 +22,7 @@ SPECIAL = re.compile(
     r"|\](?=[(:])"  # ends the label of a link
 )
 """Characters that mean something in Markdown, or in Slack's own markup."""
+SPACES = re.compile(r"^ +")
 BRACKET = re.compile(r"(?<!\\)[\[\]]")
 AT_LINE_START = re.compile(r"[-+](?=\s|$)|[-=](?=[-=]*\s*$)|#(?=#{0,5}(?:\s|$))|>|(?<=\d)[.)](?=\s|$)")
 NUMBER = re.compile(r"\d{1,9}")
@@ -131,7 +132,7 @@ class _Writer:
             words = line.removesuffix("\n")
             shown = escaped_markdown(words, at_line_start=self._is_line_start)
             if in_code:
-                shown = re.sub(r"^ +", lambda spaces: NO_BREAK_SPACE * len(spaces[0]), shown)
+                shown = SPACES.sub(lambda spaces: NO_BREAK_SPACE * len(spaces[0]), shown)
             at += len(line)
             if in_link:
                 shown = BRACKET.sub(r"\\\g<0>", shown)

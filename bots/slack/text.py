@@ -19,7 +19,7 @@ def plain(text: str, bot_user: str) -> str:
     text = _with_you(text, bot_user)
     mention = rf"<@{re.escape(bot_user)}(?:\|[^<>]*)?>"
     text = re.sub(rf"^\s*{mention}(?:[\s,，：]|:(?!(?:{NAME}):))*", "", text)  # the colon of ":tada:" stays
-    text = re.sub(rf"[ \t]*{mention}[ \t]*", " ", text)
+    text = re.sub(rf"(?:(?<![ \t])[ \t]++)?{mention}[ \t]*+", " ", text)
     return html.unescape(TOKEN.sub(_as_seen, with_emoji(text))).strip()
 
 

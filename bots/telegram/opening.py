@@ -2,7 +2,7 @@
 
 import re
 
-END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…]+[”’」』）]*|\n")
+END = re.compile(r"[.!?][\"'”’)\]]*+(?=\s)|[。！？…]+[”’」』）]*|\n")
 """The end of a sentence. A point within a word ends none."""
 SHORTEST, LONGEST = 20, 160
 """Characters of a beginning. "Yes." says too little; a notification shows no more than the longest."""

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from core.clock import SystemClock
 from core.errors import ConfigError, ModelError
 from core.inference.api.server import ServerOptions, create_app
-from core.inference.api.sockets import tcp_socket, unix_socket
+from core.inference.api.sockets import is_loopback, tcp_socket, unix_socket
 from core.inference.batching.loop import Loop, running
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
@@ -29,9 +29,14 @@ from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.memory import be_killed_first, generous_limit, limit_memory
 from core.inference.weights.precision import Precision
 from core.models import find_model
+from core.serving.browsers import OwnSiteOnly
+from core.serving.limits import HttpLimits, within_descriptors
+from core.serving.listener import Listener
+from core.serving.server import BACKLOG, http_server
 
 EX_SOFTWARE, EX_CONFIG = 70, 78
 DRAIN_SECONDS = 20
+SPARE_CONNECTIONS = 64
 KEY = "PARLEY_SERVER_KEY"
 log = structlog.get_logger()
 
@@ -67,11 +72,12 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
             limits = Limits(
                 max_batch=max_batch, max_queue=max_queue, max_speculative_step=loaded.network.max_speculative_step
             )
-            with _application(loaded, limits, key) as app:
-                bound.listen()
+            with _application(loaded, limits, key) as app, Listener(bound) as listener:
+                listener.listen(BACKLOG)
                 gc.freeze()  # the model lives as long as the process; scanning it again takes as long as a decode step
-                log.info("listening", at=bound.getsockname(), **loaded.facts)
-                _server(app).run(sockets=[bound])
+                log.info("listening", at=listener.getsockname(), **loaded.facts)
+                served = app if uds else OwnSiteOnly(app, () if is_loopback(host) else None)  # others need the key
+                _server(served, limits).run(sockets=[listener])
     except (ModelError, ConfigError) as error:
         _refuse(error)
     except MemoryError:
@@ -92,19 +98,17 @@ def _application(model: LoadedModel, limits: Limits, key: str) -> Iterator[ASGIA
         yield create_app(model, loop, ServerOptions(key=key), entropy=secrets.randbits, clock=clock)
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
-    """Logs go through structlog. The access log is off: it would be the only log to grow with every request."""
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+    """As many connections as requests that may run and wait, and some for health checks. The gateway is one client."""
+    requests = limits.max_batch + limits.max_queue
+    connections, held_bytes = requests + SPARE_CONNECTIONS, requests * ServerOptions().max_body_bytes
+    http_limits = HttpLimits(
+        connections=connections,
+        connections_per_address=connections,
+        held_bytes=held_bytes,
+        held_bytes_per_address=held_bytes,
     )
-    return uvicorn.Server(config)
+    return http_server(app, within_descriptors(http_limits), SystemClock(), drain_seconds=DRAIN_SECONDS)
 
 
 def _log_to_stderr() -> None:

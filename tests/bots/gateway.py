@@ -92,7 +92,7 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
         admission = Admission(store, clock, LIMITS, worker)
         app = Starlette(routes=list(front.routes(admission)))
-        async with working(worker, grace=100), serving(app, WebSettings(port=plan.port)):
+        async with working(worker, grace=100), serving(app, WebSettings(port=plan.port), clock):
             running = asyncio.create_task(front.run(admission))
             await stop.wait()
             running.cancel()

@@ -114,6 +114,26 @@ async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Acco
     assert "hello there" not in errors.decode()
 
 
+async def test_at_debug_no_library_logs_words_or_tokens(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
+    """With every logger at debug and asyncio's debug mode, the log has neither messages, answers nor tokens."""
+    async with serving(ScriptedEngine.fixed("a canary that answers")) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
+        process = await operator.start("run", PARLEY_LOG_LEVEL="debug", PYTHONASYNCIODEBUG="1")
+        assert process.stdout is not None
+        await process.stdout.readline()
+        await slack.until(lambda state: state.sockets > 0)
+        await account.say("a canary that asks")
+        await slack.say("a canary that asks")
+        await account.until(lambda journal: any("that answers" in str(entry) for entry in shown(journal)))
+        await slack.until(lambda state: any("that answers" in bubble["text"] for bubble in state.bubbles()))
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert '"level": "info"' in errors.decode()
+    for secret in ("canary", account.token, BOT_TOKEN, APP_TOKEN):
+        assert secret not in errors.decode()
+
+
 async def test_nothing_to_run_is_one_line(tmp_path: Path) -> None:
     """Without any token the program exits with one line that names the missing setting."""
     code, _, errors = await Operator(tmp_path).run("run")

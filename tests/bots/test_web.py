@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
@@ -90,7 +91,7 @@ async def open_site(store: Store, engine: ScriptedEngine) -> AsyncIterator[Site]
     bot = Bot(admission=Admission(store, clock, limits_with(), Idle()), store=store, engine=engine)
     settings = WebSettings(port=free_port())
     async with (
-        serving(web_app(bot, [front], clock), settings),
+        serving(web_app(bot, [front], clock, ["parley.internal"]), settings, clock),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client,
     ):
         yield Site(front=front, engine=engine, clock=clock, client=client)
@@ -150,5 +151,24 @@ async def test_taken_port_is_a_setting_to_change(store: Store) -> None:
             admission=Admission(store, ManualClock(), limits_with(), Idle()), store=store, engine=ScriptedEngine.fixed()
         )
         with pytest.raises(ConfigError, match=r"web\.port"):
-            async with serving(web_app(bot, [], ManualClock()), settings):
+            async with serving(web_app(bot, [], ManualClock()), settings, ManualClock()):
                 pass
+
+
+async def test_only_webhooks_are_called_by_any_name(site: Site) -> None:
+    """/health and /ready are not answered under a foreign name, the front ends' routes are; web pages get neither."""
+    foreign, page = {"Host": "evil.example"}, {"Origin": "http://evil.example"}
+    for path in ("/health", "/ready", "/nothing"):
+        assert (await site.client.get(path, headers=foreign)).status_code == 421
+        assert (await site.client.get(path, headers=page)).status_code == 403
+    assert (await site.client.post("/hook", headers=foreign)).text == "called"
+    assert (await site.client.post("/hook", headers=page)).status_code == 403
+    named = await site.client.get("/ready", headers={"Host": "parley.internal"})
+    assert named.status_code == 200
+
+
+def test_a_proxy_is_an_address_or_a_network() -> None:
+    """Anything else in web.proxies is an error, not a proxy that is never recognised."""
+    assert WebSettings(proxies=("127.0.0.1", "10.0.0.0/8", "fd00::/8")).proxies[1] == "10.0.0.0/8"
+    with pytest.raises(ValidationError, match="proxies"):
+        WebSettings(proxies=("proxy.internal",))

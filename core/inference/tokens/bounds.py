@@ -59,7 +59,7 @@ def bounded() -> Iterator[None]:
     """
     steps, end = 0, time.thread_time() + MAX_CPU_SECONDS
 
-    def count(_: FrameType, __: str, ___: object) -> object:
+    def count(_: FrameType, __: str, ___: object) -> Any:  # noqa: ANN401  itself
         nonlocal steps
         steps += 1
         if steps > MAX_STEPS or time.thread_time() > end:

@@ -1,5 +1,6 @@
 """`python -m core.inference` as a process: start, answers and exit."""
 
+import json
 import signal
 import stat
 import subprocess
@@ -74,6 +75,18 @@ def test_sigterm_ends_it_in_order(tiny_folder: Path, tmp_path: Path, monkeypatch
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
         assert not path.exists()
+
+
+def test_web_pages_do_not_reach_a_model_on_loopback(tiny_folder: Path) -> None:
+    """On a loopback address, requests of other sites' pages and under other names are refused."""
+    with started(tiny_folder, "--port", 0, "--threads", 1) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if b"listening" in line)
+        _, port = json.loads(line)["at"]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            assert client.get("/v1/models").status_code == 200
+            assert client.get("/v1/models", headers={"Host": "evil.example"}).status_code == 421
+            assert client.get("/metrics", headers={"Origin": "http://evil.example"}).status_code == 403
 
 
 def test_a_gguf_file_is_served_under_its_name(tiny_folder: Path, tmp_path: Path) -> None:
