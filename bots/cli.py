@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn, TypeAlias
 import typer
 
 from bots.console import run_console
+from bots.dead_letters import retry_dead as reopen
 from bots.exits import one_line_errors
 from bots.export import export as write_export
 from bots.hubs.hub import Source
@@ -61,6 +62,18 @@ def export(config: ConfigFile = None) -> None:
 def check(config: ConfigFile = None) -> None:
     """Check settings, folders, store, model and platforms, and report the first fault."""
     _replace_process("bots.check", *([str(config)] if config else []))
+
+
+@app.command()
+def retry_dead(
+    turn: Annotated[int | None, typer.Argument(metavar="[ID]", help="One of them; all if it is left out.")] = None,
+    *,
+    config: ConfigFile = None,
+) -> None:
+    """Have dead letters tried again: turns that could be neither answered nor apologised for."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    asyncio.run(reopen(settings, turn, sys.stdout))
 
 
 @app.command()

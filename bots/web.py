@@ -7,24 +7,29 @@ from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import FrontEnd
+from bots.metrics import Figures
 from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
 from core.errors import ConfigError, EngineError, StoreError
+from core.store import dead_letters
 
 CHECK_SECONDS = 2.0
 """Time limit of each check of /ready."""
 
 
 def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
-    """/health (restart the process if it fails), /ready (it can answer messages), and the routes of the front ends."""
+    """/health (restart the process if it fails), /ready (it can answer messages), /metrics, and the routes of the
+    front ends.
+    """
 
     async def health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -36,7 +41,15 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock) -> Starlette:
         body = {"ready": is_ready, "store": store, "model": model, "platforms": platforms}
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
-    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
+    async def metrics(_request: Request) -> Response:
+        try:
+            dead = await in_time(bot.store.run(dead_letters.count), clock, CHECK_SECONDS)
+        except (StoreError, EngineError):
+            return Response(status_code=503)
+        skipped = {front.platform: front.health().skipped for front in fronts}
+        return Response(Figures(dead=dead, skipped=skipped).text(), media_type=CONTENT_TYPE_LATEST)
+
+    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
     for front in fronts:
         routes.extend(front.routes(bot.admission))
     return Starlette(routes=routes)

@@ -28,7 +28,7 @@ def ask_administrators(
     Each question is an answered turn of the administrator, as if they had typed the command: it is delivered like a
     reply, and survives a restart. `locale` is the language of the bot's own words, None for each person's.
     """
-    if now < row.asked_at + ASK_EVERY:
+    if 0 <= now - row.asked_at < ASK_EVERY:  # a time in the future was stored before the clock was set
         return
     admissions.set_asked(connection, row.id, now)
     name = " ".join(clean(stranger.display_name).split())[:MAX_NAME_CHARACTERS]

@@ -28,6 +28,7 @@ ParleyError
 │   └── RolesRefused           the model's chat template rejects this order of roles
 ├── DeliveryFailed             the platform does not accept the reply now
 │   ├── RateLimited            the platform's rate limit is reached; nothing was shown
+│   ├── AnswerUnreadable       the platform's answer has no known form, so that what it did is not known
 │   └── TokenRefused           the platform does not accept the bot's token
 ├── DeliveryRejected           the platform refuses the reply for good
 ├── LeaseLost                  another gateway has taken the turn over
@@ -208,6 +209,13 @@ class DeliveryFailed(ParleyError):
 
 class RateLimited(DeliveryFailed):
     """The platform's rate limit is reached, or would be. Nothing was shown."""
+
+
+class AnswerUnreadable(DeliveryFailed):
+    """The platform, or something in between, answered in a form that it does not document.
+
+    It may have done what was asked.
+    """
 
 
 class TokenRefused(DeliveryFailed):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 
 import aiohttp
@@ -21,7 +22,7 @@ from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake
-from bots.slack.payloads import EventCallback, Payload, Revoked, parse
+from bots.slack.payloads import EventCallback, Payload, Revoked, Unreadable, parse
 from bots.slack.socket import open_socket, until_down
 from bots.slack.threads import Threads
 from config.settings import SlackSettings
@@ -83,7 +84,7 @@ class Slack:
             return health
         session = self._socket.current_session if self._socket else None
         is_open = session is not None and not session.closed
-        return Health(connected=health.connected and is_open, heard_at=health.heard_at)
+        return replace(health, connected=health.connected and is_open)
 
     async def who(self) -> str:
         try:
@@ -160,6 +161,9 @@ class Slack:
             return UNAVAILABLE
         if payload is None:
             return OK
+        if isinstance(payload, Unreadable):
+            self._connection.skip("another shape than Slack documents")
+            return OK
         if isinstance(payload, EventCallback) and isinstance(payload.event, Revoked):
             self._is_doubted.set()
             return OK
@@ -173,7 +177,8 @@ class Slack:
             shared_history=self._shared_history,
         )
         try:
-            await intake.take(payload)
+            with self._connection.skipping(StoreError):
+                await intake.take(payload)
         except StoreError as error:
             log.warning("cannot accept", error=type(error).__name__, reason=str(error))
             return UNAVAILABLE

@@ -5,6 +5,7 @@ A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` m
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,8 @@ from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
 
 M = TypeVar("M", bound=BaseModel)
 NO_BLOCKS = Blocks()
+OTHER_KIND = "union_tag_invalid"
+"""Pydantic's error for a payload, or an event in it, whose kind is none of those that are read."""
 FROZEN = ConfigDict(frozen=True, extra="ignore")
 TAG_EVENT = "parley_reply"
 """The metadata type of the bot's own messages, whose payload holds a `tag`."""
@@ -272,7 +275,12 @@ def _kind(raw: object) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-Payload: TypeAlias = EventCallback | BlockActions | SlashCommand | UrlVerification
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A payload of a kind that Parley reads, in another shape than Slack documents."""
+
+
+Payload: TypeAlias = EventCallback | BlockActions | SlashCommand | UrlVerification | Unreadable
 _PAYLOAD: TypeAdapter[Payload] = TypeAdapter(
     Annotated[
         Annotated[EventCallback, Tag("event_callback")]
@@ -305,11 +313,14 @@ def decode(body: bytes) -> Mapping[str, object] | None:
 
 
 def parse(fields: Mapping[str, object]) -> Payload | None:
-    """The payload with these fields; None if it is of a kind or shape that Parley does not read."""
+    """The payload with these fields; None if it is of a kind that Parley does not read."""
     try:
         return _PAYLOAD.validate_python(fields)
-    except (ValidationError, RecursionError):
-        return None
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return None if any(problem["type"] == OTHER_KIND for problem in problems) else Unreadable()
+    except RecursionError:
+        return Unreadable()
 
 
 def parse_thread(messages: object) -> tuple[ThreadMessage, ...]:

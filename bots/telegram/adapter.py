@@ -36,7 +36,7 @@ from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import COMMANDS, Command
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, StoreError, TokenRefused
 from core.i18n import LOCALES
 from core.messages import Locale, Message
 
@@ -106,16 +106,20 @@ class Telegram:
             raise ConfigError("telegram.token", "Telegram has stopped accepting it") from None
 
     async def take(self, admission: Admission, raw: object) -> None:
-        """Commit one update to the store. An update of an unknown shape is logged and skipped.
+        """Commit one update to the store. One that cannot be understood is counted, logged and skipped.
 
         Raises StoreError if the update could not be stored, NotReady if it came before the bot knew its name.
         """
         if not self._identity.username:
             raise NotReady
+        with self._connection.skipping(StoreError):
+            await self._take(admission, raw)
+
+    async def _take(self, admission: Admission, raw: object) -> None:
         try:
             update = Update.model_validate(raw)
-        except ValidationError as error:
-            log.warning("update skipped", update=update_id(raw), problems=error.error_count())
+        except (ValidationError, RecursionError) as error:
+            self._connection.skip(type(error).__name__, update=update_id(raw))
             return
         if update.message is not None and names_another(update.message, self._identity):
             await self._check_name()
