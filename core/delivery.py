@@ -12,9 +12,9 @@ from core.messages import Kind, Locale, Message, Reply, Source
 class Claim:
     """A turn leased to this process.
 
-    `attempt` counts from 1, `faults` the tries that failed unexpectedly. `locale` is the language of the bot's own words.
-    `handle` names the messages that show the turn, empty if there are none yet. `reply` is None until the turn is
-    answered.
+    `attempt` counts from 1, and `faults` the tries that failed unexpectedly. `locale` is the language of the bot's own
+    words. `handle` names the messages that show the turn, empty if there are none. `reply` is None before the
+    answer.
     """
 
     id: int

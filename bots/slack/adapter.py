@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from bots.connection import Connection
 from bots.fronts import Health
 from bots.racing import until_one_ends
+from bots.slack.answers import Client
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
@@ -202,7 +203,7 @@ async def open_slack(settings: SlackSettings, clock: Clock, *, shared_history: b
         raise ConfigError("slack.app_token", "is not set, nor is slack.signing_secret: Slack could not reach us")
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS)) as session:
         token = settings.bot_token.get_secret_value()
-        client = AsyncWebClient(token=token, base_url=settings.base_url, session=session, retry_handlers=[])
+        client = Client(token, settings.base_url, session, clock)
         slack = Slack(settings, client, session, clock, shared_history=shared_history)
         try:
             yield slack

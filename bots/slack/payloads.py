@@ -43,7 +43,7 @@ def _own_tag(metadata: object) -> str:
     return ""
 
 
-Ts: TypeAlias = Annotated[str, Field(pattern=r"^\d{1,12}\.\d{1,9}$")]
+Ts: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{1,12}\.[0-9]{1,9}$")]
 """The id of a message within its channel: the epoch seconds at which it was sent, made unique."""
 Id: TypeAlias = Annotated[str, Field(min_length=1)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]

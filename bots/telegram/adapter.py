@@ -18,6 +18,7 @@ from telegram.request import HTTPXRequest
 from bots.connection import Connection
 from bots.fronts import Health
 from bots.telegram.acknowledgements import Acknowledgements
+from bots.telegram.answers import ReadingRequest
 from bots.telegram.api import TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
@@ -25,13 +26,14 @@ from bots.telegram.delivery import TelegramDelivery
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import names_another
-from bots.telegram.payloads import Update, update_id
+from bots.telegram.payloads import CallbackQuery, Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
 from bots.telegram.translate import ButtonPressed, Moved, Overheard, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
+from core.bulkhead import bulkhead
 from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import COMMANDS, Command
@@ -135,7 +137,13 @@ class Telegram:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
+            self._tasks.create_task(self._acknowledge(update.callback_query, receipt))
+
+    async def _acknowledge(self, query: CallbackQuery, receipt: Receipt) -> None:
+        with bulkhead() as outcome:
+            await self._acknowledgements.show(query, receipt)
+        if outcome.fault:
+            log.warning("button not acknowledged", fault=outcome.fault)
 
     async def _receive(self, admission: Admission) -> None:
         """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
@@ -215,7 +223,8 @@ async def open_telegram(
         raise ConfigError("telegram.webhook_url", "is needed for mode webhook")
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
     async with AsyncExitStack() as stack:
-        calls, polls = HTTPXRequest(read_timeout=timeouts.read), HTTPXRequest(connection_pool_size=1)
+        calls = ReadingRequest(HTTPXRequest(read_timeout=timeouts.read), clock)
+        polls = ReadingRequest(HTTPXRequest(connection_pool_size=1), clock)
         stack.push_async_callback(calls.shutdown)
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)

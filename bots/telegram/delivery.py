@@ -112,7 +112,7 @@ class TelegramDelivery:
         place, parts = self._place(claim), self._parts(claim, reply)
         if not claim.is_aside:
             return await self._show_at(place, claim, reply, parts)
-        if not claim.handle:
+        if Handle.parse(claim.handle) is None:
             return await open_aside(self._api, claim, place, opening(parts[0].text))
         if there := place_in_private(claim):
             return await self._show_at(there, claim, reply, parts)
@@ -229,5 +229,5 @@ class TelegramDelivery:
 
 def _known_messages(claim: Claim, chat: int) -> Handle:
     """The claim's messages in `chat`; none if its handle is of another chat, whose message ids mean nothing here."""
-    known = Handle.parse(claim.handle) if claim.handle else None
+    known = Handle.parse(claim.handle)
     return known if known and known.chat == chat else Handle(chat=chat)
