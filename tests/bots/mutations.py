@@ -5,8 +5,25 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeAlias
 
+import sqlalchemy as sa
+
+from core.store import Store
+
 Json: TypeAlias = Any
 Mutation: TypeAlias = Callable[[Random, Json], bytes]
+
+
+async def open_turns(store: Store) -> int:
+    """How many turns are neither delivered nor dead letters."""
+    query = sa.text("SELECT count(*) FROM turns WHERE state NOT IN ('delivered', 'dead')")
+    return await store.run(lambda connection: connection.scalar(query) or 0)
+
+
+async def states(store: Store) -> dict[str, int]:
+    """How many turns are in each state."""
+    query = sa.text("SELECT state, count(*) FROM turns GROUP BY state")
+    return {str(state): int(many) for state, many in await store.run(lambda c: c.execute(query).all())}
+
 
 ODD: tuple[Json, ...] = (
     *(None, True, False, 0, -1, 2**31, 2**63, -(2**63) - 1, 10**30, 1.5, 1e308, float("nan"), float("inf")),
