@@ -1,18 +1,24 @@
 """The machine's clock is set, in either direction, and the machine is suspended. `ManualClock.jump` is both."""
 
-import pytest
+import asyncio
 
-from core.admission import NOTICE_EVERY, Accepted, Admission, Limits, Refused
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Ignored, Limits, Refused
 from core.clock import ManualClock, Steps
 from core.delivery import Claim
 from core.errors import Throttled
-from core.messages import Finish, Message, Reply, Source
-from core.store import Store, backlog, people, turns
+from core.messages import ConversationKey, Finish, Message, Person, Reply, Source, Turn
+from core.store import Store, backlog, open_store, people, turns
 from core.store.backlog import DEFAULT_SECONDS, LONGEST
 from core.store.history import Keeping
 from core.store.turns import Lease
+from core.worker import Worker, working
 from tests.core.conftest import Write
-from tests.options import limits_with
+from tests.options import limits_with, worker_with
 
 DAY = 86_400.0
 EVERYBODY = frozenset({"test:*"})
@@ -146,3 +152,140 @@ async def test_estimate_comes_from_measured_seconds(
     reply = Reply(text="x", source=Source.MODEL, finish=Finish.STOP)
     await store.run(turns.finish, turn, "me", reply, clock.now(), KEEPING, seconds=seconds)
     assert (await store.run(backlog.measure, 99)).turn_seconds == expected
+
+
+class Shown:
+    """A front end that records the turns whose reply is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+
+    async def begin(self, claim: Claim) -> str:
+        return f"message {claim.id}"
+
+    async def preview(self, claim: Claim, piece: str) -> str | None:
+        pass
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        self.shown.append(claim.id)
+        return claim.handle
+
+    async def drop(self, claim: Claim) -> None:
+        pass
+
+
+Happening = tuple[str, float]
+SECONDS = st.floats(0, 40)
+HAPPENINGS: st.SearchStrategy[list[Happening]] = st.lists(
+    st.one_of(
+        st.tuples(st.just("message"), st.integers(0, 2).map(float)),
+        st.tuples(st.just("time passes"), SECONDS),
+        st.tuples(st.just("clock is set"), st.floats(-2 * DAY, 2 * DAY)),
+        st.tuples(st.just("machine sleeps"), st.floats(0, DAY)),
+        st.tuples(st.just("restart"), SECONDS),
+    ),
+    max_size=25,
+)
+
+
+class Life:
+    """A bot with three people, to which things happen. Turns take three seconds."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = ManualClock()
+        self.shown = Shown()
+        self.accepted: set[int] = set()
+
+    async def answer(self, turn: Turn) -> Reply:
+        await self.clock.sleep(3)
+        return Reply(text=turn.message.text, source=Source.MODEL, tokens=1)
+
+    async def say(self, who: float) -> Accepted | Refused:
+        here = ConversationKey(platform="test", workspace="w", chat=str(who))
+        message = Message(
+            event_keys=(f"{self.clock.monotonic()} {who} {len(self.accepted)}",),
+            conversation=here,
+            sender=Person(platform="test", workspace="w", id=str(who)),
+            text="hello",
+            sent_at=self.clock.now(),
+        )
+        outcome = await door(self.store, self.clock).accept(message)
+        assert not isinstance(outcome, Duplicate | Ignored)
+        if outcome.turn_id is not None:
+            self.accepted.add(outcome.turn_id)
+        return outcome
+
+    async def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds) + 1):
+            self.clock.advance(seconds / (int(seconds) + 1))
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    async def happen(self, what: str, amount: float) -> None:
+        if what == "message":
+            await self.say(amount)
+        elif what == "time passes":
+            await self.pass_time(amount)
+        else:
+            self.clock.jump(amount)
+        assert 0 <= (await self.store.run(backlog.measure, 0)).turn_seconds <= LONGEST
+
+    async def run_process(self, happenings: list[Happening], name: str, *, is_last: bool) -> None:
+        """One process of the bot, to which things happen. The last one has time to answer everything."""
+        await self.store.run(turns.disown, "test")
+        options = worker_with(owner=name, slots=2)
+        async with working(Worker(self.store, self.answer, {"test/w": self.shown}, self.clock, options), grace=0):
+            for what, amount in happenings:
+                await self.happen(what, amount)
+            if is_last:
+                await self.until_settled()
+
+    async def until_settled(self) -> None:
+        query = sa.text("SELECT count(*) FROM turns WHERE state <> 'delivered'")
+        for _ in range(200):
+            if not await self.store.run(lambda connection: connection.scalar(query)):
+                return
+            await self.pass_time(5)
+        pytest.fail("a turn is stuck")
+
+    async def check_nobody_is_locked_out(self) -> None:
+        """What was too far ahead is corrected at the first message, which waits for a burst at most."""
+        for who in range(3):
+            outcome = await self.say(who)
+            if isinstance(outcome, Refused):
+                assert isinstance(outcome.error, Throttled)
+                assert outcome.error.retry_after <= LIMITS.burst * INTERVAL
+                self.clock.advance(outcome.error.retry_after)
+                assert isinstance(await self.say(who), Accepted)
+
+
+async def live(happenings: list[Happening]) -> None:
+    """Let things happen to a bot, then check that it answers everything once, and refuses nobody for long."""
+    processes: list[list[Happening]] = [[]]
+    for happening in happenings:
+        if happening[0] == "restart":
+            processes.append([])
+        else:
+            processes[-1].append(happening)
+    async with open_store("sqlite://") as store:
+        life = Life(store)
+        for number, process in enumerate(processes):
+            await life.run_process(process, f"process {number}", is_last=process is processes[-1])
+        assert sorted(life.shown.shown) == sorted(life.accepted)
+        await life.check_nobody_is_locked_out()
+
+
+@settings(max_examples=25)
+@given(HAPPENINGS)
+def test_nothing_is_stuck_or_answered_twice_whatever_the_clock_does(happenings: list[Happening]) -> None:
+    """Over random steps of the clock, suspensions and restarts each turn is shown once, and nobody is locked out."""
+    asyncio.run(live(happenings))
+
+
+@pytest.mark.long
+@settings(max_examples=1_000)
+@given(HAPPENINGS)
+def test_nothing_is_over_a_thousand_lives(happenings: list[Happening]) -> None:
+    """The same with a thousand examples."""
+    asyncio.run(live(happenings))
