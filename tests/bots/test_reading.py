@@ -41,7 +41,8 @@ def test_every_form_of_a_wait_is_bounded(value: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"\xff\xfe", b'{"a":', b"[" * 100_000, b" " * (MAX_BYTES + 1), b"nul"]
+    "body",
+    [b"", b"<html>", b"\xff\xfe", b'{"a":', b"[" * 100_000, b"[" * 101 + b"]" * 101, b" " * (MAX_BYTES + 1), b"nul"],
 )
 def test_what_is_no_json_within_bounds_is_unreadable(body: bytes) -> None:
     """A text that is no JSON, too long or nested too deep is one error, and no other."""

@@ -553,7 +553,7 @@ async def test_claim_that_fails_unexpectedly_is_made_again(
 ) -> None:
     """What a claim raises does not end the worker: it looks for turns again at its next poll."""
     worker = gateway(store, clock, shown)
-    failing = [KeyError(), None, None]
+    failing = [KeyError() for _ in range(4)]
 
     class Failing:
         def __iter__(self) -> Iterator[str]:
