@@ -29,7 +29,7 @@ from core.inference.native.library import open_kernels
 from core.inference.weights.shape import lean_shape
 from core.models import find_model
 from core.prompt import ChatMessage
-from core.store import open_store
+from core.store import dead_letters, open_store
 
 Check: TypeAlias = Callable[[Settings], str]
 GREETING = (ChatMessage(role="user", content="Hi"),)
@@ -81,12 +81,14 @@ def check_data_dir(settings: Settings) -> str:
 
 
 def check_store(settings: Settings) -> str:
-    """The database. An existing one is opened, which also migrates it; a missing one is not created."""
+    """The database, with its dead letters. An existing one is opened, which also migrates it; a missing one is not
+    created.
+    """
     path = settings.store_path
     if not path.exists():
         return f"{path} (made on first use)"
-    asyncio.run(_open_and_migrate(settings.store_url))
-    return str(path)
+    dead = asyncio.run(_open_and_migrate(settings.store_url))
+    return f"{path}, dead letters: {', '.join(map(str, dead))} (parley retry-dead)" if dead else str(path)
 
 
 def check_model(settings: Settings) -> str:
@@ -113,9 +115,10 @@ def _batching(settings: Settings) -> str:
     return f"dtype {settings.engine.dtype}, {threads} threads, {settings.engine.max_batch} at a time"
 
 
-async def _open_and_migrate(url: str) -> None:
-    async with open_store(url):
-        pass
+async def _open_and_migrate(url: str) -> tuple[int, ...]:
+    """The ids of the dead letters in the store."""
+    async with open_store(url) as store:
+        return await store.run(dead_letters.listed)
 
 
 async def _generate_token(settings: Settings) -> str:

@@ -12,6 +12,7 @@ import typer
 from bots.backup import back_up
 from bots.backup import restore as restore_backup
 from bots.console import run_console
+from bots.dead_letters import retry_dead as reopen
 from bots.exits import one_line_errors, utf8_output
 from bots.export import export as write_export
 from bots.hubs.hub import ADDRESSES, Source
@@ -81,6 +82,18 @@ def restore(
 def check(config: ConfigFile = None) -> None:
     """Check settings, folders, store, model and platforms, and report the first fault."""
     _replace_process("bots.check", *([str(config)] if config else []))
+
+
+@app.command()
+def retry_dead(
+    turn: Annotated[int | None, typer.Argument(metavar="[ID]", help="One of them; all if it is left out.")] = None,
+    *,
+    config: ConfigFile = None,
+) -> None:
+    """Have dead letters tried again: turns that could be neither answered nor apologised for."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    asyncio.run(reopen(settings, turn, sys.stdout))
 
 
 @app.command()

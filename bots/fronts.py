@@ -14,10 +14,14 @@ from core.messages import Locale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Whether a platform is connected. `heard_at` is the monotonic time of its latest answer, None before the first."""
+    """Whether a platform is connected. `heard_at` is the monotonic time of its latest answer, None before the first.
+
+    `skipped` counts the updates that could not be understood.
+    """
 
     connected: bool
     heard_at: float | None
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,16 @@ import socket
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import FrontEnd
+from bots.metrics import Figures
 from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
@@ -21,7 +23,7 @@ from core.serving.browsers import OwnSiteOnly
 from core.serving.limits import HttpLimits, within_descriptors
 from core.serving.listener import Listener
 from core.serving.server import http_server
-from core.store import installation
+from core.store import dead_letters, installation
 
 CHECK_SECONDS = 2.0
 """Time limit of each check of /ready."""
@@ -30,7 +32,8 @@ DRAIN_SECONDS = 5
 
 
 def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collection[str] = ()) -> Starlette:
-    """/health (restart the process if it fails), /ready (it can answer messages), and the routes of the front ends.
+    """/health (restart the process if it fails), /ready (it can answer messages), /metrics, and the routes of the
+    front ends.
 
     `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
     """
@@ -46,7 +49,15 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
         told = {"store_fault": fault} if fault else {}
         return JSONResponse(body | told, status_code=200 if is_ready else 503)
 
-    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready)]
+    async def metrics(_request: Request) -> Response:
+        try:
+            dead = await in_time(bot.store.read(dead_letters.count), clock, CHECK_SECONDS)
+        except (StoreError, EngineError):
+            return Response(status_code=503)
+        skipped = {front.platform: front.health().skipped for front in fronts}
+        return Response(Figures(dead=dead, skipped=skipped).text(), media_type=CONTENT_TYPE_LATEST)
+
+    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]
     guard = Middleware(OwnSiteOnly, hosts=hosts, signed=[route.path for route in webhooks if isinstance(route, Route)])
     return Starlette(routes=routes + webhooks, middleware=[guard])

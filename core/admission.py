@@ -415,12 +415,17 @@ def _check_size(text: str, limits: Limits) -> None:
 
 
 def _throttle(connection: sa.Connection, person: people.PersonRow, limits: Limits, now: float) -> None:
-    """GCRA (ITU-T I.371): each message moves the theoretical arrival time, by at most `burst` intervals from now."""
+    """GCRA (ITU-T I.371): each message moves the theoretical arrival time, by at most `burst` intervals from now.
+
+    One that is further ahead was stored before the clock was set back; it is corrected, or it would stay ahead.
+    """
     interval = 60.0 / limits.per_minute
-    until = max(person.throttled_until, now) + interval
-    ahead = until - now - limits.burst * interval
-    if ahead > ROUNDING:
-        raise Throttled(retry_after=ahead)
+    furthest = now + limits.burst * interval
+    until = max(min(person.throttled_until, furthest), now) + interval
+    if until - furthest > ROUNDING:
+        if person.throttled_until > furthest:
+            people.set_throttle(connection, person.id, furthest)
+        raise Throttled(retry_after=until - furthest)
     people.set_throttle(connection, person.id, until)
 
 
@@ -444,7 +449,7 @@ def _refuse(
     """Insert the notice as an answered turn without the refused text, unless a recent notice stands."""
     notice = refusal(error, locale)
     if isinstance(error, NotAllowed | Throttled | QueueFull):
-        if now - person.noticed_at < NOTICE_EVERY:
+        if 0 <= now - person.noticed_at < NOTICE_EVERY:  # a time in the future was stored before the clock was set
             return Refused(error=error, notice=notice, turn_id=None)
         people.set_noticed(connection, person.id, now)
     unread = replace(message, text="", quotes=(), media=())

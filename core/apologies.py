@@ -41,6 +41,11 @@ def gave_up(locale: Locale) -> Reply:
     return _apology("died_twice", locale, Finish.ERROR)
 
 
+def went_wrong(locale: Locale, prefix: str) -> Reply:
+    """The reply to a turn whose answering or delivery failed again and again for a reason that nobody expected."""
+    return _apology("unexpected", locale, Finish.ERROR, prefix)
+
+
 def _apology(key: str, locale: Locale, finish: Finish, prefix: str = SLASH) -> Reply:
     return Reply(text=say(locale, f"apology.{key}", prefix=prefix), source=Source.REFUSAL, finish=finish, error=key)
 

@@ -16,7 +16,7 @@ class Clock(Protocol):
         """UTC epoch seconds. Jumps when the machine's clock is set."""
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary moment. Never decreases."""
+        """Seconds since an arbitrary moment, without those of a suspended machine. Never decreases."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait; at least one iteration of the event loop."""
@@ -39,6 +39,24 @@ class SystemClock:
 
     def timeout(self, seconds: float) -> asyncio.Timeout:
         return asyncio.timeout(seconds)
+
+
+STEP = 1.0
+"""Seconds by which the two times of a clock may drift apart between two looks, as when a time server corrects one."""
+
+
+class Steps:
+    """Notices that the machine's clock was set, or that the machine was suspended, since the last look."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+
+    def step(self) -> float:
+        """Seconds by which `now` has moved against `monotonic`; 0 if it was less than a step."""
+        offset = self._clock.now() - self._clock.monotonic()
+        moved, self._offset = offset - self._offset, offset
+        return moved if abs(moved) > STEP else 0.0
 
 
 @asynccontextmanager
@@ -101,7 +119,7 @@ class ManualClock:
                 sleeper.woken.set_result(None)
 
     def jump(self, seconds: float) -> None:
-        """Set the wall clock, as an operator does: `now` changes, `monotonic` does not."""
+        """Set the wall clock, as an operator does: `now` changes, `monotonic` does not. So does a suspended machine."""
         self.epoch += seconds
 
     async def until_sleeping(self, count: int = 1) -> list[float]:

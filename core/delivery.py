@@ -12,15 +12,17 @@ from core.messages import Kind, Locale, Message, Reply, Source
 class Claim:
     """A turn leased to this process.
 
-    `attempt` counts from 1. `locale` is the language of the bot's own words. `handle` names the messages that show the
-    turn, empty if there are none yet. `reply` is None until the turn is answered. A turn that `is_revised` has been
-    answered before: its messages may show an earlier answer, and may be more than it needs now.
+    `attempt` counts from 1, and `faults` the tries that failed unexpectedly. `locale` is the language of the bot's own
+    words. `handle` names the messages that show the turn, empty if there are none yet. `reply` is None until the turn
+    is answered. A turn that `is_revised` has been answered before: its messages may show an earlier answer, and may be
+    more than it needs now.
     """
 
     id: int
     attempt: int
     message: Message
     locale: Locale
+    faults: int = 0
     handle: str = ""
     reply: Reply | None = None
     is_revised: bool = False

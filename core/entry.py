@@ -32,9 +32,9 @@ def ask_administrators(
     Each question is an answered turn of the administrator, as if they had typed the command: it is delivered like a
     reply, and survives a restart. `locale` is the language of the bot's own words, None for each person's.
     """
-    if now < row.asked_at + ASK_EVERY:
+    if 0 <= now - row.asked_at < ASK_EVERY:  # a time in the future was stored before the clock was set
         return True
-    lately = admissions.asked_since(connection, now - HOUR)
+    lately = admissions.asked_between(connection, now - HOUR, now)
     if lately > MOST_PER_HOUR:
         return False
     key = "access.wants_in" if lately < MOST_PER_HOUR else "access.many"

@@ -29,6 +29,7 @@ ParleyError
 ├── DeliveryFailed             the platform does not accept the reply now
 │   ├── RateLimited            the platform's rate limit is reached; nothing was shown
 │   ├── ProxyFailed            the proxy does not lead to the platform
+│   ├── AnswerUnreadable       the platform's answer has no known form, so that what it did is not known
 │   └── TokenRefused           the platform does not accept the bot's token
 ├── DeliveryRejected           the platform refuses the reply for good
 ├── LeaseLost                  another gateway has taken the turn over
@@ -223,6 +224,13 @@ class RateLimited(DeliveryFailed):
 
 class ProxyFailed(DeliveryFailed):
     """The proxy does not lead to the platform; nothing was shown. An operator may have to change its password."""
+
+
+class AnswerUnreadable(DeliveryFailed):
+    """The platform, or something in between, answered in a form that it does not document.
+
+    It may have done what was asked.
+    """
 
 
 class TokenRefused(DeliveryFailed):

@@ -85,7 +85,7 @@ def answer(
         raise QuestionForgotten
     if str(asked.message.sender) != str(press.person):
         raise NotTheAsker
-    if now > asked.at + command.yes_within:
+    if abs(now - asked.at) > command.yes_within:  # also if the clock was set back
         raise Expired
     check_load(connection, asked.message.conversation.platform, person, limits, now)
     message = replace(asked.message, text=f"{asked.message.text} {word}", sent_at=now)

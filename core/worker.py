@@ -9,10 +9,13 @@ from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 import sqlalchemy as sa
 import structlog
 
-from core.apologies import gave_up
-from core.clock import Clock
+from core.apologies import gave_up, went_wrong
+from core.backoff import Backoff
+from core.bulkhead import bulkhead
+from core.clock import Clock, Steps
+from core.commands import prefix_in
 from core.delivery import Claim, Delivery
-from core.errors import DeliveryFailed, LeaseLost, MessageChanged, StoreError
+from core.errors import AnswerUnreadable, DeliveryFailed, LeaseLost, MessageChanged, StoreError
 from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, turns
@@ -26,6 +29,10 @@ log = structlog.get_logger()
 
 MAX_ATTEMPTS = 2
 """A turn during which the process crashed this often gets an apology instead of another attempt."""
+MAX_FAULTS = 3
+"""Tries of a turn that may fail unexpectedly before it ends in an apology; and tries of that apology."""
+FAULT_BACKOFF = Backoff(first=5.0, longest=60.0)
+"""Seconds before the next of these tries."""
 SHORTEST_WAIT = 0.05
 """Seconds between two looks for turns, at least."""
 DELIVERIES = 64
@@ -71,6 +78,7 @@ class Worker:
         self._slots = options.slots
         self._bells = (asyncio.Event(), asyncio.Event())
         self._stopping = False
+        self._steps = Steps(clock)
         self._stopped: dict[int, asyncio.Event] = {}
 
     def notify(self) -> None:
@@ -114,6 +122,22 @@ class Worker:
                     await self._wait(bell)
 
     async def _claim(self, next_claim: NextClaim) -> Claim | None:
+        """The next turn, if there is one. Whatever the store raises, there is a next look for turns."""
+        claim = None
+        with bulkhead() as outcome:
+            await self._notice_step()
+            claim = await self._try_claim(next_claim)
+        if outcome.fault:
+            log.error("claim failed unexpectedly", fault=outcome.fault)
+        return claim
+
+    async def _notice_step(self) -> None:
+        """If the clock was set, or the machine slept, other gateways have had no time to renew their leases."""
+        if seconds := self._steps.step():
+            log.warning("the clock was set", seconds=round(seconds))
+            await self._store.run(turns.restart_leases, self._lease(), tuple(self._fronts))
+
+    async def _try_claim(self, next_claim: NextClaim) -> Claim | None:
         claiming = asyncio.create_task(self._store.run(next_claim, self._lease(), tuple(self._fronts)))
         try:
             return await asyncio.shield(claiming)
@@ -135,15 +159,37 @@ class Worker:
     async def _pause(self) -> float:
         """Seconds until the next look for turns."""
         now, poll = self._clock.now(), self._options.poll
-        try:
-            due = await self._store.run(turns.next_due, now, tuple(self._fronts))
-        except StoreError:
-            return poll
-        return poll if due is None else min(poll, max(due - now, SHORTEST_WAIT))
+        with bulkhead():
+            if due := await self._store.run(turns.next_due, now, tuple(self._fronts)):
+                return min(poll, max(due - now, SHORTEST_WAIT))
+        return poll
 
     async def _serve_or_release(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
+        """Serve a turn. Whatever happens costs this turn only."""
+        with bulkhead() as outcome:
+            await self._try(serve, claim)
+        if outcome.fault:
+            await self._give_back(claim, outcome.fault)
+
+    async def _give_back(self, claim: Claim, fault: str) -> None:
+        """Count a try that failed unexpectedly: the turn is tried again, or it is given up on as a dead letter."""
+        faults = claim.faults + 1
+        log.error("turn failed unexpectedly", turn=claim.id, fault=fault, faults=faults)
+        with bulkhead():
+            await self._delivery(claim).drop(claim)
+        if faults < 2 * MAX_FAULTS:
+            until = self._clock.now() + FAULT_BACKOFF.pause(faults)
+            await self._run_until_stored(turns.fail, claim, self._owner, until)
+        else:
+            log.error("dead letter", turn=claim.id)
+            await self._run_until_stored(turns.bury, claim, self._owner)
+            self.notify()  # the conversation's next turn may begin
+
+    async def _try(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
             await serve(claim)
+        except AnswerUnreadable:
+            raise  # what was posted is not known, so that this must not go on for ever
         except DeliveryFailed as error:
             await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + error.retry_after)
         except LeaseLost:
@@ -162,6 +208,9 @@ class Worker:
 
     async def _answer_turn(self, claim: Claim) -> None:
         """Answer a turn, which can be stopped from now on: showing that it is being worked on may take seconds."""
+        if claim.faults >= MAX_FAULTS:
+            await self._apologise(claim)
+            return
         self._stopped[claim.id] = asyncio.Event()
         try:
             claim = await self._answered(claim)
@@ -180,9 +229,11 @@ class Worker:
             if handle := await delivery.preview(claim, piece):
                 claim = await self._commit_handle(claim, handle)
 
+        begun = self._clock.monotonic()
         reply = claim.reply or await self._reply(claim, preview)
+        seconds, keeping = self._clock.monotonic() - begun, self._options.keeping
         if not await self._run_until_stored(
-            turns.finish, claim, self._owner, reply, self._clock.now(), self._options.keeping
+            turns.finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
         ):
             raise LeaseLost
         await self._interrupt_changed()
@@ -203,14 +254,16 @@ class Worker:
         return replace(claim, handle=handle)
 
     async def _deliver(self, claim: Claim) -> None:
-        """Deliver a reply; the handle of each new message is committed before the next message is posted."""
+        """Deliver a reply, or an apology in place of one that could not be delivered."""
         reply = claim.reply
         assert reply is not None
         if reply.error == WITHDRAWN.error:
             await self._withdraw(claim)
             return
-        while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
-            claim = await self._commit_handle(claim, handle)
+        if claim.faults >= MAX_FAULTS:
+            await self._apologise(claim)
+            return
+        claim = await self._show(claim, reply)
         await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
 
@@ -221,6 +274,19 @@ class Worker:
         await self._run_until_stored(turns.remove, claim, self._owner)
         await self._store.scrub()
         self.notify()
+
+    async def _apologise(self, claim: Claim) -> None:
+        """Close a turn with an apology. A reply that it has is kept until the platform has accepted the apology."""
+        apology = went_wrong(claim.locale, prefix_in(claim.message.conversation))
+        claim = await self._show(claim, apology)
+        await self._run_until_stored(turns.end_in_apology, claim, self._owner, apology, self._clock.now())
+        self.notify()
+
+    async def _show(self, claim: Claim, reply: Reply) -> Claim:
+        """Show a reply; the handle of each new message is committed before the next message is posted."""
+        while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
+            claim = await self._commit_handle(claim, handle)
+        return claim
 
     def _delivery(self, claim: Claim) -> Delivery:
         return self._fronts[claim.message.conversation.front]

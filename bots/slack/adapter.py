@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 
 import aiohttp
@@ -17,13 +18,14 @@ from bots.connection import Connection
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.proxies import ENVIRONMENT, SETTING, Proxies
 from bots.racing import until_one_ends
+from bots.slack.answers import Client
 from bots.slack.api import SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake, Surroundings
 from bots.slack.locales import Locales
-from bots.slack.payloads import EventCallback, Payload, Revoked, parse
+from bots.slack.payloads import EventCallback, Payload, Revoked, Unreadable, parse
 from bots.slack.session import WHOLE_CALL, open_session
 from bots.slack.socket import open_socket, until_down
 from bots.slack.strangers import Strangers
@@ -95,7 +97,7 @@ class Slack:
             return health
         session = self._socket.current_session if self._socket else None
         is_open = session is not None and not session.closed
-        return Health(connected=health.connected and is_open, heard_at=health.heard_at)
+        return replace(health, connected=health.connected and is_open)
 
     async def who(self) -> str:
         try:
@@ -174,13 +176,17 @@ class Slack:
             return UNAVAILABLE
         if payload is None:
             return OK
+        if isinstance(payload, Unreadable):
+            self._connection.skip("another shape than Slack documents")
+            return OK
         if isinstance(payload, EventCallback) and isinstance(payload.event, Revoked):
             self._is_doubted.set()
             return OK
         self._being_taken.add(task := asyncio.current_task())
         intake = Intake(self._api, self._identity, self._clock, admission, self._surroundings)
         try:
-            await intake.take(payload)
+            with self._connection.skipping(StoreError):
+                await intake.take(payload)
         except StoreError as error:
             log.warning("cannot accept", error=type(error).__name__, reason=str(error))
             return UNAVAILABLE
@@ -212,7 +218,7 @@ async def open_slack(
         raise ConfigError("slack.app_token", "is not set, nor is slack.signing_secret: Slack could not reach us")
     async with open_session(proxies.of(settings.base_url), WHOLE_CALL) as session:
         token = settings.bot_token.get_secret_value()
-        client = AsyncWebClient(token=token, base_url=settings.base_url, session=session, retry_handlers=[])
+        client = Client(token, settings.base_url, session, clock)
         client.proxy = None
         slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome, proxies=proxies)
         try:

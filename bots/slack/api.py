@@ -18,12 +18,25 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bots.connection import Connection
 from bots.proxies import refusal_of_proxy
+from bots.reading import retry_after
+from bots.slack.answers import (
+    HEADER,
+    RETRY_AFTER,
+    Account,
+    Posted,
+    PostedDirectly,
+    Socket,
+    Upload,
+    read,
+    read_body,
+    seconds_to_wait,
+)
 from bots.slack.forms import Form
 from bots.slack.identity import Identity
 from bots.slack.payloads import TAG_EVENT, ThreadMessage, parse_thread
 from bots.slack.session import PROXY_ERRORS
 from core.clock import Clock
-from core.errors import DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
+from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
 from core.messages import ConversationKey, Person
 
 P = ParamSpec("P")
@@ -38,10 +51,10 @@ BAD_TOKEN = {
     "token_expired",
     "not_allowed_token_type",
 }
-RETRY_AFTER, TOKEN_RETRY_AFTER = 2.0, 300.0
-"""Seconds until a reply is offered again: after a failure of Slack or the network, and without a usable token."""
-RATE_LIMIT_RETRY_AFTER = 30.0
-"""The same for a 429 without a Retry-After."""
+TOKEN_RETRY_AFTER = 300.0
+"""Seconds until a reply is offered again without a usable token."""
+UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""What the library raises for an answer that it does not check."""
 THREAD_LIMIT = 200
 ERROR_CODE = re.compile(r"(?<![a-z])[a-z]++(?:_[a-z]++)+")
 TOO_MANY, SERVER_ERROR = 429, 500
@@ -83,13 +96,12 @@ class SlackApi:
 
     async def identify(self) -> Identity:
         """The account that the token belongs to."""
-        answer = await self._call(self.client.auth_test)
-        enterprise = str(answer.get("enterprise_id") or "")
-        return Identity(team=str(answer["team_id"]), user=str(answer["user_id"]), enterprise=enterprise)
+        account = read(Account, (await self._call(self.client.auth_test)).data)
+        return Identity(team=account.team_id, user=account.user_id, enterprise=account.enterprise_id or "")
 
     async def socket_url(self, app_token: str) -> str:
         """A URL for Socket Mode, which is good for one connection."""
-        return str((await self._call(self.client.apps_connections_open, app_token=app_token))["url"])
+        return read(Socket, (await self._call(self.client.apps_connections_open, app_token=app_token)).data).url
 
     async def post(self, place: Place, form: Form, tag: str) -> str:
         """Post a message in a thread; its ts. Not idempotent: look for the tag in `thread` before posting again."""
@@ -102,7 +114,7 @@ class SlackApi:
             unfurl_media=False,
             **form.filled(),  # type: ignore[arg-type]  # JSON
         )
-        return str(answer["ts"])
+        return read(Posted, answer.data).ts
 
     async def post_directly(self, user: str, form: Form) -> Place:
         """Post a direct message; its channel, and its ts as the thread below it. Not idempotent."""
@@ -113,13 +125,15 @@ class SlackApi:
             unfurl_media=False,
             **form.filled(),  # type: ignore[arg-type]  # JSON
         )
-        return Place(channel=str(answer["channel"]), thread=str(answer["ts"]))
+        posted = read(PostedDirectly, answer.data)
+        return Place(channel=posted.channel, thread=posted.ts)
 
     async def upload(self, name: str, content: bytes) -> str:
         """Upload a file that nobody sees before it is shared; its id."""
         answer = await self._call(self.client.files_getUploadURLExternal, filename=name, length=len(content))
-        await self._send(str(answer["upload_url"]), "upload_refused", data=content)
-        return str(answer["file_id"])
+        upload = read(Upload, answer.data)
+        await self._send(upload.upload_url, "upload_refused", data=content)
+        return upload.file_id
 
     async def share_file(self, place: Place, file: str, title: str) -> None:
         """Share an uploaded file in a thread. Not idempotent: look for it in `thread` before sharing it again."""
@@ -147,7 +161,7 @@ class SlackApi:
             recipient_team_id=person.workspace,
             recipient_user_id=person.id,
         )
-        return str(answer["ts"])
+        return read(Posted, answer.data).ts
 
     async def append_to_stream(self, place: Place, ts: str, text: str) -> None:
         """Append Markdown to a stream. Not idempotent."""
@@ -171,7 +185,7 @@ class SlackApi:
             limit=THREAD_LIMIT,
             include_all_metadata=True,
         )
-        return parse_thread(answer["messages"])
+        return parse_thread(answer.get("messages"))
 
     async def set_session(self, place: Place, status: Session) -> None:
         """Set the status of the agent session in a thread, which is begun if there is none. Idempotent."""
@@ -214,18 +228,21 @@ class SlackApi:
 
     async def _send(self, url: str, refusal: str, *, json: object = None, data: bytes | None = None) -> None:
         """Post to an address that Slack has given. `refusal` is the reason for an error that has none of its own."""
-        host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
-        if host != ours and not host.endswith(f".{ours}"):
-            raise DeliveryRejected("foreign_response_url")
         try:
+            host, ours = urlsplit(url).hostname or "", urlsplit(self.client.base_url).hostname
+            if host != ours and not host.endswith(f".{ours}"):
+                raise DeliveryRejected("foreign_response_url")
             async with self._session.post(url, json=json, data=data) as answer:
                 if answer.status == TOO_MANY or answer.status >= SERVER_ERROR:
-                    raise DeliveryFailed(retry_after=float(answer.headers.get("Retry-After", RETRY_AFTER)))
+                    seconds = retry_after(answer.headers.get(HEADER), self._clock.now(), RETRY_AFTER)
+                    raise DeliveryFailed(retry_after=seconds)
                 if not answer.ok:
-                    code = ERROR_CODE.search(await answer.text())
+                    code = ERROR_CODE.search((await read_body(answer)).decode("utf-8", "replace"))
                     raise DeliveryRejected(code[0] if code else refusal)
         except PROXY_ERRORS as error:
             raise refusal_of_proxy(error) from None
+        except (aiohttp.InvalidURL, ValueError):
+            raise DeliveryRejected("no_response_url") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER) from error
 
@@ -245,6 +262,8 @@ class SlackApi:
             raise refusal_of_proxy(error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from error
+        except UNREADABLE as error:
+            raise AnswerUnreadable(retry_after=RETRY_AFTER, reason=type(error).__name__) from None
         self._connection.heard()
         return answer
 
@@ -261,7 +280,7 @@ class SlackApi:
             return DeliveryFailed(retry_after=RETRY_AFTER, reason="no JSON")
         code = str(response.get("error") or "")
         if response.status_code == TOO_MANY or code == "ratelimited":
-            seconds = float(response.headers.get("Retry-After", RATE_LIMIT_RETRY_AFTER))
+            seconds = seconds_to_wait(response.headers, self._clock)
             self._paused_until[limit] = self._clock.monotonic() + seconds
             return RateLimited(retry_after=seconds, reason="ratelimited")
         if code in BAD_TOKEN:

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import TypeAlias
 
+import structlog
+
+from core.bulkhead import bulkhead
 from core.clock import Clock
+
+log = structlog.get_logger()
 
 PAUSES = (3.0, 5.0, 8.0, 12.0)
 """Seconds before each time a text is shown; the last pause repeats."""
@@ -69,4 +74,7 @@ class Debouncer:
 
     async def _show(self, growing: _GrowingText, text: str) -> None:
         async with growing.showing:
-            await growing.show(text)
+            with bulkhead() as outcome:
+                await growing.show(text)
+        if outcome.fault:
+            log.warning("preview dropped", fault=outcome.fault)

@@ -68,7 +68,7 @@ class SlackDelivery:
             await self._previews.add(claim, handle, piece)
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
-        if not claim.handle:
+        if not Handle.is_known(claim.handle):
             return await self.begin(replace(claim, reply=reply))
         handle = Handle.parse(claim.handle)
         await self._previews.end(claim.id)

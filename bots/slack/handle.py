@@ -1,8 +1,13 @@
 """How a turn is shown on Slack, as a delivery remembers it in the store."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+STORED = re.compile(
+    r"(?:(?:post|stream|direct):[0-9]+\.[0-9]+(?::[\w.-]*(?::[\w.-]+)?)?|(?:response|ephemeral|nowhere))", re.ASCII
+)
 
 
 class Surface(StrEnum):
@@ -41,9 +46,15 @@ class Handle:
     @classmethod
     def parse(cls, text: str) -> Self:
         """The inverse of `str`. An unknown handle, which only a damaged store can hold, shows nothing."""
+        if not cls.is_known(text):
+            return cls(surface=Surface.NOWHERE)
         surface, ts, channel, file, *_ = f"{text}:::".split(":")
-        known = Surface(surface if surface in set(Surface) else Surface.NOWHERE)
-        return cls(surface=known, ts=ts, channel=channel, file=file)
+        return cls(surface=Surface(surface), ts=ts, channel=channel, file=file)
+
+    @staticmethod
+    def is_known(text: str) -> bool:
+        """Whether a text is the notation of a handle."""
+        return STORED.fullmatch(text) is not None
 
     @property
     def is_message(self) -> bool:

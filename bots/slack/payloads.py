@@ -3,8 +3,8 @@
 A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` makes a typed one of each.
 """
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
@@ -20,10 +20,13 @@ from pydantic import (
     ValidationError,
 )
 
+from bots.reading import read_json
 from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
 
 M = TypeVar("M", bound=BaseModel)
 NO_BLOCKS = Blocks()
+OTHER_KIND = "union_tag_invalid"
+"""Pydantic's error for a payload, or an event in it, whose kind is none of those that are read."""
 FROZEN = ConfigDict(frozen=True, extra="ignore")
 TAG_EVENT = "parley_reply"
 """The metadata type of the bot's own messages, whose payload holds a `tag`."""
@@ -40,7 +43,7 @@ def _own_tag(metadata: object) -> str:
     return ""
 
 
-Ts: TypeAlias = Annotated[str, Field(pattern=r"^\d{1,12}\.\d{1,9}$")]
+Ts: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{1,12}\.[0-9]{1,9}$")]
 """The id of a message within its channel: the epoch seconds at which it was sent, made unique."""
 Id: TypeAlias = Annotated[str, Field(min_length=1)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
@@ -285,7 +288,12 @@ def _kind(raw: object) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-Payload: TypeAlias = EventCallback | BlockActions | SlashCommand | UrlVerification
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A payload of a kind that Parley reads, in another shape than Slack documents."""
+
+
+Payload: TypeAlias = EventCallback | BlockActions | SlashCommand | UrlVerification | Unreadable
 _PAYLOAD: TypeAdapter[Payload] = TypeAdapter(
     Annotated[
         Annotated[EventCallback, Tag("event_callback")]
@@ -311,18 +319,21 @@ def decode(body: bytes) -> Mapping[str, object] | None:
             if "payload" not in form:
                 return dict(form)
             text = form["payload"]
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = read_json(text.encode())
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 
 
 def parse(fields: Mapping[str, object]) -> Payload | None:
-    """The payload with these fields; None if it is of a kind or shape that Parley does not read."""
+    """The payload with these fields; None if it is of a kind that Parley does not read."""
     try:
         return _PAYLOAD.validate_python(fields)
-    except (ValidationError, RecursionError):
-        return None
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return None if any(problem["type"] == OTHER_KIND for problem in problems) else Unreadable()
+    except RecursionError:
+        return Unreadable()
 
 
 def parse_thread(messages: object) -> tuple[ThreadMessage, ...]:

@@ -17,6 +17,7 @@ from bots.slack.payloads import (
     Revoked,
     SessionStopped,
     SlashCommand,
+    Unreadable,
     UrlVerification,
 )
 from bots.slack.people import SLACKBOT, author, commander, is_for_the_workspace, member, presser
@@ -98,7 +99,7 @@ def translate(payload: Payload, identity: Identity, now: float, *, directs: Dire
             return _press(payload, identity)
         case SlashCommand():
             return _slash_command(payload, identity, now)
-        case EventCallback() | UrlVerification():
+        case EventCallback() | UrlVerification() | Unreadable():
             return None
 
 

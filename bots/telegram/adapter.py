@@ -20,6 +20,7 @@ from bots.connection import Connection
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.proxies import ENVIRONMENT, SETTING, Proxies, Proxy
 from bots.telegram.acknowledgements import Acknowledgements
+from bots.telegram.answers import ReadingRequest
 from bots.telegram.api import Profile, TelegramApi
 from bots.telegram.budget import Budget
 from bots.telegram.buttons import Buttons
@@ -28,18 +29,19 @@ from bots.telegram.greeting import greeting
 from bots.telegram.http import PATH, NotReady, telegram_route
 from bots.telegram.identity import PLATFORM, Identity
 from bots.telegram.parts import names_another
-from bots.telegram.payloads import Update, update_id
+from bots.telegram.payloads import CallbackQuery, Update, update_id
 from bots.telegram.polling import Poller, Timeouts
 from bots.telegram.previews import Previews
 from bots.telegram.translate import Added, ButtonPressed, Gesture, Moved, Overheard, translate
 from config.settings import TelegramSettings
 from core.admission import Admission
 from core.backoff import Backoff
+from core.bulkhead import bulkhead
 from core.buttons import Receipt
 from core.clock import Clock
 from core.commands import Command
 from core.delivery import Delivery
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, StoreError, TokenRefused
 from core.i18n import LOCALES, say
 from core.messages import Edit, Locale, Message
 
@@ -111,16 +113,20 @@ class Telegram:
             raise ConfigError("telegram.token", "Telegram has stopped accepting it") from None
 
     async def take(self, admission: Admission, raw: object) -> None:
-        """Commit one update to the store. An update of an unknown shape is logged and skipped.
+        """Commit one update to the store. One that cannot be understood is counted, logged and skipped.
 
         Raises StoreError if the update could not be stored, NotReady if it came before the bot knew its name.
         """
         if not self._identity.username:
             raise NotReady
+        with self._connection.skipping(StoreError):
+            await self._take(admission, raw)
+
+    async def _take(self, admission: Admission, raw: object) -> None:
         try:
             update = Update.model_validate(raw)
-        except ValidationError as error:
-            log.warning("update skipped", update=update_id(raw), problems=error.error_count())
+        except (ValidationError, RecursionError) as error:
+            self._connection.skip(type(error).__name__, update=update_id(raw))
             return
         post = update.message or update.edited_message
         if post is not None and names_another(post, self._identity):
@@ -128,7 +134,7 @@ class Telegram:
         gesture = translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons)
         receipt = await self._admit(admission, gesture)
         if update.callback_query is not None:
-            self._tasks.create_task(self._acknowledgements.show(update.callback_query, receipt))
+            self._tasks.create_task(self._acknowledge(update.callback_query, receipt))
 
     async def _admit(self, admission: Admission, gesture: Gesture | None) -> Receipt:
         """Commit what somebody did; the receipt for a press of a button."""
@@ -147,6 +153,12 @@ class Telegram:
                 self._delivery.move(int(moved.old.chat), int(moved.new.chat))
                 await admission.move(moved.old, moved.new)
         return Receipt()
+
+    async def _acknowledge(self, query: CallbackQuery, receipt: Receipt) -> None:
+        with bulkhead() as outcome:
+            await self._acknowledgements.show(query, receipt)
+        if outcome.fault:
+            log.warning("button not acknowledged", fault=outcome.fault)
 
     async def _greet(self, admission: Admission, added: Added) -> None:
         """Greet a group. Its operator may have changed the privacy mode since the bot last asked."""
@@ -247,8 +259,8 @@ async def open_telegram(
     os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
     async with AsyncExitStack() as stack:
         proxy = proxies.of(settings.base_url)
-        calls = _requests(proxy, read_timeout=timeouts.read)
-        polls = _requests(proxy, connection_pool_size=1)
+        calls = ReadingRequest(_requests(proxy, read_timeout=timeouts.read), clock)
+        polls = ReadingRequest(_requests(proxy, connection_pool_size=1), clock)
         stack.push_async_callback(calls.shutdown)
         stack.push_async_callback(polls.shutdown)
         bot = Bot(token, f"{settings.base_url}/bot", request=calls, get_updates_request=polls)

@@ -31,13 +31,14 @@ from telegram.error import (
 from bots.connection import Connection
 from bots.markdown import FormattedText
 from bots.proxies import refusal_of_proxy
+from bots.telegram.answers import AnswerRefused
 from bots.telegram.budget import Budget
 from bots.telegram.identity import Identity
 from bots.telegram.text import entities
-from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
 
-UNEXPECTED = (TelegramError, KeyError, TypeError, AttributeError, ValueError)
-"""Errors of a call. A proxy may answer in another shape, which the library does not check."""
+UNREADABLE = (AnswerRefused, KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+"""Errors for an answer of another form than Telegram documents, as from a proxy."""
 RETRY_AFTER, TOKEN_RETRY_AFTER = 5.0, 60.0
 """Seconds until a reply is offered again: after a failure of Telegram or the network, and without a usable token."""
 PLACEHOLDER = "…"
@@ -45,6 +46,8 @@ MISSING = ("message to edit not found", "message_id_invalid", "message can't be 
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 WANTED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 """The kinds of updates to receive. They are always sent, since Telegram otherwise goes by the list it had last."""
+MOST_UPDATES = 100
+"""Updates that Telegram returns at once, at most."""
 GET_UPDATES = "get_Updates"
 """Spelled so that the library returns updates as JSON. If it parses them, one bad update fails the whole batch."""
 
@@ -103,11 +106,24 @@ class TelegramApi:
             hears_all = user.can_read_all_group_messages or False
             return Identity(id=user.id, username=user.username or "", hears_all=hears_all)
 
-    async def get_updates(self, offset: int, *, poll: int, read_timeout: float) -> list[object]:
-        """The updates from `offset` on, which confirms those before it. Waits up to `poll` seconds for the first."""
-        asked = {"offset": offset, "timeout": poll, "allowed_updates": WANTED_UPDATES}
+    async def get_updates(
+        self, offset: int, *, poll: int, read_timeout: float, limit: int = MOST_UPDATES
+    ) -> list[object]:
+        """The updates from `offset` on, which confirms those before it. Waits up to `poll` seconds for the first.
+
+        If one alone cannot be read, it is counted, and only its number is returned.
+        """
+        asked = {"offset": offset, "limit": limit, "timeout": poll, "allowed_updates": WANTED_UPDATES}
         with self._translated_errors():
-            updates: object = await self._bot.do_api_request(GET_UPDATES, api_kwargs=asked, read_timeout=read_timeout)
+            try:
+                updates: object = await self._bot.do_api_request(
+                    GET_UPDATES, api_kwargs=asked, read_timeout=read_timeout
+                )
+            except AnswerRefused as error:
+                if limit > 1 or len(error.updates) != 1:
+                    raise
+                self._connection.skip("no JSON", update=error.updates[0])
+                return [{"update_id": error.updates[0]}]
             if not isinstance(updates, list):
                 raise TypeError
             return updates
@@ -251,11 +267,18 @@ class TelegramApi:
             raise TokenRefused(retry_after=TOKEN_RETRY_AFTER, reason="the token is not accepted") from None
         except Conflict:
             raise DeliveryFailed(retry_after=RETRY_AFTER, reason="another program takes this bot's updates") from None
-        except UNEXPECTED as error:
-            if isinstance(error.__cause__, httpx.ProxyError):
-                raise refusal_of_proxy(error.__cause__) from None
-            raise DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__) from None
+        except UNREADABLE as error:
+            raise AnswerUnreadable(retry_after=RETRY_AFTER, reason=type(error).__name__) from None
+        except TelegramError as error:
+            raise _unreachable(error) from None
         self._connection.heard()
+
+
+def _unreachable(error: TelegramError) -> DeliveryFailed:
+    """The error for a call that did not reach Telegram, or that Telegram cannot answer now."""
+    if isinstance(error.__cause__, httpx.ProxyError):
+        return refusal_of_proxy(error.__cause__)
+    return DeliveryFailed(retry_after=RETRY_AFTER, reason=type(error).__name__)
 
 
 def _check_refusal(message: str) -> None:

@@ -27,7 +27,8 @@ def private_place(claim: Claim) -> Place | None:
 def place_in_private(claim: Claim) -> Place | None:
     """The private chat if the claim's messages are there; None if they are in the group."""
     place = private_place(claim)
-    return place if place and Handle.parse(claim.handle).chat == place.chat else None
+    shown = Handle.parse(claim.handle)
+    return place if place and shown and shown.chat == place.chat else None
 
 
 async def open_aside(api: TelegramApi, claim: Claim, group: Place, words: str) -> Handle:

@@ -87,8 +87,7 @@ class TelegramDelivery:
 
     async def withdraw(self, claim: Claim) -> None:
         await self._previews.end(claim.id)
-        if claim.handle:
-            shown = Handle.parse(claim.handle)
+        if shown := Handle.parse(claim.handle):
             for message_id in shown.ids:
                 await self._remove(shown.chat, message_id)
         self._forget(claim)
@@ -140,7 +139,7 @@ class TelegramDelivery:
         place, parts = self._place(claim), self._parts(claim, reply)
         if not claim.is_aside:
             return await self._show_at(place, claim, reply, parts)
-        if not claim.handle:
+        if Handle.parse(claim.handle) is None:
             return await open_aside(self._api, claim, place, opening(parts[0].text))
         if there := place_in_private(claim):
             return await self._show_at(there, claim, reply, parts)
@@ -264,5 +263,5 @@ class TelegramDelivery:
 
 def _known_messages(claim: Claim, chat: int) -> Handle:
     """The claim's messages in `chat`; none if its handle is of another chat, whose message ids mean nothing here."""
-    known = Handle.parse(claim.handle) if claim.handle else None
+    known = Handle.parse(claim.handle)
     return known if known and known.chat == chat else Handle(chat=chat)

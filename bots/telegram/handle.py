@@ -1,7 +1,10 @@
 """How a turn is shown on Telegram, as a delivery remembers it in the store."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Self
+
+STORED = re.compile(r"(-?\d{1,19}):(\d{1,19}(?:,\d{1,19})*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +18,10 @@ class Handle:
         return f"{self.chat}:{','.join(map(str, self.ids))}" if self.ids else ""
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        chat, _, ids = text.partition(":")
-        return cls(chat=int(chat), ids=tuple(map(int, ids.split(","))))
+    def parse(cls, text: str) -> Self | None:
+        """The inverse of `str`. None for an empty handle, and for another one, which only a damaged store can hold."""
+        found = STORED.fullmatch(text)
+        return cls(chat=int(found[1]), ids=tuple(map(int, found[2].split(",")))) if found else None
 
     def without_last(self) -> Self:
         """The handle of one message less."""

@@ -4,7 +4,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Int64: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+MAX_ID = 2**63
+Int64: TypeAlias = Annotated[int, Field(ge=-MAX_ID, lt=MAX_ID)]
 Units: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -175,4 +176,4 @@ class Update(BaseModel):
 def update_id(raw: object) -> int:
     """The number of an update that may be malformed otherwise; 0 if it has none."""
     found = raw.get("update_id") if isinstance(raw, dict) else None
-    return found if isinstance(found, int) else 0
+    return found if isinstance(found, int) and abs(found) < MAX_ID else 0

@@ -7,10 +7,10 @@ from functools import partial
 import structlog
 
 from bots.connection import Connection
-from bots.telegram.api import TelegramApi
+from bots.telegram.api import MOST_UPDATES, TelegramApi
 from bots.telegram.payloads import update_id
 from core.clock import Clock
-from core.errors import StoreError
+from core.errors import AnswerUnreadable, StoreError
 
 log = structlog.get_logger()
 
@@ -42,6 +42,7 @@ class Poller:
         self._clock = clock
         self._timeouts = timeouts
         self._take = take
+        self._one_by_one = 0
 
     async def run(self) -> None:
         """Fetch updates, commit them, and confirm them by asking for those after them.
@@ -55,8 +56,16 @@ class Poller:
             offset = await self._commit(updates, offset) if updates else 0
 
     async def _fetch(self, offset: int) -> list[object]:
+        """Ask for updates: one by one after an answer that cannot be read, to find and skip the one at fault."""
         poll, read = self._timeouts.poll, self._timeouts.read
-        return await self._api.get_updates(offset, poll=poll, read_timeout=poll + read)
+        limit = 1 if self._one_by_one else MOST_UPDATES
+        try:
+            updates = await self._api.get_updates(offset, poll=poll, read_timeout=poll + read, limit=limit)
+        except AnswerUnreadable:
+            self._one_by_one = MOST_UPDATES
+            raise
+        self._one_by_one = max(0, self._one_by_one - 1)
+        return updates
 
     async def _commit(self, updates: Sequence[object], offset: int) -> int:
         """Commit updates in order, up to the first that the store does not take; the offset that confirms them."""

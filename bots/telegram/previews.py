@@ -1,7 +1,7 @@
 """Previews of replies while the model writes: drafts in private chats; in groups typing, then edits of the message."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,8 +10,8 @@ from telegram import InlineKeyboardMarkup
 from bots.markdown import FormattedText, so_far
 from bots.telegram.api import Place, TelegramApi
 from bots.telegram.text import ending, from_markdown, without_mentions
+from core.bulkhead import bulkhead
 from core.clock import Clock
-from core.errors import ParleyError
 
 log = structlog.get_logger()
 
@@ -48,12 +48,12 @@ class Previews:
     async def begin_drafts(self, turn_id: int, place: Place) -> None:
         await self.end(turn_id)
         preview = _Preview()
-        self._open[turn_id] = preview, self._tasks.create_task(self._draft(preview, turn_id, place))
+        self._open[turn_id] = preview, self._tasks.create_task(self._try(self._draft(preview, turn_id, place)))
 
     async def begin_typing(self, turn_id: int, place: Place) -> None:
         await self.end(turn_id)
         preview = _Preview()
-        self._open[turn_id] = preview, self._tasks.create_task(self._type(preview, place))
+        self._open[turn_id] = preview, self._tasks.create_task(self._try(self._type(preview, place)))
 
     async def begin_edits(self, turn_id: int, chat: int, message_id: int, keyboard: InlineKeyboardMarkup) -> None:
         """Go on with edits of a message, which shows the beginning of the text so far.
@@ -63,7 +63,10 @@ class Previews:
         text = self._open[turn_id][0].text
         await self.end(turn_id)
         preview = _Preview(text=text)
-        self._open[turn_id] = preview, self._tasks.create_task(self._edit(preview, chat, message_id, keyboard))
+        self._open[turn_id] = (
+            preview,
+            self._tasks.create_task(self._try(self._edit(preview, chat, message_id, keyboard))),
+        )
 
     def add(self, turn_id: int, piece: str) -> str:
         """Add a piece of the reply; the text so far, empty if the turn has no preview."""
@@ -118,12 +121,12 @@ class Previews:
                 shown_text = without_mentions(_shown(text))
                 await self._try(self._api.edit_now(chat, message_id, shown_text, keyboard))
 
-    async def _try(self, call: Awaitable[None]) -> None:
-        """Make a call of a preview. A failure is logged and ignored, since the reply follows anyway."""
-        try:
+    async def _try(self, call: Coroutine[None, None, None]) -> None:
+        """Make a call of a preview, or show it. A failure is logged and ignored, since the reply follows anyway."""
+        with bulkhead() as outcome:
             await call
-        except ParleyError as error:
-            log.debug("preview dropped", error=type(error).__name__)
+        if outcome.fault:
+            log.debug("preview dropped", fault=outcome.fault)
 
     async def _is_over(self, preview: _Preview, seconds: float) -> bool:
         """Wait for some seconds; True as soon as the preview is over."""

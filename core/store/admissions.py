@@ -41,9 +41,9 @@ def last_locale(connection: sa.Connection, person_id: int) -> Locale | None:
     return cast("Locale | None", connection.scalar(query.limit(1)))
 
 
-def asked_since(connection: sa.Connection, since: float) -> int:
-    """About how many people administrators were asked after a time."""
-    query = sa.select(sa.func.count()).select_from(people).where(people.c.asked_at > since)
+def asked_between(connection: sa.Connection, since: float, until: float) -> int:
+    """About how many people administrators were asked in a span of time."""
+    query = sa.select(sa.func.count()).select_from(people).where(people.c.asked_at.between(since, until))
     return connection.execute(query).scalar_one()
 
 

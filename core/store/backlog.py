@@ -13,6 +13,8 @@ RECENT = 20
 """How many of the last turns the mean duration is computed from."""
 DEFAULT_SECONDS = 5.0
 """Assumed duration of a turn before any was measured."""
+LONGEST = 300.0
+"""Seconds that one turn counts at most: what takes longer was held up by something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +40,10 @@ def measure(connection: sa.Connection, person_id: int) -> Backlog:
 
 
 def _turn_seconds(connection: sa.Connection) -> float:
+    """The mean duration of the last turns whose duration was measured."""
     recent = (
-        sa.select((turns.c.finished_at - turns.c.claimed_at).label("seconds"))
-        .where(turns.c.source == sa.literal_column(f"'{Source.MODEL}'"))  # as in the index `turns_measured`
+        sa.select(sa.func.min(turns.c.seconds, LONGEST).label("seconds"))  # SQLite's minimum of two values
+        .where(turns.c.source == sa.literal_column(f"'{Source.MODEL}'"), turns.c.seconds >= 0)  # index `turns_measured`
         .order_by(turns.c.id.desc())
         .limit(RECENT)
         .subquery()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from core.messages import WRITTEN_BY_MODEL, ConversationKey, Locale, Message, Person
 from core.store.history import remembered
 from core.store.schema import turns
-from core.store.turns import IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
+from core.store.turns import DEAD, IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def find(connection: sa.Connection, turn_id: int) -> Question | None:
 
 def is_asked_again(connection: sa.Connection, question: Question) -> bool:
     """Whether a turn that asks it again is waiting, running or not delivered yet."""
-    query = sa.select(turns.c.id).where(IS_OPEN, turns.c.again == question.id)
+    query = sa.select(turns.c.id).where(IS_OPEN, turns.c.state != DEAD, turns.c.again == question.id)
     return connection.execute(query.limit(1)).first() is not None
 
 

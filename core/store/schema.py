@@ -81,14 +81,17 @@ turns = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
+    sa.Column("leased_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # or renewed
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
     sa.Column("changed", sa.Boolean, nullable=False, default=False, server_default="0"),  # since it was claimed
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
     sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),
     sa.Column("claimed_at", sa.Float),
     sa.Column("finished_at", sa.Float),
+    sa.Column("seconds", sa.Float),  # that the reply took, by a clock that cannot be set
     # the reply
     sa.Column("reply", sa.Text),
     sa.Column("source", sa.Text),
@@ -106,6 +109,7 @@ turns = sa.Table(
     sa.Column("forgotten", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # with /reset
     sa.Column("leaving", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # goes once delivered
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
+    sa.Index("turns_dead", "id", sqlite_where=sa.text("state = 'dead'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),
     sa.Index("turns_accepted", "accepted_at"),

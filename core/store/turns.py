@@ -1,7 +1,12 @@
 """The state machine of a turn: waiting -> running -> answered -> delivered. Each public function is one atomic verb.
 
+A turn that is given up on is dead, until `dead_letters.retry` opens it again.
+
 A turn that is being answered or delivered is leased to an owner: a gateway process. A verb that changes its state
 requires that the caller still owns the lease, so that a gateway whose lease expired cannot answer a second time.
+
+Times come from a clock that may be set. If a turn was leased or accepted in the future, the clock was set back since,
+and how long the turn is leased or put off means nothing any more: it is due.
 """
 
 from collections.abc import Sequence
@@ -9,7 +14,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import sqlalchemy as sa
+import structlog
 
+from core.bulkhead import described
 from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
@@ -18,7 +25,13 @@ from core.store import farewells, history, installation
 from core.store.people import id_of, set_served
 from core.store.schema import people, turns
 
-WAITING, RUNNING, ANSWERED, DELIVERED = "waiting", "running", "answered", "delivered"
+log = structlog.get_logger()
+
+WAITING, RUNNING, ANSWERED, DELIVERED, DEAD = "waiting", "running", "answered", "delivered", "dead"
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
+"""What values of another kind than the schema's raise when they are read."""
+NO_TEXT = "Could not decode to UTF-8"
+"""SQLite's error for a text that is none."""
 IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 
@@ -82,27 +95,30 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     running, most_attempts = _running(connection, lease.owner)
     if most_attempts > 1:
         return None
-    is_due = turns.c.not_before <= lease.now
+    is_due = sa.or_(turns.c.not_before <= lease.now, turns.c.accepted_at > lease.now)
     is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
     order = (turns.c.attempts == 0, people.c.served, turns.c.id)
-    query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order)
-    row = connection.execute(query.limit(1)).one_or_none()
-    if row is None or (row.attempts and running):
-        return None
-    set_served(connection, row.person_id)
-    changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now, "changed": False}
-    _take_lease(connection, row.id, lease, changes)
-    return _claim(row, attempt=row.attempts + 1)
+    query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order).limit(1)
+    while row := connection.execute(query).one_or_none():
+        if row.attempts and running:
+            return None
+        set_served(connection, row.person_id)
+        changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now, "changed": False}
+        _take_lease(connection, row.id, lease, changes)
+        if claim := _read(connection, row.id, lease.owner):
+            return claim
+    return None
 
 
 def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
     """Lease the oldest turn that is answered but not delivered; None if there is none."""
     is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
-    row = connection.execute(_open_turns(fronts).where(is_claimable).order_by(turns.c.id).limit(1)).one_or_none()
-    if row is None:
-        return None
-    _take_lease(connection, row.id, lease, {})
-    return _claim(row, attempt=row.attempts)
+    query = _open_turns(fronts).where(is_claimable).order_by(turns.c.id).limit(1)
+    while row := connection.execute(query).one_or_none():
+        _take_lease(connection, row.id, lease, {})
+        if claim := _read(connection, row.id, lease.owner):
+            return claim
+    return None
 
 
 def set_handle(connection: sa.Connection, claim: Claim, owner: str, handle: str) -> bool:
@@ -111,15 +127,24 @@ def set_handle(connection: sa.Connection, claim: Claim, owner: str, handle: str)
 
 
 def finish(
-    connection: sa.Connection, claim: Claim, owner: str, reply: Reply, now: float, keeping: history.Keeping
+    connection: sa.Connection,
+    claim: Claim,
+    owner: str,
+    reply: Reply,
+    now: float,
+    keeping: history.Keeping,
+    *,
+    seconds: float | None = None,
 ) -> bool:
     """Record a turn's reply and add the exchange to the history, which is trimmed to its size.
 
-    The answer to a question asked again replaces the earlier one. Returns False, and changes nothing, if the lease was
-    lost. Raises MessageChanged if the reply is to another message.
+    `seconds` is how long the reply took, None if that was not measured. The answer to a question asked again replaces
+    the earlier one. Returns False, and changes nothing, if the lease was lost. Raises MessageChanged if the reply is to
+    another message.
     """
     _check_unchanged(connection, claim, owner)
     values = reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
+    values |= {"seconds": seconds}
     if not _update_owned(connection, claim, owner, values):
         return False
     if reply.tokens:
@@ -146,6 +171,27 @@ def remove(connection: sa.Connection, claim: Claim, owner: str) -> bool:
     """Delete a withdrawn turn of which nothing is shown any more. Returns False if the lease was lost."""
     mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
     return connection.execute(turns.delete().where(mine)).rowcount == 1
+
+
+def end_in_apology(connection: sa.Connection, claim: Claim, owner: str, apology: Reply, now: float) -> bool:
+    """Close a turn of which the platform has accepted an apology, in place of a reply or of one that nobody has seen.
+
+    Returns False if the lease was lost. Raises MessageChanged if the apology is for another message.
+    """
+    _check_unchanged(connection, claim, owner)
+    closed = {"state": DELIVERED, "owner": "", "lease_until": 0.0, "tokens": 0, "remembered": False}
+    return _update_owned(connection, claim, owner, reply_values(apology, now) | closed)
+
+
+def fail(connection: sa.Connection, claim: Claim, owner: str, until: float) -> None:
+    """Give the lease of a turn up after a try that failed unexpectedly. It is not claimed again before `until`."""
+    _update_owned(connection, claim, owner, {"faults": turns.c.faults + 1})
+    release(connection, claim, owner, until)
+
+
+def bury(connection: sa.Connection, claim: Claim, owner: str) -> None:
+    """Make a turn a dead letter. Its message and its reply, if it has one, are kept."""
+    _bury(connection, claim.id, owner)
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
@@ -207,7 +253,13 @@ def move(connection: sa.Connection, old: ConversationKey, new: ConversationKey) 
 def renew(connection: sa.Connection, lease: Lease) -> None:
     """Extend the leases of all open turns of an owner."""
     mine = turns.update().where(IS_OPEN, turns.c.owner == lease.owner, turns.c.state.in_([RUNNING, ANSWERED]))
-    connection.execute(mine.values(lease_until=lease.until))
+    connection.execute(mine.values(lease_until=lease.until, leased_at=lease.now))
+
+
+def restart_leases(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> None:
+    """Count the leases of all owners from now, because the clock was set: an owner that is alive will renew them."""
+    leased = turns.update().where(IS_OPEN, turns.c.front.in_(fronts), turns.c.owner != "")
+    connection.execute(leased.values(lease_until=lease.until, leased_at=lease.now))
 
 
 def changed(connection: sa.Connection, owner: str) -> tuple[int, ...]:
@@ -242,18 +294,23 @@ def asked_by(person: Person | None) -> sa.ColumnElement[bool]:
     return sa.true() if person is None else turns.c.person_id == id_of(person).scalar_subquery()
 
 
-def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[object, ...]]:
-    return with_senders().where(IS_OPEN, turns.c.front.in_(fronts))
+def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[int, int, int]]:
+    """What decides about the order of open turns. Their content, which may be damaged, is read one by one."""
+    joined = turns.join(people, people.c.id == turns.c.person_id)
+    query = sa.select(turns.c.id, turns.c.person_id, turns.c.attempts).select_from(joined)
+    return query.where(IS_OPEN, turns.c.front.in_(fronts))
 
 
 def _is_unleased(state: str, lease: Lease) -> sa.ColumnElement[bool]:
     """Without an owner. `lease_until` is then the time before which the turn must not be retried."""
-    return sa.and_(turns.c.state == state, turns.c.owner == "", turns.c.lease_until <= lease.now)
+    is_over = sa.or_(turns.c.lease_until <= lease.now, turns.c.leased_at > lease.now)
+    return sa.and_(turns.c.state == state, turns.c.owner == "", is_over)
 
 
 def _is_expired(state: str, lease: Lease) -> sa.ColumnElement[bool]:
     """Leased to another owner that did not renew the lease."""
-    return sa.and_(turns.c.state == state, turns.c.lease_until < lease.now, turns.c.owner.not_in(["", lease.owner]))
+    is_over = sa.or_(turns.c.lease_until < lease.now, turns.c.leased_at > lease.now)
+    return sa.and_(turns.c.state == state, is_over, turns.c.owner.not_in(["", lease.owner]))
 
 
 def _follows_an_open_turn() -> sa.ColumnElement[bool]:
@@ -271,7 +328,7 @@ def _follows_an_open_turn() -> sa.ColumnElement[bool]:
 
 
 def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:
-    values = {"owner": lease.owner, "lease_until": lease.until} | changes
+    values = {"owner": lease.owner, "lease_until": lease.until, "leased_at": lease.now} | changes
     connection.execute(turns.update().where(turns.c.id == turn_id).values(values))
 
 
@@ -319,11 +376,29 @@ def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
     )
 
 
-def _claim(row: sa.Row[tuple[object, ...]], attempt: int) -> Claim:
+def _read(connection: sa.Connection, turn_id: int, owner: str) -> Claim | None:
+    """The claim of a leased turn. If it cannot be read, because the store is damaged, it becomes a dead letter."""
+    try:
+        return _claim(connection.execute(with_senders().where(turns.c.id == turn_id)).one())
+    except (*UNREADABLE, sa.exc.OperationalError) as error:
+        if isinstance(error, sa.exc.OperationalError) and NO_TEXT not in str(error.orig):
+            raise
+        log.error("dead letter", turn=turn_id, fault=described(error))  # noqa: TRY400  its message may quote the person
+        _bury(connection, turn_id, owner)
+        return None
+
+
+def _bury(connection: sa.Connection, turn_id: int, owner: str) -> None:
+    mine = turns.update().where(turns.c.id == turn_id, turns.c.owner == owner)
+    connection.execute(mine.values(state=DEAD, owner="", lease_until=0.0))
+
+
+def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:
     reply = None if row.reply is None else _reply(row)
     return Claim(
         id=row.id,
-        attempt=attempt,
+        attempt=row.attempts,
+        faults=row.faults,
         message=message_of(row),
         locale=cast("Locale", row.locale),
         handle=row.handle,

@@ -4,11 +4,12 @@ import asyncio
 from itertools import cycle
 
 import pytest
+from structlog.testing import capture_logs
 
 from bots.connection import REFUSED_FOR, Connection
 from core.backoff import Backoff
 from core.clock import ManualClock
-from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, RateLimited, StoreError, TokenRefused
 
 DOWN = DeliveryFailed(retry_after=5, reason="NetworkError")
 REFUSED = TokenRefused(retry_after=60, reason="the token is not accepted")
@@ -117,3 +118,28 @@ async def test_health_says_when_the_platform_was_heard(clock: ManualClock, conne
     clock.advance(9)
     connection.heard()
     assert connection.health().heard_at == clock.monotonic()
+
+
+async def test_update_that_raises_is_skipped_and_counted(connection: Connection) -> None:
+    """What an update raises is logged without its message, and counted for health; errors that may pass do."""
+    with capture_logs() as logs, connection.skipping(StoreError):
+        raise KeyError("a person's words")
+    with pytest.raises(StoreError), connection.skipping(StoreError):
+        raise StoreError
+    assert connection.health().skipped == 1
+    assert "words" not in str(logs)
+
+
+async def test_call_that_raises_unexpectedly_is_repeated(clock: ManualClock, connection: Connection) -> None:
+    """An error of no kind that is known is a failure of the call like others."""
+    failures = [KeyError()]
+
+    async def call() -> str:
+        if failures:
+            raise failures.pop()
+        return "answer"
+
+    answer = asyncio.create_task(connection.persist(call))
+    assert await clock.until_sleeping() == [1]
+    clock.advance(1)
+    assert await answer == "answer"

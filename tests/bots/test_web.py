@@ -22,6 +22,7 @@ from core.delivery import Delivery
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.store import Store, open_store
+from tests.bots.letters import add_dead_letter
 from tests.options import limits_with
 
 
@@ -172,3 +173,12 @@ def test_a_proxy_is_an_address_or_a_network() -> None:
     assert WebSettings(proxies=("127.0.0.1", "10.0.0.0/8", "fd00::/8")).proxies[1] == "10.0.0.0/8"
     with pytest.raises(ValidationError, match="proxies"):
         WebSettings(proxies=("proxy.internal",))
+
+
+async def test_metrics_name_dead_letters_and_skipped_updates(site: Site, store: Store) -> None:
+    """/metrics has the number of dead letters, and of the updates of each platform that could not be understood."""
+    site.front.state = Health(connected=True, heard_at=0.0, skipped=3)
+    await add_dead_letter(store, site.clock)
+    figures = (await site.client.get("/metrics")).text
+    assert "parley_dead_letters 1.0" in figures
+    assert 'parley_updates_skipped_total{platform="quiet"} 3.0' in figures

@@ -1,21 +1,22 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from core.clock import ManualClock
 from core.delivery import Claim
-from core.errors import DeliveryFailed
+from core.errors import AnswerUnreadable, DeliveryFailed
 from core.i18n import say
 from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
-from core.store import Store, people, records, turns
+from core.store import Store, dead_letters, people, records, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
-from core.worker import MAX_ATTEMPTS, Worker, working
+from core.worker import MAX_ATTEMPTS, MAX_FAULTS, Worker, working
 from tests.core.conftest import Write
 from tests.options import worker_with
 
@@ -542,3 +543,123 @@ async def test_forgetting_ends_the_turns_that_run(store: Store, clock: ManualClo
     assert sorted(shown.replies) == [("placeholder 1", "Stopped."), ("placeholder 2", "forgotten")]
     assert await states(store) == []
     assert await store.run(lambda c: c.scalars(sa.text("SELECT key FROM people")).all()) == []
+
+
+class Broken(Shown):
+    """A front end that fails in a way that nobody expects, the first `times` times that it is asked for a reply."""
+
+    def __init__(self, times: int, error: Exception | None = None) -> None:
+        super().__init__()
+        self.times = times
+        self.error = error or KeyError("a person's words")
+
+    async def finish(self, claim: Claim, reply: Reply) -> str:
+        if claim.handle and self.times:
+            self.times -= 1
+            raise self.error
+        return await super().finish(claim, reply)
+
+
+async def served(store: Store, clock: ManualClock, worker: Worker, *, state: str) -> None:
+    """Run a worker until all turns are in a state, while time passes."""
+    async with working(worker, grace=5):
+        while set(await states(store)) != {state}:
+            clock.advance(1)
+            await asyncio.sleep(0)
+
+
+async def counts(store: Store) -> list[int]:
+    return list(await store.run(lambda c: c.scalars(sa.text("SELECT faults FROM turns")).all()))
+
+
+async def test_unexpected_fault_costs_a_try_of_its_turn_only(store: Store, clock: ManualClock, write: Write) -> None:
+    """A delivery that fails twice unexpectedly is tried a third time, and other turns are served meanwhile."""
+    shown = Broken(MAX_FAULTS - 1)
+    await add(store, clock, write("hello"))
+    await add(store, clock, write("and I", who="bob"))
+    with capture_logs() as logs:
+        await served(store, clock, gateway(store, clock, shown), state="delivered")
+    assert sorted(text for _, text in shown.replies) == ["AND I", "HELLO"]
+    assert "a person's words" not in str(logs)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), AnswerUnreadable(retry_after=5)])
+async def test_third_fault_ends_in_an_apology(store: Store, clock: ManualClock, write: Write, error: Exception) -> None:
+    """A reply whose delivery fails three times gives way to an apology, and is not remembered as said."""
+    shown = Broken(MAX_FAULTS, error)
+    await add(store, clock, write("hello"))
+    await served(store, clock, gateway(store, clock, shown), state="delivered")
+    assert [text for _, text in shown.replies] == [say("en", "apology.unexpected")]
+    assert await store.run(lambda c: c.scalar(sa.text("SELECT remembered FROM turns"))) == 0
+
+
+async def test_answering_that_fails_unexpectedly_ends_in_an_apology(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A turn whose answering raises three times gets an apology, in the message that was shown for it."""
+
+    async def broken(_turn: Turn) -> Reply:
+        raise ZeroDivisionError
+
+    await add(store, clock, write("hello"))
+    await served(store, clock, gateway(store, clock, shown, broken), state="delivered")
+    assert shown.replies == [("placeholder 1", say("en", "apology.unexpected"))]
+
+
+async def test_apology_that_cannot_be_delivered_is_a_dead_letter(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """After six faults a turn is dead and claimed no more; opened again, its reply is delivered."""
+    shown = Broken(2 * MAX_FAULTS)
+    await add(store, clock, write("hello"))
+    await add(store, clock, write("later"))
+    with capture_logs() as logs:
+        async with working(gateway(store, clock, shown), grace=5):
+            while await states(store) != ["dead", "delivered"]:
+                clock.advance(1)
+                await asyncio.sleep(0)
+    assert [entry["turn"] for entry in logs if entry["event"] == "dead letter"] == [1]
+    assert await store.run(dead_letters.listed) == (1,)
+    assert await store.run(dead_letters.retry) == 1
+    assert (await states(store), await counts(store)) == (["answered", "delivered"], [0, 0])
+    await served(store, clock, gateway(store, clock, shown), state="delivered")
+    assert [text for _, text in shown.replies] == ["LATER", "HELLO"]
+
+
+async def test_turn_that_cannot_be_read_is_a_dead_letter(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """Turns that a damaged store holds in another form do not keep the others from being answered."""
+    damages = ("quotes = 'x'", "kind = 'x'", "conversation = 'x'", "handle = CAST(x'ff' AS TEXT)")
+    for number, damage in enumerate(damages):
+        turn_id = await add(store, clock, write("hello", who=f"p{number}"))
+        await store.run(lambda c: c.execute(sa.text(f"UPDATE turns SET {damage} WHERE id = {turn_id}")))  # noqa: B023
+    await add(store, clock, write("sound"))
+    async with working(gateway(store, clock, shown), grace=5):
+        await shown.until(1)
+    assert [text for _, text in shown.replies] == ["SOUND"]
+
+
+async def test_claim_that_fails_unexpectedly_is_made_again(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """What a claim raises does not end the worker: it looks for turns again at its next poll."""
+    worker = gateway(store, clock, shown)
+    failing = [KeyError() for _ in range(4)]
+
+    class Failing:
+        def __iter__(self) -> Iterator[str]:
+            if failing and (error := failing.pop()):
+                raise error
+            return iter([FRONT])
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, name: str) -> Shown:
+            return shown
+
+    worker._fronts = Failing()  # type: ignore[assignment]
+    await add(store, clock, write("hello"))
+    await served(store, clock, worker, state="delivered")
+    assert failing == []
