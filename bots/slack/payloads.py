@@ -3,6 +3,7 @@
 A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` makes a typed one of each.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, TypeVar
@@ -20,7 +21,6 @@ from pydantic import (
     ValidationError,
 )
 
-from bots.reading import read_json
 from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
 
 M = TypeVar("M", bound=BaseModel)
@@ -319,8 +319,8 @@ def decode(body: bytes) -> Mapping[str, object] | None:
             if "payload" not in form:
                 return dict(form)
             text = form["payload"]
-        fields = read_json(text.encode())
-    except ValueError:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 
