@@ -27,7 +27,7 @@ def changes(turn: sa.Row[tuple[object, ...]], message: Message) -> Mapping[str, 
     """
     known, edited = pieces_of(turn), piece_of(message)
     old = next((piece for piece in known if piece.reference == edited.reference), None)
-    if old is None or old.edited_at > edited.edited_at or _asks_again(turn, message):
+    if old is None or old.edited_at > edited.edited_at or _asks_again(turn, message) or _is_for_one(turn, message):
         return None
     pieces = with_piece(known, edited)
     text, media, quotes = joined(pieces), message.media, _quotes(turn, message)
@@ -87,6 +87,11 @@ def _asks_again(turn: sa.Row[tuple[object, ...]], message: Message) -> bool:
     """Whether the turn got its question by /retry, and the message still says so."""
     call = commands.parse(message.text)
     return turn.again != 0 and call is not None and call.command is commands.RETRY
+
+
+def _is_for_one(turn: sa.Row[tuple[object, ...]], message: Message) -> bool:
+    """Whether only the sender may see the answer to the edited message, while others see the messages of the turn."""
+    return bool(turn.handle) and message.kind is Kind.GROUP and commands.personal_command(message.text) is not None
 
 
 def _quotes(turn: sa.Row[tuple[object, ...]], message: Message) -> tuple[object, ...]:

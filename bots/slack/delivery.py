@@ -64,7 +64,7 @@ class SlackDelivery:
 
     async def preview(self, claim: Claim, piece: str) -> None:
         handle = Handle.parse(claim.handle)
-        if handle.is_message:
+        if handle.is_message and not claim.is_revised:  # the earlier answer stays until it is replaced
             await self._previews.add(claim, handle, piece)
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
@@ -86,7 +86,8 @@ class SlackDelivery:
         await self._previews.end(claim.id)
         if handle.surface is Surface.STREAM:
             await self._streams.end(claim.id, place(claim), handle.ts, Session.ACTIVE)
-        await self._posts.remove(claim, handle)
+        if handle.is_message:
+            await self._posts.remove(claim, handle.ts, kept=())
         await self._previews.end_processing(claim)
 
     async def drop(self, claim: Claim) -> None:
@@ -186,8 +187,11 @@ class SlackDelivery:
             if error.reason not in MESSAGE_MISSING:
                 raise
             await self._posts.post_beside(claim, "instead", parts[0])
-        for number, forms in enumerate(parts[1:], start=2):
-            await self._posts.post_beside(claim, f"part {number}", forms)
+        beside = {f"part {number}": forms for number, forms in enumerate(parts[1:], start=2)}
+        for part, forms in beside.items():
+            await self._posts.post_beside(claim, part, forms)
+        if claim.is_revised:  # the earlier answer may have had more parts
+            await self._posts.remove(claim, handle.ts, kept={"first", "instead", *beside})
 
     async def _respond(self, claim: Claim, reply: Reply) -> None:
         """Answer a slash command. Not idempotent: a crash before the commit repeats the answer."""

@@ -20,6 +20,7 @@ from bots.slack.translate import (
     ChatOpened,
     Deleted,
     DirectMessages,
+    Edited,
     Heard,
     Overheard,
     StopPressed,
@@ -31,7 +32,7 @@ from core.buttons import Press
 from core.clock import Clock
 from core.errors import NOT_ALLOWED, DeliveryFailed, DeliveryRejected, NotAllowed
 from core.i18n import say
-from core.messages import ConversationKey, Kind, Locale, Message, Person
+from core.messages import ConversationKey, Edit, Kind, Locale, Message, Person
 
 log = structlog.get_logger()
 
@@ -78,6 +79,8 @@ class Intake:
                 await self._hear(heard)
             case Overheard(thread=thread, speaker=speaker):
                 self._threads.hear(thread, speaker)
+            case Edited(edit=edit, follows=follows):
+                await self._edit(edit, follows=follows)
             case Deleted(deletion=deletion):
                 await self._admission.delete(deletion)
             case ButtonPressed() as pressed:
@@ -88,7 +91,7 @@ class Intake:
                 await self._welcome(opening)
 
     async def _hear(self, heard: Heard) -> None:
-        message = await self._at_home(heard)
+        message = await self._at_home(heard.message, follows=heard.follows)
         thread = message.conversation
         is_followed = heard.follows and await self._admission.takes_part(thread)
         if not heard.addressed and not (is_followed and self._threads.hear(thread, message.sender)):
@@ -99,8 +102,11 @@ class Intake:
         elif not heard.addressed:
             return  # no notice to a person who wrote to others
         outcome = await self._admission.accept(message)
-        if isinstance(outcome, Refused) and isinstance(outcome.error, NotAllowed):
-            self._strangers.tell(message.sender)
+        match outcome:
+            case Duplicate() if heard.edit:
+                await self._edit(heard.edit, follows=heard.follows)
+            case Refused(error=NotAllowed()):
+                self._strangers.tell(message.sender)
         if heard.addressed and not isinstance(outcome, Duplicate):
             self._threads.address(thread)
 
@@ -117,10 +123,13 @@ class Intake:
         told = [earlier(said, sender, self._identity) for said in thread if self._may_be_quoted(said, message)]
         return replace(message, quotes=(*told, *message.quotes))
 
-    async def _at_home(self, heard: Heard) -> Message:
+    async def _edit(self, edit: Edit, *, follows: bool) -> None:
+        message = await self._at_home(edit.message, follows=follows)
+        await self._admission.edit(replace(edit, message=message))
+
+    async def _at_home(self, message: Message, *, follows: bool) -> Message:
         """The message in the conversation that it belongs to. It is still answered in its thread."""
-        message = heard.message
-        if not heard.follows or message.kind is not Kind.PRIVATE:
+        if not follows or message.kind is not Kind.PRIVATE:
             return message
         home = await self._home(message.conversation)
         reference = Reference(ts=message.reference, thread=message.conversation.thread)

@@ -4,6 +4,7 @@ A payload comes as JSON by Socket Mode, and as JSON or a form by HTTP; `parse` m
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias, TypeVar
@@ -19,6 +20,7 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from bots.slack.blocks import Blocks, read_blocks, read_message_blocks
@@ -28,6 +30,7 @@ NO_BLOCKS = Blocks()
 OTHER_KIND = "union_tag_invalid"
 """Pydantic's error for a payload, or an event in it, whose kind is none of those that are read."""
 FROZEN = ConfigDict(frozen=True, extra="ignore")
+TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")
 TAG_EVENT = "parley_reply"
 """The metadata type of the bot's own messages, whose payload holds a `tag`."""
 
@@ -43,7 +46,14 @@ def _own_tag(metadata: object) -> str:
     return ""
 
 
-Ts: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{1,12}\.[0-9]{1,9}$")]
+def _edited_ts(edited: object) -> str:
+    match edited:
+        case {"ts": str(ts)} if TS.fullmatch(ts):
+            return ts
+    return ""
+
+
+Ts: TypeAlias = Annotated[str, Field(pattern=f"^{TS.pattern}$")]
 """The id of a message within its channel: the epoch seconds at which it was sent, made unique."""
 Id: TypeAlias = Annotated[str, Field(min_length=1)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_empty_if_null)]
@@ -128,20 +138,12 @@ class UserProfile(BaseModel):
     is_ultra_restricted: bool | None = None
 
 
-class Version(Content):
-    """A message as it was before it changed, or as it is now; one of "tombstone" stands for a deleted one."""
-
-    ts: Text = ""
-    thread_ts: Text = ""
-    subtype: Text = ""
-
-
 class MessageEvent(Content):
-    """A message that was posted, changed or deleted. A mention comes as `app_mention` and mostly as `message` too.
+    """A message that was posted. A mention comes as `app_mention` and mostly as `message` too.
 
-    `user_team` is the sender's workspace or organisation, `source_team` the one from which they write; both come only
-    in channels that several workspaces share. There, `team` is the sender's too. `deleted_ts` is that of a message that
-    was deleted; one with replies changes into a tombstone instead.
+    `edited` is the ts of its sender's last edit, if there was one. `user_team` is the sender's workspace or
+    organisation, `source_team` the one from which they write; both come only in channels that several workspaces share.
+    There, `team` is the sender's too.
     """
 
     type: Literal["message", "app_mention"]
@@ -152,13 +154,49 @@ class MessageEvent(Content):
     subtype: Text = ""
     client_msg_id: Text = ""
     hidden: bool = False
-    deleted_ts: Text = ""
-    message: Version | None = None
-    previous_message: Version | None = None
+    edited: Annotated[str, BeforeValidator(_edited_ts)] = ""
     team: Text = ""
     user_team: Text = ""
     source_team: Text = ""
     user_profile: UserProfile | None = None
+
+
+class PreviousMessage(Content):
+    """A message before it was changed or deleted."""
+
+    thread_ts: Text = ""
+
+
+class MessageChanged(BaseModel):
+    """The content of a message was changed: by its sender, or by Slack, which adds previews of links.
+
+    A message with replies that is deleted becomes one of the subtype "tombstone".
+    """
+
+    model_config = FROZEN
+    subtype: Literal["message_changed"]
+    message: MessageEvent
+    previous_message: PreviousMessage | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_its_channel(cls, raw: object) -> object:
+        """The message itself names neither its channel nor always its type."""
+        match raw:
+            case {"message": dict(message), **others}:
+                kept = {name: others[name] for name in ("channel", "channel_type") if name in others}
+                return {**others, "message": {"type": "message", **message, **kept}}
+        return raw
+
+
+class MessageDeleted(BaseModel):
+    """A message without replies was deleted."""
+
+    model_config = FROZEN
+    subtype: Literal["message_deleted"]
+    channel: Id
+    deleted_ts: Ts
+    previous_message: PreviousMessage | None = None
 
 
 class HomeOpened(BaseModel):
@@ -200,6 +238,19 @@ class Revoked(BaseModel):
     type: Literal["app_uninstalled", "tokens_revoked"]
 
 
+def _event_kind(raw: object) -> str | None:
+    match raw:
+        case {"type": "message", "subtype": ("message_changed" | "message_deleted") as kind}:
+            return str(kind)
+        case {"type": "message" | "app_mention"}:
+            return "message"
+        case {"type": "app_uninstalled" | "tokens_revoked"}:
+            return "revoked"
+        case {"type": str(kind)}:
+            return kind
+    return None
+
+
 class EventCallback(BaseModel):
     """An event. Slack sends one event several times, with the same id, until it is acknowledged."""
 
@@ -208,7 +259,15 @@ class EventCallback(BaseModel):
     team_id: Text = ""
     context_team_id: Text = ""
     authorizations: Annotated[tuple[Authorization, ...], _list_of(Authorization)] = ()
-    event: Annotated[MessageEvent | HomeOpened | Revoked | SessionStopped, Field(discriminator="type")]
+    event: Annotated[
+        Annotated[MessageEvent, Tag("message")]
+        | Annotated[MessageChanged, Tag("message_changed")]
+        | Annotated[MessageDeleted, Tag("message_deleted")]
+        | Annotated[HomeOpened, Tag("app_home_opened")]
+        | Annotated[Revoked, Tag("revoked")]
+        | Annotated[SessionStopped, Tag("agent_session_stopped")],
+        Discriminator(_event_kind),
+    ]
 
 
 class HasId(BaseModel):

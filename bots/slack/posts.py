@@ -1,7 +1,7 @@
 """Messages that are posted once: each carries a tag by which it is found after a crash or a lost answer."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -37,7 +37,7 @@ class Posts:
 
     async def post(self, claim: Claim, part: str, form: Form) -> str:
         """The ts of one part of a reply. The part is posted if it is not found in the thread."""
-        tag = f"{claim.id}:{_beginning(claim)}:{part}"
+        tag = f"{_tags(claim)}{part}"
         may_exist, was_tried = self.may_exist(claim), self._was_tried(claim)
         with self.in_doubt(claim):
             found = await self._find(claim, tag, must_look=was_tried) if may_exist else ""
@@ -53,15 +53,26 @@ class Posts:
         """Put the best form that the workspace accepts into a message. Idempotent."""
         await _show_best(forms, partial(self._api.update, place(claim), ts))
 
-    async def remove(self, claim: Claim, handle: Handle) -> None:
-        """Delete all messages of a turn. Idempotent."""
-        messages = await self._own_messages(claim)
-        tagged = [found.ts for found in messages if found.tag.startswith(f"{claim.id}:")]
-        for ts in dict.fromkeys([*tagged, *([handle.ts] if handle.is_message else [])]):
-            try:
-                await self._api.delete(place(claim), ts)
-            except DeliveryRejected as error:
-                log.info("message not removed", turn=claim.id, reason=error.reason)
+    async def remove(self, claim: Claim, first: str, kept: Collection[str]) -> None:
+        """Delete the messages of a turn, without those whose parts are `kept`; `first` has no tag if it was a stream.
+
+        Idempotent.
+        """
+        tags = _tags(claim)
+        tagged = {
+            found.ts: found.tag.removeprefix(tags)
+            for found in await self._own_messages(claim)
+            if found.tag.startswith(tags)
+        }
+        for ts, part in ({first: "first"} | tagged).items():
+            if part not in kept:
+                await self._delete(claim, ts)
+
+    async def _delete(self, claim: Claim, ts: str) -> None:
+        try:
+            await self._api.delete(place(claim), ts)
+        except DeliveryRejected as error:
+            log.info("message not removed", turn=claim.id, reason=error.reason)
 
     async def respond(self, claim: Claim, forms: Forms) -> None:
         """Post the best form that Slack accepts at the response URL of a slash command. Not idempotent."""
@@ -139,6 +150,11 @@ def place(claim: Claim) -> Place:
     if handle.channel:
         return Place(channel=handle.channel, thread=handle.ts)
     return place_of(claim.message)
+
+
+def _tags(claim: Claim) -> str:
+    """How the tags of a turn's messages begin."""
+    return f"{claim.id}:{_beginning(claim)}:"
 
 
 def _beginning(claim: Claim) -> str:

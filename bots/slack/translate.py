@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from bots.slack import buttons
@@ -12,8 +13,11 @@ from bots.slack.payloads import (
     BlockActions,
     EventCallback,
     HomeOpened,
+    MessageChanged,
+    MessageDeleted,
     MessageEvent,
     Payload,
+    PreviousMessage,
     Revoked,
     SessionStopped,
     SlashCommand,
@@ -25,27 +29,44 @@ from bots.slack.reference import Reference
 from bots.slack.text import plain
 from core import commands
 from core.buttons import Press
-from core.messages import ConversationKey, Deletion, Kind, Message, Person
+from core.messages import ConversationKey, Deletion, Edit, Kind, Message, Person
 
 DirectMessages: TypeAlias = Literal["one", "threads"]
 """Whether the direct messages of a person are one conversation, or each begins one of its own with its thread."""
 NEW_MESSAGES = {"", "file_share", "me_message", "thread_broadcast"}
 """Subtypes of messages in which a person says something new."""
-TS = re.compile(r"\d{1,12}\.\d{1,9}")
 USERS = re.compile(r"<@(\w+)")
 GROUPS = re.compile(r"<!(?:subteam\^|here|channel|everyone)\b")
 """Mentions of people, and of many at once."""
+
+
+class Address(StrEnum):
+    """Whom a message is for. "Open" names nobody, so that it is for who took part in the thread."""
+
+    BOT = "bot"
+    OTHERS = "others"
+    OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """A person wrote. A message that is not `addressed` to the bot is for it only if it follows the thread.
 
-    `follows` is true if the message is a reply in a thread that exists already. Its conversation is that thread.
+    `follows` is true if the message is a reply in a thread that exists already. Its conversation is that thread. If the
+    message was edited, and is known, the event tells of the `edit` alone.
     """
 
     message: Message
     addressed: bool
+    follows: bool
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """A message was changed. It `follows` if it is a reply in a thread."""
+
+    edit: Edit
     follows: bool
 
 
@@ -87,7 +108,7 @@ class Deleted:
     deletion: Deletion
 
 
-Gesture: TypeAlias = Heard | Overheard | Deleted | ButtonPressed | StopPressed | ChatOpened
+Gesture: TypeAlias = Heard | Overheard | Edited | Deleted | ButtonPressed | StopPressed | ChatOpened
 
 
 def translate(payload: Payload, identity: Identity, now: float, *, directs: DirectMessages) -> Gesture | None:
@@ -105,10 +126,12 @@ def translate(payload: Payload, identity: Identity, now: float, *, directs: Dire
 
 def _event(callback: EventCallback, identity: Identity, now: float, directs: DirectMessages) -> Gesture | None:
     match callback.event:
-        case MessageEvent() as event if ts := _deleted_ts(event):
-            return _deleted(event, ts, identity)
         case MessageEvent() as event:
             return _message(event, callback.event_id, identity, directs)
+        case MessageChanged() as changed:
+            return _changed(changed, callback.event_id, identity, directs)
+        case MessageDeleted(channel=channel, deleted_ts=ts, previous_message=before):
+            return _deleted(channel, ts, before, identity)
         case HomeOpened() as home:
             return _opened(home, identity, now) if home.tab == "messages" else None
         case SessionStopped() as stopped:
@@ -120,53 +143,90 @@ def _event(callback: EventCallback, identity: Identity, now: float, directs: Dir
 def _message(
     event: MessageEvent, event_id: str, identity: Identity, directs: DirectMessages
 ) -> Heard | Overheard | None:
-    is_said = event.subtype in NEW_MESSAGES and not event.hidden
-    if not is_said or event.bot_id or event.user in {"", identity.user, SLACKBOT}:
+    """A new message. An `app_mention` of an edited one may be the first event of it, or tell of the edit alone."""
+    if not _is_said(event, identity):
         return None
-    private = event.channel_type == "im"
+    address = _address(event, identity)
+    follows = _follows(event)
+    if address is not Address.BOT and not follows:
+        return None
+    message = _said(event, _event_keys(event, event_id, identity), identity, directs)
+    if address is Address.OTHERS:
+        return Overheard(thread=message.conversation, speaker=message.sender)
+    edit = _edit(message, event, event_id, address, identity) if event.edited else None
+    return Heard(message=message, addressed=address is Address.BOT, follows=follows, edit=edit)
+
+
+def _changed(changed: MessageChanged, event_id: str, identity: Identity, directs: DirectMessages) -> Gesture | None:
+    event = changed.message
+    if event.subtype == "tombstone":
+        return _deleted(event.channel, event.ts, changed.previous_message, identity)
+    if not _is_said(event, identity):
+        return None
+    message = _said(event, _message_keys(event, identity), identity, directs)
+    edit = _edit(message, event, event_id, _address(event, identity), identity)
+    return Edited(edit=edit, follows=_follows(event))
+
+
+def _is_said(event: MessageEvent, identity: Identity) -> bool:
+    """Whether a person says something, rather than an app or Slack itself."""
+    is_said = event.subtype in NEW_MESSAGES and not event.hidden
+    return is_said and not event.bot_id and event.user not in {"", identity.user, SLACKBOT}
+
+
+def _follows(event: MessageEvent) -> bool:
+    return event.thread_ts not in {"", event.ts}
+
+
+def _address(event: MessageEvent, identity: Identity) -> Address:
+    """Whom a message is for. Nobody is named in most lines of a thread."""
     markup = own_markup(event)
     named = set(USERS.findall(markup))
-    addressed = private or event.type == "app_mention" or identity.user in named
-    follows = event.thread_ts not in {"", event.ts}
-    if not addressed and not follows:
-        return None
+    if _is_private(event) or event.type == "app_mention" or identity.user in named:
+        return Address.BOT
+    has_words = markup or any(quote.text for quote in quotes(event, identity))
+    return Address.OTHERS if named or GROUPS.search(markup) or not has_words else Address.OPEN
+
+
+def _is_private(event: MessageEvent) -> bool:
+    return event.channel_type == "im"
+
+
+def _said(event: MessageEvent, keys: tuple[str, ...], identity: Identity, directs: DirectMessages) -> Message:
+    private = _is_private(event)
     begun = "" if private and directs == "one" else event.ts
-    sender = author(event, identity)
-    thread = _conversation(identity, event.channel, event.thread_ts if follows else begun)
-    quoted = tuple(quotes(event, identity))
-    has_words = markup or any(quote.text for quote in quoted)
-    if not addressed and (named or GROUPS.search(markup) or not has_words):
-        return Overheard(thread=thread, speaker=sender)
-    message = Message(
-        event_keys=_event_keys(event, event_id, identity),
-        conversation=thread,
-        sender=sender,
-        text=_with_command(plain(markup, identity.user)),
+    return Message(
+        event_keys=keys,
+        conversation=_conversation(identity, event.channel, event.thread_ts if _follows(event) else begun),
+        sender=author(event, identity),
+        text=_with_command(plain(own_markup(event), identity.user)),
         sent_at=float(event.ts),
         kind=Kind.PRIVATE if private else Kind.GROUP,
         reference=event.ts,
-        quotes=quoted,
+        quotes=tuple(quotes(event, identity)),
         media=media(event.files),
+        edited_at=float(event.edited or 0),
     )
-    return Heard(message=message, addressed=addressed, follows=follows)
 
 
-def _deleted_ts(event: MessageEvent) -> str:
-    """The ts of the message whose deletion the event tells; empty if it tells of none."""
-    if event.subtype == "message_changed" and event.message and event.message.subtype == "tombstone":
-        return event.message.ts
-    return event.deleted_ts if event.subtype == "message_deleted" else ""
+def _edit(message: Message, event: MessageEvent, event_id: str, address: Address, identity: Identity) -> Edit:
+    """What Slack adds to a message comes as a change as well, without an edit of its own: it has the event's id.
+
+    A line to nobody is for the bot only in a thread that it follows.
+    """
+    key = f"{PLATFORM}:{identity.team}:edit:{event.channel}:{event.ts}:{event.edited or event_id}"
+    is_open = address is Address.OPEN and _follows(event)
+    return Edit(event_keys=(key,), message=message, is_addressed=None if is_open else address is Address.BOT)
 
 
-def _deleted(event: MessageEvent, ts: str, identity: Identity) -> Deleted | None:
+def _deleted(channel: str, ts: str, before: PreviousMessage | None, identity: Identity) -> Deleted | None:
     """The deletion of a person's message: the bot deletes its own."""
-    before = event.previous_message
-    if TS.fullmatch(ts) is None or (before and before.user == identity.user):
+    if before and before.user == identity.user:
         return None
     thread = (before.thread_ts if before else "") or ts
     deletion = Deletion(
-        event_keys=(_message_key(event.channel, ts, identity),),
-        conversation=_conversation(identity, event.channel, thread),
+        event_keys=(_message_key(channel, ts, identity),),
+        conversation=_conversation(identity, channel, thread),
         sent_at=float(ts),
         text=plain(own_markup(before), identity.user) if before else "",
     )
@@ -184,10 +244,13 @@ def _with_command(text: str) -> str:
 
 
 def _event_keys(event: MessageEvent, event_id: str, identity: Identity) -> tuple[str, ...]:
-    """The identities of a gesture. Both events of a mention share the ts; both sends of a client, the client_msg_id."""
-    bot = f"{PLATFORM}:{identity.team}"
-    client = (f"{bot}:client:{event.client_msg_id}",) if event.client_msg_id else ()
-    return (f"{bot}:event:{event_id}", _message_key(event.channel, event.ts, identity), *client)
+    return (f"{PLATFORM}:{identity.team}:event:{event_id}", *_message_keys(event, identity))
+
+
+def _message_keys(event: MessageEvent, identity: Identity) -> tuple[str, ...]:
+    """The identities of a message. Both events of a mention share the ts; both sends of a client, the client_msg_id."""
+    client = (f"{PLATFORM}:{identity.team}:client:{event.client_msg_id}",) if event.client_msg_id else ()
+    return (_message_key(event.channel, event.ts, identity), *client)
 
 
 def _press(press: BlockActions, identity: Identity) -> ButtonPressed | None:

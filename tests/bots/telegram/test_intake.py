@@ -415,12 +415,12 @@ async def test_intake_goes_on_while_the_model_thinks(account: Account) -> None:
 async def test_the_list_of_update_kinds_is_always_sent(account: Account, mode: str) -> None:
     """The bot always sends its list of update kinds, since Telegram otherwise keeps the list of an earlier program."""
     async with httpx.AsyncClient(base_url=account.base_url, trust_env=False) as http:
-        asked = {"url": "http://127.0.0.1:9", "allowed_updates": '["edited_message"]'}
+        asked = {"url": "http://127.0.0.1:9", "allowed_updates": '["channel_post"]'}
         await http.post(f"/bot{account.token}/setWebhook", data=asked)
     async with open_gateway(account, echo(), mode=mode) as gateway:
         while not gateway.telegram.health().connected:
             await asyncio.sleep(0.01)
-        while (await account.state())["allowed"] != ["callback_query", "message", "my_chat_member"]:
+        while (await account.state())["allowed"] != ["callback_query", "edited_message", "message", "my_chat_member"]:
             await asyncio.sleep(0.01)
         await account.say("hello", person=5)
         await account.until(done)

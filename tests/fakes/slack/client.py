@@ -61,6 +61,12 @@ class FakeSlack:
         """Write a message as `user`. Returns its ts."""
         return str((await self.pull("say", channel=channel, user=user, text=text, **extra))["ts"])
 
+    async def change(self, ts: str, *, channel: str = "D1", **fields: Any) -> State:  # noqa: ANN401
+        """Change a user's message, and wait until the events are acknowledged."""
+        before = len((await self.state()).sendings)
+        await self.pull("change", channel=channel, ts=ts, **fields)
+        return await self.until(lambda state: len(state.sendings) > before and not state.unacknowledged())
+
     async def mention(self, text: str, *, channel: str = "C1", user: str = "U1", **extra: Any) -> str:  # noqa: ANN401
         return await self.say(f"<@{BOT_USER}> {text}", channel=channel, user=user, **extra)
 

@@ -141,6 +141,9 @@ class Slack:
         self.events.insist(0.0)
         self.begin()
 
+    async def do_change(self, **message: Any) -> dict[str, Any]:  # noqa: ANN401
+        return self.workspace.change(**message)
+
     async def do_say(self, **message: Any) -> dict[str, Any]:  # noqa: ANN401
         return self.workspace.say(**message)
 

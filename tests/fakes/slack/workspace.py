@@ -75,6 +75,20 @@ class Workspace:
         self.emit({"type": "message", "channel_type": "im" if channel.startswith("D") else "channel"} | event)
         return event
 
+    def change(self, channel: str, ts: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Change a user's message: as its author, who marks it as edited, or as Slack, which adds previews of links."""
+        before = self.messages[channel, ts]
+        edited = {"edited": {"user": before["user"], "ts": self.clock.stamp()}} if "text" in fields else {}
+        message = self.messages[channel, ts] = before | edited | fields
+        kept = {name: value for name, value in message.items() if name not in {"channel", "event_ts"}}
+        place = {"channel": channel, "channel_type": "im" if channel.startswith("D") else "channel"}
+        stamp = self.clock.stamp()
+        told = {"subtype": "message_changed", "hidden": True, "ts": stamp, "event_ts": stamp, **place}
+        self.emit({"type": "message", **told, "message": {"type": "message"} | kept, "previous_message": before})
+        if f"<@{BOT_USER}>" in message["text"] and not channel.startswith("D"):
+            self.emit({"type": "app_mention"} | message | {"channel": channel})
+        return message
+
     def respond(self, name: str, fields: dict[str, Any]) -> bool:
         """Use a response URL. It works five times and for half an hour."""
         until, left = self.responses.get(name, (0.0, 0))
