@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 from telegram.error import TelegramError
 from telegram.request import BaseRequest, RequestData
 
@@ -42,6 +42,15 @@ class Posted(BaseModel):
 class Account(BaseModel):
     id: Annotated[StrictInt, Field(gt=0, lt=MAX_ID)]
     username: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] | None = None
+    can_read_all_group_messages: StrictBool = False
+
+
+class Description(BaseModel):
+    description: StrictStr
+
+
+class ShortDescription(BaseModel):
+    short_description: StrictStr
 
 
 class Webhook(BaseModel):
@@ -138,8 +147,18 @@ def _done(_result: object) -> object:
     return True
 
 
+def _described(result: object) -> object:
+    return Description.model_validate(result).model_dump()
+
+
+def _described_shortly(result: object) -> object:
+    return ShortDescription.model_validate(result).model_dump()
+
+
 RESULTS: Mapping[str, Callable[[object], object]] = {
     "getme": _account,
+    "getmydescription": _described,
+    "getmyshortdescription": _described_shortly,
     "getupdates": _updates,
     "getwebhookinfo": _webhook,
     "sendmessage": _posted,

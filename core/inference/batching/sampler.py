@@ -30,11 +30,10 @@ def sample(
     Reported log-probabilities are those of `logits`, before any sampling option; None reports none. Raises NotFinite.
     """
     scores = apply_repetition_penalty(logits, ids, sampling.repetition_penalty)
-    if not abs(float(scores.max()) / max(sampling.temperature, GREEDY_BELOW)) <= LARGEST:  # no number fails as well
+    token = int(scores.argmax())  # also the first that is no number
+    if not abs(float(scores[token]) / max(sampling.temperature, GREEDY_BELOW)) <= LARGEST:
         raise NotFinite
-    if sampling.temperature < GREEDY_BELOW:
-        token = int(scores.argmax())
-    else:
+    if sampling.temperature >= GREEDY_BELOW:
         tokens, probabilities = distribution(scores, sampling)
         token = int(tokens[_draw(probabilities, random)])
     if top_logprobs is None:

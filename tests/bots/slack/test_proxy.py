@@ -61,9 +61,11 @@ async def test_a_wrong_password_is_a_fault_of_the_setting(scheme: str) -> None:
         async with open_slack(settings, SystemClock(), shared_history=False, proxies=proxies) as front:
             with pytest.raises(ConfigError) as caught:
                 await front.who()
+        said = str(caught.value)
+        del caught  # its traceback holds the connection
         gc.collect()
         assert proxy.asked == []
-    assert str(caught.value) == "network.proxy: the proxy does not accept the user name and password"
+    assert said == "network.proxy: the proxy does not accept the user name and password"
 
 
 async def test_an_unreachable_proxy_is_named() -> None:

@@ -51,7 +51,7 @@ async def test_a_person_is_welcomed_in_the_language_of_their_slack(
         assert prompts(state) == [list(QUESTIONS.questions[locale])]
         (welcome,) = await welcomes(gateway)
         assert welcome.startswith(say(locale, "command.start", name="test"))
-        assert welcome.endswith(help_text(locale, prefix="/parley "))
+        assert welcome.endswith(help_text(locale, prefix="!"))
 
 
 async def test_a_person_is_welcomed_once(open_gateway: Open, slack: FakeSlack) -> None:

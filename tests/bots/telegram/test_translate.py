@@ -279,7 +279,7 @@ def test_what_is_sent_through_an_inline_bot_is_the_persons(
     assert (found.sender.id, found.text, found.media) == ("5", text, media)
 
 
-@pytest.mark.parametrize("kind", ["edited_message", "channel_post", "business_message", "unheard_of"])
+@pytest.mark.parametrize("kind", ["edited_channel_post", "channel_post", "business_message", "unheard_of"])
 def test_other_updates_are_not_for_the_bot(kind: str) -> None:
     """Other updates are ignored, above all edits, which would be answered twice."""
     assert understood({kind: post("@ParleyBot x", chat=PRIVATE)}) is None

@@ -77,17 +77,19 @@ async def test_a_topic_is_answered_in_the_topic(account: Account) -> None:
     assert [entry["thread"] for entry in shown(chain, -200)] == [0, 0]
 
 
-async def test_a_command_has_no_buttons_and_edits_are_not_answered(account: Account) -> None:
-    """A command's answer has no buttons, and an edit of the command is not answered."""
+async def test_a_command_has_no_buttons_and_is_answered_anew_if_it_is_edited(account: Account) -> None:
+    """A command's answer has no buttons, and becomes that of another command if the command is edited."""
     async with open_gateway(account):
         message = await account.say("/help", person=5)
         await account.until(lambda journal: len(shown(journal)) == 2)
         await account.edit(5, message["message_id"], "/stats")
+        await account.until(lambda journal: len(shown(journal)) == 3)
         await account.say("/mood off", person=5)
-        journal = await account.until(lambda journal: len(shown(journal)) == 4)
+        journal = await account.until(lambda journal: len(shown(journal)) == 5)
     texts = [entry["text"] for entry in shown(journal) if entry["do"] == "edit"]
     assert texts[0].startswith("Just write to me")
-    assert texts[1].startswith("I will keep the mood")
+    assert texts[1].startswith("Messages: 0 answered")
+    assert texts[2].startswith("I will keep the mood")
     assert not any(entry["buttons"] for entry in shown(journal))
 
 
