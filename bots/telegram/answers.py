@@ -24,6 +24,7 @@ MAX_DESCRIPTION = 300
 SUCCESS, TOO_MANY = range(200, 300), 429
 UPDATE_ID = re.compile(rb'(?<!\\)"update_id"\s*:\s*(\d{1,18})\b')
 """An update's number in a body that cannot be read. In a person's words the quotation marks are escaped."""
+UPDATES = TypeAdapter(list[object])
 CHAT = TypeAdapter(Annotated[StrictInt, Field(gt=-MAX_ID, lt=MAX_ID)])
 
 
@@ -139,7 +140,7 @@ def _webhook(result: object) -> object:
 
 def _updates(result: object) -> object:
     """Updates of any form, which intake reads one by one."""
-    return TypeAdapter(list[object]).validate_python(result, strict=True)
+    return UPDATES.validate_python(result, strict=True)
 
 
 def _done(_result: object) -> object:

@@ -73,8 +73,9 @@ class Network(BaseRequest):
 
     read_timeout = 5.0
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, clock: ManualClock) -> None:
         self.random = random
+        self.clock = clock
         self.ill = False
         self.mutations = 0
         self.updates: deque[tuple[int, bytes]] = deque()
@@ -99,6 +100,8 @@ class Network(BaseRequest):
         given: dict[str, Any] = request_data.parameters if request_data else {}
         name = url.rpartition("/")[2]
         if name == "getUpdates":
+            if not self.updates:
+                await self.clock.sleep(1)
             return self._get_updates(int(given["offset"]), int(given["limit"]))
         self.shown.append(str(given.get("text", "")))
         result = {"getMe": {"id": 123, "is_bot": True, "first_name": "P", "username": "parley_bot"}}.get(name, True)
@@ -167,7 +170,7 @@ async def until_settled(network: Network, clock: ManualClock, store: Store, runn
 async def fuzz(seed: int, mutations: int) -> dict[str, int]:
     """Figures of a run, in which sound messages are mixed with mutated ones."""
     random, clock = Random(seed), ManualClock()
-    network = Network(random)
+    network = Network(random, clock)
     with capture_logs() as logs:
         async with open_store("sqlite://") as store, bot(network, clock, store) as running:
             while network.mutations < mutations:
