@@ -3,6 +3,7 @@
 import structlog
 
 from core.apologies import apology, refusal
+from core.bulkhead import described
 from core.commands import prefix_in
 from core.errors import ParleyError, Refusal
 from core.messages import Reply, Turn
@@ -20,6 +21,6 @@ async def refusals(turn: Turn, call_next: Handler) -> Reply:
     except ParleyError as error:
         log.warning("turn failed", turn=turn.id, error=type(error).__name__, reason=str(error))
         return apology(error, turn.locale, prefix_in(turn.message.conversation))
-    except Exception as error:
-        log.exception("turn failed unexpectedly", turn=turn.id)
+    except Exception as error:  # noqa: BLE001  whatever it is, the person gets an answer
+        log.warning("turn failed unexpectedly", turn=turn.id, fault=described(error))
         return apology(error, turn.locale, prefix_in(turn.message.conversation))

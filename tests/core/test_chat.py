@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from core.chat import chatbot
 from core.clock import ManualClock
@@ -651,13 +652,17 @@ async def test_server_without_logprobs_makes_every_mood_neutral(talk: Talk) -> N
 
 
 async def test_unexpected_error_becomes_an_apology(talk: Talk) -> None:
-    """An unexpected error becomes an apology."""
+    """An unexpected error becomes an apology; the log names its kind and place without its message."""
 
     def broken(_prompt: object) -> str:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("a person's words")
 
-    reply = await talk(ScriptedEngine.replying(broken)).ask("hello")
+    with capture_logs() as logs:
+        reply = await talk(ScriptedEngine.replying(broken)).ask("hello")
     assert reply.error == "unexpected"
+    (told,) = (entry for entry in logs if entry["event"] == "turn failed unexpectedly")
+    assert told["fault"].startswith("ZeroDivisionError at test_chat.py")
+    assert "person" not in str(told)
 
 
 async def test_forget_says_what_is_left_for_later(
