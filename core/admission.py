@@ -133,10 +133,7 @@ class Admission:
 
     async def delete(self, deletion: Deletion) -> Outcome:
         """Forget a message that its sender has deleted, and its answer. Acknowledge it likewise."""
-        outcome = self._told(await self._store.run(delete, deletion, self._clock.now()))
-        if isinstance(outcome, Accepted):
-            await self._store.scrub()
-        return outcome
+        return self._told(await self._store.run(delete, deletion, self._clock.now()))
 
     def _told(self, outcome: Outcome) -> Outcome:
         """The outcome, once the worker knows of it."""
@@ -255,7 +252,8 @@ def delete(connection: sa.Connection, deletion: Deletion, now: float) -> Accepte
 
     A message that is not known but may still arrive is made a duplicate.
     """
-    amendments.unquote(connection, str(deletion.conversation), clean(deletion.text))
+    if deletion.text:
+        amendments.unquote(connection, str(deletion.conversation), clean(deletion.text))
     if not events.is_known(connection, deletion.event_keys):
         if now <= deletion.sent_at + LATE:
             events.remember(connection, deletion.event_keys, now)

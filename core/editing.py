@@ -10,6 +10,7 @@ from core.gathering import joined, piece_of, with_piece
 from core.messages import WITHDRAWN, Kind, Locale, Message, Relation, Reply
 from core.parts import fitted
 from core.store import amendments
+from core.store.removal import note_words
 from core.store.turns import DELIVERED
 from core.text import size_in_bytes
 
@@ -79,6 +80,7 @@ def withdraw(connection: sa.Connection, turn: sa.Row[tuple[object, ...]], now: f
             amendments.remove(connection, row)
             continue
         amendments.amend(connection, row, {**NO_WORDS, "opens": ()}, now, WITHDRAWN)
+        note_words(connection)
         running += [row.id] if row.owner else []
     return tuple(running)
 

@@ -272,7 +272,6 @@ class Worker:
         self._on_withdrawn(claim.id)
         await self._delivery(claim).withdraw(claim)
         await self._run_until_stored(turns.remove, claim, self._owner)
-        await self._store.scrub()
         self.notify()
 
     async def _apologise(self, claim: Claim) -> None:

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
 from core.store.people import id_of
+from core.store.removal import note_words, remove_turns
 from core.store.schema import turns, votes
-from core.store.turns import ANSWERED, RUNNING, WAITING, reply_values, with_senders
+from core.store.turns import ANSWERED, QUOTES, RUNNING, WAITING, reply_values, with_senders
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
     (
@@ -79,13 +80,14 @@ def note(connection: sa.Connection, turn: sa.Row[tuple[object, ...]], values: Ma
 
 def remove(connection: sa.Connection, turn: sa.Row[tuple[object, ...]]) -> None:
     """Delete a turn of which nothing is shown."""
-    connection.execute(turns.delete().where(turns.c.id == turn.id))
+    remove_turns(connection, turns.c.id == turn.id)
 
 
 def unquote(connection: sa.Connection, conversation: str, text: str) -> None:
     """Delete quotes of a text from all messages of a conversation."""
-    quoting = sa.and_(turns.c.conversation == conversation, turns.c.quotes != ())
+    quoting = sa.and_(turns.c.conversation == conversation, QUOTES)
     for row in connection.execute(sa.select(turns).where(quoting)).all():
         kept = tuple(quote for quote in row.quotes if quote.text != text)
         if kept != row.quotes:
             note(connection, row, {"quotes": kept})
+            note_words(connection)

@@ -11,15 +11,13 @@ from core.store import amendments, farewells, tombstones
 from core.store.people import id_of
 from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
-from core.store.turns import IS_OPEN, asked_by, with_senders
+from core.store.turns import IS_OPEN, QUOTES, asked_by, with_senders
 
 PAGE = 200
 """Records in a page of an export: reading it takes milliseconds."""
 LATEST = 100
 """Turns of a person among which the one is that asked to be forgotten."""
 NO_WORDS = {"text": "", "quotes": (), "media": (), "pieces": (), "opens": (), "again": 0, "leaving": True}
-QUOTES = turns.c.quotes != sa.literal_column("'[]'")
-"""Spelled like the condition of the index `turns_quoting`."""
 IS_COMMAND = turns.c.source == sa.literal_column(f"'{Source.COMMAND}'")
 """Spelled like the condition of the index `turns_commands`."""
 

@@ -21,7 +21,7 @@ from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
-from core.store import farewells, history, installation
+from core.store import farewells, history, installation, removal
 from core.store.people import id_of, set_served
 from core.store.schema import people, turns
 
@@ -34,6 +34,8 @@ NO_TEXT = "Could not decode to UTF-8"
 """SQLite's error for a text that is none."""
 IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
+QUOTES = turns.c.quotes != sa.literal_column("'[]'")
+"""Spelled like the condition of the index `turns_quoting`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
 def remove(connection: sa.Connection, claim: Claim, owner: str) -> bool:
     """Delete a withdrawn turn of which nothing is shown any more. Returns False if the lease was lost."""
     mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
-    return connection.execute(turns.delete().where(mine)).rowcount == 1
+    return removal.remove_turns(connection, mine) == 1
 
 
 def end_in_apology(connection: sa.Connection, claim: Claim, owner: str, apology: Reply, now: float) -> bool:

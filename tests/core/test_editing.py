@@ -1,6 +1,7 @@
 """An edited message is answered as it is now, and a deleted one is forgotten."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from core.delivery import Claim
 from core.editing import ANEW_WITHIN
 from core.errors import MessageChanged
 from core.messages import WITHDRAWN, Deletion, Edit, Kind, Media, Message, Quote, Relation, Reply, Source
-from core.store import Store, history, people, questions, schema, turns, votes
+from core.store import Store, history, open_store, people, questions, schema, turns, votes
 from tests.core.conftest import Write
 from tests.core.test_admission import GENEROUS, Idle, count_turns
 from tests.core.test_gathering import ALBUM, KEEPING, NEWS, answered, begun, claim, door, lease, piece, reopened
@@ -502,6 +503,41 @@ async def test_deleted_words_are_not_quoted(ann: Person) -> None:
     await ann.say("what is it?", quotes=quotes)
     assert isinstance(await ann.delete(said), Ignored)
     assert (await begun(ann.store, ann.clock)).message.quotes == (NEWS,)
+
+
+def files_with(folder: Path, word: bytes) -> list[str]:
+    return [file.name for file in folder.iterdir() if word in file.read_bytes()]
+
+
+async def test_no_file_holds_the_words_of_a_deleted_question(tmp_path: Path, clock: ManualClock, write: Write) -> None:
+    """The database and its write-ahead log have them no more, before the answer is removed from the platform too."""
+    async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
+        ann = Person(store, clock, write)
+        question = await ann.say("canary-question")
+        await answered(store, clock, "to it")
+        quoting = await ann.say("what?", quotes=(Quote(relation=Relation.EARLIER, text="canary-question"),))
+        await ann.delete(question)
+        assert quoting.text in await ann.words()
+        assert files_with(tmp_path, b"canary") == []
+
+
+async def test_a_deletion_without_words_takes_no_quotes_along(ann: Person) -> None:
+    """If the platform does not tell what the message said, the quotes of pictures and the like stay."""
+    picture = Quote(relation=Relation.FORWARDED, media=(Media.PICTURE,))
+    await ann.say("what is this?", quotes=(picture,))
+    await ann.delete(ann.write(""))
+    assert (await begun(ann.store, ann.clock)).message.quotes == (picture,)
+
+
+async def test_the_number_of_a_deleted_question_is_not_given_again(ann: Person) -> None:
+    """A button may still name the turn of a question that was deleted."""
+    question = await ann.say("one")
+    first = await answered(ann.store, ann.clock, "to one")
+    await ann.delete(question)
+    await removed(ann)
+    await ann.delete(await ann.say("two"))
+    await ann.say("three")
+    assert (await begun(ann.store, ann.clock)).id > first.id + 1
 
 
 async def test_a_deletion_may_come_before_its_message(ann: Person) -> None:
