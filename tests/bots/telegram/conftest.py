@@ -58,6 +58,20 @@ class FastClock:
         return asyncio.timeout(seconds / SPEED)
 
 
+class StillClock(FastClock):
+    """A fast clock whose time of day stands still until it is started, however long the test takes until then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stands_at: float | None = super().now()
+
+    def now(self) -> float:
+        return super().now() if self._stands_at is None else self._stands_at
+
+    def start(self) -> None:
+        self._stands_at = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Gateway:
     """A whole bot in this process."""

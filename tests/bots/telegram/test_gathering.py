@@ -1,13 +1,14 @@
 """A message that Telegram delivers as several updates, from end to end."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from core.engine.scripted import ScriptedEngine
 from core.prompt import Prompt
-from tests.bots.telegram.conftest import answers, done, open_gateway, rows
+from tests.bots.telegram.conftest import Gateway, StillClock, answers, done, open_gateway, rows
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.world import Json
 
@@ -25,6 +26,21 @@ def heard() -> ScriptedEngine:
     return ScriptedEngine.replying(lambda prompt: prompt[-1].content.replace("\n", " "))
 
 
+@asynccontextmanager
+async def open_gatherer(account: Account, engine: ScriptedEngine, *, mode: str = "polling") -> AsyncIterator[Gateway]:
+    """A gateway for which no time passes until it has accepted everything that was sent before."""
+    clock = StillClock()
+    async with open_gateway(account, engine, mode=mode, clock=clock) as gateway:
+        await accepted(account)
+        clock.start()
+        yield gateway
+
+
+async def accepted(account: Account) -> None:
+    while (await account.state())["pending"]:
+        await asyncio.sleep(0.01)
+
+
 async def replies(account: Account) -> list[str]:
     return [entry["text"].removesuffix(" 😐") for entry in answers(await account.journal())]
 
@@ -36,7 +52,7 @@ async def test_an_album_is_answered_once(account: Account, mode: str, place: int
     for number in range(3):
         caption = "Which is better?" if number == place else ""
         await account.say(person=5, caption=caption, **AT, **(VIDEO if number == 1 else PICTURE))
-    async with open_gateway(account, heard(), mode=mode):
+    async with open_gatherer(account, heard(), mode=mode):
         await account.until(done)
         await account.say("bye", person=6)
         await account.until(lambda journal: done(journal, text="bye"))
@@ -57,7 +73,7 @@ async def test_an_album_in_a_group_is_for_the_bot_if_one_caption_says_so(
     await account.say(person=5, chat=GROUP, caption=question, **AT, **VIDEO)
     await account.say(person=5, chat=GROUP, **AT, **PICTURE)
     await account.say(person=6, chat=GROUP, **AT, extra={"photo": [{}], "media_group_id": "another"})
-    async with open_gateway(account, heard()) as gateway:
+    async with open_gatherer(account, heard()) as gateway:
         await account.until(lambda journal: done(journal, text=f"(Attached: {media}."))
         assert len(await rows(gateway, "SELECT id FROM turns")) == 1
 
@@ -71,7 +87,7 @@ async def test_a_long_text_is_answered_once(account: Account, mode: str) -> None
         await account.say("w" * 2_100, person=5, chat=chat, **AT)
         await account.say("and what of dogs?", person=5, chat=chat, date=AT["date"] + 1)
     engine = ScriptedEngine.replying(lambda prompt: f"{len(prompt[-1].content)} characters")
-    async with open_gateway(account, engine, mode=mode) as gateway:
+    async with open_gatherer(account, engine, mode=mode) as gateway:
         await account.until(lambda journal: done(journal, 2))
         assert len(await rows(gateway, "SELECT id FROM turns")) == 2
     assert await replies(account) == ["4219 characters"] * 2
@@ -81,7 +97,7 @@ async def test_a_text_that_is_too_long_is_refused_once(account: Account) -> None
     """A text of many pieces that are too much for the model gets one refusal."""
     for _ in range(3):
         await account.say("word " * 800, person=5, **AT)
-    async with open_gateway(account, heard()):
+    async with open_gatherer(account, heard()):
         await account.say("hi", person=6)
         journal = await account.until(lambda journal: done(journal) and len(shown(journal)) == 4)
     refusal = next(entry["text"] for entry in shown(journal, 5) if entry["do"] == "edit")
@@ -94,7 +110,7 @@ async def test_a_forward_and_its_comment_are_one_message(account: Account, order
     updates: list[Json] = [{"text": "What do they mean?"}, {"text": "It rains", **FORWARD}, {"text": "Yes", **FORWARD}]
     for given in updates if order == "comment first" else [*updates[1:], updates[0]]:
         await account.say(**given, person=5, **AT)
-    async with open_gateway(account, heard()) as gateway:
+    async with open_gatherer(account, heard()) as gateway:
         await account.until(lambda journal: done(journal, text="Yes"))
         assert len(await rows(gateway, "SELECT id FROM turns")) == 1
     said = (await replies(account))[-1]
@@ -117,10 +133,13 @@ async def test_a_forward_reaches_the_answer_to_its_comment(account: Account, cha
 
     await account.hears_all()
     comment = f"@{account.username} what is this?" if chat else "what is this?"
-    async with open_gateway(account, ScriptedEngine(script), slots=1) as gateway:
+    clock = StillClock()
+    async with open_gateway(account, ScriptedEngine(script), slots=1, clock=clock) as gateway:
         await account.say(comment, person=5, chat=chat, **AT)
         await begun.wait()
         await account.say("It rains", person=5, chat=chat, **AT, **FORWARD)
+        await accepted(account)
+        clock.start()
         journal = await account.until(done)
         assert await rows(gateway, "SELECT attempts FROM turns") == [(1,)]
     assert [entry["text"] for entry in answers(journal)] == ["It says that it rains. 😐"]
