@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import uuid4
 
+import sqlalchemy as sa
 from starlette.applications import Starlette
 
 from bots.fronts import FrontEnd
@@ -97,6 +98,18 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
             await stop.wait()
             running.cancel()
             await asyncio.wait([running])
+
+
+async def saved_handles(database: str) -> tuple[list[str], int]:
+    """After a kill: the handles of all turns, and the number of turns of which one more message may be shown.
+
+    That is a message which was posted and whose id was not committed: at most one of a turn that was leased, and not
+    yet shown or in the middle of its delivery.
+    """
+    async with open_store(database) as store:
+        found = await store.run(lambda c: c.scalars(sa.text("SELECT handle FROM turns")).all())
+        exposed = "SELECT count(*) FROM turns WHERE owner != '' AND (handle = '' OR state = 'answered')"
+        return list(found), await store.run(lambda c: int(c.scalar(sa.text(exposed)) or 0))
 
 
 def free_port() -> int:
