@@ -27,7 +27,8 @@ def sample(
 ) -> Sampled:
     """Sample one token. `logits`: float32 [vocabulary], forbidden tokens already -inf. `ids`: prompt and reply so far.
 
-    Reported log-probabilities are those of `logits`, before any sampling option; None reports none. Raises NotFinite.
+    Reported log-probabilities are those of `logits`, before any sampling option; None reports none, and no forbidden
+    token is reported. Raises NotFinite.
     """
     scores = apply_repetition_penalty(logits, ids, sampling.repetition_penalty)
     token = int(scores.argmax())  # also the first that is no number
@@ -44,7 +45,8 @@ def sample(
     def logprob(number: int) -> Logprob:
         return Logprob(id=number, value=float(logits[number] - total))
 
-    return Sampled(id=token, logprob=logprob(token), top=tuple(map(logprob, sorted_top_k(logits, top_logprobs))))
+    likeliest = [number for number in sorted_top_k(logits, top_logprobs) if logits[number] > -np.inf]
+    return Sampled(id=token, logprob=logprob(token), top=tuple(map(logprob, likeliest)))
 
 
 def apply_repetition_penalty(logits: Floats, ids: Sequence[int], penalty: float) -> Floats:
