@@ -1,6 +1,10 @@
-"""Seeded replies of the embedded model to schemas of many kinds."""
+"""Seeded replies to schemas of many kinds, of the embedded model, or of the folder or file that MODEL names:
+
+MODEL=PATH make test-long ARGS=tests/core/inference/grammars
+"""
 
 import json
+import os
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -17,9 +21,9 @@ from tests.core.inference.rows import Rig, sequence
 
 
 @pytest.fixture(scope="module")
-def mini(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     try:
-        return load_model(EMBEDDED, tmp_path_factory.mktemp("data"), load_options())
+        return load_model(os.environ.get("MODEL", EMBEDDED), tmp_path_factory.mktemp("data"), load_options())
     except ModelMissing:
         pytest.skip("the embedded model is not part of this checkout")
 
@@ -30,10 +34,10 @@ def text_of(each: Sequence, model: LoadedModel) -> str:
 
 
 @pytest.mark.parametrize("seeds", [2, pytest.param(10, marks=pytest.mark.long)])
-def test_replies_that_end_are_valid(mini: LoadedModel, seeds: int) -> None:
+def test_replies_that_end_are_valid(model: LoadedModel, seeds: int) -> None:
     """Of replies at temperature 1 to ten schemas, every one that ends by "stop" is JSON of its schema, and most do."""
-    schemas = Schemas(mini.vocabulary, mini.eos_ids)
-    prompt = mini.template.build([ChatMessage(role=Role.USER, text="Tell me something as JSON.")])
+    schemas = Schemas(model.vocabulary, model.eos_ids)
+    prompt = model.template.build([ChatMessage(role=Role.USER, text="Tell me something as JSON.")])
     ended = 0
     for schema in SCHEMAS.values():
         replies = [
@@ -42,8 +46,8 @@ def test_replies_that_end_are_valid(mini: LoadedModel, seeds: int) -> None:
             )
             for seed in range(seeds)
         ]
-        Rig(mini).run(*replies)
+        Rig(model).run(*replies)
         for reply in (each for each in replies if each.finish == "stop"):
-            Draft202012Validator(schema).validate(json.loads(text_of(reply, mini)))
+            Draft202012Validator(schema).validate(json.loads(text_of(reply, model)))
             ended += 1
     assert ended > 0.8 * seeds * len(SCHEMAS)
