@@ -1,15 +1,23 @@
 """`response_format` over a real socket: JSON replies, whole and streamed, and what is refused."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from core.inference.loader import LoadedModel
 from tests.core.inference.grammars.schemas import SCHEMAS, record
-from tests.core.inference.serving import Running, events, forcing
+from tests.core.inference.serving import Running, events, forcing, serving
 
 COUNT = record(n={"type": "integer", "minimum": 0, "maximum": 9})
+
+
+@pytest.fixture(scope="module")
+def server(tiny: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of its own, so that these requests are not in the cache of others."""
+    with serving(tiny, tmp_path_factory.mktemp("formats") / "s") as running:
+        yield running
 
 
 def wanted(schema: dict[str, Any], **options: object) -> dict[str, Any]:

@@ -35,7 +35,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         id={"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3,5}$"}, day={"type": "string", "format": "date"}
     ),
     "range": record(
-        share={"type": "number", "minimum": 0, "exclusiveMaximum": 1}, price={"type": "number", "multipleOf": 0.05}
+        share={"type": "number", "minimum": 0, "exclusiveMaximum": 1}, price={"type": "number", "multipleOf": 0.25}
     ),
     "anyOf": {
         "anyOf": [
