@@ -1,9 +1,9 @@
 """`POST /v1/chat/completions`: a request becomes a sequence, its outputs become the response."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -14,13 +14,22 @@ from core.errors import ControlToken, RolesRefused
 from core.inference.api.http import cancel_on_disconnect, json_response, read_request
 from core.inference.api.responses import ResponseBuilder
 from core.inference.api.wire import ChatRequest, ErrorBody, ErrorResponse, RequestError
+from core.inference.batching.constraint import Constraint, Unconstrained
 from core.inference.batching.loop import Loop
 from core.inference.batching.sequence import Fault, Job, Output, Sampling, Sequence
+from core.inference.grammars.bounds import SchemaRefused
+from core.inference.grammars.schemas import Schemas
 from core.inference.loader import LoadedModel
 from core.inference.tokens.template import ChatMessage
 from core.text import digest
 
 RETRY_AFTER_SECONDS = 5
+SCHEMA = "response_format.json_schema.schema"
+FAULTS: Mapping[Fault, str] = {
+    "not_finite": "the model failed in the middle of this reply",
+    "step_failed": "the model failed in the middle of this reply",
+    "constraint_failed": "response_format leaves nothing to say in the middle of this reply, or takes too much work",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +41,17 @@ class ChatCompletions:
 
     model: LoadedModel
     loop: Loop
+    schemas: Schemas
     max_body_bytes: int
     entropy: Callable[[int], int]
     clock: Clock
+    _compiling: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await read_request(ChatRequest, Request(scope, receive), self.max_body_bytes)
         require_model(request.model, self.model)
-        sequence = await asyncio.to_thread(self._sequence, request)
+        constraint = await self._constraint(request)
+        sequence = await asyncio.to_thread(self._sequence, request, constraint)
         await cancel_on_disconnect(receive, self._respond(request, sequence, scope, receive, send))
 
     async def _respond(
@@ -56,7 +68,19 @@ class ChatCompletions:
                 completion = builder.completion([output async for output in outputs])
                 await json_response(completion)(scope, receive, send)
 
-    def _sequence(self, request: ChatRequest) -> Sequence:
+    async def _constraint(self, request: ChatRequest) -> Constraint:
+        """Compiled one at a time, since that takes a core from the model. Raises RequestError if it is refused."""
+        schema = request.response_format.wanted if request.response_format else None
+        if schema is None:
+            return Unconstrained()
+        async with self._compiling:
+            try:
+                return await asyncio.to_thread(self.schemas.constraint, schema)
+            except SchemaRefused as error:
+                body = ErrorBody(message=f"{SCHEMA}: {error.reason}", param=SCHEMA, code="schema_refused")
+                raise RequestError(400, body) from error
+
+    def _sequence(self, request: ChatRequest, constraint: Constraint) -> Sequence:
         """The request as a sequence. Raises RequestError if it does not fit the context."""
         try:
             messages = [ChatMessage(role=message.role, text=message.text) for message in request.messages]
@@ -84,7 +108,7 @@ class ChatCompletions:
             stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
             top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
         )
-        return Sequence(job=job)
+        return Sequence(job=job, constraint=constraint)
 
     @asynccontextmanager
     async def _outputs(self, sequence: Sequence) -> AsyncIterator[AsyncIterator[Output]]:
@@ -123,7 +147,7 @@ async def _until_finished(queue: asyncio.Queue[Output | Fault]) -> AsyncIterator
     while finish is None:
         output = await queue.get()
         if isinstance(output, str):
-            error = ErrorBody(message="the model failed in the middle of this reply", type="server_error", code=output)
+            error = ErrorBody(message=FAULTS[output], type="server_error", code=output)
             raise RequestError(500, error)
         finish = output.finish
         yield output

@@ -27,6 +27,7 @@ from core.inference.api.wire import (
     TokenizeResponse,
 )
 from core.inference.batching.loop import Loop
+from core.inference.grammars.schemas import Schemas
 from core.inference.loader import LoadedModel
 
 ABSENT: Final = (
@@ -90,7 +91,12 @@ def create_app(
         return Response(loop.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     completions = ChatCompletions(
-        model=model, loop=loop, max_body_bytes=options.max_body_bytes, entropy=entropy, clock=clock
+        model=model,
+        loop=loop,
+        schemas=Schemas(model.vocabulary, model.eos_ids),
+        max_body_bytes=options.max_body_bytes,
+        entropy=entropy,
+        clock=clock,
     )
     return Starlette(
         routes=[

@@ -1,9 +1,10 @@
 """Wire format of OpenAI chat completions: validated requests, responses and errors."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from core.inference.api.neutral import only
 from core.inference.batching.sequence import MAX_PENALTY, MIN_PENALTY, Finish
@@ -83,7 +84,6 @@ class Unsupported(RequestModel):
     chat_template: Annotated[object, only()] = None
     chat_template_kwargs: Annotated[object, only({}, {"enable_thinking": False})] = None
     documents: Annotated[object, only([])] = None
-    response_format: Annotated[object, only({"type": "text"})] = None
     structured_outputs: Annotated[object, only()] = None
     guided_json: Annotated[object, only()] = None
     guided_regex: Annotated[object, only()] = None
@@ -91,6 +91,34 @@ class Unsupported(RequestModel):
     guided_grammar: Annotated[object, only()] = None
     grammar: Annotated[object, only("")] = None
     json_schema: Annotated[object, only()] = None
+
+
+class JsonSchema(RequestModel):
+    """A named schema. It is always enforced, `strict` or not."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    schema_: Annotated[dict[str, object], Field(alias="schema")]
+    strict: bool | None = None
+
+
+class ResponseFormat(RequestModel):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+    schema_: Annotated[object, Field(alias="schema"), only()] = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> Self:
+        if (self.json_schema is not None) != (self.type == "json_schema"):
+            raise PydanticCustomError("json_schema", "json_schema belongs to the type json_schema, which needs it")
+        return self
+
+    @property
+    def wanted(self) -> Mapping[str, object] | None:
+        """The JSON schema of the reply; None if it is free text."""
+        if self.json_schema:
+            return self.json_schema.schema_
+        return {"type": "object"} if self.type == "json_object" else None
 
 
 class ChatRequest(Unsupported):
@@ -106,6 +134,7 @@ class ChatRequest(Unsupported):
     repetition_penalty: Annotated[float, Field(ge=MIN_PENALTY, le=MAX_PENALTY)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
+    response_format: ResponseFormat | None = None
     n: Literal[1] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)] | None = None

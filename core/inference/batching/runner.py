@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import Floats
+from core.inference.batching.constraint import ConstraintFailed
 from core.inference.batching.network import Network
 from core.inference.batching.sampler import NotFinite, sample
 from core.inference.batching.scheduler import Chunk, Step
@@ -32,7 +33,7 @@ class Runner:
     def run(self, step: Step) -> list[Row]:
         """The tokens sampled for each chunk: none in mid-prompt, else one more than accepted draft tokens.
 
-        A row without usable logits is a fault of its own; the others are not affected.
+        A row of which no token can be sampled is a fault of its own; the others are not affected.
         """
         for sequence in step.removed:
             self._generators.pop(sequence.job.id, None)
@@ -46,17 +47,22 @@ class Runner:
             return list(self._sample(chunk, logits))
         except NotFinite:
             return "not_finite"
+        except ConstraintFailed:
+            return "constraint_failed"
 
     def _sample(self, chunk: Chunk, logits: list[Floats]) -> Iterator[Sampled]:
         """Sample one token per row of logits, up to the first that differs from the draft.
 
-        Draft tokens are never sampled differently than without speculation, so the reply is the same.
+        Draft tokens are never sampled differently than without speculation, so the reply is the same. The constraint
+        sees every sampled token, and never a rejected one.
         """
         sequence, job = chunk.sequence, chunk.sequence.job
         random = self._generator(sequence)
         for number, row in enumerate(logits):
+            sequence.constraint.restrict(row)
             ids = [*sequence.ids, *chunk.draft[:number]] if job.sampling.repetition_penalty != 1.0 else []
             sampled = sample(row, ids, job.sampling, random, job.top_logprobs)
+            sequence.constraint.advance(sampled.id)
             yield sampled
             if (sampled.id,) != chunk.draft[number : number + 1]:
                 return

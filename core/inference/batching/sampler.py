@@ -15,6 +15,7 @@ ROWS: Final = 128
 """Rows into which `top_k` folds the scores for its first pass; more rows leave fewer column maxima to compare."""
 GREEDY_BELOW: Final = 1e-5
 """Temperatures below this are greedy: dividing by them would leave one candidate anyway, or overflow."""
+LOWEST: Final = np.finfo(np.float32).min
 LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -27,7 +28,8 @@ def sample(
 ) -> Sampled:
     """Sample one token. `logits`: float32 [vocabulary], forbidden tokens already -inf. `ids`: prompt and reply so far.
 
-    Reported log-probabilities are those of `logits`, before any sampling option; None reports none. Raises NotFinite.
+    Reported log-probabilities are those of `logits`, before any sampling option; None reports none, and no forbidden
+    token is reported. Raises NotFinite.
     """
     scores = apply_repetition_penalty(logits, ids, sampling.repetition_penalty)
     token = int(scores.argmax())  # also the first that is no number
@@ -73,6 +75,7 @@ def distribution(scores: Floats, sampling: Sampling) -> tuple[Ids, Floats]:
 
 def top_k(scores: Floats, count: int) -> Ids:
     """The tokens with the `count` highest scores, ties with the last included: [`count` or more], in order of id.
+    Forbidden tokens are left out, so that there may be fewer.
 
     A first pass compares only column maxima: if `count` columns reach a score, no token below it can be among the
     highest `count`, so columns with a smaller maximum are skipped.
@@ -87,12 +90,12 @@ def top_k(scores: Floats, count: int) -> Ids:
 
 
 def _kth_highest(scores: Floats, k: int) -> np.float32:
-    """The k-th highest score; -inf if there are fewer than k."""
-    return np.partition(scores, -k)[-k] if k <= len(scores) else np.float32(-np.inf)
+    """The k-th highest score, or the lowest number: no score of a forbidden token reaches it."""
+    return max(np.partition(scores, -k)[-k], LOWEST) if k <= len(scores) else LOWEST
 
 
 def sorted_top_k(scores: Floats, count: int) -> list[int]:
-    """Exactly `count` tokens with the highest scores, in descending order; of equal scores the lower id first."""
+    """The `count` tokens with the highest scores, in descending order; of equal scores the lower id first."""
     if not count:
         return []
     tokens = top_k(scores, count)

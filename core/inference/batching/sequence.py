@@ -3,14 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from core.inference.batching.constraint import Constraint, Unconstrained
 from core.inference.batching.detokenise import Detokeniser
 from core.inference.batching.lookup import PromptLookup
 from core.inference.batching.prefix import BlockTable
 from core.inference.batching.thought import ThoughtFilter
 
 Finish: TypeAlias = Literal["stop", "length"]
-Fault: TypeAlias = Literal["not_finite", "step_failed"]
-"""Why a sequence ended without a finish: its logits are no numbers, or the step that it was part of raised."""
+Fault: TypeAlias = Literal["not_finite", "step_failed", "constraint_failed"]
+"""Why a sequence ended without a finish: its logits are no numbers, the step that it was part of raised, or its
+constraint leaves no token.
+"""
 
 MIN_PENALTY, MAX_PENALTY = 0.1, 10.0
 """Repetition penalties that leave every score of a row a finite number."""
@@ -81,6 +84,7 @@ class Sequence:
     """
 
     job: Job
+    constraint: Constraint = field(default_factory=Unconstrained)
     ids: list[int] = field(init=False)
     detokeniser: Detokeniser = field(init=False)
     thought: ThoughtFilter = field(default_factory=ThoughtFilter)

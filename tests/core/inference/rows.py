@@ -6,6 +6,7 @@ from itertools import count
 
 from core.clock import ManualClock
 from core.inference.arrays import Floats
+from core.inference.batching.constraint import Constraint, Unconstrained
 from core.inference.batching.loop import Loop
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import PrefixCache
@@ -19,7 +20,14 @@ numbers = count()
 
 
 def sequence(
-    prompt: Rows[int], sampling: Sampling | None = None, *, max_tokens: int = 40, user: str = "", shared: int = 0
+    prompt: Rows[int],
+    sampling: Sampling | None = None,
+    *,
+    max_tokens: int = 40,
+    user: str = "",
+    shared: int = 0,
+    seed: int = 3,
+    constraint: Constraint | None = None,
 ) -> Sequence:
     job = Job(
         id=str(next(numbers)),
@@ -27,10 +35,10 @@ def sequence(
         prompt=tuple(prompt),
         max_tokens=max_tokens,
         sampling=sampling or Sampling(),
-        seed=3,
+        seed=seed,
         shared=shared,
     )
-    return Sequence(job=job)
+    return Sequence(job=job, constraint=constraint or Unconstrained())
 
 
 class Rig:

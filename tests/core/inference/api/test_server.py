@@ -208,8 +208,6 @@ def test_defaults_of_clients_are_accepted(server: Running, field: str, values: t
         ("frequency_penalty", 0.5),
         ("presence_penalty", -1),
         ("logit_bias", {"50256": -100}),
-        ("response_format", {"type": "grammar"}),
-        ("response_format", "json"),
         ("modalities", ["text", "audio"]),
         ("best_of", 3),
         ("min_p", 0.1),

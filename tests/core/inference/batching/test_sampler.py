@@ -123,3 +123,16 @@ def test_logprobs_are_reported_on_request_only() -> None:
 def test_a_temperature_too_small_to_divide_by_is_greedy() -> None:
     """A temperature that would overflow the scores is greedy."""
     assert sample(logits(2), [0], Sampling(temperature=1e-40), Random(0)).id == logits(2).argmax()
+
+
+@pytest.mark.parametrize("allowed", [1, 3, 200])
+def test_forbidden_tokens_are_no_candidates(allowed: int) -> None:
+    """If fewer tokens are allowed than top-k and the log-probabilities ask for, the others are left out."""
+    scores = np.full(SIZE, -np.inf, np.float32)
+    scores[7 : 7 + allowed] = np.arange(allowed)
+    tokens, probabilities = distribution(scores, Sampling(temperature=1.0, top_k=20))
+    assert len(tokens) == min(allowed, 20)
+    assert probabilities.all()
+    top = sample(scores, [0], Sampling(), Random(0), top_logprobs=20).top
+    assert len(top) == min(allowed, 20)
+    assert np.isfinite([logprob.value for logprob in top]).all()

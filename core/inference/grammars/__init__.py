@@ -1,0 +1,1 @@
+"""Constraints on replies, compiled from JSON schemas by llguidance."""
