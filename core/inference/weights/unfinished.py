@@ -49,7 +49,7 @@ def _locked(folder: Path, how: int = 0) -> Iterator[bool]:
     With LOCK_NB, it is also False if another process holds the lock.
     """
     is_locked = False
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | how)
