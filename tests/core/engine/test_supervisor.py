@@ -195,6 +195,17 @@ async def test_a_child_whose_socket_is_gone_is_restarted(
     assert not engine.child.socket_path.parent.exists()
 
 
+async def test_a_child_whose_folder_is_gone_while_it_starts_is_restarted(
+    make_child: MakeChild, journal: Journal
+) -> None:
+    """A child that can never be reached is killed at once, not after its time to start."""
+    async with supervise(make_child("mute"), CLOCK, replace(QUICK, probe_timeout=0.05)) as supervised:
+        while not supervised.socket_path.exists():
+            await asyncio.sleep(0.01)
+        shutil.rmtree(supervised.socket_path.parent)
+        assert (await journal.until("model server ended"))["reason"] == "the model server's socket is gone"
+
+
 async def test_a_child_that_is_never_ready_is_killed(make_child: MakeChild, journal: Journal) -> None:
     """A child that does not answer within its time to start is killed, with a reason, and started again."""
     timings = replace(QUICK, probe_timeout=0.05, start_timeout=0.2)
