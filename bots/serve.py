@@ -1,4 +1,4 @@
-"""`parley serve-model`: the model server as a child process that is started again if it fails.
+"""`parley serve-model`: the model server as a child process that is started again if it fails or hangs.
 
 Run as `python -m bots.serve`, with the options of the model server.
 """
@@ -6,16 +6,19 @@ Run as `python -m bots.serve`, with the options of the model server.
 import asyncio
 import signal
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
 
+from bots.exits import one_line_errors
 from bots.logs import configure_logs
 from core.clock import Clock, SystemClock
-from core.engine.child import SERVER, kill, own_environment, spawn
-from core.engine.supervisor import EX_CONFIG, TIMINGS, Timings
+from core.engine.child import SERVER, kill, new_socket_path, own_environment, spawn
+from core.engine.timings import EX_CONFIG, TIMINGS, Timings
+from core.engine.watchdog import watch
 
 KEY: Final = "PARLEY_SERVER_KEY"
 USAGE: Final = 2
@@ -37,7 +40,8 @@ class Stop:
 
 def main() -> None:
     configure_logs("auto", otherwise="info")
-    sys.exit(asyncio.run(_serve_until_signalled((*SERVER, *sys.argv[1:], "--exit-with-parent"))))
+    with one_line_errors():
+        sys.exit(asyncio.run(_serve_until_signalled((*SERVER, *sys.argv[1:], "--exit-with-parent"))))
 
 
 async def _serve_until_signalled(command: tuple[str, ...]) -> int:
@@ -50,32 +54,47 @@ async def _serve_until_signalled(command: tuple[str, ...]) -> int:
 async def serve(command: tuple[str, ...], clock: Clock, stop: Stop, timings: Timings = TIMINGS) -> int:
     """Run the server, again after each failure; the exit status, once it ends in order or cannot start.
 
-    The child has a session of its own, so the terminal's Ctrl-C reaches it as one SIGTERM from here.
+    Raises ConfigError if the temporary folder's path is too long for a Unix socket.
     """
     failures = 0
     while True:
         begun = clock.monotonic()
-        process = await spawn(command, own_environment(KEY))
-        async with asyncio.TaskGroup() as tasks:
-            forwarding = tasks.create_task(_forward(stop, process))
-            code = await process.wait()
-            forwarding.cancel()
+        code, reason = await _run(command, clock, stop, timings)
         if stop.asked.is_set():
             return 0 if code in {0, -signal.SIGTERM} else 128 + abs(code)
         if code in FINAL:
             return code
         failures = timings.count_failures(failures, served=clock.monotonic() - begun)
         pause = timings.restart_pause(failures, code=code)
-        log.warning("model server ended", code=code, pause=pause)
+        log.warning("model server ended", code=code, reason=reason, pause=pause)
         with suppress(TimeoutError):
             async with clock.timeout(pause):
                 await stop.asked.wait()
                 return 0
 
 
-async def _forward(stop: Stop, process: asyncio.subprocess.Process) -> None:
-    """Pass the wish to stop on: SIGTERM, and SIGKILL if it is repeated."""
+async def _run(command: tuple[str, ...], clock: Clock, stop: Stop, timings: Timings) -> tuple[int, str]:
+    """Run the server to its end; its exit status, and why it ended. It answers probes on a socket of its own.
+
+    It has a session of its own, so the terminal's Ctrl-C reaches it as one SIGTERM from here.
+    """
+    with ExitStack() as folders:
+        socket_path = new_socket_path(folders)
+        process = await spawn((*command, "--health-uds", str(socket_path)), own_environment(KEY))
+        async with asyncio.TaskGroup() as tasks:
+            ready = partial(log.info, "model server ready", pid=process.pid)
+            watching = tasks.create_task(watch(process, socket_path, clock, timings, on_ready=ready))
+            forwarding = tasks.create_task(_forward(stop, process, watching))
+            code = await process.wait()
+            watching.cancel()
+            forwarding.cancel()
+    return code, f"the model server ended with {code}" if watching.cancelled() else watching.result()
+
+
+async def _forward(stop: Stop, process: asyncio.subprocess.Process, watching: asyncio.Task[str]) -> None:
+    """Pass the wish to stop on: SIGTERM, and SIGKILL if it is repeated. A server that ends answers no probes."""
     await stop.asked.wait()
+    watching.cancel()
     with suppress(ProcessLookupError):
         process.terminate()
     await stop.again.wait()

@@ -17,7 +17,7 @@ import regex
 import bots
 import config
 import core
-from bots.markdown import so_far
+from bots.markdown import FormattedText, Kind, Span, so_far
 from bots.markdown.file_names import file_names
 from bots.slack import rendering as slack_rendering
 from bots.slack.text import plain
@@ -243,6 +243,39 @@ FUNCTIONS: dict[str, Run] = {
 def test_a_function_of_texts_takes_linear_time(name: str) -> None:
     """What is done to a whole message takes as much longer as the message is longer."""
     assert slow_texts(FUNCTIONS[name], COMMON) == {}
+
+
+SPLIT_GROWTH = 20
+MOST_SECONDS = 0.25
+"""CPU seconds for 64 KB. The slowest pattern needs 0.05 to 0.08 on a slow core, a quadratic one seconds."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", patterns())
+def test_a_pattern_is_quick_with_64_kb(name: str) -> None:
+    """No pattern, used as in the code, takes long for 64 KB of hostile text."""
+    pattern = patterns()[name]
+    for way in ways(name):
+        for text in hostile([*COMMON, *dict.fromkeys(pattern.pattern)], 1 << 16):
+            assert (
+                _once(WAYS[way](pattern), text) < MOST_SECONDS or cpu_seconds(WAYS[way](pattern), text) < MOST_SECONDS
+            )
+
+
+def with_code(count: int) -> FormattedText:
+    """A text of words that are code."""
+    spans = tuple(Span(start=4 * number, end=4 * number + 3, kind=Kind.CODE) for number in range(count))
+    return FormattedText(text="abc " * count, spans=spans)
+
+
+def test_an_answer_is_split_in_linear_time() -> None:
+    """Eight times the spans take eight times as long to split, not 64 times: a part looks at its own spans only."""
+
+    def seconds(count: int) -> float:
+        whole = with_code(count)
+        return cpu_seconds(lambda _: telegram_text.split(whole), "")
+
+    assert seconds(4000) / seconds(500) < SPLIT_GROWTH
 
 
 @pytest.mark.parametrize("run", [slack_rendering.from_markdown, telegram_text.from_markdown, so_far])

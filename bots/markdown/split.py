@@ -5,7 +5,7 @@ the middle are moved to the margin. White space at a cut is dropped, except the 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -28,12 +28,22 @@ LAST_PART = 40
 
 def split(whole: FormattedText, fits: Fits, most: int) -> list[FormattedText]:
     """The parts of a text that has words. A part that fits has at most `most` characters."""
-    parts, start = [], 0
+    parts, start, ahead, near = [], 0, 0, FormattedText(text=whole.text)
+    starts = [span.start for span in whole.spans]
     while start < len(whole.text):
-        end = _end(whole, start, fits, most)
-        parts.append(_part(whole, start, end, most))
+        reached = bisect_left(starts, start + most)
+        spans = [*near.spans, *whole.spans[ahead:reached]]
+        near, ahead = replace(whole, spans=tuple(_still_needed(whole, spans, start))), reached
+        end = _end(near, start, fits, most)
+        parts.append(_part(near, start, end, most))
         start = end
     return [part for part in parts if part.text]
+
+
+def _still_needed(whole: FormattedText, spans: Sequence[Span], start: int) -> Iterator[Span]:
+    """The spans that parts from `start` on depend on. A part that looked at all spans of a long text would be slow."""
+    line = whole.text.rfind("\n", 0, start) + 1
+    return (span for span in spans if span.end > start or (span.kind is Kind.PREFIX and span.start >= line))
 
 
 def end_that_fits(whole: FormattedText, fits: Fits, most: int) -> FormattedText:

@@ -6,20 +6,23 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import structlog
 
 from core.clock import Clock
+from core.errors import ConfigError
 
 log = structlog.get_logger()
 
 SERVER: Final = (sys.executable, "-P", "-m", "core.inference")
 """-P keeps the working directory off `sys.path`: a folder named "core" there would shadow ours."""
 MAX_LINE_BYTES: Final = 16 << 10
+MAX_SOCKET_PATH_BYTES: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,16 @@ class ModelChild:
             *("--cache-bytes", str(self.cache_bytes)),
             *("--memory-bytes", str(self.memory_bytes)),
         )
+
+
+def new_socket_path(folders: ExitStack) -> Path:
+    """A path in a new private folder, which is removed with `folders`. Its name is short, since the path of a Unix
+    socket is limited to 100 bytes. Raises ConfigError if that of the temporary folder is too long.
+    """
+    path = Path(folders.enter_context(TemporaryDirectory(prefix="parley-", ignore_cleanup_errors=True))) / "model"
+    if len(bytes(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ConfigError("TMPDIR", "its path is too long for a Unix socket")
+    return path
 
 
 async def start(child: ModelChild, socket_path: Path) -> asyncio.subprocess.Process:

@@ -10,7 +10,8 @@ from core.engine.child import ModelChild
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.openai import OpenAIEngine, OpenAIServer
 from core.engine.protocol import Engine, Piece
-from core.engine.supervisor import TIMINGS, Supervised, Timings, supervise
+from core.engine.supervisor import Supervised, supervise
+from core.engine.timings import TIMINGS, Timings
 from core.prompt import Prompt
 
 SOCKET_URL = "http://localhost/v1"

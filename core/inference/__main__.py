@@ -5,10 +5,11 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -55,6 +56,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     max_queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for the batch.")] = MAX_QUEUE,
     memory_bytes: Annotated[int, typer.Option(min=0, help="Address space of the process; 0 derives it.")] = 0,
     max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
+    health_uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket too, for the parent.")] = None,
     exit_with_parent: Annotated[bool, typer.Option(help="Exit when standard input is closed.")] = False,
 ) -> None:
     """Serve one model over the OpenAI chat completions API."""
@@ -62,22 +64,24 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     be_killed_first()
     signal.signal(signal.SIGTERM, _on_sigterm)
     if exit_with_parent:
-        threading.Thread(target=_exit_with_parent, args=(uds,), name="parent", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, args=(uds, health_uds), name="parent", daemon=True).start()
     key = os.environ.get(KEY, "")
     options = LoadOptions(precision=dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads)
     try:
-        with unix_socket(uds) if uds else tcp_socket(host, port, key) as bound:
+        with ExitStack() as stack:
+            bound = [stack.enter_context(unix_socket(uds) if uds else tcp_socket(host, port, key))]
+            bound += [stack.enter_context(unix_socket(path)) for path in [health_uds] if path]
             limit_memory(memory_bytes or generous_limit(find_model(model, data_dir), cache_bytes))
             loaded = load_model(model, data_dir, options)
             limits = Limits(
                 max_batch=max_batch, max_queue=max_queue, max_speculative_step=loaded.network.max_speculative_step
             )
-            with _application(loaded, limits, key) as app, Listener(bound) as listener:
-                listener.listen(BACKLOG)
+            with _application(loaded, limits, key) as app:
+                listeners = [stack.enter_context(_listening(each)) for each in bound]
                 gc.freeze()  # the model lives as long as the process; scanning it again takes as long as a decode step
-                log.info("listening", at=listener.getsockname(), **loaded.facts)
+                log.info("listening", at=listeners[0].getsockname(), **loaded.facts)
                 served = app if uds else OwnSiteOnly(app, () if is_loopback(host) else None)  # others need the key
-                _server(served, limits).run(sockets=[listener])
+                _server(served, limits).run(sockets=[*listeners])
     except (ModelError, ConfigError) as error:
         _refuse(error)
     except MemoryError:
@@ -111,6 +115,12 @@ def _server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     return http_server(app, within_descriptors(http_limits), SystemClock(), drain_seconds=DRAIN_SECONDS)
 
 
+def _listening(bound: socket.socket) -> Listener:
+    listener = Listener(bound)
+    listener.listen(BACKLOG)
+    return listener
+
+
 def _log_to_stderr() -> None:
     structlog.configure(
         processors=[
@@ -134,16 +144,16 @@ def _crash() -> None:
     os._exit(EX_SOFTWARE)
 
 
-def _exit_with_parent(uds: Path | None) -> None:
-    """Exit when standard input is closed, which happens even if the parent is killed. Remove the socket and its folder,
-    since a killed parent cannot.
+def _exit_with_parent(*sockets: Path | None) -> None:
+    """Exit when standard input is closed, which happens even if the parent is killed. Remove the sockets and their
+    folders, since a killed parent cannot.
     """
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    if uds:
+    for path in filter(None, sockets):
         with suppress(OSError):
-            uds.unlink()
-            uds.parent.rmdir()
+            path.unlink()
+            path.parent.rmdir()
     os._exit(0)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -68,8 +68,13 @@ def verify_model(path: Path) -> None:
 
 
 def verify_listed(path: Path) -> None:
-    """Raises ModelMissing or ModelDamaged if `path` is a folder with a manifest that its files differ from."""
-    if (path / MANIFEST).exists():
+    """Raises ModelMissing or ModelDamaged if a model differs from the manifest in its folder. Without one it passes.
+
+    A folder is verified whole, a GGUF file alone: the files beside it may be other models, or were never downloaded.
+    """
+    if path.is_file() and (path.parent / MANIFEST).exists():
+        _verify_file(path)
+    elif (path / MANIFEST).exists():
         verify_manifest(path)
 
 
@@ -144,14 +149,29 @@ def write_manifest(folder: Path, known: Mapping[str, str] = MappingProxyType({})
 
 def verify_manifest(folder: Path) -> None:
     """Raises ModelMissing or ModelDamaged unless the files of a folder are those that its manifest lists."""
-    listed = dict(_manifest(folder / MANIFEST))
+    listed = _manifest(folder / MANIFEST)
     loaded = [*(folder / name for name in LOADED), *(file for kind in WEIGHT_KINDS for file in folder.glob(kind))]
     for path in loaded:
-        if path.exists() and path.name not in listed:
-            raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")
-    for name, expected in listed.items():
-        if _sha256(_listed(folder, name)) != expected:
-            raise ModelDamaged(str(folder / name), f"it differs from {MANIFEST}")
+        if path.exists():
+            _require_listed(path, listed)
+    for name in listed:
+        _verify_digest(_listed(folder, name), listed)
+
+
+def _verify_file(path: Path) -> None:
+    listed = _manifest(path.parent / MANIFEST)
+    _require_listed(path, listed)
+    _verify_digest(path, listed)
+
+
+def _require_listed(path: Path, listed: Mapping[str, str]) -> None:
+    if path.name not in listed:
+        raise ModelDamaged(str(path), f"it is not listed in {MANIFEST}")
+
+
+def _verify_digest(path: Path, listed: Mapping[str, str]) -> None:
+    if _sha256(path) != listed[path.name]:
+        raise ModelDamaged(str(path), f"it differs from {MANIFEST}")
 
 
 def _listed(folder: Path, name: str) -> Path:
@@ -184,8 +204,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _manifest(path: Path) -> Iterator[tuple[str, str]]:
-    """Name and digest of each line, as `sha256sum` writes them."""
-    for line in filter(None, read_file(path).decode("utf-8", "replace").splitlines()):
-        digest, _, name = line.partition(" ")
-        yield name.strip().removeprefix("*").removeprefix("./"), digest.lower()
+def _manifest(path: Path) -> Mapping[str, str]:
+    """The digests of a manifest by the names of their files."""
+    return dict(map(_entry, filter(None, read_file(path).decode("utf-8", "replace").splitlines())))
+
+
+def _entry(line: str) -> tuple[str, str]:
+    """Name and digest of a line, as `sha256sum` writes it."""
+    digest, _, name = line.partition(" ")
+    return name.strip().removeprefix("*").removeprefix("./"), digest.lower()

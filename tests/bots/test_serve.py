@@ -9,12 +9,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from bots.serve import Stop, serve
 from core.clock import ManualClock, SystemClock
+from core.engine.timings import TIMINGS
 from tests.core.inference.options import server_arguments
 from tests.core.inference.tiny import write_tiny_model
 
+FAKE_CHILD = Path(__file__).parents[1] / "core/engine/fake_child.py"
 FAKE = """
 import os, signal, sys, time
 from pathlib import Path
@@ -45,15 +49,21 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def pausing(clock: ManualClock, pause: float) -> None:
+    """Wait for the pause before the next start. While a server runs, its probes wait for the clock too."""
+    while await clock.until_sleeping() != [pause]:
+        await asyncio.sleep(0.01)
+
+
 async def test_a_server_that_fails_is_started_again(tmp_path: Path) -> None:
     """After each failure the next start waits longer; a wish to stop ends the wait."""
     clock, stop = ManualClock(), Stop()
     serving = asyncio.create_task(serve(fake(tmp_path, 70), clock, stop))
     for count, pause in enumerate([0.5, 1.0, 2.0], start=1):
-        assert await clock.until_sleeping() == [pause]
+        await pausing(clock, pause)
         assert len(starts(tmp_path)) == count
         clock.advance(pause)
-    await clock.until_sleeping()
+    await pausing(clock, 4.0)
     stop.ask()
     assert await serving == 0
     assert len(starts(tmp_path)) == 4
@@ -84,6 +94,65 @@ async def test_the_server_sees_its_key_and_no_other_secret(tmp_path: Path, monke
     monkeypatch.setenv("PARLEY_TELEGRAM__TOKEN", "hush")
     await serve(fake(tmp_path, 0), SystemClock(), Stop())
     assert [line.split()[1:] for line in starts(tmp_path)] == [["key", "None"]]
+
+
+@pytest.mark.parametrize("mode", ["stalled", "mute"])
+async def test_a_server_that_hangs_is_killed_and_started_again(tmp_path: Path, mode: str) -> None:
+    """A server that reports a stall is killed at once, one that answers no probe after 30 seconds."""
+    clock, stop, now = ManualClock(), Stop(), tmp_path / "mode"
+    now.write_text("healthy")
+    command = (sys.executable, "-I", str(FAKE_CHILD), "--data-dir", str(tmp_path))
+    with capture_logs() as logs:
+        serving = asyncio.create_task(serve(command, clock, stop))
+        await ready(clock, logs)
+        now.write_text(mode)
+        hung_at = clock.monotonic()
+        await ended(clock, logs)
+        assert (clock.monotonic() - hung_at >= TIMINGS.silence_timeout) == (mode == "mute")
+        now.write_text("healthy")
+        clock.advance(TIMINGS.restart.first)
+        await ready(clock, logs, times=2)
+        stop.ask()
+        assert await serving == 0
+    reasons = {"stalled": "the model server stalled", "mute": "the model server fell silent"}
+    told = [(entry["code"], entry["reason"]) for entry in logs if entry["event"] == "model server ended"]
+    assert told == [(-signal.SIGKILL, reasons[mode])]
+    assert len(starts(tmp_path)) == 2
+
+
+async def test_a_server_with_too_many_connections_is_not_killed(tmp_path: Path) -> None:
+    """A 503 that does not report a stall, as to a connection too many, ends the server only if it is the only answer
+    for 30 seconds.
+    """
+    clock, stop, now = ManualClock(), Stop(), tmp_path / "mode"
+    now.write_text("healthy")
+    command = (sys.executable, "-I", str(FAKE_CHILD), "--data-dir", str(tmp_path))
+    with capture_logs() as logs:
+        serving = asyncio.create_task(serve(command, clock, stop))
+        await ready(clock, logs)
+        now.write_text("full")
+        for _ in range(20):
+            while TIMINGS.probe_ready not in await clock.until_sleeping():
+                await asyncio.sleep(0.01)
+            clock.advance(TIMINGS.probe_ready)
+        stop.ask()
+        assert await serving == 0
+    assert "model server ended" not in [entry["event"] for entry in logs]
+
+
+async def ready(clock: ManualClock, logs: list[EventDict], times: int = 1) -> None:
+    """Advance the clock from probe to probe, until a server is ready."""
+    while [entry["event"] for entry in logs].count("model server ready") < times:
+        if TIMINGS.probe_starting in await clock.until_sleeping():
+            clock.advance(TIMINGS.probe_starting)
+        await asyncio.sleep(0)
+
+
+async def ended(clock: ManualClock, logs: list[EventDict]) -> None:
+    """Let time pass, probes that are not answered included, until the server has ended."""
+    while "model server ended" not in [entry["event"] for entry in logs]:
+        clock.advance((await clock.until_sleeping())[0])
+        await asyncio.sleep(0.01)
 
 
 def child_of(pid: int) -> int:

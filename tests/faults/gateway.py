@@ -24,7 +24,7 @@ from core.delivery import Claim
 from core.engine.local import open_local
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
-from core.engine.supervisor import Timings
+from core.engine.timings import Timings
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader

@@ -18,7 +18,7 @@ class Sizes(BaseModel):
     An architecture may lack some of them, or name them differently; other fields are its own.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     num_hidden_layers: Count | None = None
     num_attention_heads: Count | None = None

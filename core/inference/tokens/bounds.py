@@ -19,8 +19,6 @@ MAX_OUTPUT: Final = 4 << 20
 MAX_STEPS: Final = 1_000_000
 """Lines of Python that one rendering may run. A conversation of 100 messages takes some 10,000."""
 MAX_CPU_SECONDS: Final = 5.0
-MAX_BITS: Final = 256
-"""Size of a product of integers."""
 WIDE_FORMAT: Final = re.compile(r"\d{4}|\*")
 """Part of a format that pads beyond 999 characters."""
 
@@ -52,17 +50,17 @@ def joined(pieces: Iterable[str]) -> str:
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
-    """Raise Overrun once the code in this context has run too many lines, or for too long on the CPU.
+def bounded(max_steps: int = MAX_STEPS, max_cpu_seconds: float = MAX_CPU_SECONDS) -> Iterator[None]:
+    """Raise Overrun once the functions called in this context have run too many lines, or for too long on the CPU.
 
     One line can take long if it makes a large text; the process's memory bounds that.
     """
-    steps, end = 0, time.thread_time() + MAX_CPU_SECONDS
+    steps, end = 0, time.thread_time() + max_cpu_seconds
 
     def count(_: FrameType, __: str, ___: object) -> Any:  # noqa: ANN401  itself
         nonlocal steps
         steps += 1
-        if steps > MAX_STEPS or time.thread_time() > end:
+        if steps > max_steps or time.thread_time() > end:
             raise Overrun("the template runs too long")
         return count
 
@@ -81,5 +79,5 @@ def _is_wide(left: object) -> bool:
 def _size(value: object) -> int:
     """How much an operand contributes to a product: a text or list its length, an integer itself."""
     if isinstance(value, int):
-        return abs(value) if value.bit_length() < MAX_BITS else MAX_OUTPUT + 1
+        return abs(value)
     return max(len(value), 1) if isinstance(value, str | list | tuple) else 1

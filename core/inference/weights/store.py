@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.weights.packing import Packed, Unpackable, pack
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape
+from core.inference.weights.unfinished import remove_leftovers, unfinished
 from core.models import MANIFEST, verify_manifest, write_manifest
 
 FORMAT: Final = 2
@@ -33,6 +33,9 @@ def load_packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep
 
 
 def _quantised(checkpoint: Checkpoint, shape: Shape, keep: Path) -> Mapping[str, Array]:
+    keep.mkdir(parents=True, exist_ok=True)
+    for leftover in remove_leftovers(keep):
+        log.info("removed weights that a killed process left unfinished", folder=str(leftover))
     kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape)}"
     if not _is_whole(kept):
         _write(kept, checkpoint, shape)
@@ -56,9 +59,8 @@ def _write(kept: Path, checkpoint: Checkpoint, shape: Shape) -> None:
 
     The folder appears complete, by a rename; folders of earlier versions of this model are deleted.
     """
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=kept.parent) as temporary:
-        made = Path(temporary, kept.name)
+    with unfinished(kept.parent) as folder:
+        made = folder / kept.name
         made.mkdir()
         for name, tensor in _packed(checkpoint, shape, INT8):
             np.save(made / f"{name}.npy", tensor)

@@ -14,7 +14,7 @@ from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--uds", required=True)
+parser.add_argument("--uds", "--health-uds", dest="uds", required=True)
 parser.add_argument("--data-dir", type=Path, required=True)
 options, _ = parser.parse_known_args()
 mode = (options.data_dir / "mode").read_text()
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         now = (options.data_dir / "mode").read_text()
         if now == "mute":
             threading.Event().wait()
-        self.answer(503 if now == "stalled" else 200, {})
+        self.answer(*{"stalled": (503, {"status": "stalled"}), "full": (503, {})}.get(now, (200, {})))
 
     def answer(self, status: int, body: object) -> None:
         data = json.dumps(body).encode()

@@ -18,7 +18,8 @@ from core.backoff import Backoff
 from core.clock import ManualClock, SystemClock
 from core.engine.child import MAX_LINE_BYTES, ModelChild, relay
 from core.engine.local import LocalEngine, open_local
-from core.engine.supervisor import EX_CONFIG, TIMINGS, Timings, supervise
+from core.engine.supervisor import supervise
+from core.engine.timings import EX_CONFIG, TIMINGS, Timings
 from core.errors import ConfigError, EngineLost, EngineUnavailable
 from core.prompt import ChatMessage, Prompt
 from tests.options import child_with
@@ -147,24 +148,62 @@ async def test_a_child_that_hangs_is_killed(
         await journal.until("model server ready", times=2)
 
 
-@pytest.mark.parametrize("gone", ["folder", "socket", "replaced"])
-async def test_a_child_whose_socket_is_gone_is_restarted(make_child: MakeChild, journal: Journal, gone: str) -> None:
-    """If the folder or the socket of the child is deleted, another child is started where it can be reached; a folder
-    that others may write to is not used.
+def replace_folder(folder: Path, by: str) -> None:
+    """Put something else in the place of a folder."""
+    shutil.rmtree(folder)
+    if by == "open folder":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif by == "folder of another user":
+        folder.mkdir(mode=0o700)
+        os.chown(folder, os.getuid() + 1, -1)
+    elif by == "link":
+        aside = folder.with_suffix(".aside")
+        aside.mkdir(mode=0o700)
+        folder.symlink_to(aside)
+    elif by == "file":
+        folder.touch(mode=0o600)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "socket",
+        "folder",
+        *("open folder", "link", "file"),
+        pytest.param(
+            "folder of another user", marks=pytest.mark.skipif(os.getuid() != 0, reason="root can give it away")
+        ),
+    ],
+)
+async def test_a_child_whose_socket_is_gone_is_restarted(
+    make_child: MakeChild, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """If the folder or the socket of the child is deleted, another child is started where it can be reached. What
+    somebody may have put in the folder's place is not used.
     """
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
         await engine.wait_ready()
         before = engine.child.socket_path
-        before.unlink() if gone == "socket" else shutil.rmtree(before.parent)
-        if gone == "replaced":
-            before.parent.mkdir(mode=0o777)
-            before.parent.chmod(0o777)
+        before.unlink() if gone == "socket" else replace_folder(before.parent, by=gone)
         assert (await journal.until("model server ended"))["reason"] == "the model server's socket is gone"
         await journal.until("model server ready", times=2)
         assert await ask(engine) == "hello"
         assert (engine.child.socket_path == before) == (gone == "socket")
         assert engine.child.socket_path.parent.stat().st_mode & 0o777 == 0o700
     assert not engine.child.socket_path.parent.exists()
+
+
+async def test_a_child_whose_folder_is_gone_while_it_starts_is_restarted(
+    make_child: MakeChild, journal: Journal
+) -> None:
+    """A child that can never be reached is killed at once, not after its time to start."""
+    async with supervise(make_child("mute"), CLOCK, replace(QUICK, probe_timeout=0.05)) as supervised:
+        while not supervised.socket_path.exists():
+            await asyncio.sleep(0.01)
+        shutil.rmtree(supervised.socket_path.parent)
+        assert (await journal.until("model server ended"))["reason"] == "the model server's socket is gone"
 
 
 async def test_a_child_that_is_never_ready_is_killed(make_child: MakeChild, journal: Journal) -> None:

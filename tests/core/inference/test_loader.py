@@ -94,6 +94,7 @@ def text_config(folder: Path) -> object:
         lambda folder: change(folder / "config.json", quantization_config={}, text_config=text_config(folder)),
         lambda folder: change(folder / "generation_config.json", do_sample=True, temperature="hot"),
         lambda folder: change(folder / "generation_config.json", repetition_penalty=1e-38),
+        lambda folder: change(folder / "generation_config.json", repetition_penalty=10.1),
         lambda folder: change(folder / "generation_config.json", do_sample=True, temperature=float("nan")),
         lambda folder: change(folder / "generation_config.json", top_p=7),
         lambda folder: change(folder / "generation_config.json", max_new_tokens=0),

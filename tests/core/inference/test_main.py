@@ -14,8 +14,10 @@ import httpx
 import pytest
 from gguf import GGMLQuantizationType
 
+from core.inference.memory import OOM_SCORE, generous_limit
 from tests.core.inference.checkpoint.gguf_writer import write_gguf
 from tests.core.inference.options import server_arguments
+from tests.options import child_with
 
 EX_CONFIG = 78
 
@@ -87,6 +89,30 @@ def test_web_pages_do_not_reach_a_model_on_loopback(tiny_folder: Path) -> None:
             assert client.get("/v1/models").status_code == 200
             assert client.get("/v1/models", headers={"Host": "evil.example"}).status_code == 421
             assert client.get("/metrics", headers={"Origin": "http://evil.example"}).status_code == 403
+
+
+def test_a_parent_can_probe_a_bounded_process(tiny_folder: Path, tmp_path: Path) -> None:
+    """A server on an address also answers on the socket that its parent names. Without an option for it, its address
+    space is bounded, and the kernel kills it before others.
+    """
+    path = tmp_path / "own" / "s"
+    path.parent.mkdir()
+    with (
+        started(tiny_folder, "--port", 0, "--threads", 1, "--health-uds", path, "--exit-with-parent") as process,
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client,
+    ):
+        until_listening(process)
+        assert client.get("/health").status_code == 200
+        if sys.platform == "linux":
+            of_process = Path(f"/proc/{process.pid}")
+            assert int((of_process / "oom_score_adj").read_text()) >= OOM_SCORE
+            limits = (of_process / "limits").read_text().splitlines()
+            bound = next(line.split()[3] for line in limits if "Max address space" in line)
+            assert int(bound) <= generous_limit(tiny_folder, child_with(data_dir=tmp_path).cache_bytes)
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait() == 0
+        assert not path.parent.exists()
 
 
 def test_a_gguf_file_is_served_under_its_name(tiny_folder: Path, tmp_path: Path) -> None:

@@ -242,11 +242,24 @@ def test_the_manifest_finds_a_single_bit_of_a_gguf_file(gguf_folder: Path) -> No
         verify_model(gguf_folder)
 
 
-def test_a_gguf_file_must_be_listed(gguf_folder: Path) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_gguf_file_must_be_listed(gguf_folder: Path, *, alone: bool) -> None:
     """A GGUF file that the manifest does not list is refused, even if it is the only one."""
     (gguf_folder / "q4.gguf").rename(gguf_folder / "q5.gguf")
     with pytest.raises(ModelDamaged, match="not listed"):
-        verify_model(gguf_folder)
+        verify_model(gguf_folder / "q5.gguf" if alone else gguf_folder)
+
+
+def test_a_gguf_file_alone_is_compared_with_the_manifest_beside_it(gguf_folder: Path, tmp_path: Path) -> None:
+    """One flipped bit of a file that is given directly is found; other listed files may be altered or missing."""
+    (gguf_folder / "q5.gguf").write_bytes(tiny_gguf(tmp_path))
+    (gguf_folder / "q8.gguf").write_bytes(tiny_gguf(tmp_path))
+    write_manifest(gguf_folder)
+    flip_a_bit(gguf_folder / "q5.gguf")
+    (gguf_folder / "q8.gguf").unlink()
+    verify_model(gguf_folder / "q4.gguf")
+    with pytest.raises(ModelDamaged, match="differs from"):
+        verify_model(gguf_folder / "q5.gguf")
 
 
 def test_several_gguf_files_are_ambiguous(gguf_folder: Path, tmp_path: Path) -> None:

@@ -30,11 +30,14 @@ def test_a_pulled_file_is_loaded(pulled: Path, tmp_path: Path) -> None:
     assert load_model(NAME, tmp_path, load_options()).name == "tiny.gguf"
 
 
-def test_an_altered_file_is_not_opened(pulled: Path) -> None:
-    """One flipped bit in the weights of a pulled file raises ModelDamaged before anything is read from it."""
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_altered_file_is_not_opened(pulled: Path, *, alone: bool) -> None:
+    """One flipped bit in the weights of a pulled file raises ModelDamaged before anything is read from it, also if the
+    file is given and not its folder.
+    """
     file = pulled / "tiny.gguf"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     with pytest.raises(ModelDamaged, match="differs from SHA256SUMS"):
-        open_checkpoint(pulled)
+        open_checkpoint(file if alone else pulled)

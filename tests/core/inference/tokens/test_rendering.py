@@ -72,6 +72,7 @@ LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% set x = 1 %}{% 
             "too large a value",
         ),
         ("{{ '%999999999d' % 1 }}", "too large a value"),
+        ("{{ 'x' | center(1000000000000000000) }}", "rejects user"),  # MemoryError
     ],
 )
 def test_a_template_without_end_is_stopped(source: str, reason: str) -> None:

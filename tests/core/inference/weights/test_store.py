@@ -14,6 +14,7 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
+from core.inference.weights.unfinished import PREFIX
 
 KEPT = "quantised"
 
@@ -77,6 +78,14 @@ def test_damaged_weights_are_quantised_again(folder: Path, tmp_path: Path, damag
     assert again.keys() == whole.keys()
     assert all(np.array_equal(again[name], whole[name]) for name in whole)
     assert kept_files(tmp_path / KEPT) == files
+
+
+def test_the_next_start_removes_what_a_killed_one_left(folder: Path, tmp_path: Path) -> None:
+    """The folder of a process that was killed while it quantised is deleted, also if the weights are there already."""
+    for _ in range(2):
+        (tmp_path / KEPT / f"{PREFIX}x" / "model-0").mkdir(parents=True)
+        load(folder, tmp_path / KEPT)
+        assert kept_folder(tmp_path / KEPT).name.startswith("model-")
 
 
 def test_a_changed_checkpoint_replaces_the_stored_weights(folder: Path, tmp_path: Path) -> None:
