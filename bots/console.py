@@ -11,7 +11,8 @@ from bots.lines import piped_lines, typed_lines
 from bots.screens import JsonScreen, LineScreen, Screen, Seconds, TerminalScreen
 from config.options import fixed_locale
 from config.settings import Settings
-from core.admission import Admission, Refused
+from core.accepting import Refused
+from core.admission import Admission
 from core.apologies import apology
 from core.clock import Clock, SystemClock
 from core.delivery import Claim

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.admission import LATE, Accepted, Duplicate, Ignored, Limits, Outcome, Refused
+from core.accepting import Accepted, Duplicate, Ignored, Outcome, Refused
 from core.clock import ManualClock
+from core.corrections import LATE
 from core.delivery import Claim
 from core.editing import ANEW_WITHIN
 from core.errors import MessageChanged
+from core.limits import Limits
 from core.messages import WITHDRAWN, Deletion, Edit, Kind, Media, Message, Quote, Relation, Reply, Source
 from core.store import Store, history, open_store, people, questions, schema, turns, votes
 from tests.core.conftest import Write
