@@ -13,7 +13,7 @@ from config.options import fixed_locale
 from config.settings import Settings
 from core.accepting import Refused
 from core.admission import Admission
-from core.apologies import apology
+from core.apologies import apology, fault_of
 from core.clock import Clock, SystemClock
 from core.delivery import Claim
 from core.errors import StoreError
@@ -59,7 +59,7 @@ class Console:
             outcome = await admission.accept(self._message(text))
         except StoreError as error:
             question.turn_id.set_result(None)
-            self._show(question, apology(error, self._locale))
+            self._show(question, apology(fault_of(error), self._locale))
             return
         if isinstance(outcome, Refused) and outcome.turn_id is None:
             question.turn_id.set_result(None)

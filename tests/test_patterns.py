@@ -200,7 +200,7 @@ KNOWN = {
     "core/keywords.py:_whole",  # a phrase, without repetition
     "core/labels.py:_demand",  # stems of our prompts
     "core/inference/tokens/vocabulary.py:split",  # names of the model's tokens
-    "core/apologies.py:_snake",  # names of our classes
+    "core/apologies.py:_kind",  # names of our classes
     "config/access.py:_checked",  # the operator's settings
     "config/personas.py:_find",
 }
