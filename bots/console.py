@@ -11,8 +11,9 @@ from bots.lines import piped_lines, typed_lines
 from bots.screens import JsonScreen, LineScreen, Screen, Seconds, TerminalScreen
 from config.options import fixed_locale
 from config.settings import Settings
-from core.admission import Admission, Refused
-from core.apologies import apology
+from core.accepting import Refused
+from core.admission import Admission
+from core.apologies import apology, fault_of
 from core.clock import Clock, SystemClock
 from core.delivery import Claim
 from core.errors import StoreError
@@ -58,7 +59,7 @@ class Console:
             outcome = await admission.accept(self._message(text))
         except StoreError as error:
             question.turn_id.set_result(None)
-            self._show(question, apology(error, self._locale))
+            self._show(question, apology(fault_of(error), self._locale))
             return
         if isinstance(outcome, Refused) and outcome.turn_id is None:
             question.turn_id.set_result(None)

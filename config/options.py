@@ -2,10 +2,10 @@
 
 from config.personas import load_persona
 from config.settings import EngineSettings, Settings
-from core.admission import Limits
 from core.chat import ChatOptions
 from core.engine.child import ModelChild
 from core.engine.openai import OpenAIServer
+from core.limits import Limits
 from core.messages import Locale
 from core.models import EMBEDDED
 from core.stages.generate import ReplyLimits

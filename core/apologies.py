@@ -3,52 +3,78 @@
 import re
 
 from core.commands import SLASH
-from core.errors import EngineError, EngineStalled, NotAllowed, Refusal, StoreError, TooLong, Unreadable
+from core.errors import (
+    Busy,
+    EngineError,
+    EngineStalled,
+    NotAllowed,
+    QueueFull,
+    Refusal,
+    StoreError,
+    Throttled,
+    TooLong,
+    Unreadable,
+)
 from core.i18n import say
 from core.messages import Finish, Locale, Reply, Source
+
+UNEXPECTED = "unexpected"
+"""The fault of our own code, and of a turn that failed again and again for a reason that nobody expected."""
+DIED_TWICE = "died_twice"
+"""The fault of a turn during which the process crashed twice."""
 
 
 def refusal(error: Refusal, locale: Locale) -> Reply:
     """The reply that tells a person why there is no answer, and when to try again."""
-    name = _snake(type(error).__name__)
-    key = name
-    if isinstance(error, TooLong):
-        key = f"{name}_{error.unit}"
-    elif isinstance(error, NotAllowed) and error.is_asked:
-        key = "asked_for"
-    values = {slot: getattr(error, slot) for slot in ("size", "limit", "person") if hasattr(error, slot)}
-    if isinstance(error, Unreadable):
-        values["reasons"] = " ".join(say(locale, f"unreadable.{kind}") for kind in error.media)
-    if hasattr(error, "retry_after"):
-        values["seconds"] = max(1, round(error.retry_after))
-    return Reply(text=say(locale, f"refusal.{key}", **values), source=Source.REFUSAL, error=name)
+    words = say(locale, f"refusal.{_key(error)}", **_values(error, locale))
+    return Reply(text=words, source=Source.REFUSAL, error=_kind(type(error)))
 
 
-def apology(error: Exception, locale: Locale, prefix: str = SLASH) -> Reply:
-    """The reply for a failure of the engine, the store or our own code. Commands in it are typed with the prefix."""
+def apology(fault: str, locale: Locale, prefix: str = SLASH) -> Reply:
+    """The reply for a fault, which names its sentence. Commands in it are typed with the prefix."""
+    finish = Finish.TIMEOUT if fault == _kind(EngineStalled) else Finish.ERROR
+    return Reply(text=say(locale, f"apology.{fault}", prefix=prefix), source=Source.REFUSAL, finish=finish, error=fault)
+
+
+def fault_of(error: Exception) -> str:
+    """The fault that an error of the engine, the store or our own code is."""
     match error:
         case EngineError():
-            key = _snake(type(error).__name__)
+            return _kind(type(error))
         case StoreError():
-            key = "store"
+            return "store"
         case _:
-            key = "unexpected"
-    return _apology(key, locale, Finish.TIMEOUT if isinstance(error, EngineStalled) else Finish.ERROR, prefix)
+            return UNEXPECTED
 
 
-def gave_up(locale: Locale) -> Reply:
-    """The reply to a turn during which the process crashed twice."""
-    return _apology("died_twice", locale, Finish.ERROR)
+def _key(error: Refusal) -> str:
+    """The key of the words for a refusal."""
+    match error:
+        case NotAllowed(is_asked=True):
+            return "asked_for"
+        case TooLong(unit=unit):
+            return f"{_kind(TooLong)}_{unit}"
+        case _:
+            return _kind(type(error))
 
 
-def went_wrong(locale: Locale, prefix: str) -> Reply:
-    """The reply to a turn whose answering or delivery failed again and again for a reason that nobody expected."""
-    return _apology("unexpected", locale, Finish.ERROR, prefix)
+def _values(error: Refusal, locale: Locale) -> dict[str, object]:
+    """The values in the words for a refusal."""
+    match error:
+        case NotAllowed(person=person):
+            return {"person": person}
+        case Unreadable(media=media):
+            return {"reasons": " ".join(say(locale, f"unreadable.{part}") for part in media)}
+        case TooLong(size=size, limit=limit):
+            return {"size": size, "limit": limit}
+        case QueueFull(limit=limit):
+            return {"limit": limit}
+        case Throttled(retry_after=wait) | Busy(retry_after=wait):
+            return {"seconds": max(1, round(wait))}
+        case _:
+            return {}
 
 
-def _apology(key: str, locale: Locale, finish: Finish, prefix: str = SLASH) -> Reply:
-    return Reply(text=say(locale, f"apology.{key}", prefix=prefix), source=Source.REFUSAL, finish=finish, error=key)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+def _kind(error: type[Exception]) -> str:
+    """The name of a class of errors in snake case."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", error.__name__).lower()

@@ -1,6 +1,6 @@
 """The command registry: names, arguments and descriptions of all commands, and the one parser for them.
 
-Front ends build their menus from it and recognise commands with it; `core/admission.py` answers /stop, and
+Front ends build their menus from it and recognise commands with it; `core/accepting.py` answers /stop, and
 `core/stages/commands.py` carries out the others.
 """
 

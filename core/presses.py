@@ -1,23 +1,46 @@
-"""What buttons do: each action is one transaction, which admission runs for a person who may use the bot.
+"""What buttons do: each action is one transaction, which `carry_out` runs for a person who may use the bot.
 
 A new kind of button is a new function here. The front ends name it in their registries: `bots/telegram/buttons.py` and
 `bots/slack/buttons.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
 from core import commands
-from core.admission import Action, Limits, check_load
+from core.apologies import refusal
 from core.buttons import Press, Receipt
-from core.errors import AnsweringAgain, Expired, NotTheAsker, QuestionForgotten
+from core.errors import AnsweringAgain, Expired, NotTheAsker, QuestionForgotten, Refusal
 from core.i18n import say
-from core.messages import Finish, Message, Reply, Source
-from core.store import confirmations, questions, turns, votes
+from core.limits import Limits, check_load
+from core.messages import Finish, Locale, Message, Reply, Source
+from core.store import confirmations, events, people, questions, turns, votes
 from core.store.people import PersonRow
 from core.text import clean
+
+Action: TypeAlias = Callable[[sa.Connection, Press, PersonRow, Limits, float], Receipt]
+"""What a button does for a person who may use the bot, at a time. It may raise a Refusal."""
+
+
+def carry_out(connection: sa.Connection, action: Action, press: Press, limits: Limits, now: float) -> Receipt:
+    """Deduplicate a press, and do what its button does. A press that was delivered before has an empty receipt."""
+    if not events.remember(connection, press.event_keys, now):
+        return Receipt()
+    person = people.find_or_add(connection, press.person)
+    try:
+        return action(connection, press, person, limits, now)
+    except Refusal as error:
+        return refused(error, person.languages.own_words(limits.locale))
+
+
+def refused(error: Refusal, locale: Locale) -> Receipt:
+    """The receipt of a press that is refused."""
+    notice = refusal(error, locale)
+    return Receipt(notice=notice.text, error=notice.error)
 
 
 def again(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:

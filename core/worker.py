@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 import sqlalchemy as sa
 import structlog
 
-from core.apologies import gave_up, went_wrong
+from core.apologies import DIED_TWICE, UNEXPECTED, apology
 from core.backoff import Backoff
 from core.bulkhead import bulkhead
 from core.clock import Clock, Steps
@@ -241,7 +241,7 @@ class Worker:
 
     async def _reply(self, claim: Claim, sink: Sink) -> Reply:
         if claim.attempt > MAX_ATTEMPTS:
-            return gave_up(claim.locale)
+            return apology(DIED_TWICE, claim.locale)
         stopped = self._stopped[claim.id]
         return await self._answer(
             Turn(id=claim.id, message=claim.message, locale=claim.locale, sink=sink, stopped=stopped)
@@ -276,9 +276,9 @@ class Worker:
 
     async def _apologise(self, claim: Claim) -> None:
         """Close a turn with an apology. A reply that it has is kept until the platform has accepted the apology."""
-        apology = went_wrong(claim.locale, prefix_in(claim.message.conversation))
-        claim = await self._show(claim, apology)
-        await self._run_until_stored(turns.end_in_apology, claim, self._owner, apology, self._clock.now())
+        sorry = apology(UNEXPECTED, claim.locale, prefix_in(claim.message.conversation))
+        claim = await self._show(claim, sorry)
+        await self._run_until_stored(turns.end_in_apology, claim, self._owner, sorry, self._clock.now())
         self.notify()
 
     async def _show(self, claim: Claim, reply: Reply) -> Claim:

@@ -125,8 +125,8 @@ def slow_texts(run: Run, units: list[str]) -> dict[str, float]:
     """How much longer a text takes that is four times as long, for each text whose time is not linear."""
     found = {}
     for small, large in zip(hostile(units, SMALL), hostile(units, LARGE), strict=True):
-        if _once(run, large) >= NOTHING:
-            growth = cpu_seconds(run, large) / cpu_seconds(run, small)
+        if (first := _once(run, large)) >= NOTHING and first > MOST_GROWTH * (least := cpu_seconds(run, small)):
+            growth = cpu_seconds(run, large) / least
             if growth > MOST_GROWTH:
                 found[f"{small[:6]!r} ... {small[-6:]!r}"] = growth
     return found
@@ -200,7 +200,7 @@ KNOWN = {
     "core/keywords.py:_whole",  # a phrase, without repetition
     "core/labels.py:_demand",  # stems of our prompts
     "core/inference/tokens/vocabulary.py:split",  # names of the model's tokens
-    "core/apologies.py:_snake",  # names of our classes
+    "core/apologies.py:_kind",  # names of our classes
     "config/access.py:_checked",  # the operator's settings
     "config/personas.py:_find",
 }

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from core import presses
-from core.admission import Action
+from core.presses import Action
 
 VALUE = re.compile(r"(?:(-?\w+):)?(\d{1,18})", re.ASCII)
 

@@ -27,7 +27,8 @@ from bots.slack.translate import (
     translate,
 )
 from core import presses
-from core.admission import Admission, Duplicate, Refused
+from core.accepting import Duplicate, Refused
+from core.admission import Admission
 from core.buttons import Press
 from core.clock import Clock
 from core.errors import NOT_ALLOWED, DeliveryFailed, DeliveryRejected, NotAllowed

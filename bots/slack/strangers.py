@@ -2,7 +2,7 @@
 
 from cachetools import TTLCache
 
-from core.admission import NOTICE_EVERY
+from core.accepting import NOTICE_EVERY
 from core.clock import Clock
 from core.messages import Person
 

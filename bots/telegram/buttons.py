@@ -12,7 +12,7 @@ from hashlib import blake2b
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from core import presses
-from core.admission import Action
+from core.presses import Action
 
 DATA = re.compile(r"fb:([a-z]{1,16})\d?:(\d{1,18}):([0-9a-f]{12})")
 MARK = " ✓"

@@ -2,7 +2,7 @@
 
 import structlog
 
-from core.apologies import apology, refusal
+from core.apologies import apology, fault_of, refusal
 from core.bulkhead import described
 from core.commands import prefix_in
 from core.errors import ParleyError, Refusal
@@ -20,7 +20,7 @@ async def refusals(turn: Turn, call_next: Handler) -> Reply:
         return refusal(error, turn.locale)
     except ParleyError as error:
         log.warning("turn failed", turn=turn.id, error=type(error).__name__, reason=str(error))
-        return apology(error, turn.locale, prefix_in(turn.message.conversation))
+        return apology(fault_of(error), turn.locale, prefix_in(turn.message.conversation))
     except Exception as error:  # noqa: BLE001  whatever it is, the person gets an answer
         log.warning("turn failed unexpectedly", turn=turn.id, fault=described(error))
-        return apology(error, turn.locale, prefix_in(turn.message.conversation))
+        return apology(fault_of(error), turn.locale, prefix_in(turn.message.conversation))

@@ -7,7 +7,7 @@ forgotten since, the events that were accepted, and the turns that are still to 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.errors import BackupRefused, StoreDamaged
 from core.messages import Person
 from core.store import installation, records, tombstones
-from core.store.copies import BEFORE_RESTORE, beside, copy, reserved
+from core.store.copies import BEFORE_RESTORE, beside, copy, new_file
 from core.store.database import make_engine, prepare
 from core.store.files import SIDES, sync
 from core.store.people import find_or_add
@@ -44,7 +44,7 @@ def back_up(database: Path, target: Path) -> None:
     """Write a backup to a new file, while the database is in use. Raises StoreError, OSError, sqlite3.Error."""
     if not database.exists():
         raise BackupRefused(str(database), "there is no database yet")
-    with reserved(target):
+    with _reserved(target):
         copy(database, target)
 
 
@@ -71,6 +71,19 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
         _remove(new)
     sync(database.parent)
     return Restored(kept=kept, dropped=dropped)
+
+
+@contextmanager
+def _reserved(path: Path) -> Iterator[None]:
+    """A new file at the path, which is removed if the body fails. Raises BackupRefused if it cannot be made."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(new_file(path))
+        except FileExistsError:
+            raise BackupRefused(str(path), "exists already") from None
+        except OSError as error:
+            raise BackupRefused(str(path), error.strerror or "cannot be written") from None
+        yield
 
 
 def _check_backup(backup: Path) -> None:

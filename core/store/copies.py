@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from core.errors import BackupRefused, StoreDamaged
+from core.errors import StoreDamaged
 from core.store.files import PRIVATE, sync
 
 BEFORE_MIGRATION = "before"
@@ -22,31 +22,25 @@ def copy(source: Path, target: Path) -> None:
     """
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
-    try:
+    with new_file(partial):
         with closing(_read(source)) as reading, closing(sqlite3.connect(partial, isolation_level=None)) as writing:
             reading.backup(writing)  # in one step: in several it would begin anew after each write of another process
             writing.execute("PRAGMA journal_mode = DELETE")
             check(writing)
         sync(partial)
         partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
     sync(target.parent)
 
 
 @contextmanager
-def reserved(path: Path) -> Iterator[Path]:
-    """A new file at the path, which is removed if the body fails. Raises BackupRefused if there is one already."""
+def new_file(path: Path) -> Iterator[None]:
+    """A new file at the path, which its owner alone may read. It is removed if the body fails.
+
+    Raises FileExistsError if there is one already, OSError.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
-    except FileExistsError:
-        raise BackupRefused(str(path), "exists already") from None
-    except OSError as error:
-        raise BackupRefused(str(path), error.strerror or "cannot be written") from None
-    try:
-        yield path
+        yield
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Limits, Refused
+from core.accepting import NOTICE_EVERY, Accepted, Duplicate, Refused
+from core.admission import Admission
 from core.amending import MAX_QUOTED_CHARACTERS
 from core.clock import ManualClock
 from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
+from core.limits import Limits
 from core.messages import Media, Message, Quote, Relation
 from core.store import Store, events, open_store, schema, turns
 from core.store.turns import Lease

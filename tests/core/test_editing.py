@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.admission import LATE, Accepted, Duplicate, Ignored, Limits, Outcome, Refused
+from core.accepting import Accepted, Duplicate, Ignored, Outcome, Refused
 from core.clock import ManualClock
+from core.corrections import LATE
 from core.delivery import Claim
 from core.editing import ANEW_WITHIN
 from core.errors import MessageChanged
+from core.limits import Limits
 from core.messages import WITHDRAWN, Deletion, Edit, Kind, Media, Message, Quote, Relation, Reply, Source
 from core.store import Store, history, open_store, people, questions, schema, turns, votes
 from tests.core.conftest import Write
@@ -559,3 +561,46 @@ async def test_a_withdrawn_question_cannot_be_edited(ann: Person) -> None:
     assert await ann.words() == [""]
     await removed(ann)
     assert isinstance(await ann.edit(question, "three"), Ignored)
+
+
+async def test_edits_of_exempt_people_are_not_limited(store: Store, clock: ManualClock, write: Write) -> None:
+    """A platform without a rate limit has none for edits either."""
+    ann = Person(store, clock, write, replace(THREE_A_MINUTE, exempt=frozenset({"test"})))
+    question = await ann.say("one")
+    for text in ("two", "three", "four", "five"):
+        running = await begun(store, clock)
+        assert isinstance(await ann.edit(question, text), Accepted)
+        await reopened(store, running, clock)
+
+
+async def test_an_edit_that_came_first_counts_once(ann: Person) -> None:
+    """An edit that was taken for its message is a duplicate when it is delivered again."""
+    question = ann.write("one")
+    await ann.edit(question, "two")
+    ann.clock.advance(-1)
+    assert isinstance(await ann.edit(question, "two"), Duplicate)
+
+
+async def test_other_media_are_a_change(ann: Person) -> None:
+    """A question whose picture alone is replaced is answered anew."""
+    question = await ann.say("what is it?", media=(Media.PICTURE,))
+    await answered(ann.store, ann.clock)
+    assert isinstance(await ann.edit(question, "what is it?", media=(Media.VIDEO,)), Accepted)
+    assert (await begun(ann.store, ann.clock)).message.media == (Media.VIDEO,)
+
+
+async def test_a_shown_answer_does_not_become_a_personal_one(ann: Person) -> None:
+    """A question in a group is not edited into a command whose answer is for its sender alone."""
+    question = await ann.say("one", kind=Kind.GROUP)
+    await answered(ann.store, ann.clock)
+    assert isinstance(await ann.edit(question, "/lang zn"), Ignored)
+    assert await ann.words() == ["one"]
+
+
+async def test_quotes_in_other_conversations_stay(ann: Person, write: Write) -> None:
+    """A deleted message is not quoted any more in its own conversation; elsewhere the same words are another's."""
+    said = ann.write("we saw a whale")
+    elsewhere = replace(write("what is it?", chat="elsewhere"), quotes=(replace(NEWS, text="we saw a whale"),))
+    await ann.door.accept(elsewhere)
+    await ann.delete(said)
+    assert (await begun(ann.store, ann.clock)).message.quotes == elsewhere.quotes

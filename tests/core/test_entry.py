@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from core import presses
-from core.admission import Accepted, Action, Admission, Refused
+from core.accepting import Accepted, Refused
+from core.admission import Admission
 from core.buttons import Press
 from core.chat import chatbot
 from core.clock import ManualClock
@@ -14,6 +15,7 @@ from core.delivery import Claim
 from core.engine.scripted import ScriptedEngine
 from core.entry import ASK_EVERY, HOUR
 from core.messages import ConversationKey, Person, Reply, Turn
+from core.presses import Action
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader

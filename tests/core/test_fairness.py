@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from core.admission import Accepted, Admission, Refused
+from core.accepting import Accepted, Refused
+from core.admission import Admission
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import Busy

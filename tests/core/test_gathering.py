@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.admission import Accepted, Admission, Duplicate, Ignored, Limits, Refused
+from core.accepting import Accepted, Duplicate, Ignored, Refused
+from core.admission import Admission
 from core.amending import JOINABLE
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import GATHERING
+from core.limits import Limits
 from core.messages import Media, Message, Quote, Relation, Reply, Source, Ties
 from core.store import Store, events, history, schema, turns
 from core.store.history import Keeping

@@ -13,7 +13,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 import sqlalchemy as sa
 
-from core.admission import Accepted, Admission
+from core.accepting import Accepted
+from core.admission import Admission
 from core.chat import chatbot
 from core.clock import ManualClock
 from core.delivery import Claim

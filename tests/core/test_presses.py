@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from core import presses
-from core.admission import Accepted, Action, Admission
+from core.accepting import Accepted
+from core.admission import Admission
 from core.buttons import Press, Receipt
 from core.clock import ManualClock
 from core.commands import FORGET
 from core.delivery import Claim
 from core.messages import ConversationKey, Finish, Media, Person, Quote, Relation, Reply, Source
+from core.presses import Action
 from core.store import Store, history, records, totals, turns
 from core.store.history import Keeping
 from core.store.turns import Lease

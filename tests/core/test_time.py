@@ -7,10 +7,12 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.admission import NOTICE_EVERY, Accepted, Admission, Duplicate, Ignored, Limits, Refused
+from core.accepting import NOTICE_EVERY, Accepted, Duplicate, Ignored, Refused
+from core.admission import Admission
 from core.clock import ManualClock, Steps
 from core.delivery import Claim
 from core.errors import Throttled
+from core.limits import Limits
 from core.messages import ConversationKey, Finish, Message, Person, Reply, Source, Turn
 from core.store import Store, backlog, open_store, people, turns
 from core.store.backlog import DEFAULT_SECONDS, LONGEST

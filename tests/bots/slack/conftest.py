@@ -20,10 +20,11 @@ from bots.slack.adapter import Slack, open_slack
 from bots.slack.threads import Following
 from bots.slack.translate import DirectMessages
 from config.settings import SlackSettings
-from core.admission import Admission, Limits
+from core.admission import Admission
 from core.chat import chatbot
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
+from core.limits import Limits
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits

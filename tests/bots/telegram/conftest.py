@@ -18,11 +18,12 @@ from bots.proxies import ENVIRONMENT, Proxies
 from bots.telegram.adapter import Telegram, open_telegram
 from bots.telegram.polling import Timeouts
 from config.settings import TelegramSettings
-from core.admission import Admission, Limits
+from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
+from core.limits import Limits
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core import admission
+from core import accepting
 from core.delivery import Claim
 from core.messages import Message, Person, Reply, Source
 from core.store import Store, amendments, backlog, events, history, questions, records, retention, turns
@@ -24,7 +24,7 @@ LIMITS = limits_with(allow=frozenset({"test:*"}), max_queued=99)
 
 
 def claimed(connection: sa.Connection, message: Message) -> Claim:
-    admission.accept(connection, message, LIMITS, 1.0)
+    accepting.accept(connection, message, LIMITS, 1.0)
     claim = turns.claim_waiting(connection, LEASE, ["test/w"])
     assert claim
     return claim

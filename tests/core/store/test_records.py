@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.admission import Accepted, Admission, Duplicate
+from core.accepting import Accepted, Duplicate
+from core.admission import Admission
 from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import MessageChanged

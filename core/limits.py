@@ -1,0 +1,87 @@
+"""Who may use the bot, and how much: access, size of a message, rate limit, queue and predicted wait."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from core.access import is_allowed
+from core.errors import Busy, NotAllowed, QueueFull, Throttled, TooLong
+from core.messages import Locale, Message
+from core.store import admissions, backlog, people
+from core.text import size_in_bytes
+
+ROUNDING = 1e-6
+"""Tolerance in seconds for sums of floats, so that a burst of five is five."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits for each person; sizes in bytes, times in seconds.
+
+    `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write,
+    as `core/access.py` reads it. If `asks_admins`, the `admins` are asked about others. `locale` is the language of the
+    bot's own words; None selects each person's.
+    """
+
+    per_minute: float
+    burst: int
+    max_bytes: int
+    max_queued: int
+    max_wait: float
+    slots: int
+    exempt: frozenset[str]
+    allow: frozenset[str]
+    admins: frozenset[str]
+    asks_admins: bool
+    locale: Locale | None
+
+
+def may_write(connection: sa.Connection, message: Message, limits: Limits) -> bool:
+    """Whether a person may write a message, by the configuration or because an administrator has let them in."""
+    is_listed = is_allowed(message.sender, message.conversation, limits.allow)
+    return is_listed or admissions.is_admitted(connection, message.sender)
+
+
+def check_allowed(message: Message, person: people.PersonRow, limits: Limits) -> None:
+    """Raises NotAllowed. Administrators are asked about a stranger whom none has refused."""
+    if not is_allowed(message.sender, message.conversation, limits.allow) and not person.admitted:
+        raise NotAllowed(person=message.sender.name, is_asked=limits.asks_admins and person.admitted is None)
+
+
+def check_size(text: str, limits: Limits) -> None:
+    """Raises TooLong."""
+    size = size_in_bytes(text)
+    if size > limits.max_bytes:
+        raise TooLong(size=size, limit=limits.max_bytes, unit="bytes")
+
+
+def check_load(connection: sa.Connection, platform: str, person: people.PersonRow, limits: Limits, now: float) -> None:
+    """Raises Throttled, QueueFull or Busy if a person may not ask one more question now."""
+    if platform not in limits.exempt:
+        throttle(connection, person, limits, now)
+        check_queue(connection, person, limits)
+
+
+def throttle(connection: sa.Connection, person: people.PersonRow, limits: Limits, now: float) -> None:
+    """GCRA (ITU-T I.371): each message moves the theoretical arrival time, by at most `burst` intervals from now.
+
+    One that is further ahead was stored before the clock was set back; it is corrected, or it would stay ahead.
+    """
+    interval = 60.0 / limits.per_minute
+    furthest = now + limits.burst * interval
+    until = max(min(person.throttled_until, furthest), now) + interval
+    if until - furthest > ROUNDING:
+        if person.throttled_until > furthest:
+            people.set_throttle(connection, person.id, furthest)
+        raise Throttled(retry_after=until - furthest)
+    people.set_throttle(connection, person.id, until)
+
+
+def check_queue(connection: sa.Connection, person: people.PersonRow, limits: Limits) -> None:
+    """Raises QueueFull or Busy."""
+    queue = backlog.measure(connection, person.id)
+    if queue.own >= limits.max_queued:
+        raise QueueFull(limit=limits.max_queued)
+    wait = queue.predicted_wait(limits.slots)
+    if wait > limits.max_wait:
+        raise Busy(retry_after=wait - limits.max_wait)
