@@ -1,4 +1,4 @@
-"""The bot under test: `parley run` with the embedded model, on both fake platforms, and the processes of all its lives."""
+"""The bot under test: `parley run` with the embedded model on both fake platforms, and what its processes take."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from benchmarks.processes import ROOT, clean_environment
 from tests.fakes.slack.client import FakeSlack
@@ -31,6 +32,7 @@ class Bot:
     lives: dict[str, dict[int, list[Sample]]] = field(default_factory=lambda: {"gateway": {}, "model": {}})
     kills: int = 0
     codes: list[int] = field(default_factory=list)
+    most_wal: int = 0
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -69,7 +71,11 @@ class Bot:
         else:
             self.codes.append(code)
 
-    async def abandon(self) -> None:
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Kill it if it still runs, because the test has failed."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
@@ -79,8 +85,17 @@ class Bot:
         if child := model_child(self.pid):
             os.kill(child, signal.SIGKILL)
 
-    def sample(self) -> None:
-        """Note what its processes take now."""
+    @property
+    def most_memory(self) -> Mapping[str, int]:
+        """The most memory that a process of each role has taken."""
+        return {
+            role: max(one.memory for samples in lives.values() for one in samples) for role, lives in self.lives.items()
+        }
+
+    async def sample(self) -> None:
+        """Note what its processes and its store's write-ahead log take now."""
+        wal = self.folder / "data" / "parley.db-wal"
+        self.most_wal = max(self.most_wal, wal.stat().st_size if wal.exists() else 0)
         now = time.monotonic()
         for role, pid in (("gateway", self.pid), ("model", model_child(self.pid))):
             if pid and (taken := Sample.of(pid, now)):

@@ -1,4 +1,4 @@
-"""Many people who write to the bot on both platforms: what they do follows from a seed, and when from the bot's pace."""
+"""Many people who write to the bot on both platforms. What they do follows from a seed, if the bot keeps pace."""
 
 import json
 from collections import deque
@@ -16,6 +16,7 @@ PEOPLE, FORGETFUL, ROOMS = 40, 4, 4
 """On each platform; the forgetful, of Telegram, are the last of them, and write in no group."""
 DIRECTS, CHANNELS = ("D1", "D2"), ("C1", "C2")
 FIRST_PERSON, FIRST_ROOM = 510_000_001, -520_000_001
+FORGETTERS = frozenset(str(FIRST_PERSON + person) for person in range(PEOPLE - FORGETFUL, PEOPLE))
 COMMANDS = ("/help", "/mood", "/reset", "/start", "/lang zh", "/lang en", "/export")
 TALK = (
     "Good morning! Did you sleep well?",
@@ -27,7 +28,16 @@ TALK = (
     "谢谢你，我现在开心多了！",
     "给我讲一个关于大海的故事吧。",
 )
-DEEDS = {"ask": 50, "ask in a group": 18, "ask at length": 5, "edit": 6, "press": 10, "stop": 4, "command": 5, "forget": 2}
+DEEDS = {
+    "ask": 50,
+    "ask in a group": 18,
+    "ask at length": 5,
+    "edit": 6,
+    "press": 10,
+    "stop": 4,
+    "command": 5,
+    "forget": 2,
+}
 
 
 class Tail:
@@ -101,7 +111,7 @@ class Crowd:
 
     async def _ask(self, *, in_group: bool, at_length: bool) -> None:
         person, text = self.chance.randrange(PEOPLE), self._words(self.chance.randint(20, 90) if at_length else 1)
-        if self.chance.random() < 0.5:  # noqa: PLR2004
+        if self.chance.random() < 0.5:
             await self._say_on_slack(text, person, in_group=in_group)
         else:
             await self._say_on_telegram(text, person, in_group=in_group)

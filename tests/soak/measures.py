@@ -1,13 +1,14 @@
 """What a process takes, over time: memory, open files and threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import linear_regression
 from typing import Self
 
 HOUR = 3600.0
-KIB = 1024
+KIB, MIB = 1 << 10, 1 << 20
+MAX_GROWTH = 1.0 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,24 @@ class Sample:
         return cls(at=at, memory=memory, files=files, threads=int(told["Threads"]))
 
 
-def growth(samples: Sequence[Sample], figure: Callable[[Sample], int]) -> float:
-    """How much a figure grows in an hour: the slope of a least-squares line through the samples."""
-    return HOUR * linear_regression([one.at for one in samples], [figure(one) for one in samples]).slope
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How much each figure of a process grows in an hour: bytes of memory, files and threads."""
+
+    memory: float
+    files: float
+    threads: float
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Self:
+        """The slopes of least-squares lines through the samples, of which there must be two."""
+        times = [one.at for one in samples]
+        figures = {name: [getattr(one, name) for one in samples] for name in ("memory", "files", "threads")}
+        return cls(**{name: HOUR * linear_regression(times, values).slope for name, values in figures.items()})
+
+    @property
+    def is_flat(self) -> bool:
+        return self.memory < MAX_GROWTH and self.files < 1 and self.threads < 1
 
 
 def model_child(pid: int) -> int | None:

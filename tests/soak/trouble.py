@@ -25,20 +25,20 @@ class Trouble:
     async def outage(self) -> None:
         """Let one platform fail for some calls."""
         times = self.chance.choice((1, 2, 5, 20))
-        if self.chance.random() < 0.5:  # noqa: PLR2004
+        if self.chance.random() < 0.5:
             kind, extra = self.chance.choice((("error", {}), ("error", {"retry_after": 2}), ("cut", {}), ("lost", {})))
             method = self.chance.choice(("*", "getUpdates", "sendMessage", "editMessageText"))
             await self.telegram.faults({"method": method, "kind": kind, "times": times, **extra})
         else:
             kind = self.chance.choice(("unavailable", "ratelimited", "cut", "lost", "socket"))
             if kind == "socket":
-                return await self.slack.pull("drop", how=self.chance.choice(("refresh", "close", "cut")))
+                await self.slack.pull("drop", how=self.chance.choice(("refresh", "close", "cut")))
+                return
             method = self.chance.choice(("*", "chat.postMessage", "chat.update", "chat.appendStream"))
             await self.slack.pull("mend")
             await self.slack.pull("fault", method=method, kind=kind, times=times)
         if kind == "lost" and method in {"*", *POSTS}:
             self.doubts += times
-        return None
 
     async def recovery(self) -> None:
         await self.telegram.faults()

@@ -14,6 +14,8 @@ BEGUN = re.compile(r"…\s*\Z")
 """What a message ends with whose answer has not been put into it."""
 NUMBER = re.compile(r"\d+")
 FAULTS = {"error", "critical"}
+SHORT = 20
+"""Characters of a text that may stand in a log by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +28,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A turn of the store: the message that it answers, and the messages that show the answer."""
+    """A turn of the store: the message that it answers, and the messages that show the reply."""
 
     question: Place
     state: str
+    reply: str
     shown_by: tuple[Place, ...]
     is_again: bool = False
 
@@ -55,9 +58,11 @@ def judge(
     *,
     forgetful: frozenset[str] = frozenset(),
     log: str = "",
-    words: Iterable[str] = (),
+    words: Sequence[str] = (),
 ) -> Verdict:
-    """Judge a run. The `forgetful` have taken back what they said, so their turns may be gone."""
+    """Judge a run by what people `said`, the store's turns, the messages `shown`, and the log, which must not hold any
+    of the `words` nor a reply. The `forgetful` have taken back what they said, so their turns may be gone.
+    """
     answered = Counter(turn.question for turn in turns if not turn.is_again)
     missing = [one.place for one in said if one.person not in forgetful and not answered[one.place]]
     silent = [turn.question for turn in turns if turn.state != "delivered" or not _is_shown(turn, shown)]
@@ -71,7 +76,7 @@ def judge(
         doubled=twice + [place for place in unclaimed if not BEGUN.search(shown[place])],
         orphans=[place for place in unclaimed if BEGUN.search(shown[place])],
         faults=[line for line in lines if _is_fault(line)],
-        words=_found(words, lines),
+        words=_found([*words, *(turn.reply for turn in turns)], lines),
     )
 
 
@@ -91,4 +96,4 @@ def _is_fault(line: str) -> bool:
 def _found(words: Iterable[str], lines: Iterable[str]) -> list[str]:
     """The words that stand in the lines. Lines that differ by numbers only are looked through once."""
     told = "\n".join({NUMBER.sub("0", line) for line in lines})
-    return [word for word in words if NUMBER.sub("0", word) in told]
+    return [word for word in words if len(word) > SHORT and NUMBER.sub("0", word) in told]
