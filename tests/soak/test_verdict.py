@@ -33,6 +33,7 @@ def test_an_answer_that_is_not_shown_is_lost() -> None:
     assert judge(SAID, [replace(TURN, state="dead")], SHOWN).lost == [QUESTION]
     assert judge(SAID, [TURN], {}).lost == [QUESTION]
     assert judge(SAID, [TURN], {ANSWER: "…"}).lost == [QUESTION]
+    assert judge(SAID, [TURN], {ANSWER: ""}).lost == [QUESTION]
 
 
 def test_a_second_turn_doubles_a_message() -> None:
@@ -46,7 +47,8 @@ def test_a_second_turn_doubles_a_message() -> None:
 def test_a_second_message_doubles_an_answer() -> None:
     """A whole message that no turn knows is an answer shown twice; one that was only begun is an orphan."""
     assert judge(SAID, [TURN], SHOWN | {OTHER: TURN.reply}).doubled == [OTHER]
-    assert judge(SAID, [TURN], SHOWN | {OTHER: "It is …"}).orphans == [OTHER]
+    for begun in ("It is …", ""):
+        assert judge(SAID, [TURN], SHOWN | {OTHER: begun}) == replace(CLEAN, orphans=[OTHER])
 
 
 def test_a_message_of_two_turns_is_doubled() -> None:

@@ -10,8 +10,8 @@ from typing import TypeAlias
 Place: TypeAlias = tuple[str, str, str]
 """A message: its platform, its chat, and its id there."""
 
-BEGUN = re.compile(r"…\s*\Z")
-"""What a message ends with whose answer has not been put into it."""
+BEGUN = re.compile(r"(?:\A|…)\s*\Z")
+"""The end of a message whose answer has not been put into it. A stream of Slack begins empty."""
 NUMBER = re.compile(r"\d+")
 FAULTS = {"error", "critical"}
 SHORT = 20
