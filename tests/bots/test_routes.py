@@ -90,7 +90,8 @@ class Idle:
 
 async def ask(client: httpx.AsyncClient, asked: Asked) -> int:
     url = f"{asked.path}?{asked.query}"
-    return (await client.request(asked.method, url, headers=asked.headers, content=asked.body)).status_code
+    headers = {name.encode(): value for name, value in asked.headers.items()}
+    return (await client.request(asked.method, url, headers=headers, content=asked.body)).status_code
 
 
 async def test_every_route_is_known_here() -> None:
