@@ -92,8 +92,10 @@ def fake_slack_process(journal: Path) -> Iterator[int]:
     command = [sys.executable, "-m", "tests.fakes.slack", "--journal", str(journal)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.kill()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 @asynccontextmanager

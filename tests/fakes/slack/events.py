@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -107,7 +108,7 @@ class Events:
         envelope |= {"accepts_response_payload": sending.kind == "slash_commands"}
         if sending.attempts > 1:
             envelope |= {"retry_attempt": sending.attempts - 1, "retry_reason": "timeout"}
-        if not socket.closed:
+        with suppress(ConnectionError):  # the app has gone
             await socket.send_json(envelope)
 
     async def _post(self, name: str, sending: Sending) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,8 @@ class Slack:
         """End the sockets: "refresh" asks the app to reconnect, "close" closes them, "cut" aborts the connections."""
         for socket in list(self.events.sockets):
             if how == "refresh":
-                await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
+                with suppress(ConnectionError):  # the app has gone
+                    await socket.send_json({"type": "disconnect", "reason": "refresh_requested"})
                 continue
             self.events.sockets.remove(socket)
             if how == "cut" and (transport := socket._req.transport if socket._req else None):
