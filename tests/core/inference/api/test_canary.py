@@ -13,13 +13,20 @@ from core.inference.loader import LoadedModel
 from tests.core.inference.serving import Running, Steered, body, hooked, serving
 
 CANARY = "xyzzycanary"
-FORMAT = {"type": "json_schema", "json_schema": {"name": CANARY, "schema": {"title": CANARY}}}
+SCHEMAS: list[tuple[dict[str, str], int]] = [
+    ({"const": CANARY, "title": CANARY}, 200),
+    ({"$ref": f"https://{CANARY}.example"}, 400),
+    ({"type": "string", "pattern": f"({CANARY}"}, 400),
+]
 TOOL = {"type": "function", "function": {"name": CANARY, "description": CANARY}}
 MESSAGES = [{"role": role, "content": f"{CANARY} of the {role}"} for role in ("system", "user", "assistant", "user")]
 REQUESTS: list[tuple[dict[str, Any], int]] = [
     ({}, 200),
     ({"stop": [CANARY], "seed": 1, "logprobs": True, "metadata": {CANARY: CANARY}}, 200),
-    ({"response_format": FORMAT}, 400),
+    *(
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": CANARY, "schema": schema}}}, status)
+        for schema, status in SCHEMAS
+    ),
     ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": CANARY}}}, 400),
     ({"model": CANARY}, 404),
     ({"temperature": CANARY, CANARY: CANARY}, 400),
