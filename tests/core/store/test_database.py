@@ -14,6 +14,7 @@ from core.errors import (
     StoreDamaged,
     StoreError,
     StoreExposed,
+    StoreFailing,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
@@ -307,7 +308,10 @@ def test_database_errors_are_translated() -> None:
     assert translated("SQLITE_FULL") is StoreFull
     assert translated("SQLITE_CORRUPT_INDEX") is StoreDamaged
     assert translated("SQLITE_READONLY_DBMOVED") is StoreReadOnly
-    assert translated("SQLITE_CANTOPEN") is StoreError
+    assert translated("SQLITE_IOERR_WRITE") is StoreFailing
+    assert translated("SQLITE_CANTOPEN") is StoreFailing
+    assert translated("SQLITE_PROTOCOL") is StoreLocked
+    assert translated("SQLITE_ERROR") is StoreError
 
 
 async def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
