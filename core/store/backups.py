@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.errors import BackupRefused, StoreDamaged
 from core.messages import Person
 from core.store import installation, records, tombstones
-from core.store.copies import BEFORE_RESTORE, beside, copy, reserved
+from core.store.copies import BEFORE_RESTORE, beside, copy, reserved, settle
 from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
 from core.store.people import find_or_add
@@ -67,6 +67,7 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
                 dropped = 0
                 with _present(database) as present:
                     _carry_over(present, restored)
+        settle(new)
         kept = _keep(database, stamp) if database.exists() else None
         sync(database.parent)  # names may reach the disk in any order: the kept one first, and the end of the old log
         new.replace(database)

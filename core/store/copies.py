@@ -27,14 +27,23 @@ def copy(source: Path, target: Path) -> None:
     try:
         with closing(_read(source)) as reading, closing(sqlite3.connect(partial, isolation_level=None)) as writing:
             reading.backup(writing)  # in one step: in several it would begin anew after each write of another process
-            writing.execute("PRAGMA journal_mode = DELETE")
-            judge(*writing.execute(CHECK).fetchone())
-        sync(partial)
+        settle(partial)
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     sync(target.parent)
+
+
+def settle(file: Path) -> None:
+    """Have the whole of a database that nobody uses in its one file, checked and on the disk, before it is renamed.
+
+    Closing it does not say so if its log could not be copied into it. Raises StoreError, OSError, sqlite3.Error.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+        judge(*connection.execute(CHECK).fetchone())
+    sync(file)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ R = TypeVar("R")
 BUSY_TIMEOUT_MS = 5_000
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL loses acknowledged commits when the power fails
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # /forget overwrites what it deletes
@@ -44,7 +45,7 @@ ERRORS: dict[str, type[StoreError]] = {
     "SQLITE_READONLY": StoreReadOnly,
     "SQLITE_BUSY": StoreLocked,
     "SQLITE_LOCKED": StoreLocked,
-    "SQLITE_PROTOCOL": StoreLocked,
+    "SQLITE_PROTOCOL": StoreFailing,  # a lock of this process was not given back
     "SQLITE_CORRUPT": StoreDamaged,
     "SQLITE_NOTADB": StoreDamaged,
 }
@@ -57,7 +58,6 @@ OS_ERRORS: dict[int | None, type[StoreError]] = {
     errno.ENFILE: StoreFailing,
 }
 """The others do not pass by themselves."""
-LOG_MODES = {"wal", "memory"}
 READS = "reads"
 """Execution option of transactions that only read: they need no lock, so that a full disk does not stop them."""
 
@@ -218,10 +218,7 @@ def store_error(error: BaseException | None) -> StoreError:
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
     connection.isolation_level = None  # the driver would begin deferred transactions; _begin begins immediate ones
     for pragma in PRAGMAS:
-        connection.execute(pragma)
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode not in LOG_MODES:  # SQLite does not raise if it fails to change it
-        raise StoreFailing(f"the database keeps the journal mode {mode}")
+        connection.execute(pragma).fetchall()  # to its end: some errors come after the row
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -24,11 +24,13 @@ from tests.faults.system_calls import Call, Fault, Recorder, watched
 MENDED = {
     (0, "unlink parley.db-journal"),
     (1, "open parley.db"),
-    (1, "stat parley.db-wal"),
+    (1, "stat parley.db"),
     (4, "read parley.db.restoring"),
-    (4, "stat parley.db-shm"),
+    (4, "map parley.db-shm"),
+    (4, "write parley.db.restoring"),
 }
 """Chapters and calls whose I/O error the store did not recover from once, or told as something else."""
+MALFORMED = "database disk image is malformed"
 PATIENCE = 3
 """Errors of a lasting fault before it passes, or before the gateway is restarted."""
 
@@ -79,8 +81,7 @@ class Trouble:
 
     def on_error(self, error: StoreError) -> None:
         self.errors.append(f"{type(error).__name__}: {error}")
-        is_told = isinstance(error, BackupRefused) and error.reason == os.strerror(self.fault.errno)
-        if isinstance(error, StoreUnusable) and not is_told:
+        if isinstance(error, StoreUnusable) and not self._is_named(error):
             raise Misnamed(repr(error)) from error
         if len(self.errors) > (1 if self.lasting is Lasting.ONCE else PATIENCE):
             raise NotRecovered(repr(error)) from error
@@ -88,6 +89,14 @@ class Trouble:
             if self.lasting is Lasting.UNTIL_RESTART:
                 raise Restart
             self.fault.lift()
+
+    def _is_named(self, error: StoreUnusable) -> bool:
+        """Whether it tells of the fault all the same. SQLite itself calls it damage if a read fails (vdbe.c,
+        SQLITE_IOERR_CORRUPTFS).
+        """
+        if isinstance(error, BackupRefused) and error.reason == os.strerror(self.fault.errno):
+            return True
+        return self.fault.errno == errno.EIO and MALFORMED in str(error)
 
 
 async def judge(folder: Path, count: int, shard: int, shards: int) -> list[str]:

@@ -187,13 +187,17 @@ class Life:
         return f"gateway {self.starts}"
 
     async def _claim(self) -> Claim | None:
-        """The next turn, as the worker claims it."""
-        if self.holds_unknown:
-            self.holds_unknown = False
-            await self.run(turns.release_all_but, (), self.owner)
+        """The next turn, as the worker claims it: after an error it gives up what it does not know of."""
         now = self.clock.now()
         lease = Lease(owner=self.owner, now=now, until=now + LEASE)
-        return await self.run(turns.claim_waiting, lease, FRONTS) or await self.run(turns.claim_answered, lease, FRONTS)
+        claim = await self.run(turns.claim_waiting, lease, FRONTS) or await self.run(
+            turns.claim_answered, lease, FRONTS
+        )
+        if claim or not self.holds_unknown:
+            return claim
+        self.holds_unknown = False
+        await self.run(turns.release_all_but, (), self.owner)
+        return await self._claim()
 
     async def _reply(self, claim: Claim) -> Reply:
         if claim.message.text == FORGET:

@@ -311,7 +311,7 @@ def test_database_errors_are_translated() -> None:
     assert kind("SQLITE_READONLY_DBMOVED") is StoreReadOnly
     assert kind("SQLITE_IOERR_WRITE") is StoreFailing
     assert kind("SQLITE_CANTOPEN") is StoreFailing
-    assert kind("SQLITE_PROTOCOL") is StoreLocked
+    assert kind("SQLITE_PROTOCOL") is StoreFailing
     assert kind("SQLITE_ERROR") is StoreError
 
 
