@@ -36,6 +36,7 @@ ParleyError
 ├── MessageChanged             the message of a turn has changed since it was claimed
 └── StoreError
     ├── StoreFull              the disk is full; nothing was accepted
+    ├── StoreFailing           the disk fails to read or to write; nothing was accepted
     ├── StoreReadOnly          the database cannot be written to; nothing was accepted
     ├── StoreLocked            another process holds the database
     └── StoreUnusable          an operator must do something first
@@ -259,6 +260,10 @@ class StoreError(ParleyError):
 
 class StoreFull(StoreError):
     """The disk is full."""
+
+
+class StoreFailing(StoreError):
+    """A file of the database cannot be opened, read or written now: the disk fails, or a quota is used up."""
 
 
 class StoreReadOnly(StoreError):

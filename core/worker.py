@@ -79,6 +79,9 @@ class Worker:
         self._bells = (asyncio.Event(), asyncio.Event())
         self._stopping = False
         self._steps = Steps(clock)
+        self._claiming = asyncio.Lock()
+        self._held: set[int] = set()
+        self._holds_unknown = False
         self._stopped: dict[int, asyncio.Event] = {}
 
     def notify(self) -> None:
@@ -116,6 +119,7 @@ class Worker:
                 bell.clear()
                 if claim := await self._claim(next_claim):
                     served = group.create_task(self._serve_or_release(serve, claim))
+                    served.add_done_callback(lambda _, turn_id=claim.id: self._held.discard(turn_id))
                     served.add_done_callback(lambda _: free.release())
                 else:
                     free.release()
@@ -126,7 +130,8 @@ class Worker:
         claim = None
         with bulkhead() as outcome:
             await self._notice_step()
-            claim = await self._try_claim(next_claim)
+            async with self._claiming:
+                claim = await self._try_claim(next_claim)
         if outcome.fault:
             log.error("claim failed unexpectedly", fault=outcome.fault)
         return claim
@@ -138,16 +143,26 @@ class Worker:
             await self._store.run(turns.restart_leases, self._lease(), tuple(self._fronts))
 
     async def _try_claim(self, next_claim: NextClaim) -> Claim | None:
-        claiming = asyncio.create_task(self._store.run(next_claim, self._lease(), tuple(self._fronts)))
+        claiming = asyncio.create_task(self._lease_next(next_claim))
         try:
             return await asyncio.shield(claiming)
         except StoreError as error:
             log.warning("claim failed", error=type(error).__name__, reason=str(error))
+            self._holds_unknown = True
             return None
         except asyncio.CancelledError:
             if claim := await claiming:  # the store has leased it to us
                 await self._store.run(turns.release, claim, self._owner)
             raise
+
+    async def _lease_next(self, next_claim: NextClaim) -> Claim | None:
+        """The next turn, which is held from now on. A claim that failed may have leased one all the same."""
+        if self._holds_unknown:
+            await self._store.run(turns.release_all_but, tuple(self._held), self._owner)
+            self._holds_unknown = False
+        if claim := await self._store.run(next_claim, self._lease(), tuple(self._fronts)):
+            self._held.add(claim.id)
+        return claim
 
     async def _wait(self, bell: asyncio.Event) -> None:
         try:

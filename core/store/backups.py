@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from core.errors import BackupRefused, StoreDamaged
 from core.messages import Person
 from core.store import installation, records, tombstones
-from core.store.copies import BEFORE_RESTORE, beside, copy, new_file
-from core.store.database import make_engine, prepare
+from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
+from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
 from core.store.people import find_or_add
 from core.store.removal import remove_turns
@@ -26,6 +26,8 @@ from core.store.schema import installation as installations
 from core.store.schema import tombstones as stones
 from core.store.turns import IS_OPEN, with_senders
 
+NO_BACKUP = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR"}
+"""Errors of a file that is no database of ours; the last one is that of a missing table."""
 BATCH = 1_000
 """Rows that are copied at once."""
 
@@ -65,7 +67,9 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
                 dropped = 0
                 with _present(database) as present:
                     _carry_over(present, restored)
+        settle(new)
         kept = _keep(database, stamp) if database.exists() else None
+        sync(database.parent)  # names may reach the disk in any order: the kept one first, and the end of the old log
         new.replace(database)
     finally:
         _remove(new)
@@ -94,7 +98,9 @@ def _check_backup(backup: Path) -> None:
         with closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
-        raise BackupRefused(str(backup), f"is no backup of parley ({error})") from None
+        if error.sqlite_errorname in NO_BACKUP:
+            raise BackupRefused(str(backup), f"is no backup of parley ({error})") from None
+        raise
 
 
 @contextmanager
@@ -115,7 +121,9 @@ def _present(database: Path) -> Iterator[sa.Connection]:
     try:
         with _opened(database, path=database) as connection:
             yield connection
-    except (StoreDamaged, sa.exc.DatabaseError):
+    except (StoreDamaged, sa.exc.DatabaseError) as error:
+        if isinstance(error, sa.exc.DatabaseError) and not isinstance(store_error(error.orig), StoreDamaged):
+            raise
         reason = "cannot be read; move it away to restore without what it knows, also of people who were forgotten"
         raise BackupRefused(str(database), reason) from None
 

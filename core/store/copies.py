@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from core.errors import StoreDamaged
+from core.store.checking import CHECK, judge
 from core.store.files import PRIVATE, sync
 
 BEFORE_MIGRATION = "before"
@@ -18,18 +18,27 @@ def copy(source: Path, target: Path) -> None:
     """Make `target` a copy of the database as it is at one moment, whoever writes to it meanwhile.
 
     It is one file without a write-ahead log, readable by its owner alone, checked, and on the disk before it has its
-    name. Raises StoreDamaged, OSError, sqlite3.Error.
+    name. Raises StoreError, OSError, sqlite3.Error.
     """
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
     with new_file(partial):
         with closing(_read(source)) as reading, closing(sqlite3.connect(partial, isolation_level=None)) as writing:
             reading.backup(writing)  # in one step: in several it would begin anew after each write of another process
-            writing.execute("PRAGMA journal_mode = DELETE")
-            check(writing)
-        sync(partial)
+        settle(partial)
         partial.replace(target)
     sync(target.parent)
+
+
+def settle(file: Path) -> None:
+    """Have the whole of a database that nobody uses in its one file, checked and on the disk, before it is renamed.
+
+    Closing it does not say so if its log could not be copied into it. Raises StoreError, OSError, sqlite3.Error.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+        judge(*connection.execute(CHECK).fetchone())
+    sync(file)
 
 
 @contextmanager
@@ -44,13 +53,6 @@ def new_file(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def check(connection: sqlite3.Connection) -> None:
-    """Raises StoreDamaged if pages or indexes of the database are not as they should be."""
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise StoreDamaged(verdict)
 
 
 def beside(path: Path, why: str, which: str) -> Path:

@@ -1,6 +1,7 @@
 """Runs the store's verbs: on one thread, in one transaction each, with errors from our tree."""
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,14 @@ import sqlalchemy as sa
 from core.errors import (
     StoreDamaged,
     StoreError,
+    StoreFailing,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
     StoreUnusable,
 )
 from core.store import removal, tombstones
+from core.store.checking import CHECK, judge
 from core.store.files import OpenFile, open_privately
 from core.store.migrate import migrate
 from core.store.old_copies import forget_in_copies
@@ -37,13 +40,24 @@ PRAGMAS = (
 )
 ERRORS: dict[str, type[StoreError]] = {
     "SQLITE_FULL": StoreFull,
-    "SQLITE_IOERR_WRITE": StoreFull,
+    "SQLITE_IOERR": StoreFailing,
+    "SQLITE_CANTOPEN": StoreFailing,
     "SQLITE_READONLY": StoreReadOnly,
     "SQLITE_BUSY": StoreLocked,
     "SQLITE_LOCKED": StoreLocked,
+    "SQLITE_PROTOCOL": StoreFailing,  # a lock of this process was not given back
     "SQLITE_CORRUPT": StoreDamaged,
     "SQLITE_NOTADB": StoreDamaged,
 }
+OS_ERRORS: dict[int | None, type[StoreError]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EROFS: StoreReadOnly,
+    errno.EIO: StoreFailing,
+    errno.EMFILE: StoreFailing,
+    errno.ENFILE: StoreFailing,
+}
+"""The others do not pass by themselves."""
 READS = "reads"
 """Execution option of transactions that only read: they need no lock, so that a full disk does not stop them."""
 
@@ -122,20 +136,29 @@ class Database:
         """Truncate the log unless somebody reads it, without waiting for them.
 
         The pragma's row is read: an open statement would keep the next transaction from committing. If the disk is
-        full, the log is truncated after a later transaction too.
+        full or fails, the log is truncated after a later transaction too.
         """
         with closing(self._engine.raw_connection()) as connection:
             connection.execute("PRAGMA busy_timeout = 0").fetchall()
             try:
                 ((is_left, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.OperationalError:
+            except sqlite3.DatabaseError:
                 is_left = True
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}").fetchall()
         self._is_scrubbed = not is_left
 
     async def call(self, work: Callable[[], R]) -> R:
         """Run `work()` on the store's thread. Raises StoreError for database errors."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, translated, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, work)
+
+    def _call(self, work: Callable[[], R]) -> R:
+        """After an error of the disk the file is opened anew: SQLite may have opened it for reading only."""
+        try:
+            return translated(work)
+        except (StoreFailing, StoreReadOnly, StoreDamaged):
+            if self._file:
+                self._engine.dispose()
+            raise
 
 
 @asynccontextmanager
@@ -166,7 +189,7 @@ def prepare(engine: sa.Engine, path: Path | None) -> OpenFile | None:
     """Make the file at the path private, check the database, and migrate it."""
     file = open_privately(path) if path else None
     with engine.begin() as connection:
-        _check(connection)
+        judge(connection.exec_driver_sql(CHECK).scalar_one())
     with engine.begin() as connection:
         migrate(connection, path=path)
     return file
@@ -181,7 +204,8 @@ def translated(work: Callable[[], R]) -> R:
     except sqlite3.Error as error:
         raise store_error(error) from error
     except OSError as error:
-        raise StoreUnusable(f"{error.filename}: {error.strerror}") from error
+        kind = OS_ERRORS.get(error.errno, StoreUnusable)
+        raise kind(f"{error.filename}: {error.strerror}") from error
 
 
 def store_error(error: BaseException | None) -> StoreError:
@@ -194,14 +218,8 @@ def store_error(error: BaseException | None) -> StoreError:
 def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
     connection.isolation_level = None  # the driver would begin deferred transactions; _begin begins immediate ones
     for pragma in PRAGMAS:
-        connection.execute(pragma)
+        connection.execute(pragma).fetchall()  # to its end: some errors come after the row
 
 
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
-
-
-def _check(connection: sa.Connection) -> None:
-    verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    if verdict != "ok":
-        raise StoreDamaged(verdict)

@@ -68,8 +68,9 @@ def sync(path: Path) -> None:
 
 
 def _identity(path: Path) -> Identity | None:
+    """Device and inode; None if there is no file. Raises OSError if that cannot be told."""
     try:
         found = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -9,7 +9,7 @@ Times come from a clock that may be set. If a turn was leased or accepted in the
 and how long the turn is leased or put off means nothing any more: it is due.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -201,6 +201,15 @@ def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 
     mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
     connection.execute(mine.where(turns.c.state == RUNNING).values(state=WAITING, attempts=turns.c.attempts - 1))
     connection.execute(mine.values(owner="", lease_until=until))
+
+
+def release_all_but(connection: sa.Connection, held: Collection[int], owner: str) -> None:
+    """Give up the leases of an owner's turns that it does not hold, without counting the attempt: if the disk fails, a
+    claim may be committed of which the owner was not told.
+    """
+    unknown = turns.update().where(IS_OPEN, turns.c.owner == owner, turns.c.id.not_in(held))
+    connection.execute(unknown.where(turns.c.state == RUNNING).values(state=WAITING, attempts=turns.c.attempts - 1))
+    connection.execute(unknown.values(owner="", lease_until=0.0))
 
 
 def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:

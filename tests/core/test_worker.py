@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 
 from core.clock import ManualClock
 from core.delivery import Claim
-from core.errors import AnswerUnreadable, DeliveryFailed
+from core.errors import AnswerUnreadable, DeliveryFailed, StoreFailing
 from core.i18n import say
 from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
@@ -19,6 +20,9 @@ from core.store.turns import Lease
 from core.worker import MAX_ATTEMPTS, MAX_FAULTS, Worker, working
 from tests.core.conftest import Write
 from tests.options import worker_with
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FRONT = "test/w"
 
@@ -166,6 +170,34 @@ async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClo
         await add(store, clock, write("hello"))
         clock.advance(1)
         await shown.until(1)
+
+
+class UnsureStore:
+    """A store that commits the first claim of a turn, and then cannot tell whether it has."""
+
+    def __init__(self, store: Store) -> None:
+        self.read, self.scrub = store.read, store.scrub
+        self._store = store
+        self._is_sure = False
+
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        result = await self._store.run(verb, *args, **kwargs)
+        if isinstance(result, Claim) and not self._is_sure:
+            self._is_sure = True
+            raise StoreFailing("stat failed")
+        return result
+
+
+async def test_a_claim_that_fails_after_its_commit_is_not_lost(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A turn that was leased by a claim whose commit was not confirmed is claimed again at the next look."""
+    await add(store, clock, write("hello"))
+    async with working(gateway(UnsureStore(store), clock, shown), grace=5):
+        await clock.until_sleeping(3)
+        clock.advance(1)
+        await shown.until(1)
+    assert await states(store) == ["delivered"]
 
 
 @pytest.mark.parametrize(("after", "pause"), [(0.25, 0.25), (0.01, 0.05), (30.0, 1.0)])

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
@@ -49,10 +49,12 @@ class ForkServer:
 
 
 @contextmanager
-def open_fork_server(gateway: str) -> Iterator[ForkServer]:
-    """Run a fork server for the gateways of one module, which has a `Plan` and a `run`."""
+def open_fork_server(gateway: str, environment: Mapping[str, str] | None = None) -> Iterator[ForkServer]:
+    """Run a fork server for the gateways of one module, which has a `Plan` and a `run`; perhaps in an environment."""
     command = (sys.executable, "-m", "tests.faults.fork_server", gateway)
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         yield ForkServer(process)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import sqlite3
 import threading
@@ -14,6 +15,7 @@ from core.errors import (
     StoreDamaged,
     StoreError,
     StoreExposed,
+    StoreFailing,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
@@ -24,7 +26,7 @@ from core.errors import (
 from core.language import Languages
 from core.messages import Person, Quote, Relation
 from core.store import Store, open_store, people
-from core.store.database import store_error
+from core.store.database import store_error, translated
 from core.store.migrate import migrate
 from core.store.schema import metadata, turns
 
@@ -298,16 +300,49 @@ async def add_all(store: Store, crowd: list[Person]) -> None:
 def test_database_errors_are_translated() -> None:
     """The driver's error names distinguish a locked, a full and a damaged database."""
 
-    def translated(name: str) -> type[StoreError]:
+    def kind(name: str) -> type[StoreError]:
         cause = sqlite3.OperationalError("text")
         cause.sqlite_errorname = name
         return type(store_error(cause))
 
-    assert translated("SQLITE_BUSY_SNAPSHOT") is StoreLocked
-    assert translated("SQLITE_FULL") is StoreFull
-    assert translated("SQLITE_CORRUPT_INDEX") is StoreDamaged
-    assert translated("SQLITE_READONLY_DBMOVED") is StoreReadOnly
-    assert translated("SQLITE_CANTOPEN") is StoreError
+    assert kind("SQLITE_BUSY_SNAPSHOT") is StoreLocked
+    assert kind("SQLITE_FULL") is StoreFull
+    assert kind("SQLITE_CORRUPT_INDEX") is StoreDamaged
+    assert kind("SQLITE_READONLY_DBMOVED") is StoreReadOnly
+    assert kind("SQLITE_IOERR_WRITE") is StoreFailing
+    assert kind("SQLITE_CANTOPEN") is StoreFailing
+    assert kind("SQLITE_PROTOCOL") is StoreFailing
+    assert kind("SQLITE_ERROR") is StoreError
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.ENOSPC, StoreFull),
+        (errno.EIO, StoreFailing),
+        (errno.EMFILE, StoreFailing),
+        (errno.EROFS, StoreReadOnly),
+        (errno.EACCES, StoreUnusable),
+    ],
+)
+def test_errors_of_the_system_are_translated(code: int, kind: type[StoreError]) -> None:
+    """What may pass by itself is not told as something that an operator must mend: the start would end for good."""
+
+    def work() -> None:
+        raise OSError(code, "text", "p.db")
+
+    with pytest.raises(StoreError) as raised:
+        translated(work)
+    assert type(raised.value) is kind
+
+
+async def test_a_connection_that_cannot_write_is_not_kept(tmp_path: Path) -> None:
+    """After a write that fails because the connection only reads, the next one has a new connection."""
+    async with open_store(url(tmp_path / "p.db")) as store:
+        await store.run(lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
+        with pytest.raises(StoreReadOnly):
+            await store.run(people.find_or_add, ANN)
+        assert (await store.run(people.find_or_add, ANN)).id == 1
 
 
 async def test_second_process_waits_for_the_first(tmp_path: Path) -> None:

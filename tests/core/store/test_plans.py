@@ -49,6 +49,7 @@ def delivered_late(connection: sa.Connection, _message: Message) -> None:
     turns.renew(connection, LEASE)
     turns.changed(connection, "me")
     turns.disown(connection, "test")
+    turns.release_all_but(connection, {1}, "me")
 
 
 def loaded(connection: sa.Connection, message: Message) -> None:

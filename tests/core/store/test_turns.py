@@ -155,6 +155,20 @@ async def test_owner_whose_lease_ran_out_does_not_take_its_own_turn_twice(
     assert await claim(store, clock) is None
 
 
+async def test_claims_that_nobody_was_told_of_are_given_up(store: Store, clock: ManualClock, write: Write) -> None:
+    """An owner gives up the leases that it does not hold, and an attempt that did not begin does not count."""
+    for who in ("ann", "bob"):
+        await add(store, clock, write(who, who=who))
+    held, unknown = await claim(store, clock), await claim(store, clock)
+    assert held
+    assert unknown
+    await store.run(turns.release_all_but, {held.id}, "me")
+    again = await claim(store, clock)
+    assert again
+    assert (again.id, again.attempt) == (unknown.id, 1)
+    assert await finish(store, clock, held)
+
+
 async def test_gateway_that_lost_its_lease_cannot_answer(store: Store, clock: ManualClock, write: Write) -> None:
     """After another gateway has claimed a turn, the first owner's reply is rejected."""
     await add(store, clock, write("hello"))
