@@ -25,7 +25,8 @@ from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
-from core.errors import ConfigError, EngineError, StoreError
+from core.errors import ConfigError, EngineError, ParleyError, StoreError
+from core.forgetting import forget_in_model
 from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
@@ -44,6 +45,8 @@ PURGE_PAUSE = 0.05
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
+FORGET_BACKOFF = Backoff(first=5.0, longest=60.0)
+"""Seconds between two looks for deletions that the model server must be told of."""
 GRACE = 20.0
 """Seconds that running replies have at a shutdown. Those that take longer are answered after the next start."""
 
@@ -95,6 +98,7 @@ async def open_bot(
         async with (
             working(worker, GRACE),
             _purging(store, clock, settings.history.keep_days * DAY),
+            _forgetting(store, engine, clock, fronts),
             calibrating(moods, settings.data_dir, clock),
         ):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
@@ -114,25 +118,48 @@ async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterat
 def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:
     """Delete the keys of events that no platform delivers again, and turns older than `keep` seconds unless that is 0.
 
-    This is done at once and then daily.
+    This is done at once and then daily. All ages count from the time that `retention.look` believes.
     """
 
     async def purge() -> None:
         while True:
             try:
-                await _purge(events.purge, REDELIVERY)
-                if keep:
-                    await _purge(retention.purge_turns, keep)
-                    await _purge(retention.purge_people, keep)
+                if (believed := await store.run(retention.look, clock.now())) is not None:
+                    await delete(believed)
             except StoreError as error:
                 log.warning("old records stay for now", error=type(error).__name__, reason=str(error))
             await clock.sleep(DAY)
 
-    async def _purge(verb: Callable[[sa.Connection, float, int], int], age: float) -> None:
-        while await store.run(verb, clock.now() - age, PURGED_AT_ONCE) == PURGED_AT_ONCE:
+    async def delete(now: float) -> None:
+        await in_steps(events.purge, now - REDELIVERY)
+        if keep:
+            await in_steps(retention.purge_turns, now - keep)
+            await in_steps(retention.purge_people, now - keep)
+
+    async def in_steps(verb: Callable[[sa.Connection, float, int], int], before: float) -> None:
+        while await store.run(verb, before, PURGED_AT_ONCE) == PURGED_AT_ONCE:
             await clock.sleep(PURGE_PAUSE)
 
     return _beside(purge)
+
+
+def _forgetting(
+    store: Store, engine: Engine, clock: Clock, fronts: Mapping[str, Delivery]
+) -> AbstractAsyncContextManager[None]:
+    """Tell the model server of deletions soon after their commit, and again until it has answered."""
+
+    async def forget() -> None:
+        failures = 0
+        while True:
+            try:
+                await forget_in_model(store, engine, fronts)
+                failures = 0
+            except ParleyError as error:
+                failures += 1
+                log.info("the model server has not forgotten yet", error=type(error).__name__)
+            await clock.sleep(FORGET_BACKOFF.pause(failures + 1))
+
+    return _beside(forget)
 
 
 def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AbstractAsyncContextManager[None]:

@@ -45,6 +45,8 @@ def chatbot(
     desk = Desk(
         name=options.persona.name,
         store=store,
+        engine=engine,
+        clock=clock,
         answers=answers,
         admins=options.admins,
         shared_history=options.shared_history,
@@ -61,7 +63,7 @@ def chatbot(
         cache(answers, engine, _revision(options.persona)),
         quotes(engine, options.max_input_tokens),
         mood(moods),
-        innermost=generate(engine, options.persona, options.reply, clock),
+        innermost=generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history),
     )
 
 

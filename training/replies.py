@@ -122,6 +122,6 @@ class Writer:
             history=history,
             mood=mood if steered else None,
         )
-        reply = await generate(self.engine, self.persona, LIMITS, clock)(turn)
+        reply = await generate(self.engine, self.persona, LIMITS, clock, shared_history=False)(turn)
         total = time.perf_counter() - begun
         return Answered(remark=remark, mood=mood, reply=reply, first=pieces[0] if pieces else total, total=total)

@@ -19,7 +19,7 @@ from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.proxies import ENVIRONMENT, SETTING, Proxies
 from bots.racing import until_one_ends
 from bots.slack.answers import Client
-from bots.slack.api import SlackApi
+from bots.slack.api import NO_LONGER_OURS, SlackApi
 from bots.slack.delivery import SlackDelivery
 from bots.slack.http import slack_route
 from bots.slack.identity import PLATFORM, Identity
@@ -106,6 +106,8 @@ class Slack:
             raise ConfigError(SETTING, error.reason) from None
         except DeliveryFailed:
             raise ConfigError("slack.base_url", "cannot be reached") from None
+        except DeliveryRejected as error:
+            raise ConfigError("slack.bot_token", f"Slack says {error.reason}") from None
 
     async def run(self, admission: Admission) -> None:
         self._identity = await self._connection.persist(self._identify)
@@ -229,8 +231,10 @@ async def open_slack(
 
 @contextmanager
 def _fault_of(setting: str) -> Iterator[None]:
-    """Raise ConfigError for the setting if Slack refuses the call."""
+    """Raise ConfigError for the setting if Slack's refusal of the call will not pass."""
     try:
         yield
     except (TokenRefused, DeliveryRejected) as error:
+        if error.reason not in NO_LONGER_OURS:
+            raise
         raise ConfigError(setting, f"Slack says {error.reason}") from None

@@ -51,6 +51,10 @@ BAD_TOKEN = {
     "token_expired",
     "not_allowed_token_type",
 }
+NO_LONGER_OURS = BAD_TOKEN | {"missing_scope", "no_permission", "user_removed_from_team", "team_disabled"}
+"""Answers to "who am I" that only an operator can change. All others may pass, such as that of a workspace which is
+being moved into an organisation.
+"""
 TOKEN_RETRY_AFTER = 300.0
 """Seconds until a reply is offered again without a usable token."""
 UNREADABLE = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)

@@ -69,6 +69,7 @@ class Telegram:
         tasks: asyncio.TaskGroup,
         welcome: Welcome,
     ) -> None:
+        os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
         self._settings = settings
         self._clock = clock
         self._timeouts = timeouts
@@ -170,8 +171,7 @@ class Telegram:
     async def _receive(self, admission: Admission) -> None:
         """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
         await self._connection.persist(self._start_receiving)
-        await self._offer_menu()
-        await self._describe()
+        await self._introduce()
         if self._settings.mode == "webhook":
             await self._keep_webhook()
         else:
@@ -201,25 +201,33 @@ class Telegram:
         except (DeliveryFailed, DeliveryRejected) as error:
             log.info("name not checked", reason=error.reason)
 
+    async def _introduce(self) -> None:
+        """Offer the menu of commands, and describe the bot. It works without either."""
+        for what, show in (
+            ("commands are not in the menu", self._offer_menu),
+            ("bot is not described", self._describe),
+        ):
+            with bulkhead() as outcome:
+                try:
+                    await show()
+                except (DeliveryFailed, DeliveryRejected) as error:
+                    log.warning(what, reason=error.reason)
+            if outcome.fault:
+                log.error(what, fault=outcome.fault)
+
     async def _offer_menu(self) -> None:
-        """Set the menu of commands in each language, English for all others. The bot works without it."""
-        try:
-            await self._api.set_menu(_described(self._welcome.menu, "en"))
-            for locale in LOCALES:
-                await self._api.set_menu(_described(self._welcome.menu, locale), locale)
-        except (DeliveryFailed, DeliveryRejected) as error:
-            log.warning("commands are not in the menu", reason=error.reason)
+        """Set the menu of commands in each language, English for all others."""
+        await self._api.set_menu(_described(self._welcome.menu, "en"))
+        for locale in LOCALES:
+            await self._api.set_menu(_described(self._welcome.menu, locale), locale)
 
     async def _describe(self) -> None:
-        """Describe the bot in each language, in English for all others. The bot works without it."""
+        """Describe the bot in each language, in English for all others."""
         if not self._settings.describe:
             return
-        try:
-            await self._api.describe(_profile(self._welcome.name, "en"))
-            for locale in LOCALES:
-                await self._api.describe(_profile(self._welcome.name, locale), locale)
-        except (DeliveryFailed, DeliveryRejected) as error:
-            log.warning("bot is not described", reason=error.reason)
+        await self._api.describe(_profile(self._welcome.name, "en"))
+        for locale in LOCALES:
+            await self._api.describe(_profile(self._welcome.name, locale), locale)
 
     async def _keep_webhook(self) -> None:
         """Check every minute whether updates are still sent here, and set the webhook again if not. Endless."""
@@ -256,7 +264,6 @@ async def open_telegram(
         raise ConfigError("telegram.token", "should look like 123456:ABC-DEF")
     if settings.mode == "webhook" and not settings.webhook_url:
         raise ConfigError("telegram.webhook_url", "is needed for mode webhook")
-    os.environ.setdefault("PTB_TIMEDELTA", "1")  # the library's newer type for RetryAfter, without a warning
     async with AsyncExitStack() as stack:
         proxy = proxies.of(settings.base_url)
         calls = ReadingRequest(_requests(proxy, read_timeout=timeouts.read), clock)

@@ -1,6 +1,6 @@
 """Idle timeout: an engine that stops producing raises an error instead of hanging."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -37,6 +37,9 @@ class IdleTimeoutEngine:
 
     async def identity(self) -> str:
         return await self._in_time(self._engine.identity())
+
+    async def forget(self, users: Sequence[str]) -> bool:
+        return await self._in_time(self._engine.forget(users))
 
     async def _timed(self, pieces: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
         while True:

@@ -1,6 +1,6 @@
 """Engine of the local model server: a child process that may still be starting or restarting."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +69,10 @@ class LocalEngine:
 
     async def identity(self) -> str:
         return await (await self._ready()).identity()
+
+    async def forget(self, users: Sequence[str]) -> bool:
+        """A child that is not ready has nothing to forget: it is new."""
+        return not self.child.is_ready or await self._connect(self.child.socket_path).forget(users)
 
     async def wait_ready(self) -> None:
         await self.child.wait_ready(self.wait_seconds)

@@ -1,6 +1,6 @@
 """Client of an OpenAI-compatible server: our own on a Unix socket, or any other by its URL."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from core.engine.protocol import Piece
 from core.engine.sse import events
 from core.engine.wire import (
     COMPLETION,
+    FORGOTTEN,
     MODELS,
     TOKENIZE_FIELDS,
     TOKENIZED,
@@ -111,6 +112,14 @@ class OpenAIEngine:
         model = await self._served()
         return f"{model.id} {model.fingerprint}".strip()
 
+    async def forget(self, users: Sequence[str]) -> bool:
+        """Ask /forget, which lies beside /v1. Only our own server has it; any other answer means that it cannot."""
+        try:
+            FORGOTTEN.validate_json(await self._fetch("POST", self._beside("forget"), encode({"users": users})))
+        except (EngineRefused, ValueError):
+            return False
+        return True
+
     async def _served(self) -> Model:
         """The configured model, or the first that the server lists. It is asked again after a failed request."""
         if self._model is None:
@@ -127,12 +136,16 @@ class OpenAIEngine:
     async def _count_tokens(self, name: TokenizeField, text: str) -> int | None:
         """The count, or None if the server does not read the text from `name`."""
         try:
-            answer = await self._fetch("POST", self.server.url.removesuffix("/v1") + "/tokenize", encode({name: text}))
+            answer = await self._fetch("POST", self._beside("tokenize"), encode({name: text}))
             return token_count(TOKENIZED.validate_json(answer), name)
         except EngineRefused as refused:
             return estimate_tokens(text) if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
         except ValueError:
             return None
+
+    def _beside(self, name: str) -> str:
+        """The URL of a route that is no part of OpenAI's API."""
+        return f"{self.server.url.removesuffix('/v1')}/{name}"
 
     async def _fetch(self, method: str, url: str, body: bytes | None = None) -> bytes:
         """The whole body of a successful response."""

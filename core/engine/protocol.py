@@ -1,6 +1,6 @@
 """The interface of a language model, local or remote."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,3 +41,6 @@ class Engine(Protocol):
 
     async def identity(self) -> str:
         """The model's name, and its version if the server tells. What is kept of one model is not used for another."""
+
+    async def forget(self, users: Sequence[str]) -> bool:
+        """Have the server's prefix cache keep nothing of what was sent for these users. False if it cannot do that."""

@@ -5,7 +5,7 @@ for trying a front end.
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Self, TypeAlias
 
@@ -41,9 +41,9 @@ def of_no_intent(text: str) -> Intent:  # noqa: ARG001  every text is other
 class ScriptedEngine:
     """An `Engine` that follows a script. Tokens are words or single Chinese characters.
 
-    `prompts`, `temperatures`, `users`, `first_token_prompts` and `first_token_users` record the calls. `open_streams`
-    counts the replies being read now, `finished` those read to their end. While `available` is False, every call raises
-    EngineUnavailable.
+    `prompts`, `temperatures`, `users`, `first_token_prompts`, `first_token_users` and `forgotten` record the calls.
+    `open_streams` counts the replies being read now, `finished` those read to their end. While `available` is False,
+    every call raises EngineUnavailable. If `can_forget` is False, it is like a server without /forget.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class ScriptedEngine:
         self.users: list[str] = []
         self.first_token_prompts: list[Prompt] = []
         self.first_token_users: list[str] = []
+        self.can_forget = True
+        self.forgotten: list[str] = []
         self.open_streams = 0
         self.finished = 0
 
@@ -159,6 +161,11 @@ class ScriptedEngine:
     async def identity(self) -> str:
         self._check_available()
         return self.name
+
+    async def forget(self, users: Sequence[str]) -> bool:
+        self._check_available()
+        self.forgotten += users
+        return self.can_forget
 
     def _check_available(self) -> None:
         if not self.available:

@@ -32,6 +32,10 @@ class Supervised:
         self._ready_since: float | None = None
         self._settled = asyncio.Event()
 
+    @property
+    def is_ready(self) -> bool:
+        return self._ready_since is not None
+
     async def wait_ready(self, seconds: float) -> None:
         """Wait for the child. Raises EngineUnavailable if it is not ready within `seconds`.
 

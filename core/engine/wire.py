@@ -99,6 +99,13 @@ class Tokenized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """Response of our own server's /forget."""
+
+    forgotten_blocks: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
     code: object = None
     type: object = None
@@ -112,6 +119,7 @@ class ErrorBody:
 COMPLETION: Final = TypeAdapter(Completion)
 MODELS: Final = TypeAdapter(ModelList)
 TOKENIZED: Final = TypeAdapter(Tokenized)
+FORGOTTEN: Final = TypeAdapter(Forgotten)
 ERROR: Final = TypeAdapter(ErrorBody)
 
 KNOWN_REASONS: Final = frozenset(

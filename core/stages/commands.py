@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from core import entry
+from core.clock import Clock
 from core.commands import (
     ACCESS,
     EXPORT,
@@ -27,8 +28,12 @@ from core.commands import (
     prefix_in,
     start_text,
 )
+from core.engine.deadline import in_time
+from core.engine.protocol import Engine
+from core.errors import EngineError
 from core.exporting import all_records
 from core.faces import ShowMood
+from core.forgetting import forget_in_model
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
@@ -37,6 +42,8 @@ from core.store import Store, admissions, history, people, questions, records, t
 
 STEP = 200
 """Turns deleted in a transaction, so that other people's messages do not wait for it."""
+FORGET_SECONDS = 5.0
+"""How long a person waits for the model server to forget. After that it is told later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,8 @@ class Desk:
 
     name: str
     store: Store
+    engine: Engine
+    clock: Clock
     answers: AnswerCache
     admins: frozenset[str]
     shared_history: bool
@@ -160,7 +169,9 @@ async def export(desk: Desk, turn: Turn, _argument: str) -> str:
 
 
 async def forget(desk: Desk, turn: Turn, argument: str) -> str:
-    """Delete everything stored about the person, and empty the write-ahead log; but ask them first."""
+    """Delete everything stored about the person, empty the write-ahead log, and have the model server forget their
+    prompts; but ask them first. The answer says what is not done yet.
+    """
     if argument != "yes":
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
         key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
@@ -168,7 +179,17 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
     while await desk.store.run(records.forget, turn.message.sender, turn.id, limit=STEP):
         continue
     desk.answers.forget(turn.message.sender)
-    return say(turn.locale, "command.forget" if await desk.store.scrub() else "command.forget_later")
+    said = ["forget", "" if await desk.store.scrub() else "forget_log", await _left_in_model(desk, turn)]
+    return "\n".join(say(turn.locale, f"command.{key}") for key in said if key)
+
+
+async def _left_in_model(desk: Desk, turn: Turn) -> str:
+    """The words for what the model server has not forgotten; empty if it has forgotten all."""
+    telling = forget_in_model(desk.store, desk.engine, [turn.message.conversation.front])
+    try:
+        return "" if await in_time(telling, desk.clock, FORGET_SECONDS) else "forget_model_never"
+    except EngineError:
+        return "forget_model_later"
 
 
 async def access(desk: Desk, turn: Turn, argument: str) -> str:

@@ -13,7 +13,8 @@ from core.parts import in_history, in_prompt
 from core.pipeline import Handler
 from core.prompt import Persona, chat_prompt
 from core.repetition import ends_sentence, loop_start
-from core.text import digest, without_controls
+from core.scopes import scope
+from core.text import without_controls
 
 FRAME_TOKENS = 10
 """Upper bound of the tokens that a chat template adds to a question and its answer."""
@@ -39,8 +40,9 @@ class _Draft:
     usage: Usage = NO_USAGE
 
 
-def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock) -> Handler:
-    """The handler that generates the reply.
+def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock, *, shared_history: bool) -> Handler:
+    """The handler that generates the reply. With `shared_history` the people of a conversation reuse each other's
+    prompts, which hold the same words.
 
     A reply that a deadline or the person ends is shown as far as it goes, and is not added to the history. A reply that
     repeats itself ends before the repetition, as if the model had ended it there.
@@ -52,7 +54,11 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
         question = await engine.count_tokens(in_history(message.text, message.quotes, message.media, turn.locale))
         try:
             async with until(turn.stopped.wait):
-                await in_time(_write(engine, persona, limits, turn, draft), clock, limits.total_timeout)
+                await in_time(
+                    _write(engine, persona, limits, turn, draft, _scope(turn, shared=shared_history)),
+                    clock,
+                    limits.total_timeout,
+                )
         except TimeoutError:
             text = draft.text.strip() or say(turn.locale, "command.stopped")
             return Reply(text=text, source=Source.MODEL, finish=Finish.STOPPED)
@@ -70,11 +76,15 @@ def generate(engine: Engine, persona: Persona, limits: ReplyLimits, clock: Clock
     return handler
 
 
-async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Turn, draft: _Draft) -> None:
+def _scope(turn: Turn, *, shared: bool) -> str:
+    conversation, sender = str(turn.message.conversation), str(turn.message.sender)
+    return scope(conversation) if shared else scope(conversation, sender)
+
+
+async def _write(engine: Engine, persona: Persona, limits: ReplyLimits, turn: Turn, draft: _Draft, user: str) -> None:
     message, language = turn.message, reply_language(turn)
     prompt = chat_prompt(persona, language, turn.history, in_prompt(message, language), turn.mood)
     temperature = ANEW_TEMPERATURE if message.again else None
-    user = digest(f"{message.conversation} {message.sender}").hex()
     async with engine.stream(prompt, max_tokens=limits.max_tokens, temperature=temperature, user=user) as pieces:
         async for piece in pieces:
             if piece.finish is not None:

@@ -6,6 +6,7 @@ from itertools import takewhile
 import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
+from core.store import stale_scopes
 from core.store.people import id_of
 from core.store.removal import note_words, remove_turns
 from core.store.schema import turns, votes
@@ -89,5 +90,6 @@ def unquote(connection: sa.Connection, conversation: str, text: str) -> None:
     for row in connection.execute(sa.select(turns).where(quoting)).all():
         kept = tuple(quote for quote in row.quotes if quote.text != text)
         if kept != row.quotes:
+            stale_scopes.note(connection, turns.c.id == row.id)
             note(connection, row, {"quotes": kept})
             note_words(connection)

@@ -7,6 +7,11 @@ import sqlalchemy as sa
 from core.store.schema import events
 from core.text import digest
 
+NEWEST = 10_000
+"""Keys that are kept whatever their time: a clock that was far behind may have given them an old one."""
+ORDER: sa.ColumnElement[int] = sa.literal_column("rowid", sa.Integer)
+"""SQLite's number of a row, in the order in which rows were inserted."""
+
 
 def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:
     """Record the keys. Returns False, and records nothing, if one of them was seen before."""
@@ -33,12 +38,12 @@ def turn_of(connection: sa.Connection, event_keys: Sequence[str]) -> int | None:
     return connection.scalar(query.limit(1))
 
 
-def purge(connection: sa.Connection, before: float, limit: int) -> int:
-    """Delete some of the keys seen before a time, but none of a stored message, which may still be deleted.
-
-    Returns their number.
+def purge(connection: sa.Connection, before: float, limit: int, *, newest: int = NEWEST) -> int:
+    """Delete some of the keys seen before a time, but not the `newest`, and none of a stored message, which may still
+    be deleted. Returns their number.
     """
-    is_old = sa.and_(events.c.turn_id.is_(None), events.c.seen_at < before)
+    is_new = sa.select(sa.func.max(ORDER)).select_from(events).scalar_subquery() - newest < ORDER
+    is_old = sa.and_(events.c.turn_id.is_(None), events.c.seen_at < before, ~is_new)
     old = sa.select(events.c.digest).where(is_old).limit(limit)
     return connection.execute(events.delete().where(events.c.digest.in_(old))).rowcount
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from core.commands import ACCESS
 from core.i18n import say
 from core.messages import Finish, Media, Person, Quote, Reply, Source
-from core.store import amendments, farewells, tombstones
+from core.store import amendments, farewells, stale_scopes, tombstones
 from core.store.people import id_of
 from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
@@ -126,6 +126,7 @@ def _asked_at(connection: sa.Connection, person: Person, current_turn: int) -> f
 
 def _delete_quotes(connection: sa.Connection, limit: int) -> int:
     quoting = sa.select(turns.c.id).where(QUOTES).limit(limit)
+    stale_scopes.note(connection, turns.c.id.in_(quoting))
     return connection.execute(turns.update().where(turns.c.id.in_(quoting)).values(quotes=())).rowcount
 
 

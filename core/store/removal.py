@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from core.store import installation
+from core.store import installation, stale_scopes
 from core.store.schema import turns
 
 LEFT_WORDS = "left words"
@@ -12,9 +12,13 @@ ALL = -1
 
 
 def remove_turns(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int = ALL) -> int:
-    """Delete turns that a condition chooses, and the votes on them. Returns their number."""
+    """Delete turns that a condition chooses, and the votes on them. Returns their number.
+
+    The model server is told later to forget the prompts of their conversations.
+    """
     installation.note_last_turn(connection)
     chosen = sa.select(turns.c.id).where(which).limit(limit)
+    stale_scopes.note(connection, turns.c.id.in_(chosen))
     removed = connection.execute(turns.delete().where(turns.c.id.in_(chosen))).rowcount
     if removed:
         note_words(connection)

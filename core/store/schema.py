@@ -143,6 +143,14 @@ tombstones = sa.Table(
     sa.Column("noticed_at", sa.Float, nullable=False),
 )
 
+stale_scopes = sa.Table(
+    "stale_scopes",  # of the prefix cache, which the model server must still drop
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("front", sa.Text, nullable=False),  # whose gateway tells it
+    sa.Column("scope", sa.Text, nullable=False),
+)
+
 installation = sa.Table(
     "installation",  # one row
     metadata,
@@ -150,4 +158,5 @@ installation = sa.Table(
     sa.Column("key", sa.LargeBinary, nullable=False),  # of the digests of tombstones
     sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
+    sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
 )

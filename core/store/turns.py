@@ -21,7 +21,7 @@ from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
-from core.store import farewells, history, installation, removal
+from core.store import farewells, history, installation, removal, stale_scopes
 from core.store.people import id_of, set_served
 from core.store.schema import people, turns
 
@@ -257,6 +257,7 @@ def stop(
 
 def move(connection: sa.Connection, old: ConversationKey, new: ConversationKey) -> None:
     """Move a conversation's turns to another key. References are cleared: message ids are not valid in the new chat."""
+    stale_scopes.note(connection, turns.c.conversation == str(old))
     theirs = turns.update().where(turns.c.conversation == str(old))
     connection.execute(theirs.values(conversation=str(new), front=new.front, reference=""))
 

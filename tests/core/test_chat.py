@@ -451,7 +451,9 @@ async def test_admins_see_the_totals(
 async def test_shared_history_covers_one_conversation(
     store: Store, clock: ManualClock, write: Write, persona: Persona, answers: AnswerCache
 ) -> None:
-    """With shared history a prompt holds the words of all people in its chat and of no other chat."""
+    """With shared history a prompt holds the words of all people in its chat and of no other chat, and shares the
+    prefix cache with those prompts alone.
+    """
     options = chat_with(persona=persona, shared_history=True)
     engine = ScriptedEngine.echo()
     bot = chatbot(store, engine, MoodReader(engine), answers, clock, options)
@@ -459,6 +461,8 @@ async def test_shared_history_covers_one_conversation(
     await chat.ask("the canary sings", who="ann", chat="room")
     assert "canary" in (await chat.ask("and what was that", who="bob", chat="room")).text
     assert "canary" not in (await chat.ask("and what was that", who="bob", chat="other")).text
+    first, second, elsewhere = engine.users
+    assert first == second != elsewhere
 
 
 async def test_mood_can_be_hidden_and_still_steers(talk: Talk) -> None:
@@ -679,3 +683,28 @@ async def test_forget_says_what_is_left_for_later(
             reader.execute("SELECT count(*) FROM turns").fetchone()
             assert "as soon as it has ended" in (await chat.ask("/forget yes")).text
         assert (await chat.ask("/forget yes")).text == "Done. I have deleted everything I kept about you."
+
+
+async def test_forget_says_what_the_model_server_keeps(talk: Talk) -> None:
+    """If the model server cannot forget, now or ever, the answer to /forget says so; it tells it what to forget."""
+    engine = ScriptedEngine.fixed("hi")
+    chat = talk(engine)
+    await chat.ask("hello", who="ann")
+    assert (await chat.ask("/forget yes", who="ann")).text == "Done. I have deleted everything I kept about you."
+    assert engine.users[0] in engine.forgotten
+    engine.can_forget = False
+    await chat.ask("hello", who="bob")
+    assert "beyond my reach" in (await chat.ask("/forget yes", who="bob")).text
+    await chat.ask("hello", who="eve")
+    engine.available = False
+    assert "does not answer just now" in (await chat.ask("/forget yes", who="eve")).text
+
+
+async def test_people_have_scopes_of_their_own(talk: Talk) -> None:
+    """Without a shared history two people of a conversation, and two conversations of a person, have two scopes."""
+    engine = ScriptedEngine.fixed("hi")
+    chat = talk(engine)
+    await chat.ask("one", who="ann", chat="group")
+    await chat.ask("two", who="bob", chat="group")
+    await chat.ask("three", who="ann", chat="other")
+    assert len(set(engine.users)) == 3

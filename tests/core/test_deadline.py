@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -41,21 +41,26 @@ class DeafEngine:
         await asyncio.Event().wait()
         return ""
 
+    async def forget(self, users: Sequence[str]) -> bool:
+        await asyncio.Event().wait()
+        return bool(users)
+
 
 async def read(engine: IdleTimeoutEngine) -> list[Piece]:
     async with engine.stream(PROMPT, max_tokens=9) as pieces:
         return [piece async for piece in pieces]
 
 
-@pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity"])
+@pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity", "forget"])
 async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
     """Every call to a silent engine raises EngineStalled after the deadline."""
     engine = IdleTimeoutEngine(DeafEngine(), clock, 30)
-    calls = {
+    calls: dict[str, Callable[[], Coroutine[None, None, object]]] = {
         "stream": lambda: read(engine),
         "first_token": lambda: engine.first_token(PROMPT),
         "count_tokens": lambda: engine.count_tokens("hello"),
         "identity": engine.identity,
+        "forget": lambda: engine.forget(["ann"]),
     }
     asked = asyncio.create_task(calls[call]())
     await clock.until_sleeping()

@@ -1,7 +1,7 @@
 """Crash points: named steps at which a process kills itself, and wrappers that add such steps to a store or engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -100,6 +100,9 @@ class CrashingEngine:
 
     async def count_tokens(self, text: str) -> int:
         return await self._pass("tokens asked", self._engine.count_tokens(text))
+
+    async def forget(self, users: Sequence[str]) -> bool:
+        return await self._engine.forget(users)
 
     async def _pass(self, point: str, call: Coroutine[Any, Any, R]) -> R:
         if not self._crash_point.is_due(point):

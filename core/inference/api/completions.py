@@ -99,7 +99,7 @@ class ChatCompletions:
             raise RequestError(400, ErrorBody(message="top_logprobs requires logprobs", param="top_logprobs"))
         job = Job(
             id=f"chatcmpl-{self.entropy(96):024x}",
-            user=digest(request.user).hex() if request.user else "",
+            user=owner_of(request.user) if request.user else "",
             prompt=tuple(prompt),
             shared=self.model.template.shared_prefix(messages, prompt),
             max_tokens=min(request.max_completion_tokens or request.max_tokens or self.model.max_new_tokens, room),
@@ -122,6 +122,11 @@ class ChatCompletions:
             yield _until_finished(queue)
         finally:
             self.loop.remove(sequence)
+
+
+def owner_of(user: str) -> str:
+    """What stands for a user in the prefix cache."""
+    return digest(user).hex()
 
 
 def require_model(name: str, model: LoadedModel) -> None:

@@ -15,11 +15,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.clock import Clock
-from core.inference.api.completions import ChatCompletions, require_model
+from core.inference.api.completions import ChatCompletions, owner_of, require_model
 from core.inference.api.http import ApiKeyMiddleware, json_response, read_request
 from core.inference.api.wire import (
     ErrorBody,
     ErrorResponse,
+    ForgetRequest,
+    ForgetResponse,
     ModelCard,
     ModelList,
     RequestError,
@@ -81,6 +83,10 @@ def create_app(
         ids = await asyncio.to_thread(model.vocabulary.encode, text.prompt)
         return json_response(TokenizeResponse(count=len(ids), tokens=ids, max_model_len=model.max_model_len))
 
+    async def forget(request: Request) -> Response:
+        asked = await read_request(ForgetRequest, request, options.max_body_bytes)
+        return json_response(ForgetResponse(forgotten_blocks=loop.forget({owner_of(user) for user in asked.users})))
+
     async def health(_: Request) -> Response:
         running, waiting = loop.load
         if (stalled := loop.stalled_for) > options.stall_seconds:
@@ -103,6 +109,7 @@ def create_app(
             Route("/v1/chat/completions", completions, methods=["POST"]),
             Route("/v1/models", models),
             Route("/tokenize", tokenize, methods=["POST"]),
+            Route("/forget", forget, methods=["POST"]),
             Route("/health", health),
             Route("/metrics", metrics),
             *(Route(path, _refuse_endpoint, methods=["GET", "POST"]) for path in ABSENT),

@@ -12,6 +12,7 @@ from core.inference.tokens.template import Role
 
 MAX_ALTERNATIVES = 20
 MAX_STOPS = 16
+MAX_FORGOTTEN = 1024
 
 
 class RequestModel(BaseModel):
@@ -154,6 +155,18 @@ class TokenizeResponse(BaseModel):
     count: int
     tokens: list[int]
     max_model_len: int
+
+
+class ForgetRequest(RequestModel):
+    """`POST /forget`: keep nothing of what these users have sent for reuse. No other server has this route."""
+
+    users: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_FORGOTTEN)]
+
+
+class ForgetResponse(BaseModel):
+    """The number of KV cache blocks that were kept of the users and can be found no more."""
+
+    forgotten_blocks: int
 
 
 class TopLogprob(BaseModel):

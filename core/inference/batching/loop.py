@@ -1,7 +1,7 @@
 """The thread that owns the model. One step is: schedule, run, postprocess."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -91,6 +91,11 @@ class Loop:
         with self._changed:
             self._remove(sequence)
             self._changed.notify()
+
+    def forget(self, owners: Collection[str]) -> int:
+        """Keep nothing of these owners' sequences for reuse; the number of blocks that were kept so far."""
+        with self._changed:
+            return self._scheduler.forget(owners)
 
     def run(self) -> None:
         """Run steps until closed."""

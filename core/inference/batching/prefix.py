@@ -8,7 +8,7 @@ A block with tokens beyond the first `shared` of a prompt contains a user's own 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, TypeAlias
@@ -114,6 +114,31 @@ class PrefixCache:
         if table.published * BLOCK_SIZE < computed < (table.published + 1) * BLOCK_SIZE:
             self._insert(table, _key(ids[:computed], table.published, table.owner, table.shared))
         self._release(table.blocks)
+
+    def forget(self, owners: Collection[str]) -> int:
+        """Take the blocks of these owners out of the trie, so that no sequence finds them; their number.
+
+        Those that no sequence holds are free at once, and are the next to be overwritten. The caller sees to it that
+        the owners' sequences publish no more.
+        """
+        forgotten = list(self._owned(self._root, owners))
+        for block in forgotten:
+            assert block.key
+            assert block.parent
+            block.parent.children.pop(block.key)
+            block.key = block.parent = None
+            if self._evictable.pop(block.index, None):
+                self._free.append(block)
+        return len(forgotten)
+
+    def _owned(self, block: Block, owners: Collection[str]) -> Iterator[Block]:
+        """The blocks of these owners below a block, each after its successors."""
+        pending, found = [block], []
+        while pending:
+            children = pending.pop().children.values()
+            pending += children
+            found += [child for child in children if child.key and child.key[0] in owners]
+        return reversed(found)
 
     def _insert(self, table: BlockTable, key: BlockKey) -> bool:
         """Insert the table's first unpublished block into the trie; False if the trie has an equal one."""

@@ -1,8 +1,9 @@
 """Continuous batching: choose what runs in the next step, fairly between users. No tensors here."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from core.inference.batching.prefix import PrefixCache
@@ -113,8 +114,18 @@ class Scheduler:
 
     def discard(self, sequence: Sequence) -> None:
         """Remove a sequence after a fault: what was computed since its last full block is not kept for reuse."""
-        sequence.computed = 0
+        sequence.reusable = False
         self.remove(sequence)
+
+    def forget(self, owners: Collection[str]) -> int:
+        """Forget what the prefix cache has of these owners, and keep nothing of their sequences, which go on.
+
+        Returns the number of blocks that no sequence can find any more.
+        """
+        for sequence in chain(self._running.values(), self._removed, *self._waiting.values()):
+            if sequence.owner in owners:
+                sequence.reusable = False
+        return self.cache.forget(owners)
 
     def is_running(self, sequence: Sequence) -> bool:
         return sequence.job.id in self._running
@@ -150,7 +161,7 @@ class Scheduler:
         sequence.computed += chunk.count + accepted
         if chunk.draft:
             sequence.lookup.record(len(chunk.draft), accepted)
-        if sequence.block_table and self.is_running(sequence):
+        if sequence.block_table and sequence.reusable and self.is_running(sequence):
             self.cache.publish(sequence.block_table, sequence.ids, sequence.computed)
 
     def _admit(self) -> Iterator[tuple[int, int]]:
@@ -177,5 +188,5 @@ class Scheduler:
 
     def _free_blocks(self, sequence: Sequence) -> None:
         if sequence.block_table:
-            self.cache.free(sequence.block_table, sequence.ids, sequence.computed)
+            self.cache.free(sequence.block_table, sequence.ids, sequence.computed if sequence.reusable else 0)
             sequence.block_table = None

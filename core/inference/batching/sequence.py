@@ -81,6 +81,7 @@ class Sequence:
     """A job in progress: one batch row while it runs.
 
     The keys and values of the first `computed` ids are in the KV cache; `cached` of them came from the prefix cache.
+    If it is not `reusable`, none of them stay for other sequences.
     """
 
     job: Job
@@ -92,6 +93,7 @@ class Sequence:
     block_table: BlockTable | None = None
     computed: int = 0
     cached: int = 0
+    reusable: bool = True
     finish: Finish | None = None
 
     def __post_init__(self) -> None:

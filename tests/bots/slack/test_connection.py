@@ -106,6 +106,39 @@ async def test_a_revoked_token_is_noticed_within_a_minute(
         await until_refused(gateway, error)
 
 
+WORDS = ("fatal_error", "service_unavailable", "team_added_to_org", "org_login_required", "a_new_word", "")
+PASSING = [*({"kind": "error", "error": word} for word in WORDS), *({"kind": kind} for kind in ("ratelimited", "cut"))]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=str)
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+async def test_a_refusal_that_may_pass_is_waited_out(
+    open_gateway: Open, slack: FakeSlack, method: str, fault: dict[str, str]
+) -> None:
+    """A refusal that says nothing against the token does not end the front end, which calls again."""
+    await slack.pull("fault", method=method, times=3, **fault)
+    async with open_gateway(listening=False) as gateway:
+        await gateway.until(lambda state: state.sockets == 1, step=5)
+        await slack.say("hello")
+        await slack.until_shown(HEARD)
+        await slack.pull("fault", method="auth.test", times=2, **fault)
+        await gateway.advance(60)
+        await until(lambda: not gateway.front.health().connected)
+        await gateway.until(lambda _: gateway.front.health().connected, step=5)
+        assert not gateway.taking_in.done()
+
+
+@pytest.mark.parametrize("error", ["missing_scope", "no_permission", "token_expired", "not_authed"])
+async def test_a_refusal_that_will_not_pass_ends_the_front_end(
+    open_gateway: Open, slack: FakeSlack, error: str
+) -> None:
+    """What only an operator can change ends the front end, with one line that names the setting."""
+    await slack.pull("fault", method="auth.test", kind="error", error=error, times=99)
+    async with open_gateway(listening=False) as gateway:
+        await until_refused(gateway, error)
+        assert (await slack.state()).calls["auth.test"] == 1
+
+
 @pytest.mark.parametrize("http", [False, True])
 @pytest.mark.parametrize("event", ["app_uninstalled", "tokens_revoked"])
 async def test_a_removed_app_is_noticed_at_once(

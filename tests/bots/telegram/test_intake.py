@@ -204,7 +204,11 @@ async def test_polling_survives_silence(account: Account) -> None:
         await account.until(lambda journal: done(journal, 1, "after"))
 
 
-@pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"kind": "cut"}], ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 401}, {"status": 404}, {"status": 429}, {"status": 500}, {"status": 502}, {"kind": "cut"}],
+    ids=str,
+)
 async def test_a_bad_start_is_survived(account: Account, fault: dict[str, Any]) -> None:
     """If Telegram fails at the start, getMe is repeated until it succeeds."""
     await account.faults({"kind": "error", "method": "getMe", "times": 3, **fault})

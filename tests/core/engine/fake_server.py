@@ -156,7 +156,11 @@ def chat_server(engine: Engine) -> dict[str, Answer]:
         await to.event(b"[DONE]")
         await to.end()
 
-    answers = {"/v1/models": models, "/tokenize": tokenize, "/v1/chat/completions": chat}
+    async def forget(request: Request, to: Connection) -> None:
+        can_forget = await engine.forget(request.json()["users"])
+        await to.json(200 if can_forget else 404, {"forgotten_blocks": 0} if can_forget else {})
+
+    answers = {"/v1/models": models, "/tokenize": tokenize, "/forget": forget, "/v1/chat/completions": chat}
     return {path: full_when_unavailable(answer) for path, answer in answers.items()}
 
 

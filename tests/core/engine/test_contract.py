@@ -201,3 +201,13 @@ async def test_replies_at_the_same_time_do_not_mix(make: Make) -> None:
 
     questions = [f"question {number} 问题" for number in range(8)]
     assert await asyncio.gather(*map(ask, questions)) == questions
+
+
+@pytest.mark.parametrize("can_forget", [True, False])
+async def test_users_can_be_forgotten(make: Make, *, can_forget: bool) -> None:
+    """The server is told whom to forget; the answer is whether it can."""
+    script = ScriptedEngine.fixed()
+    script.can_forget = can_forget
+    subject = await make(script)
+    assert await subject.engine.forget(["ann", "bob"]) is can_forget
+    assert script.forgotten == ["ann", "bob"]

@@ -448,3 +448,20 @@ async def test_a_call_cancelled_at_any_moment_disconnects(connect: Connect) -> N
         call.cancel()
         await asyncio.wait([call])
         await server.settled()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [replies(404, b""), replies(405, b"{}"), replies(200, b"<html>"), replies(200, b"{}"), replies(501, b"")],
+)
+async def test_a_server_of_another_kind_cannot_forget(connect: Connect, answer: Answer) -> None:
+    """Any answer but that of our own server means that nothing was forgotten."""
+    engine, _ = await connect({"/forget": answer})
+    assert not await engine.forget(["ann"])
+
+
+async def test_a_server_that_cannot_answer_now_has_not_forgotten(connect: Connect) -> None:
+    """A server that is overloaded raises, so that it is told again."""
+    engine, _ = await connect({"/forget": replies(503, b"")})
+    with pytest.raises(EngineUnavailable):
+        await engine.forget(["ann"])

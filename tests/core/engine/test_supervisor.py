@@ -421,3 +421,9 @@ def test_the_command_line_of_the_child(tmp_path: Path) -> None:
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
         " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent"
     )
+
+
+async def test_a_child_that_is_not_ready_has_nothing_to_forget(child: MakeChild) -> None:
+    """Before the child is ready, forgetting is done at once."""
+    async with open_local(child("serve"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
+        assert await engine.forget(["ann"])

@@ -517,3 +517,27 @@ def test_steps_that_keep_failing_end_the_process(tiny: LoadedModel, tmp_path: Pa
             while not crashes:
                 server.client.get("/health")
     assert crashes == ["crash"]
+
+
+def test_a_forgotten_user_is_not_served_from_the_cache(server: Running, tiny: LoadedModel) -> None:
+    """After /forget a user's prompt is computed anew, and other users' still come from the cache."""
+    opening = 1 + len(tiny.vocabulary.encode("user\n"))
+    asked = "a long story of a dog that sat on a log " * 3
+
+    def cached(user: str) -> int:
+        return int(server.ask(asked, user=user).json()["usage"]["prompt_tokens_details"]["cached_tokens"])
+
+    for user in ("erin", "finn"):
+        cached(user)
+        assert cached(user) > 90
+    answer = server.client.post("/forget", json={"users": ["erin", "nobody"]}).json()
+    assert answer["forgotten_blocks"] > 0
+    assert cached("erin") <= opening + 1
+    assert cached("finn") > 90
+    assert server.client.post("/forget", json={"users": ["nobody"]}).json() == {"forgotten_blocks": 0}
+
+
+@pytest.mark.parametrize("users", [None, "erin", [""], [5], ["x"] * 1025])
+def test_only_users_can_be_forgotten(server: Running, users: object) -> None:
+    """A request without a list of users is refused."""
+    error_of(server.client.post("/forget", json={"users": users}), 400)

@@ -120,3 +120,52 @@ def test_no_block_is_lost_or_written_by_two_sequences(steps: list[tuple[int, lis
     for table, ids in running:
         cache.free(table, ids, len(ids))
     assert cache.available == 12
+
+
+def test_a_forgotten_owner_leaves_nothing_to_reuse() -> None:
+    """The blocks of an owner are free and are found by no sequence; the shared beginning and other owners' stay."""
+    cache, text = PrefixCache(100), words(40)
+    for owner in ("ann", "bob"):
+        finished(cache, SYSTEM + text, owner, len(SYSTEM))
+    free = cache.available - cache.used
+    assert cache.forget({"ann"}) == 3
+    assert cache.available - cache.used > free
+    assert cache.used == 1 + 3
+    assert allocated(cache, SYSTEM + text + words(1), "ann", len(SYSTEM)).computed == len(SYSTEM)
+    assert allocated(cache, SYSTEM + text + words(1), "bob", len(SYSTEM)).computed == len(SYSTEM + text)
+
+
+def test_blocks_in_use_are_freed_later() -> None:
+    """A running sequence keeps its blocks although its owner was forgotten; they are free when it ends."""
+    cache, text = PrefixCache(10), words(40)
+    finished(cache, text)
+    table = allocated(cache, text + words(1))
+    cache.forget({"ann"})
+    assert not set(allocated(cache, text, "ann").block_ids) & set(table.block_ids)
+    cache.free(table)
+    assert cache.available == 10 - 4
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 40), st.booleans()), max_size=30))
+def test_forgetting_loses_no_block(steps: list[tuple[str, int, bool]]) -> None:
+    """However owners come, run, end and are forgotten, each block is in use or available."""
+    cache, running = PrefixCache(12), list[tuple[BlockTable, list[int]]]()
+    for owner, length, forgets in steps:
+        ids = list(range(length + 1))
+        if table := cache.allocate(ids, len(ids) + 4, owner, 8):
+            running.append((table, ids))
+        if forgets:
+            cache.forget({owner})
+            running = [(table, ids if table.owner != owner else []) for table, ids in running]
+        if len(running) > 1:
+            table, ids = running.pop(0)
+            cache.free(table, ids, len(ids))
+    for table, ids in running:
+        cache.free(table, ids, len(ids))
+    assert cache.available == 12
+    cache.forget(set("abc"))
+    for owner in "abc":
+        table = allocated(cache, list(range(41)), owner, 8)
+        assert table.computed <= 8
+        cache.free(table)

@@ -2,6 +2,8 @@
 
 from itertools import count
 
+import pytest
+
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.scheduler import Scheduler
 from core.inference.batching.sequence import Job, Sampled, Sampling, Sequence
@@ -116,3 +118,38 @@ def test_a_discarded_sequence_leaves_nothing_to_reuse() -> None:
     scheduler.discard(second)
     scheduler.schedule()
     assert scheduler.cache.used == 2
+
+
+@pytest.mark.parametrize("moment", ["waiting", "running", "removed"])
+def test_a_sequence_of_a_forgotten_owner_goes_on_and_leaves_nothing(moment: str) -> None:
+    """It ends as any other, and its blocks are not kept, whenever its owner is forgotten."""
+    scheduler = Scheduler(batch_limits(), PrefixCache(100))
+    mine, other = sequence("ann", length=40), sequence("bob", length=40)
+    scheduler.add(mine)
+    scheduler.add(other)
+    if moment == "waiting":
+        scheduler.forget({"ann"})
+    chunks = scheduler.schedule().chunks
+    if moment == "running":
+        scheduler.forget({"ann"})
+    for chunk in chunks:
+        scheduler.mark_computed(chunk)
+    scheduler.remove(mine)
+    scheduler.remove(other)
+    if moment == "removed":
+        scheduler.forget({"ann"})
+    scheduler.schedule()
+    assert [mine.computed, other.computed] == [40, 40]
+    assert scheduler.cache.used == 3
+
+
+def test_a_forgotten_owner_begins_anew() -> None:
+    """What an owner sends after they were forgotten is kept for reuse again."""
+    scheduler = Scheduler(batch_limits(), PrefixCache(100))
+    scheduler.forget({"ann"})
+    later = sequence("ann", length=40)
+    scheduler.add(later)
+    scheduler.mark_computed(scheduler.schedule().chunks[0])
+    scheduler.remove(later)
+    scheduler.schedule()
+    assert scheduler.cache.used == 3

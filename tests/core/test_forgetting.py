@@ -1,0 +1,114 @@
+"""What is deleted from the store is forgotten by the model server too, whenever the process ends."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from core.classifier import OWNER
+from core.clock import ManualClock
+from core.engine.scripted import ScriptedEngine
+from core.errors import EngineUnavailable
+from core.forgetting import forget_in_model
+from core.messages import Quote, Relation
+from core.scopes import scope
+from core.store import open_store, records, retention, stale_scopes, turns
+from tests.core.conftest import Write
+from tests.core.store.test_records import ANN, BOB, Scene
+
+FRONTS = ["test/w"]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, clock: ManualClock, write: Write) -> AsyncIterator[Scene]:
+    async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
+        yield Scene(store, clock, write, tmp_path)
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine.fixed()
+
+
+def scopes(scene: Scene, *names: str) -> set[str]:
+    """The scopes of people in the chats that the scene gives them, of what they share there, and of labels."""
+    found = {OWNER}
+    for name in names:
+        message = scene.write("", who=name, chat="")
+        place = str(message.conversation)
+        found |= {scope(place), scope(place, str(message.sender))}
+    return found
+
+
+async def test_the_model_forgets_who_was_forgotten(scene: Scene, engine: ScriptedEngine) -> None:
+    """The server is told the scopes of the person, and nobody else's; once only."""
+    await scene.answered("mine", ANN)
+    await scene.answered("theirs", BOB)
+    await scene.store.run(records.forget, ANN, 0)
+    assert await forget_in_model(scene.store, engine, FRONTS)
+    assert set(engine.forgotten) == scopes(scene, ANN.id)
+    assert await forget_in_model(scene.store, engine, FRONTS)
+    assert len(engine.forgotten) == len(scopes(scene, ANN.id))
+
+
+async def test_it_is_told_again_until_it_answers(scene: Scene, engine: ScriptedEngine) -> None:
+    """What a server that is away was not told stays in the store, so that the next process tells it."""
+    await scene.answered("mine", ANN)
+    await scene.store.run(records.forget, ANN, 0)
+    engine.available = False
+    with pytest.raises(EngineUnavailable):
+        await forget_in_model(scene.store, engine, FRONTS)
+    async with open_store(f"sqlite:///{scene.folder}/parley.db") as after_a_crash:
+        engine.available = True
+        await forget_in_model(after_a_crash, engine, FRONTS)
+    assert set(engine.forgotten) == scopes(scene, ANN.id)
+
+
+async def test_each_gateway_tells_its_own_server(scene: Scene, engine: ScriptedEngine) -> None:
+    """A gateway of another front end takes nothing over: its server has other prompts."""
+    await scene.answered("mine", ANN)
+    await scene.store.run(records.forget, ANN, 0)
+    await forget_in_model(scene.store, engine, ["test/other"])
+    assert engine.forgotten == []
+    assert await scene.store.read(stale_scopes.pending, FRONTS, 9)
+
+
+async def test_what_was_computed_meanwhile_is_forgotten_with_the_last_turn(
+    scene: Scene, engine: ScriptedEngine
+) -> None:
+    """If a turn was being answered when its sender was forgotten, the server is told again after its last words."""
+    await scene.ask("mine", ANN)
+    claim = await scene.claim()
+    await scene.store.run(records.forget, ANN, 0)
+    await forget_in_model(scene.store, engine, FRONTS)
+    engine.forgotten.clear()
+    await scene.store.run(turns.reopen, claim, "me")
+    await scene.deliver_answered()
+    await forget_in_model(scene.store, engine, FRONTS)
+    assert set(engine.forgotten) == scopes(scene, ANN.id)
+
+
+async def test_prompts_with_quotes_are_forgotten(scene: Scene, engine: ScriptedEngine) -> None:
+    """The prompts of others that quoted somebody go, since the quotes may be of the person who is forgotten."""
+    await scene.answered("mine", ANN)
+    await scene.answered("theirs", BOB, quotes=(Quote(relation=Relation.REPLIED, text="mine"),))
+    await scene.store.run(records.forget, ANN, 0)
+    await forget_in_model(scene.store, engine, FRONTS)
+    assert set(engine.forgotten) == scopes(scene, ANN.id, BOB.id)
+
+
+async def test_what_grows_too_old_is_forgotten(scene: Scene, engine: ScriptedEngine) -> None:
+    """Turns that are deleted because of their age are told as well."""
+    await scene.answered("old", ANN)
+    await scene.store.run(retention.purge_turns, scene.clock.now() + 1, 9)
+    await forget_in_model(scene.store, engine, FRONTS)
+    assert set(engine.forgotten) == scopes(scene, ANN.id)
+
+
+async def test_a_server_that_cannot_forget_is_asked_once(scene: Scene, engine: ScriptedEngine) -> None:
+    """The answer is False, and what it cannot do is not asked of it again."""
+    await scene.answered("mine", ANN)
+    await scene.store.run(records.forget, ANN, 0)
+    engine.can_forget = False
+    assert not await forget_in_model(scene.store, engine, FRONTS)
+    assert not await scene.store.read(stale_scopes.pending, FRONTS, 9)
