@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -119,11 +120,14 @@ class Worker:
                 bell.clear()
                 if claim := await self._claim(next_claim):
                     served = group.create_task(self._serve_or_release(serve, claim))
-                    served.add_done_callback(lambda _, turn_id=claim.id: self._held.discard(turn_id))
-                    served.add_done_callback(lambda _: free.release())
+                    served.add_done_callback(partial(self._let_go, claim.id, free))
                 else:
                     free.release()
                     await self._wait(bell)
+
+    def _let_go(self, turn_id: int, slot: asyncio.Semaphore, _: asyncio.Task[None]) -> None:
+        self._held.discard(turn_id)
+        slot.release()
 
     async def _claim(self, next_claim: NextClaim) -> Claim | None:
         """The next turn, if there is one. Whatever the store raises, there is a next look for turns."""

@@ -14,10 +14,9 @@ from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import StoreError
 from core.messages import ConversationKey, Message, Person, Reply, Source
-from core.store import Database, backups, installation, open_store, records, retention, turns, votes
+from core.store import Database, backups, installation, open_store, records, retention, schema, turns, votes
 from core.store.database import translated
 from core.store.history import Keeping
-from core.store.schema import metadata
 from core.store.turns import Lease
 from tests.options import limits_with
 
@@ -232,13 +231,13 @@ class Life:
 
 
 def _first_turn(connection: sa.Connection, person: Person) -> int:
-    return int(connection.scalar(sa.select(sa.func.min(turns.turns.c.id)).where(turns.asked_by(person))) or 0)
+    return int(connection.scalar(sa.select(sa.func.min(schema.turns.c.id)).where(turns.asked_by(person))) or 0)
 
 
 def digest(connection: sa.Connection) -> str:
     """A digest of everything that is stored, but for the key of a new database, which is random."""
     rows = []
-    for table in metadata.sorted_tables:
+    for table in schema.metadata.sorted_tables:
         columns = [column for column in table.columns if column.name != "key" or table.name != "installation"]
         query = sa.select(*(sa.cast(column, sa.LargeBinary) for column in columns)).order_by(*table.primary_key)
         rows.append((table.name, connection.execute(query).fetchall()))
