@@ -5,9 +5,9 @@ import unicodedata
 
 DEPENDS_ON_HISTORY = re.compile(
     r"""^\W*(and|but|so|or|then|also|why|really|what\ about|how\ about|go\ on)\b
-    | \b(it|its|that|this|these|those|they|them|their|he|she|him|his|her|ones?|there|again|same|other|another|both)\b
-    | \b(else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue)\b
-    | \b(me|my|mine|i'm|im|am\ i|did\ i|remember|said|say|told|tell|mean|meant)\b
+    | \b(it|its|that|this|these|those|they|them|their|he|she|him|his|her|ones?|there|again|same|other|another|both
+        |else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue
+        |me|my|mine|i'm|im|am\ i|did\ i|remember|said|say|told|tell|mean|meant)\b
     | [它他她这那哪]|其中|另外|还有|刚才|上面|前面|之前|以前|再|继续|我的|我叫|我是|我说|记得|说过|第[一二三]|别的|其他
     | ^(然后|所以|但是|而且|为什么|那|还|也)|呢\W*$""",
     re.IGNORECASE | re.VERBOSE,

@@ -185,9 +185,7 @@ class Case:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "point", ["edit_ uncommitted", "edit_ committed", "finish committed", "claim_waiting committed"]
-)
+@pytest.mark.parametrize("point", ["edit uncommitted", "edit committed", "finish committed", "claim_waiting committed"])
 async def test_an_edited_message_is_answered_once(
     account: Account, fork_server: ForkServer, tmp_path: Path, point: str, mode: str
 ) -> None:
