@@ -237,3 +237,11 @@ async def test_a_bot_without_profile_works(account: Account, method: str) -> Non
     await account.faults({"kind": "error", "method": method, "retry_after": 60_000})
     async with open_gateway(account):
         await settled(account)
+
+
+async def test_an_unexpected_fault_in_the_menu_costs_the_menu_only(account: Account) -> None:
+    """If the menu cannot be built, the bot answers all the same."""
+    broken: Welcome = replace(QUESTIONS, menu=(None,))  # type: ignore[arg-type]  # a fault of our own
+    async with open_gateway(account, echo(), welcome=broken):
+        await account.say("hello", person=5)
+        await account.until(done)

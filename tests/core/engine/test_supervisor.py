@@ -423,7 +423,7 @@ def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     )
 
 
-async def test_a_child_that_is_not_ready_has_nothing_to_forget(child: MakeChild) -> None:
+async def test_a_child_that_is_not_ready_has_nothing_to_forget(make_child: MakeChild) -> None:
     """Before the child is ready, forgetting is done at once."""
-    async with open_local(child("serve"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
+    async with open_local(make_child("mute"), ManualClock(), idle_seconds=30) as engine:
         assert await engine.forget(["ann"])
