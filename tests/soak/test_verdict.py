@@ -59,9 +59,10 @@ def test_a_message_of_two_turns_is_doubled() -> None:
 
 
 def test_what_is_unexpected_in_a_log_is_a_fault() -> None:
-    """Errors, tracebacks within an event and lines that are no events are faults."""
+    """Errors, tracebacks within an event and lines that are no events are faults. A cut connection is none."""
+    cut = line(level="error", event="Failed to receive or enqueue a message: ServerDisconnectedError")
     bad = [line(level="error"), line(exception="Traceback ..."), "Traceback (most recent call last):"]
-    assert judge([], [], {}, log="\n".join([line(level="warning"), *bad])).faults == bad
+    assert judge([], [], {}, log="\n".join([line(level="warning"), cut, *bad])).faults == bad
 
 
 def test_words_in_a_log_are_found() -> None:

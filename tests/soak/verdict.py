@@ -14,6 +14,8 @@ BEGUN = re.compile(r"(?:\A|…)\s*\Z")
 """The end of a message whose answer has not been put into it. A stream of Slack begins empty."""
 NUMBER = re.compile(r"\d+")
 FAULTS = {"error", "critical"}
+CUT = ("Failed to receive or enqueue a message", "Failed to check the current session")
+"""What slack-sdk says of a connection that was cut, before it opens another one."""
 SHORT = 20
 """Characters of a text that may stand in a log by chance."""
 
@@ -90,7 +92,8 @@ def _is_fault(line: str) -> bool:
         told = json.loads(line)
     except ValueError:
         return True
-    return "exception" in told or told.get("level") in FAULTS
+    is_cut = str(told.get("event")).startswith(CUT)
+    return "exception" in told or (told.get("level") in FAULTS and not is_cut)
 
 
 def _found(words: Iterable[str], lines: Iterable[str]) -> list[str]:
