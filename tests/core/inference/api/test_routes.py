@@ -17,6 +17,7 @@ ROUTES = {
     "/health": {"GET", "HEAD"},
     "/metrics": {"GET", "HEAD"},
     "/tokenize": {"POST"},
+    "/forget": {"POST"},
     "/v1/chat/completions": {"POST"},
     "/v1/models": {"GET", "HEAD"},
     **{path: {"GET", "HEAD", "POST"} for path in ABSENT},
