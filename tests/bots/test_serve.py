@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -55,6 +56,20 @@ async def pausing(clock: ManualClock, pause: float) -> None:
         await asyncio.sleep(0.01)
 
 
+@asynccontextmanager
+async def healthy_server(clock: ManualClock, folder: Path) -> AsyncIterator[list[EventDict]]:
+    """A server that is ready, does what its file `mode` says, and ends in order. Yields what is logged."""
+    stop = Stop()
+    (folder / "mode").write_text("healthy")
+    command = (sys.executable, "-I", str(FAKE_CHILD), "--data-dir", str(folder))
+    with capture_logs() as logs:
+        serving = asyncio.create_task(serve(command, clock, stop))
+        await ready(clock, logs)
+        yield logs
+        stop.ask()
+        assert await serving == 0
+
+
 async def test_a_server_that_fails_is_started_again(tmp_path: Path) -> None:
     """After each failure the next start waits longer; a wish to stop ends the wait."""
     clock, stop = ManualClock(), Stop()
@@ -99,12 +114,8 @@ async def test_the_server_sees_its_key_and_no_other_secret(tmp_path: Path, monke
 @pytest.mark.parametrize("mode", ["stalled", "mute"])
 async def test_a_server_that_hangs_is_killed_and_started_again(tmp_path: Path, mode: str) -> None:
     """A server that reports a stall is killed at once, one that answers no probe after 30 seconds."""
-    clock, stop, now = ManualClock(), Stop(), tmp_path / "mode"
-    now.write_text("healthy")
-    command = (sys.executable, "-I", str(FAKE_CHILD), "--data-dir", str(tmp_path))
-    with capture_logs() as logs:
-        serving = asyncio.create_task(serve(command, clock, stop))
-        await ready(clock, logs)
+    clock, now = ManualClock(), tmp_path / "mode"
+    async with healthy_server(clock, tmp_path) as logs:
         now.write_text(mode)
         hung_at = clock.monotonic()
         await ended(clock, logs)
@@ -112,8 +123,6 @@ async def test_a_server_that_hangs_is_killed_and_started_again(tmp_path: Path, m
         now.write_text("healthy")
         clock.advance(TIMINGS.restart.first)
         await ready(clock, logs, times=2)
-        stop.ask()
-        assert await serving == 0
     reasons = {"stalled": "the model server stalled", "mute": "the model server fell silent"}
     told = [(entry["code"], entry["reason"]) for entry in logs if entry["event"] == "model server ended"]
     assert told == [(-signal.SIGKILL, reasons[mode])]
@@ -124,19 +133,13 @@ async def test_a_server_with_too_many_connections_is_not_killed(tmp_path: Path) 
     """A 503 that does not report a stall, as to a connection too many, ends the server only if it is the only answer
     for 30 seconds.
     """
-    clock, stop, now = ManualClock(), Stop(), tmp_path / "mode"
-    now.write_text("healthy")
-    command = (sys.executable, "-I", str(FAKE_CHILD), "--data-dir", str(tmp_path))
-    with capture_logs() as logs:
-        serving = asyncio.create_task(serve(command, clock, stop))
-        await ready(clock, logs)
+    clock, now = ManualClock(), tmp_path / "mode"
+    async with healthy_server(clock, tmp_path) as logs:
         now.write_text("full")
         for _ in range(20):
             while TIMINGS.probe_ready not in await clock.until_sleeping():
                 await asyncio.sleep(0.01)
             clock.advance(TIMINGS.probe_ready)
-        stop.ask()
-        assert await serving == 0
     assert "model server ended" not in [entry["event"] for entry in logs]
 
 

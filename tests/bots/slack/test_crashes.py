@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,27 +15,19 @@ import sqlalchemy as sa
 from bots.slack.handle import Handle
 from bots.slack.posts import CLOCK_SKEW
 from core.clock import ManualClock
-from core.i18n import LOCALES, say
 from core.store import open_store
-from tests.bots.gateway import LINKED, Note, Plan, free_port, saved_handles, whole_answer
-from tests.bots.seeds import SEEDS
+from tests.bots.gateway import LINKED, Note, Plan, free_port, whole_answer
+from tests.bots.lives import GIVEN_UP, SEEDS, STEPS, Lives
 from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from tests.faults.fork_server import ForkServer
 
-STEPS = (
-    *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
-    *("find_or_add uncommitted", "set_handle uncommitted", "set_handle committed"),
-    *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
-)
-"""Where the gateway kills itself: after a verb of the store has run, or after its commit."""
 CALLS = tuple(f"call {number} {kind}" for number in range(1, 10) for kind in ("silence", "mute"))
 """Where it is killed while Slack does not answer the n-th call, which had no effect (silence) or took effect (mute)."""
 STREAMING = tuple(
     f"chat.{method} {kind}" for method in ("startStream", "stopStream", "delete") for kind in ("silence", "mute")
 )
 MODES = ("socket", "http")
-GIVEN_UP = {say(locale, "apology.died_twice") for locale in LOCALES}
 AGAIN = 0.2
 """Real seconds after which Slack says again what is not acknowledged."""
 
@@ -68,7 +61,7 @@ def apologies(state: State) -> set[str]:
     return {bubble["ts"] for bubble in state.bubbles() if bubble["text"] in GIVEN_UP}
 
 
-def is_settled(state: State, words: list[str]) -> bool:
+def is_settled(state: State, words: Sequence[str]) -> bool:
     open_ = [word for word in words if len("\n".join(answer(state, word).values())) < len(whole_answer(word))]
     return len(open_) <= len(apologies(state)) and not state.unacknowledged()
 
@@ -112,22 +105,20 @@ async def test_a_crash_of_the_recovery_changes_nothing(
     await case.check(record_property, given_up=1)
 
 
-class Case:
-    """A bot that is asked at random, and its lives, which end by a kill or in peace."""
+class Case(Lives[str]):
+    """A bot that is asked in random channels."""
 
     def __init__(
         self, *, slack: FakeSlack, fork_server: ForkServer, folder: Path, mode: str, chance: random.Random
     ) -> None:
         lines = (chance.choice((1, 2, 27)) if number else LINKED for number in range(chance.randint(3, 5)))
-        self.words = [f"w{number}x{count}" for number, count in enumerate(lines)]
+        words = [f"w{number}x{count}" for number, count in enumerate(lines)]
+        database = f"sqlite:///{folder}/parley.db"
+        plan = Plan(platform="slack", settings=settings(slack, mode), port=free_port(), database=database)
+        super().__init__(words=words, plan=plan, fork_server=fork_server, log=folder / "log")
+        self._url = f"http://127.0.0.1:{plan.port}/slack/events" if mode == "http" else ""
         self._chance = chance
         self._slack = slack
-        self._fork_server = fork_server
-        self._log = folder / "log"
-        self._unsaved: set[str] = set()
-        database = f"sqlite:///{folder}/parley.db"
-        self._plan = Plan(platform="slack", settings=settings(slack, mode), port=free_port(), database=database)
-        self._url = f"http://127.0.0.1:{self._plan.port}/slack/events" if mode == "http" else ""
 
     async def ask_all(self) -> None:
         await self._slack.pull("advance", seconds=time.time() - ManualClock().now())
@@ -139,58 +130,35 @@ class Case:
     async def crash(self, point: str) -> None:
         """A life that is killed at a step, or while a call is not answered."""
         if point in STEPS:
-            pid = await self._start(point, self._chance.randint(1, len(self.words)), late=LATE)
+            pid = await self.start(point, self._chance.randint(1, len(self.words)), late=LATE)
         else:
             method, kind = point.rsplit(maxsplit=1)
             which = {"method": "*", "skip": int(method.split()[1]) - 1} if point in CALLS else {"method": method}
             await self._slack.pull("fault", **which, kind=kind)
-            pid = await self._start(late=LATE)
+            pid = await self.start(late=LATE)
             await self._slack.until(lambda state: state.entries("unanswered") != [])
             os.kill(pid, signal.SIGKILL)
-        assert await self._fork_server.wait(pid) == -signal.SIGKILL, self._log.read_text()
-        await self._note_unsaved()
+        await self.until_killed(pid)
 
-    async def live(self, point: str = "") -> None:
-        """A life until all questions are answered, or until it comes to a step at which it is killed."""
-        pid = await self._start(point)
-        dead = asyncio.create_task(self._fork_server.wait(pid))
-        settled = asyncio.create_task(self._slack.until(lambda state: is_settled(state, self.words)))
-        await asyncio.wait({dead, settled}, return_when=asyncio.FIRST_COMPLETED)
-        if not dead.done():
-            os.kill(pid, signal.SIGTERM)
-        settled.cancel()
-        if (await dead) == -signal.SIGKILL and point:
-            await self._note_unsaved()
-        else:
-            assert await dead == 0, self._log.read_text()
+    async def until_settled(self) -> None:
+        await self._slack.until(lambda state: is_settled(state, self.words))
 
-    async def check(self, record_property: Note, *, given_up: int = 0) -> None:
-        """Check what is shown and remembered: each question is answered once, but for as many as may be given up.
-
-        The only messages left behind without an answer are those whose ids were not kept at a kill.
-        """
-        state = await self._slack.state()
-        found = {word: answer(state, word) for word in self.words}
-        kept = [word for word in self.words if found[word]]
-        orphans = messages(state).difference(apologies(state), *found.values())
-        record_property("messages", len(self.words))
-        record_property("orphans", len(orphans))
-        assert len(self.words) - len(kept) == len(apologies(state)) <= given_up
-        assert ["\n".join(found[word].values()) for word in kept] == [whole_answer(word) for word in kept]
-        assert await remembered(self._plan.database) == kept
-        assert orphans <= self._unsaved
-
-    async def _note_unsaved(self) -> None:
-        """Note the messages whose ids were not kept at a kill. Further parts of an answer are looked up on Slack."""
-        handles, exposed = await saved_handles(self._plan.database)
+    async def unsaved(self, handles: Sequence[str]) -> set[str]:
         kept = {Handle.parse(text).ts for text in handles}
         state = await self._slack.state()
-        unsaved = messages(state).difference(kept, self._unsaved, *(answer(state, word) for word in self.words))
-        assert len(unsaved) <= exposed
-        self._unsaved |= unsaved
+        return messages(state).difference(kept, *(answer(state, word) for word in self.words))
 
-    async def _start(self, point: str = "", hit: int = 1, *, late: float = 0.0) -> int:
-        return await self._fork_server.start(replace(self._plan, point=point, hit=hit, late=late), self._log)
+    async def check(self, record_property: Note, *, given_up: int = 0) -> None:
+        """Check what is shown and remembered."""
+        state = await self._slack.state()
+        answered = self.check_shown(
+            record_property,
+            messages=messages(state),
+            apologies=apologies(state),
+            answers={word: answer(state, word) for word in self.words},
+            given_up=given_up,
+        )
+        assert await remembered(self.plan.database) == answered
 
 
 @pytest.mark.parametrize("mode", MODES)

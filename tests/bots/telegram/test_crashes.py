@@ -1,9 +1,9 @@
 """kill -9 at every step of answering a message on Telegram, by polling and by webhook."""
 
-import asyncio
 import os
 import random
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,25 +12,17 @@ import sqlalchemy as sa
 
 from bots.telegram.handle import Handle
 from bots.telegram.opening import MORE
-from core.i18n import LOCALES, say
 from core.messages import ConversationKey, Person
 from core.store import history, open_store
-from tests.bots.gateway import Note, Plan, free_port, saved_handles, whole_answer
-from tests.bots.seeds import SEEDS
+from tests.bots.gateway import Note, Plan, free_port, whole_answer
+from tests.bots.lives import GIVEN_UP, SEEDS, STEPS, Lives
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
 from tests.faults.fork_server import ForkServer
 
-STEPS = (
-    *("accept uncommitted", "accept committed", "claim_waiting uncommitted", "claim_waiting committed"),
-    *("find_or_add uncommitted", "set_handle uncommitted", "set_handle committed"),
-    *("finish uncommitted", "finish committed", "mark_delivered uncommitted", "mark_delivered committed"),
-)
-"""Where the gateway kills itself: after a verb of the store has run, or after its commit."""
 CALLS = ("sendMessage silence", "sendMessage mute", "editMessageText silence", "editMessageText mute")
 PREVIEWS = ("sendMessageDraft mute", "sendChatAction silence")
 """Where it is killed while Telegram does not answer a call, which had no effect (silence) or took effect (mute)."""
-GIVEN_UP = {say(locale, "apology.died_twice") for locale in LOCALES}
 ROOM = -100
 MODES = ("polling", "webhook")
 LIVES = [
@@ -57,7 +49,7 @@ def apologies(journal: list[Entry]) -> set[tuple[int, int]]:
     return {(entry["chat"], entry["message"]) for entry in shown(journal) if entry["text"] in GIVEN_UP}
 
 
-def is_settled(journal: list[Entry], words: list[str]) -> bool:
+def is_settled(journal: list[Entry], words: Sequence[str]) -> bool:
     open_ = [word for word in words if len("\n".join(answer(journal, word).values())) < len(whole_answer(word))]
     return len(open_) <= len(apologies(journal))
 
@@ -102,24 +94,22 @@ async def test_a_crash_of_the_recovery_changes_nothing(
     await case.check(record_property, given_up=1)
 
 
-class Case:
-    """A bot that is asked at random, and its lives, which end by a kill or in peace."""
+class Case(Lives[tuple[int, int]]):
+    """A bot that is asked in random chats."""
 
     def __init__(
         self, *, account: Account, fork_server: ForkServer, folder: Path, mode: str, chance: random.Random
     ) -> None:
-        self.words = [f"w{number}x{chance.choice((1, 9))}" for number in range(chance.randint(2, 5))]
-        self._chats = [5, *(chance.choice((5, 6, ROOM)) for _ in self.words[1:])]
-        self._chance = chance
-        self._account = account
-        self._fork_server = fork_server
-        self._log = folder / "log"
-        self._unsaved: set[tuple[int, int]] = set()
+        words = [f"w{number}x{chance.choice((1, 9))}" for number in range(chance.randint(2, 5))]
         port = free_port()
         settings = {"token": account.token, "base_url": account.base_url, "mode": mode}
         settings["webhook_url"] = f"http://127.0.0.1:{port}"
         database = f"sqlite:///{folder}/parley.db"
-        self._plan = Plan(platform="telegram", settings=settings, port=port, database=database)
+        plan = Plan(platform="telegram", settings=settings, port=port, database=database)
+        super().__init__(words=words, plan=plan, fork_server=fork_server, log=folder / "log")
+        self._chats = [5, *(chance.choice((5, 6, ROOM)) for _ in words[1:])]
+        self._chance = chance
+        self._account = account
 
     async def ask_all(self) -> None:
         for word, chat in zip(self.words, self._chats, strict=True):
@@ -129,59 +119,38 @@ class Case:
         """A life that is killed at a step, or while a call is not answered."""
         hit = self._chance.randint(1, len(self.words))
         if point in STEPS:
-            pid = await self._start(point, hit)
+            pid = await self.start(point, hit)
         else:
             method, kind = point.split()
             skip = 0 if point in PREVIEWS else hit - 1
             await self._account.faults({"method": method, "kind": kind, "skip": skip, "times": 1000})
-            pid = await self._start()
+            pid = await self.start()
             await self._account.until(lambda journal: [entry for entry in journal if entry.get("fault") == kind])
             os.kill(pid, signal.SIGKILL)
-        assert await self._fork_server.wait(pid) == -signal.SIGKILL, self._log.read_text()
-        await self._note_unsaved()
+        await self.until_killed(pid)
         await self._account.faults()
 
-    async def live(self, point: str = "") -> None:
-        """A life until all questions are answered, or until it comes to a step at which it is killed."""
-        pid = await self._start(point)
-        dead = asyncio.create_task(self._fork_server.wait(pid))
-        settled = asyncio.create_task(self._account.until(lambda journal: is_settled(journal, self.words)))
-        await asyncio.wait({dead, settled}, return_when=asyncio.FIRST_COMPLETED)
-        if not dead.done():
-            os.kill(pid, signal.SIGTERM)
-        settled.cancel()
-        if (await dead) == -signal.SIGKILL and point:
-            await self._note_unsaved()
-        else:
-            assert await dead == 0, self._log.read_text()
+    async def until_settled(self) -> None:
+        await self._account.until(lambda journal: is_settled(journal, self.words))
+
+    async def unsaved(self, handles: Sequence[str]) -> set[tuple[int, int]]:
+        kept = {(handle.chat, id_) for text in handles if (handle := Handle.parse(text)) for id_ in handle.ids}
+        return messages(await self._account.journal()) - kept
 
     async def check(self, record_property: Note, *, given_up: int = 0) -> None:
-        """Check what is shown and remembered: each question is answered once, but for as many as may be given up.
-
-        The only messages left behind without an answer are those whose ids were not kept at a kill.
-        """
+        """Check what is shown and remembered."""
         journal = await self._account.journal()
-        found = {word: answer(journal, word) for word in self.words}
-        kept = sorted((chat, word) for chat, word in zip(self._chats, self.words, strict=True) if found[word])
-        orphans = messages(journal).difference(apologies(journal), *found.values())
-        record_property("messages", len(self.words))
-        record_property("orphans", len(orphans))
-        assert len(self.words) - len(kept) == len(apologies(journal)) <= given_up
-        assert ["\n".join(found[word].values()) for _, word in kept] == [whole_answer(word) for _, word in kept]
-        assert await remembered(self._plan.database, self._account) == kept
-        assert orphans <= self._unsaved
+        answered = self.check_shown(
+            record_property,
+            messages=messages(journal),
+            apologies=apologies(journal),
+            answers={word: answer(journal, word) for word in self.words},
+            given_up=given_up,
+        )
+        asked = zip(self._chats, self.words, strict=True)
+        kept = sorted((chat, word) for chat, word in asked if word in answered)
+        assert await remembered(self.plan.database, self._account) == kept
         assert given_up or not [entry for entry in journal if entry["do"] == "flood"]  # a restart forgets the limits
-
-    async def _note_unsaved(self) -> None:
-        """Note the messages whose ids were not kept when the bot was killed."""
-        handles, exposed = await saved_handles(self._plan.database)
-        kept = {(handle.chat, id_) for text in handles if (handle := Handle.parse(text)) for id_ in handle.ids}
-        unsaved = messages(await self._account.journal()) - kept - self._unsaved
-        assert len(unsaved) <= exposed
-        self._unsaved |= unsaved
-
-    async def _start(self, point: str = "", hit: int = 1) -> int:
-        return await self._fork_server.start(replace(self._plan, point=point, hit=hit), self._log)
 
 
 @pytest.mark.parametrize("mode", MODES)
