@@ -51,7 +51,7 @@ async def soak(folder: Path, seconds: float, seed: int) -> Outcome:
         port = stack.enter_context(fake_slack_process(folder / "slack"))
         telegram = await stack.enter_async_context(make_account(address))
         slack = await stack.enter_async_context(fake_slack(port))
-        await telegram.advance(time.time() - EPOCH)
+        await telegram.advance(time.time() - EPOCH - time.monotonic())
         await slack.pull("advance", seconds=time.time() - ManualClock().now())
         await slack.pull("insist", seconds=REPEATED_EVERY)
         bot = await stack.enter_async_context(Bot(folder=folder, settings=settings_for(telegram, slack)))

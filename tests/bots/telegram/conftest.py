@@ -29,6 +29,7 @@ from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
+from tests.fakes.telegram.clock import EPOCH
 from tests.fakes.telegram.control import Account, make_account, run_telegram
 from tests.fakes.telegram.journal import Entry
 from tests.options import chat_with, limits_with, worker_with
@@ -41,13 +42,13 @@ PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测
 
 
 class FastClock:
-    """The machine's clock, `SPEED` times as fast."""
+    """The machine's clock, `SPEED` times as fast. It shows the same time as the fake Telegram's."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
 
     def now(self) -> float:
-        return 1_750_000_000.0 + self.monotonic()
+        return EPOCH + self.monotonic()
 
     def monotonic(self) -> float:
         return self._loop.time() * SPEED

@@ -7,16 +7,18 @@ EPOCH = 1_750_000_000.0
 
 
 class FakeClock:
-    """`speed` virtual seconds pass per real second. With speed 0 only `advance` moves the clock."""
+    """`speed` virtual seconds pass per real second. With speed 0 only `advance` moves the clock.
+
+    The time depends on the machine's monotonic clock alone, so that a bot in another process can have the same time.
+    """
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
-        self._begun = time.monotonic()
         self._ahead = 0.0
         self._moved = asyncio.Event()
 
     def now(self) -> float:
-        return EPOCH + (time.monotonic() - self._begun) * self._speed + self._ahead
+        return EPOCH + time.monotonic() * self._speed + self._ahead
 
     def advance(self, seconds: float) -> None:
         self._ahead += seconds
