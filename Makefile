@@ -6,13 +6,16 @@ CODE := bots core config tests training benchmarks
 # Index of PyTorch's CPU builds, or a mirror of it.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# Processes that run the tests. Most tests wait more than they compute, so that these may be more than there are cores.
+JOBS ?= 4
+
 .PHONY: chat test test-long lint check format reference train-mini eval-mini eval-real eval-rated bench bench-alternatives clean
 
 chat: $(VENV)/.run-ready
 	@$(BIN)/parley chat $(ARGS)
 
 test: $(VENV)/.dev-ready
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-long: $(VENV)/.dev-ready
 	@$(BIN)/python -m pytest -m long --timeout 3600 $(ARGS)

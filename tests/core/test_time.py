@@ -1,6 +1,7 @@
 """The machine's clock is set, in either direction, and the machine is suspended. `ManualClock.jump` is both."""
 
 import asyncio
+from itertools import count
 
 import pytest
 import sqlalchemy as sa
@@ -157,19 +158,20 @@ async def test_estimate_comes_from_measured_seconds(
 
 
 class Shown:
-    """A front end that records the turns whose reply is shown."""
+    """A front end that records, by message, the turn whose reply it shows. A process that ends may show one again."""
 
     def __init__(self) -> None:
-        self.shown: list[int] = []
+        self.shown: dict[str, int] = {}
+        self._numbers = count(1)
 
     async def begin(self, claim: Claim) -> str:
-        return f"message {claim.id}"
+        return f"message {next(self._numbers)}"
 
     async def preview(self, claim: Claim, piece: str) -> str | None:
         pass
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
-        self.shown.append(claim.id)
+        self.shown[claim.handle] = claim.id
         return claim.handle
 
     async def withdraw(self, claim: Claim) -> None:
@@ -277,7 +279,7 @@ async def live(happenings: list[Happening]) -> None:
         life = Life(store)
         for number, process in enumerate(processes):
             await life.run_process(process, f"process {number}", is_last=process is processes[-1])
-        assert sorted(life.shown.shown) == sorted(life.accepted)
+        assert sorted(life.shown.shown.values()) == sorted(life.accepted)
         await life.check_nobody_is_locked_out()
 
 
