@@ -25,12 +25,14 @@ from core.admission import Admission
 from core.clock import Clock, SystemClock
 from core.commands import offered
 from core.errors import ConfigError
+from core.heap import share_one_heap
 
 log = structlog.get_logger()
 
 
 def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
     """Entry point of `python -m bots.run`: load settings, set up logs, run the bot."""
+    share_one_heap()
     with one_line_errors():
         settings = load_settings(config)
         configure_logs(settings.log_level)

@@ -90,8 +90,16 @@ def on_slack(slack: FakeSlack) -> dict[str, str]:
     }
 
 
+def heaps_of_threads(pid: int) -> list[str]:
+    """The heaps that glibc has made for threads: each reserves 64 MiB of addresses at a multiple of that."""
+    maps = Path(f"/proc/{pid}/maps").read_text("ascii").splitlines()
+    return [one for one in maps if " ---p " in one and int(one.split()[0].partition("-")[2], 16) % (64 << 20) == 0]
+
+
 async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
-    """One process answers on Telegram and Slack, lists its platforms, reports ready, and drains on SIGTERM."""
+    """One process answers on Telegram and Slack, lists its platforms, reports ready, and drains on SIGTERM. Its threads
+    share one heap.
+    """
     async with serving(ScriptedEngine.fixed("at your service")) as url:
         operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
         process = await operator.start("run")
@@ -104,9 +112,11 @@ async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Acco
         await slack.until(lambda state: any("at your service" in bubble["text"] for bubble in state.bubbles()))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{operator.port}") as client:
             ready = await client.get("/ready")
+        heaps = heaps_of_threads(process.pid) if sys.platform == "linux" else []
         process.send_signal(signal.SIGTERM)
         _, errors = await process.communicate()
     assert "telegram, slack" in announced
+    assert heaps == []
     assert ready.json()["platforms"].keys() == {"telegram", "slack"}
     assert ready.status_code == 200, ready.text
     assert process.returncode == 0, errors.decode()
