@@ -62,9 +62,12 @@ class Operator:
         }
 
     async def start(self, *command: str, **more: str) -> asyncio.subprocess.Process:
+        return await self.start_python("-m", "bots", *command, **more)
+
+    async def start_python(self, *arguments: str, **more: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bots", *command),
+            *arguments,
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.variables, **more},
             stdin=asyncio.subprocess.DEVNULL,
@@ -142,6 +145,19 @@ async def test_at_debug_no_library_logs_words_or_tokens(tmp_path: Path, account:
     assert '"level": "info"' in errors.decode()
     for secret in ("canary", account.token, BOT_TOKEN, APP_TOKEN):
         assert secret not in errors.decode()
+
+
+async def test_what_is_loaded_is_not_looked_through_again(tmp_path: Path, account: Account) -> None:
+    """Garbage collections leave out what was loaded before the first message."""
+    script = "import atexit, bots.run, gc; atexit.register(lambda: print(gc.get_freeze_count())); bots.run.main()"
+    async with serving(ScriptedEngine.fixed()) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account))
+        process = await operator.start_python("-c", script)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        frozen, errors = await process.communicate()
+    assert int(frozen) > 50_000, errors.decode()
 
 
 async def test_nothing_to_run_is_one_line(tmp_path: Path) -> None:
