@@ -18,6 +18,8 @@ from core.text import digest
 L = TypeVar("L", bound=StrEnum)
 OWNER = "labels"
 """The user of all classifications: their prompts share the examples in the model server's prefix cache."""
+REMEMBERED = 1_024
+"""Texts whose likelihoods are kept, the latest ones: half a kilobyte each."""
 _FILE: Final = TypeAdapter(dict[Locale, dict[str, float]])
 
 
@@ -32,16 +34,16 @@ class LabelModel(Protocol):
 
 
 class Classifier(Generic[L]):
-    """Probabilities of labels, by the prompt in the text's language. The last `size` texts are cached by their digest.
+    """Probabilities of labels, by the prompt in the text's language. The latest texts are cached by their digest.
 
     Until `calibrate` has returned, the model counts as unbiased.
     """
 
-    def __init__(self, model: LabelModel, prompts: Mapping[Locale, LabelPrompt[L]], *, size: int = 4096) -> None:
+    def __init__(self, model: LabelModel, prompts: Mapping[Locale, LabelPrompt[L]]) -> None:
         self._model = model
         self._prompts = prompts
         self._bias: Mapping[Locale, Mapping[L, float]] = {}
-        self._cache: LRUCache[bytes, Mapping[L, float]] = LRUCache(size)
+        self._cache: LRUCache[bytes, Mapping[L, float]] = LRUCache(REMEMBERED)
 
     async def classify(self, text: str, locale: Locale) -> Mapping[L, float]:
         """Probability of each label; empty if the model reports no log-probabilities.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.clock import SystemClock
 from core.errors import ConfigError, ModelDamaged, NoKernels
+from core.heap import return_freed_memory
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
 from core.inference.batching.scheduler import Limits, Scheduler
@@ -18,7 +19,6 @@ from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.defaults import published_defaults
 from core.inference.hardware import cores
-from core.inference.heap import return_freed_memory
 from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template

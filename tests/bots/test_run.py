@@ -62,9 +62,12 @@ class Operator:
         }
 
     async def start(self, *command: str, **more: str) -> asyncio.subprocess.Process:
+        return await self.start_python("-m", "bots", *command, **more)
+
+    async def start_python(self, *arguments: str, **more: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bots", *command),
+            *arguments,
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(Path.cwd()), **self.variables, **more},
             stdin=asyncio.subprocess.DEVNULL,
@@ -90,8 +93,16 @@ def on_slack(slack: FakeSlack) -> dict[str, str]:
     }
 
 
+def heaps_of_threads(pid: int) -> list[str]:
+    """The heaps that glibc has made for threads: each reserves 64 MiB of addresses at a multiple of that."""
+    maps = Path(f"/proc/{pid}/maps").read_text("ascii").splitlines()
+    return [one for one in maps if " ---p " in one and int(one.split()[0].partition("-")[2], 16) % (64 << 20) == 0]
+
+
 async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Account, slack: FakeSlack) -> None:
-    """One process answers on Telegram and Slack, lists its platforms, reports ready, and drains on SIGTERM."""
+    """One process answers on Telegram and Slack, lists its platforms, reports ready, and drains on SIGTERM. Its threads
+    share one heap.
+    """
     async with serving(ScriptedEngine.fixed("at your service")) as url:
         operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account), **on_slack(slack))
         process = await operator.start("run")
@@ -104,9 +115,11 @@ async def test_one_process_talks_on_both_platforms(tmp_path: Path, account: Acco
         await slack.until(lambda state: any("at your service" in bubble["text"] for bubble in state.bubbles()))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{operator.port}") as client:
             ready = await client.get("/ready")
+        heaps = heaps_of_threads(process.pid) if sys.platform == "linux" else []
         process.send_signal(signal.SIGTERM)
         _, errors = await process.communicate()
     assert "telegram, slack" in announced
+    assert heaps == []
     assert ready.json()["platforms"].keys() == {"telegram", "slack"}
     assert ready.status_code == 200, ready.text
     assert process.returncode == 0, errors.decode()
@@ -132,6 +145,19 @@ async def test_at_debug_no_library_logs_words_or_tokens(tmp_path: Path, account:
     assert '"level": "info"' in errors.decode()
     for secret in ("canary", account.token, BOT_TOKEN, APP_TOKEN):
         assert secret not in errors.decode()
+
+
+async def test_what_is_loaded_is_not_looked_through_again(tmp_path: Path, account: Account) -> None:
+    """Garbage collections leave out what was loaded before the first message."""
+    script = "import atexit, bots.run, gc; atexit.register(lambda: print(gc.get_freeze_count())); bots.run.main()"
+    async with serving(ScriptedEngine.fixed()) as url:
+        operator = Operator(tmp_path, PARLEY_ENGINE__URL=url, **on_telegram(account))
+        process = await operator.start_python("-c", script)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        frozen, errors = await process.communicate()
+    assert int(frozen) > 50_000, errors.decode()
 
 
 async def test_nothing_to_run_is_one_line(tmp_path: Path) -> None:

@@ -45,6 +45,18 @@ async def test_same_text_is_read_once() -> None:
     assert len(engine.first_token_prompts) == 3
 
 
+async def test_the_latest_texts_are_kept() -> None:
+    """The likelihoods of the latest 1,024 texts are kept, so that a process which runs for weeks does not grow."""
+    model = GladModel()
+    classifier = Classifier(model, mood_prompts())
+    for number in range(1_025):
+        await classifier.classify(f"text {number}", "en")
+    await classifier.classify("text 1", "en")
+    assert model.asked == 1_025
+    await classifier.classify("text 0", "en")
+    assert model.asked == 1_026
+
+
 async def test_text_is_asked_about_in_its_own_language() -> None:
     """The prompt is in the language of the text, or in the given one if the text has none."""
     engine = ScriptedEngine.fixed()
