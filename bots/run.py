@@ -56,7 +56,7 @@ async def run_bot(settings: Settings) -> None:
         await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
         _announce(settings, fronts)
         gc.collect()
-        gc.freeze()  # all that is loaded lives as long as the process; looking through it stops every reply for 0.1 s
+        gc.freeze()  # all that is loaded lives as long as the process; looking through it would stop every reply
         async with taking_in(fronts, bot.admission):
             await stop.wait()
         log.info("stopping")
