@@ -18,7 +18,7 @@ from bots.logs import configure_logs
 from core.clock import Clock, SystemClock
 from core.engine.child import SERVER, kill, new_socket_path, own_environment, spawn
 from core.engine.timings import EX_CONFIG, TIMINGS, Timings
-from core.engine.watchdog import watch
+from core.engine.watchdog import reason_of_end, watch
 
 KEY: Final = "PARLEY_SERVER_KEY"
 USAGE: Final = 2
@@ -88,7 +88,7 @@ async def _run(command: tuple[str, ...], clock: Clock, stop: Stop, timings: Timi
             code = await process.wait()
             watching.cancel()
             forwarding.cancel()
-    return code, f"the model server ended with {code}" if watching.cancelled() else watching.result()
+    return code, reason_of_end(code, watching)
 
 
 async def _forward(stop: Stop, process: asyncio.subprocess.Process, watching: asyncio.Task[str]) -> None:

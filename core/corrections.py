@@ -49,7 +49,7 @@ def delete(connection: sa.Connection, deletion: Deletion, now: float) -> Accepte
             events.remember(connection, deletion.event_keys, now)
         return Ignored()
     turn = amendments.find(connection, events.turn_of(connection, deletion.event_keys))
-    if turn is None or turn.error == WITHDRAWN.error:
+    if turn is None:
         return Ignored()
     return Accepted(turn_id=turn.id, interrupts=editing.withdraw(connection, turn, now))
 

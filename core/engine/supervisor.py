@@ -14,7 +14,7 @@ import structlog
 from core.clock import Clock
 from core.engine.child import ModelChild, new_socket_path, relay, start, stopping
 from core.engine.timings import EX_CONFIG, TIMINGS, Timings
-from core.engine.watchdog import watch
+from core.engine.watchdog import reason_of_end, watch
 from core.errors import EngineUnavailable
 
 log = structlog.get_logger()
@@ -114,9 +114,8 @@ class _Supervisor:
             watching = tasks.create_task(self._watch(process))
             code = await process.wait()
             watching.cancel()
-        if not watching.cancelled():
-            return code, watching.result()
-        return code, (code == EX_CONFIG and last_line.result()) or f"the model server ended with {code}"
+        told = last_line.result() if code == EX_CONFIG else ""
+        return code, told or reason_of_end(code, watching)
 
     def _clear_socket_path(self) -> None:
         """Make room for the next child's socket: in the same folder, or in a new one if that is gone or another's."""

@@ -31,6 +31,13 @@ async def watch(
     return reason
 
 
+def reason_of_end(code: int, watching: asyncio.Task[str]) -> str:
+    """Why a server ended, with an exit status: that of its watch, unless this was cancelled since the server had ended
+    by itself.
+    """
+    return f"the model server ended with {code}" if watching.cancelled() else watching.result()
+
+
 @dataclass(frozen=True, slots=True)
 class _Watchdog:
     socket_path: Path

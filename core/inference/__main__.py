@@ -144,16 +144,18 @@ def _crash() -> None:
     os._exit(EX_SOFTWARE)
 
 
-def _exit_with_parent(*sockets: Path | None) -> None:
-    """Exit when standard input is closed, which happens even if the parent is killed. Remove the sockets and their
-    folders, since a killed parent cannot.
+def _exit_with_parent(uds: Path | None, health_uds: Path | None) -> None:
+    """Exit when standard input is closed, which happens even if the parent is killed. Remove the sockets, and the
+    folder that the parent has made for the one that it probes, since a killed parent cannot.
     """
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    for path in filter(None, sockets):
+    for path in filter(None, (uds, health_uds)):
         with suppress(OSError):
             path.unlink()
-            path.parent.rmdir()
+    if probed := health_uds or uds:
+        with suppress(OSError):
+            probed.parent.rmdir()
     os._exit(0)
 
 

@@ -67,7 +67,7 @@ def amend(
     values["state"] = RUNNING if is_leased else WAITING if reply is None else ANSWERED
     values["changed"] = is_leased
     values["revised"] = turn.revised or is_answered
-    if is_answered and not is_leased:
+    if not is_leased:
         values["attempts"] = 0
     if is_answered:
         connection.execute(votes.delete().where(votes.c.turn_id == turn.id))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import BackupRefused, StoreDamaged
+from core.errors import BackupRefused, StoreDamaged, StoreLocked
 from core.messages import Person
 from core.store import installation, records, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
@@ -68,7 +68,7 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
                 with _present(database) as present:
                     _carry_over(present, restored)
         settle(new)
-        kept = _keep(database, stamp) if database.exists() else None
+        kept = _kept(database, stamp) if database.exists() else None
         sync(database.parent)  # names may reach the disk in any order: the kept one first, and the end of the old log
         new.replace(database)
     finally:
@@ -122,10 +122,11 @@ def _present(database: Path) -> Iterator[sa.Connection]:
         with _opened(database, path=database) as connection:
             yield connection
     except (StoreDamaged, sa.exc.DatabaseError) as error:
-        if isinstance(error, sa.exc.DatabaseError) and not isinstance(store_error(error.orig), StoreDamaged):
+        damage = store_error(error.orig) if isinstance(error, sa.exc.DatabaseError) else error
+        if not isinstance(damage, StoreDamaged):
             raise
-        reason = "cannot be read; move it away to restore without what it knows, also of people who were forgotten"
-        raise BackupRefused(str(database), reason) from None
+        without = "if that does not pass, move it away to restore without what it knows, also of people forgotten since"
+        raise BackupRefused(str(database), f"cannot be read ({damage}); {without}") from None
 
 
 def _carry_over(present: sa.Connection, restored: sa.Connection) -> None:
@@ -170,10 +171,14 @@ def _carry_open_turns(present: sa.Connection, restored: sa.Connection) -> None:
         restored.execute(turns.insert().values(values))
 
 
-def _keep(database: Path, stamp: str) -> Path:
-    """Give the database another name beside it as well. Raises BackupRefused if another process has it open."""
-    if any(database.with_name(database.name + side).exists() for side in SIDES):
-        raise BackupRefused(str(database), "another program is using it; stop that first")
+def _kept(database: Path, stamp: str) -> Path:
+    """Another name beside the database, which is one file now. Raises BackupRefused if another process has it open."""
+    try:
+        settle(database)
+    except sqlite3.OperationalError as error:
+        if not isinstance(store_error(error), StoreLocked):
+            raise
+        raise BackupRefused(str(database), "another program is using it; stop that first") from None
     kept = beside(database, BEFORE_RESTORE, stamp)
     os.link(database, kept)
     return kept

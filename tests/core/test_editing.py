@@ -15,7 +15,7 @@ from core.editing import ANEW_WITHIN
 from core.errors import MessageChanged
 from core.limits import Limits
 from core.messages import WITHDRAWN, Deletion, Edit, Kind, Media, Message, Quote, Relation, Reply, Source
-from core.store import Store, history, open_store, people, questions, schema, turns, votes
+from core.store import Store, history, open_store, people, questions, records, schema, turns, votes
 from tests.core.conftest import Write
 from tests.core.test_admission import GENEROUS, Idle, count_turns
 from tests.core.test_gathering import ALBUM, KEEPING, NEWS, answered, begun, claim, door, lease, piece, reopened
@@ -93,6 +93,13 @@ async def test_what_was_said_earlier_in_the_thread_is_kept(ann: Person) -> None:
     assert (await begun(ann.store, ann.clock)).message.quotes == (earlier, NEWS)
 
 
+async def test_an_edit_is_answered_in_its_language(ann: Person) -> None:
+    """The bot's own words to an edited question are in the language of its new words."""
+    question = await ann.say("?")
+    await ann.edit(question, "这是什么呢？")
+    assert (await begun(ann.store, ann.clock)).locale == "zh"
+
+
 async def test_a_running_answer_is_given_up(ann: Person) -> None:
     """The answer under way is stopped, and the edited question answered in the same place without a new attempt."""
     question = await ann.say("Waht?")
@@ -122,6 +129,35 @@ async def test_an_answer_is_replaced_in_its_place(ann: Person) -> None:
         assert await ann.next() is None
     assert await ann.history(question) == [("three", "to three")]
     assert await count_turns(ann.store) == 1
+
+
+async def test_a_question_that_is_edited_again_is_still_answered_in_its_place(ann: Person) -> None:
+    """An answer that waits to be replaced is replaced by that to the latest edit."""
+    question = await ann.say("one")
+    await answered(ann.store, ann.clock)
+    for text in ("two", "three"):
+        await ann.edit(question, text)
+    again = await begun(ann.store, ann.clock)
+    assert (again.handle, again.message.text, again.is_revised) == ("shown hi", "three", True)
+
+
+async def test_an_edit_during_the_delivery_costs_no_attempt(ann: Person) -> None:
+    """An answer that is edited away while it is delivered leaves the new one as many attempts as any other has."""
+    question = await ann.say("one")
+    turn = await begun(ann.store, ann.clock)
+    reply = Reply(text="to one", source=Source.MODEL, tokens=20)
+    await ann.store.run(turns.finish, turn, "me", reply, ann.clock.now(), KEEPING)
+    await ann.edit(question, "two")
+    await reopened(ann.store, turn, ann.clock)
+    assert (await begun(ann.store, ann.clock)).attempt == 1
+
+
+async def test_an_edit_is_tried_as_often_as_a_new_question(ann: Person) -> None:
+    """Tries of the old words that failed unexpectedly do not count against the new ones."""
+    question = await ann.say("one")
+    await ann.store.run(turns.fail, await begun(ann.store, ann.clock), "me", 0.0)
+    await ann.edit(question, "two")
+    assert (await begun(ann.store, ann.clock)).faults == 0
 
 
 async def test_an_edit_counts_once(ann: Person) -> None:
@@ -247,6 +283,27 @@ async def test_a_recent_or_last_question_is_answered_anew(ann: Person, *, follow
     ann.clock.advance(late)
     await ann.edit(question, "two")
     assert (await begun(ann.store, ann.clock)).message.text == "two"
+
+
+@pytest.mark.parametrize("other", [{"who": "bob", "chat": "ann"}, {"chat": "elsewhere"}])
+async def test_others_do_not_make_a_question_old(ann: Person, write: Write, other: dict[str, str]) -> None:
+    """A person's last question in a conversation is answered anew, whatever others ask there, or they elsewhere."""
+    question = await ann.say("one")
+    await answered(ann.store, ann.clock)
+    await ann.door.accept(write("and?", **other))
+    await answered(ann.store, ann.clock)
+    ann.clock.advance(2 * ANEW_WITHIN)
+    await ann.edit(question, "two")
+    assert (await begun(ann.store, ann.clock)).message.text == "two"
+
+
+async def test_the_words_of_a_person_who_is_forgotten_do_not_come_back(ann: Person) -> None:
+    """An edit of /forget, while the bot says goodbye, changes nothing."""
+    command = await ann.say("/forget yes")
+    turn = await begun(ann.store, ann.clock)
+    await ann.store.run(records.forget, command.sender, turn.id)
+    assert isinstance(await ann.edit(command, "do not forget me"), Ignored)
+    assert await ann.words() == [command.text]
 
 
 async def test_a_question_that_was_forgotten_stays_forgotten(ann: Person) -> None:
@@ -466,11 +523,17 @@ async def test_a_deleted_question_is_not_answered_to_the_end(ann: Person) -> Non
     assert await count_turns(ann.store) == 0
 
 
-async def test_a_crash_after_a_deletion_removes_the_placeholder_all_the_same(ann: Person) -> None:
-    """The next process finds a withdrawn turn, with its handle, whatever the last one was doing."""
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_crash_after_a_deletion_removes_the_placeholder_all_the_same(ann: Person, *, is_answered: bool) -> None:
+    """The next process finds a withdrawn turn, with its handle, whatever the last one was doing, and remembers nothing
+    of it.
+    """
     question = await ann.say("one")
     running = await begun(ann.store, ann.clock)
     await ann.store.run(turns.set_handle, running, "me", "placeholder")
+    if is_answered:
+        reply = Reply(text="to one", source=Source.MODEL, tokens=20)
+        await ann.store.run(turns.finish, running, "me", reply, ann.clock.now(), KEEPING)
     await ann.delete(question)
     await ann.store.run(turns.disown, "test")
     heir = replace(lease(ann.clock), owner="heir", now=ann.clock.now() + 1)
@@ -478,6 +541,18 @@ async def test_a_crash_after_a_deletion_removes_the_placeholder_all_the_same(ann
     assert found is not None
     assert found.reply is not None
     assert (found.handle, found.reply.error) == ("placeholder", WITHDRAWN.error)
+    assert await ann.store.run(turns.finish, found, "heir", found.reply, ann.clock.now(), KEEPING)
+    assert await ann.history(question) == []
+
+
+async def test_what_comes_after_a_deletion_is_not_joined_to_it(ann: Person) -> None:
+    """The rest of a message of which the beginning is deleted is a message of its own."""
+    first = await ann.say("one", ties=ALBUM)
+    withdrawn_turn = await begun(ann.store, ann.clock)
+    await ann.delete(first)
+    await ann.say("two", ties=ALBUM)
+    await withdrawn(ann, withdrawn_turn)
+    assert (await begun(ann.store, ann.clock)).message.text == "two"
 
 
 async def test_the_answer_to_a_deleted_question_is_forgotten(ann: Person) -> None:
@@ -498,10 +573,11 @@ async def test_the_answer_to_a_deleted_question_is_forgotten(ann: Person) -> Non
     assert await ann.store.run(lambda c: c.execute(sa.select(schema.votes)).all()) == []
 
 
-async def test_deleted_words_are_not_quoted(ann: Person) -> None:
+@pytest.mark.parametrize("text", ["we saw a whale", " we saw a whale\x00"])
+async def test_deleted_words_are_not_quoted(ann: Person, text: str) -> None:
     """What others quote of a deleted message in its conversation is deleted with it, also if it was not for the bot."""
-    said = ann.write("we saw a whale")
-    quotes = (Quote(relation=Relation.EARLIER, text="we saw a whale"), NEWS)
+    said = ann.write(text)
+    quotes = (Quote(relation=Relation.EARLIER, text=text), NEWS)
     await ann.say("what is it?", quotes=quotes)
     assert isinstance(await ann.delete(said), Ignored)
     assert (await begun(ann.store, ann.clock)).message.quotes == (NEWS,)
@@ -511,14 +587,23 @@ def files_with(folder: Path, word: bytes) -> list[str]:
     return [file.name for file in folder.iterdir() if word in file.read_bytes()]
 
 
-async def test_no_file_holds_the_words_of_a_deleted_question(tmp_path: Path, clock: ManualClock, write: Write) -> None:
-    """The database and its write-ahead log have them no more, before the answer is removed from the platform too."""
+@pytest.mark.parametrize(("is_asked", "is_quoted"), [(True, False), (False, True)])
+async def test_no_file_holds_the_words_of_a_deleted_message(
+    tmp_path: Path, clock: ManualClock, write: Write, *, is_asked: bool, is_quoted: bool
+) -> None:
+    """The database and its write-ahead log have them no more, before the answer is removed from the platform too,
+    whether they were for the bot or quoted to it.
+    """
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
         ann = Person(store, clock, write)
-        question = await ann.say("canary-question")
-        await answered(store, clock, "to it")
-        quoting = await ann.say("what?", quotes=(Quote(relation=Relation.EARLIER, text="canary-question"),))
-        await ann.delete(question)
+        message = ann.write("canary-question")
+        if is_asked:
+            await ann.door.accept(message)
+            await answered(store, clock, "to it")
+        quotes = (Quote(relation=Relation.EARLIER, text=message.text),) if is_quoted else ()
+        quoting = await ann.say("what?", quotes=quotes)
+        assert files_with(tmp_path, b"canary") != []
+        await ann.delete(message)
         assert quoting.text in await ann.words()
         assert files_with(tmp_path, b"canary") == []
 

@@ -173,18 +173,19 @@ async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClo
 
 
 class UnsureStore:
-    """A store that commits the first claim of a turn, and then cannot tell whether it has."""
+    """A store that commits each claim of a turn, and once cannot tell whether it has: after `sure` others."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sure: int = 0) -> None:
         self.read, self.scrub = store.read, store.scrub
         self._store = store
-        self._is_sure = False
+        self._sure = sure
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         result = await self._store.run(verb, *args, **kwargs)
-        if isinstance(result, Claim) and not self._is_sure:
-            self._is_sure = True
-            raise StoreFailing("stat failed")
+        if isinstance(result, Claim):
+            self._sure -= 1
+            if self._sure == -1:
+                raise StoreFailing("stat failed")
         return result
 
 
@@ -198,6 +199,28 @@ async def test_a_claim_that_fails_after_its_commit_is_not_lost(
         clock.advance(1)
         await shown.until(1)
     assert await states(store) == ["delivered"]
+
+
+async def test_a_claim_that_fails_costs_the_other_turns_nothing(
+    store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """A turn that is being answered while another one's claim is not confirmed is answered once."""
+    asked, gate = [], asyncio.Event()
+
+    async def slow(turn: Turn) -> Reply:
+        asked.append(turn.message.text)
+        await gate.wait()
+        return Reply(text="done", source=Source.MODEL, tokens=1)
+
+    for who in ("ann", "bob"):
+        await add(store, clock, write(who, who=who))
+    async with working(gateway(UnsureStore(store, sure=1), clock, shown, slow, slots=3), grace=5):
+        await clock.until_sleeping(3)
+        clock.advance(1)
+        await clock.until_sleeping(3)
+        gate.set()
+        await shown.until(2)
+    assert asked == ["ann", "bob"]
 
 
 @pytest.mark.parametrize(("after", "pause"), [(0.25, 0.25), (0.01, 0.05), (30.0, 1.0)])

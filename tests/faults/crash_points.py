@@ -1,8 +1,10 @@
 """Crash points: named steps at which a process kills itself, and wrappers that add such steps to a store or engine."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from inspect import isfunction, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -18,12 +20,24 @@ CLAIMS = {"claim_waiting", "claim_answered"}
 LOOP_ITERATIONS = 200
 """Iterations of the event loop after which a request to a suspended process has reached its socket."""
 TWO_REPLIES = "two replies in progress"
+STEPS = {
+    *("received", "acknowledged", "before placeholder", "placeholder sent", "placeholder shown"),
+    *("mood asked", "tokens asked", "reply asked", "first piece", "third piece", "edit sent", "edited"),
+    *("poison", "child started", TWO_REPLIES),
+}
+"""Crash points that are no moments of a verb."""
+MOMENTS = ("uncommitted", "committed")
 
 
 class CrashPoint:
-    """Calls `crash` at the given hits of one point: (1, 3) is the first and the third time it is reached."""
+    """Calls `crash` at the given hits of one point: (1, 3) is the first and the third time it is reached.
+
+    The point may be empty. Raises ValueError if there is none of its name, since it would never be reached.
+    """
 
     def __init__(self, point: str, hits: tuple[int, ...], crash: Callable[[], None]) -> None:
+        if point and point not in (names := _names()):
+            raise ValueError(f"no crash point {point!r}; there are: {', '.join(sorted(names))}")
         self.point = point
         self.crash = crash
         self._hits = hits
@@ -35,10 +49,19 @@ class CrashPoint:
 
     def is_due(self, point: str) -> bool:
         """Count a hit of `point`. True if it is one to crash at."""
+        assert point in STEPS or point.endswith(MOMENTS)
         if point != self.point:
             return False
         self._reached += 1
         return self._reached in self._hits
+
+
+def _names() -> set[str]:
+    """The names of all points. Verbs are the public functions of the imported core that take a connection first."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("core.")]
+    functions = [function for module in modules for function in vars(module).values() if isfunction(function)]
+    verbs = {verb.__name__ for verb in functions if next(iter(signature(verb).parameters), "") == "connection"}
+    return STEPS | {f"{verb} {moment}" for verb in verbs if not verb.startswith("_") for moment in MOMENTS}
 
 
 class CrashingStore:

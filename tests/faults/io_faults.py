@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -22,14 +23,18 @@ from tests.faults.life import CANARY, CHAPTERS, LIMITS, Life, Restart
 from tests.faults.system_calls import Call, Fault, Recorder, watched
 
 MENDED = {
-    (0, "unlink parley.db-journal"),
-    (1, "open parley.db"),
-    (1, "stat parley.db"),
-    (4, "read parley.db.restoring"),
-    (4, "map parley.db-shm"),
-    (4, "write parley.db.restoring"),
+    (0, "unlink parley.db-journal", 1),
+    (1, "open parley.db", 1),
+    (1, "stat parley.db", 21),
+    (4, "read parley.db.restoring", 19),
+    (4, "map parley.db-shm", 2),
+    (4, "write parley.db.restoring", 13),
+    (4, "lock parley.db", 4),
+    (4, "read parley.db", 4),
 }
-"""Chapters and calls whose I/O error the store did not recover from once, or told as something else."""
+"""Chapters and calls whose I/O error the store did not recover from once, or told as something else; and which of the
+chapter's calls of the kind it was.
+"""
 MALFORMED = "database disk image is malformed"
 PATIENCE = 3
 """Errors of a lasting fault before it passes, or before the gateway is restarted."""
@@ -144,12 +149,20 @@ def _fault(number: int, code: int, lasting: Lasting) -> Fault:
 
 
 def _ordered(cases: list[Case]) -> list[Case]:
-    """All cases in a random order that is always the same, with one of each mended kind first."""
+    """All cases in a random order that is always the same, with the mended ones first."""
     shuffled = random.Random(0).sample(cases, len(cases))
-    once = [case for case in shuffled if case.errno == errno.EIO and case.lasting is Lasting.ONCE]
-    mended = {(case.chapter, case.call): case for case in once if (case.chapter, case.call) in MENDED}
-    first = list(mended.values())
+    first = list(_mended(cases))
     return first + [case for case in shuffled if case not in first]
+
+
+def _mended(cases: list[Case]) -> Iterator[Case]:
+    seen: Counter[tuple[int, str]] = Counter()
+    for case in cases:
+        if case.errno == errno.EIO and case.lasting is Lasting.ONCE:
+            kind = (case.chapter, case.call)
+            seen[kind] += 1
+            if (*kind, seen[kind]) in MENDED:
+                yield case
 
 
 def _lay_out(files: Path, folder: Path) -> None:

@@ -47,7 +47,7 @@ def messages(chance: random.Random) -> tuple[Event, ...]:
 async def kill_model_child(harness: Harness, point: str, chance: random.Random, **engine: object) -> None:
     """Run a gateway until all messages are answered, and kill its model child at the point."""
     hits = (2, 3) if point == TWICE else (1,) if point in ONCE else (chance.randint(1, 3),)
-    at = "reply asked" if point == TWICE else point
+    at = {TWICE: "reply asked", IDLE: ""}.get(point, point)
     plan = harness.plan(
         point=at, hits=hits, victim="child", engine="child", slots=2 if point == TWO_REPLIES else 1, **engine
     )

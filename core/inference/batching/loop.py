@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
+from core.bulkhead import bulkhead, described
 from core.clock import Clock
 from core.inference.batching.metrics import Metrics
 from core.inference.batching.runner import Row, Runner
@@ -125,11 +126,11 @@ class Loop:
         try:
             self._run(step)
             self._failed = 0 if step.chunks else self._failed
-        except Exception:
+        except Exception as error:
             self._failed += 1
             if self._failed >= MAX_FAILED_STEPS:
                 raise
-            log.exception("a step failed", rows=len(step.chunks))
+            log.error("a step failed", rows=len(step.chunks), fault=described(error))  # noqa: TRY400  it may quote a person
             self._fail(step)
         return True
 
@@ -196,10 +197,10 @@ def running(loop: Loop, on_crash: Callable[[], None]) -> Iterator[Loop]:
     """Run the loop on its own thread. `on_crash` is called if it raises; no further request can be served then."""
 
     def work() -> None:
-        try:
+        with bulkhead() as outcome:
             loop.run()
-        except Exception:
-            log.exception("the model's loop died")
+        if outcome.fault:
+            log.error("the model's loop died", fault=outcome.fault)
             on_crash()
 
     thread = threading.Thread(target=work, name="model")

@@ -64,6 +64,20 @@ def test_exits_with_its_parent(tiny_folder: Path, tmp_path: Path) -> None:
         assert not path.parent.exists()
 
 
+def test_a_folder_of_the_user_stays(tiny_folder: Path, tmp_path: Path) -> None:
+    """If a parent ends that probes on a socket of its own, both sockets go, and the folder of its own one alone."""
+    own, users = tmp_path / "own" / "s", tmp_path / "user" / "s"
+    for path in (own, users):
+        path.parent.mkdir()
+    with started(tiny_folder, "--uds", users, "--health-uds", own, "--exit-with-parent") as process:
+        until_listening(process)
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait() == 0
+    assert list(tmp_path.iterdir()) == [users.parent]
+    assert list(users.parent.iterdir()) == []
+
+
 def test_sigterm_ends_it_in_order(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM ends the server with status 0 and removes the socket; the key of the environment is required."""
     path = tmp_path / "s"

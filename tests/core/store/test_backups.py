@@ -41,7 +41,7 @@ def house(tmp_path: Path, clock: ManualClock, write: Write) -> House:
 
 
 async def test_a_backup_comes_back(house: House) -> None:
-    """What was stored at the backup is there again, and the database that it replaces stays beside it."""
+    """What was stored at the backup is there again, and the database that it replaces stays beside it as one file."""
     async with house.scene() as scene:
         await scene.answered("before")
         backups.back_up(house.database, house.backup)
@@ -52,6 +52,7 @@ async def test_a_backup_comes_back(house: House) -> None:
     async with house.scene() as scene:
         assert await scene.rows("SELECT text FROM turns") == [("before",)]
     with closing(sqlite3.connect(done.kept)) as kept:
+        assert kept.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         assert kept.execute("SELECT text FROM turns").fetchall() == [("before",), ("after",)]
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -104,3 +105,12 @@ async def test_keys_of_a_clock_that_was_behind_are_kept(store: Store, clock: Man
     assert await store.run(events.purge, clock.now(), 9, newest=1) == 1
     assert await store.run(events.is_known, ["new"])
     assert not await store.run(events.is_known, ["old"])
+
+
+async def test_keys_and_people_go_in_steps(store: Store, clock: ManualClock) -> None:
+    """A step deletes a few old keys, or people, so that a message waits for no more than these."""
+    await store.run(events.remember, [str(number) for number in range(5)], 0.0)
+    for person in (ANN, BOB, replace(ANN, id="cid")):
+        await store.run(people.find_or_add, person)
+    assert [await store.run(events.purge, clock.now(), 2, newest=0) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await store.run(retention.purge_people, clock.now(), 2) for _ in range(3)] == [2, 1, 0]

@@ -52,7 +52,7 @@ def fail(server: Running, network: Steered) -> None:
     """A step that fails, twice, and then one that ends the process."""
 
     def raise_it() -> None:
-        raise RuntimeError("a step failed")
+        raise RuntimeError(f"cannot read {CANARY}")
 
     with hooked(network.before, raise_it):
         for _ in range(2):
