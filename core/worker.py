@@ -16,10 +16,11 @@ from core.bulkhead import bulkhead
 from core.clock import Clock, Steps
 from core.commands import prefix_in
 from core.delivery import Claim, Delivery
-from core.errors import AnswerUnreadable, DeliveryFailed, LeaseLost, MessageChanged, StoreError
+from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, LeaseLost, MessageChanged, StoreError
+from core.handoff import taking
 from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
-from core.store import Store, turns
+from core.store import Store, handoffs, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 
@@ -276,6 +277,8 @@ class Worker:
         """Deliver a reply, or an apology in place of one that could not be delivered."""
         reply = claim.reply
         assert reply is not None
+        if claim.title and (claim := await self._in_its_thread(claim)).title:
+            return
         if reply.error == WITHDRAWN.error:
             await self._withdraw(claim)
             return
@@ -285,6 +288,23 @@ class Worker:
         claim = await self._show(claim, reply)
         await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
+
+    async def _in_its_thread(self, claim: Claim) -> Claim:
+        """The claim in the thread that is opened for it, which is committed first. If the bot may not write there, the
+        hand-off is given up and the claim returned unchanged.
+        """
+        try:
+            thread = await self._delivery(claim).open_thread(claim)
+        except DeliveryRejected as error:
+            log.error("no thread for a hand-off", turn=claim.id, reason=error.reason)  # noqa: TRY400  no traceback is wanted
+            await self._run_until_stored(turns.release, claim, self._owner)
+            await self._run_until_stored(taking.give_up, claim.id, self._clock.now())
+            self.notify()
+            return claim
+        if not await self._run_until_stored(handoffs.set_thread, claim.id, self._owner, thread):
+            raise LeaseLost
+        place = replace(claim.message.conversation, thread=thread)
+        return replace(claim, title="", message=replace(claim.message, conversation=place, reference=thread))
 
     async def _withdraw(self, claim: Claim) -> None:
         """Remove everything that is shown and stored of a turn."""
