@@ -27,7 +27,7 @@ from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
 from core.errors import ConfigError, EngineError, ParleyError, StoreError
 from core.forgetting import forget_in_model
-from core.handoff import taking
+from core.handoff import offering, taking
 from core.help_desk import HelpDesk
 from core.models import find_model
 from core.stages.cache import AnswerCache
@@ -98,8 +98,9 @@ async def open_bot(
         moods = MoodReader(engine)
         handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
         chosen = worker_options(settings, owner=uuid4().hex)
-        worker = Worker(store, handler, fronts, clock, chosen, on_withdrawn=answers.forget_turn)
         desk = help_desk(settings)
+        finish = offering.finish if desk else turns.finish
+        worker = Worker(store, handler, fronts, clock, chosen, finish=finish, on_withdrawn=answers.forget_turn)
         async with (
             working(worker, GRACE),
             giving_back(store, clock, desk, worker),

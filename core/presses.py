@@ -23,7 +23,7 @@ from core.errors import (
     QuestionForgotten,
     Refusal,
 )
-from core.handoff import relaying, taking
+from core.handoff import offering, relaying, taking
 from core.help_desk import HelpDesk
 from core.i18n import say
 from core.limits import Limits, check_load
@@ -99,10 +99,12 @@ def stop(connection: sa.Connection, press: Press, person: PersonRow, limits: Lim
 
 def vote(value: int, connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
     """Record what the person thinks of the answer, 1 or -1. The same vote again changes nothing."""
-    _named(connection, press)
+    asked = _named(connection, press)
     is_new = votes.cast(connection, press.turn_id, press.person, value, now)
-    thanks = say(person.languages.own_words(limits.locale), "feedback.thanks")
-    return Receipt(notice=thanks if is_new else "", vote=value)
+    locale = person.languages.own_words(limits.locale)
+    is_asker = limits.help_desk is not None and str(asked.asker) == str(press.person)
+    is_offered = is_asker and offering.offer_if_due(connection, asked.message, locale, now)
+    return Receipt(notice=say(locale, "feedback.thanks") if is_new else "", vote=value, is_work=is_offered)
 
 
 vote_up: Action = partial(vote, 1)

@@ -67,9 +67,13 @@ class Worker:
         clock: Clock,
         options: WorkerOptions,
         *,
+        finish: Callable[..., bool] = turns.finish,
         on_withdrawn: Callable[[int], None] = lambda _turn_id: None,
     ) -> None:
-        """`on_withdrawn` is called with each turn that is withdrawn, before it is deleted."""
+        """`finish` is the verb that records a reply. `on_withdrawn` is called with each turn that is withdrawn, before
+        it is deleted.
+        """
+        self._finish = finish
         self._store = store
         self._answer = answer
         self._fronts = fronts
@@ -253,7 +257,7 @@ class Worker:
         reply = claim.reply or await self._reply(claim, preview)
         seconds, keeping = self._clock.monotonic() - begun, self._options.keeping
         if not await self._run_until_stored(
-            turns.finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
+            self._finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
         ):
             raise LeaseLost
         await self._interrupt_changed()

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from core.messages import ConversationKey, Message, Person
-from core.store.schema import handoffs, people, turns
+from core.messages import WRITTEN_BY_MODEL, Choice, ConversationKey, Finish, Message, Person
+from core.store.schema import handoffs, people, turns, votes
 from core.store.turns import ANSWERED, DELIVERED
 
 ASKED, TAKEN, CLOSED = "asked", "taken", "closed"
@@ -126,6 +126,24 @@ def said(
     is_said = sa.and_(turns.c.handoff_id.is_(None), turns.c.text != "", sa.not_(turns.c.forgotten))
     query = sa.select(turns).where(theirs, is_said, turns.c.accepted_at >= since).order_by(turns.c.id.desc())
     return connection.execute(query.limit(limit)).all()[::-1]
+
+
+def answers(
+    connection: sa.Connection, person_id: int, conversation: ConversationKey, limit: int
+) -> Sequence[sa.Row[tuple[object, ...]]]:
+    """The latest answers to a person in a conversation, or apologies in their place, with the person's `vote`."""
+    joined = turns.outerjoin(votes, sa.and_(votes.c.turn_id == turns.c.id, votes.c.person_id == person_id))
+    is_answer = sa.or_(turns.c.source.in_(WRITTEN_BY_MODEL), turns.c.finish.in_([Finish.ERROR, Finish.TIMEOUT]))
+    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
+    query = sa.select(turns, votes.c.vote).select_from(joined).where(theirs, is_answer)
+    return connection.execute(query.order_by(turns.c.id.desc()).limit(limit)).all()
+
+
+def was_offered(connection: sa.Connection, person_id: int, conversation: ConversationKey, since: int) -> bool:
+    """Whether a person was offered in a conversation after a turn."""
+    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id, turns.c.id > since)
+    query = sa.select(turns.c.id).where(theirs, turns.c.choices == (Choice.ASK,))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def last_reference(connection: sa.Connection, person_id: int, conversation: str) -> str:

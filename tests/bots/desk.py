@@ -19,6 +19,7 @@ from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock
 from core.engine.scripted import ScriptedEngine
+from core.handoff import offering
 from core.help_desk import HelpDesk
 from core.limits import Limits
 from core.messages import ConversationKey
@@ -233,7 +234,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         chosen = chat_with(persona=PERSONA, show_mood="never", help_desk=desk)
         handler = chatbot(store, model, MoodReader(model), answers, clock, chosen)
-        worker = Worker(store, handler, fronts, clock, worker_with(owner=uuid4().hex, slots=2))
+        worker = Worker(store, handler, fronts, clock, worker_with(owner=uuid4().hex, slots=2), finish=offering.finish)
         admission = Admission(store, clock, allowed, worker)
         await stack.enter_async_context(working(worker, grace=0))
         await stack.enter_async_context(giving_back(store, clock, desk, worker))
