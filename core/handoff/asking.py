@@ -30,8 +30,7 @@ def ask(connection: sa.Connection, message: Message, desk: HelpDesk, locale: Loc
     handoff = handoffs.add(connection, person.id, message, locale, desk.place, now=now, due=due)
     said = handoffs.said(connection, person.id, message.conversation, 0.0, LAST_LINES)
     language = person.languages.own_words(None)
-    asking = "" if commands.parse(message.text) else message.text
-    words = summary(said, asking, message.sender, language, desk.locale)
+    words = summary(said, message.sender, language, desk.locale)
     post_to_operators(connection, handoff, desk, Reply(text=words, source=Source.COMMAND, choices=(Choice.TAKE,)), now)
     if opens_at > now:
         return say(locale, "handoff.asked_closed", when=desk.local_time(opens_at), prefix=prefix)

@@ -42,15 +42,13 @@ def passed_on(text: str, quotes: Sequence[Quote], media: Sequence[Media], locale
     return "\n\n".join(filter(None, (*quoted(quotes, locale), text, named)))
 
 
-def summary(
-    said: Sequence[sa.Row[tuple[object, ...]]], asking: str, person: Person, language: Locale, locale: Locale
-) -> str:
+def summary(said: Sequence[sa.Row[tuple[object, ...]]], person: Person, language: Locale, locale: Locale) -> str:
     """What operators see first: who asks, in which language and mood, and the last lines."""
     moods = [row.mood_label for row in said if row.mood_label]
     mood = f"{say(locale, f'mood.{moods[-1]}')} {EMOJI[Label(moods[-1])]}" if moods else say(locale, "mood.unknown")
-    told = say(locale, "handoff.summary", person=person.name, language=say(locale, f"language.{language}"), mood=mood)
+    spoken = say(locale, f"language.{language}")
     return "\n".join(
-        [told, *lines(said, locale), *([say(locale, "handoff.line", words=_short(asking))] * bool(asking))]
+        [say(locale, "handoff.summary", person=person.name, language=spoken, mood=mood), *lines(said, locale)]
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from core.commands import SLASH
 from core.messages import WRITTEN_BY_MODEL, Choice, ConversationKey, Finish, Message, Person
 from core.store.schema import handoffs, people, turns, votes
 from core.store.turns import ANSWERED, DELIVERED
@@ -121,10 +122,16 @@ def of_person(connection: sa.Connection, person_id: int) -> Sequence[sa.Row[tupl
 def said(
     connection: sa.Connection, person_id: int, conversation: ConversationKey, since: float, limit: int
 ) -> Sequence[sa.Row[tuple[object, ...]]]:
-    """The latest turns of a person in a conversation that were accepted `since` a time, oldest first."""
+    """The latest turns of a person in a conversation that were accepted `since` a time, oldest first, without commands
+    and what was passed on.
+    """
     theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
-    is_said = sa.and_(turns.c.handoff_id.is_(None), turns.c.text != "", sa.not_(turns.c.forgotten))
-    query = sa.select(turns).where(theirs, is_said, turns.c.accepted_at >= since).order_by(turns.c.id.desc())
+    is_said = sa.and_(turns.c.handoff_id.is_(None), turns.c.text != "", ~turns.c.text.startswith(SLASH))
+    query = (
+        sa.select(turns)
+        .where(theirs, is_said, ~turns.c.forgotten, turns.c.accepted_at >= since)
+        .order_by(turns.c.id.desc())
+    )
     return connection.execute(query.limit(limit)).all()[::-1]
 
 

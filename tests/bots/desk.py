@@ -31,6 +31,7 @@ from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
 from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, TEAM
+from tests.fakes.telegram.clock import EPOCH
 from tests.fakes.telegram.control import Account, shown
 from tests.options import chat_with, limits_with, worker_with
 
@@ -198,6 +199,12 @@ class House:
         return thread
 
 
+async def now_on_slack(slack: FakeSlack) -> None:
+    """Set the fake Slack's clock to the time of the bot, which says again what is not acknowledged."""
+    await slack.pull("advance", seconds=FastClock().now() - EPOCH)
+    await slack.pull("insist", seconds=0.2)
+
+
 @asynccontextmanager
 async def open_house(  # noqa: PLR0913  one parameter for each part that a test replaces
     account: Account,
@@ -220,8 +227,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
     allowed = replace(allowed, **limits)  # type: ignore[arg-type]
     sides = {"telegram": OnTelegram(account, forum=forum), "slack": OnSlack(slack)}
     await sides["telegram"].prepare()  # type: ignore[attr-defined]
-    await slack.pull("advance", seconds=clock.now() - 1_750_000_000.0)
-    await slack.pull("insist", seconds=0.5)
+    await now_on_slack(slack)
     by_polling = TelegramSettings.model_validate({"token": account.token, "base_url": account.base_url})
     async with AsyncExitStack() as stack:
         telegram = await stack.enter_async_context(open_telegram(by_polling, clock, QUICK))
