@@ -15,7 +15,8 @@ class Claim:
     `attempt` counts from 1, and `faults` the tries that failed unexpectedly. `locale` is the language of the bot's own
     words. `handle` names the messages that show the turn, empty if there are none yet. `reply` is None until the turn
     is answered. A turn that `is_revised` has been answered before: its messages may show an earlier answer, and may be
-    more than it needs now. A claim with a `title` is shown to operators in a thread that does not exist yet.
+    more than it needs now. A claim with a `title` is shown to operators in a thread that does not exist yet. What a
+    person has said `is_passed_on`.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Claim:
     reply: Reply | None = None
     is_revised: bool = False
     title: str = ""
+    is_passed_on: bool = False
 
     @property
     def is_personal(self) -> bool:
@@ -74,7 +76,7 @@ class Delivery(Protocol):
 
         If a message is missing, or there is one too many, post or delete it and return the new handle instead: the
         worker commits it and calls again. Putting text into messages and deleting them are idempotent. Raises
-        DeliveryFailed.
+        DeliveryFailed, and DeliveryRejected if what `is_passed_on` cannot be shown: its author is told.
         """
 
     async def open_thread(self, claim: Claim) -> str:

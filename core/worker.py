@@ -281,30 +281,26 @@ class Worker:
         """Deliver a reply, or an apology in place of one that could not be delivered."""
         reply = claim.reply
         assert reply is not None
-        if claim.title and (claim := await self._in_its_thread(claim)).title:
-            return
         if reply.error == WITHDRAWN.error:
             await self._withdraw(claim)
             return
-        if claim.faults >= MAX_FAULTS:
-            await self._apologise(claim)
-            return
-        claim = await self._show(claim, reply)
-        await self._run_until_stored(turns.mark_delivered, claim, self._owner)
+        try:
+            if claim.title:
+                claim = await self._in_its_thread(claim)
+            if claim.faults >= MAX_FAULTS:
+                await self._apologise(claim)
+                return
+            claim = await self._show(claim, reply)
+        except DeliveryRejected as error:
+            log.error("hand-off given up", turn=claim.id, reason=error.reason)  # noqa: TRY400  no traceback is wanted
+            await self._run_until_stored(taking.give_up, claim.id, self._clock.now())
+        else:
+            await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
 
     async def _in_its_thread(self, claim: Claim) -> Claim:
-        """The claim in the thread that is opened for it, which is committed first. If the bot may not write there, the
-        hand-off is given up and the claim returned unchanged.
-        """
-        try:
-            thread = await self._delivery(claim).open_thread(claim)
-        except DeliveryRejected as error:
-            log.error("no thread for a hand-off", turn=claim.id, reason=error.reason)  # noqa: TRY400  no traceback is wanted
-            await self._run_until_stored(turns.release, claim, self._owner)
-            await self._run_until_stored(taking.give_up, claim.id, self._clock.now())
-            self.notify()
-            return claim
+        """The claim in the thread that is opened for it, which is committed first. Raises DeliveryRejected."""
+        thread = await self._delivery(claim).open_thread(claim)
         if not await self._run_until_stored(handoffs.set_thread, claim.id, self._owner, thread):
             raise LeaseLost
         place = replace(claim.message.conversation, thread=thread)

@@ -56,6 +56,8 @@ class SlackDelivery:
         try:
             handle = await self._open_message(claim)
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("nowhere to answer", turn=claim.id, reason=error.reason)
             return str(Handle(surface=Surface.NOWHERE))
         if claim.reply is None:
@@ -75,6 +77,8 @@ class SlackDelivery:
         try:
             shown = await self._show(claim, handle, reply)
         except DeliveryRejected as error:  # for example, the bot was removed from the channel
+            if claim.is_passed_on:
+                raise
             log.warning("answer not delivered", turn=claim.id, reason=error.reason)
             shown = handle
         if shown == handle and handle.is_message:
@@ -112,6 +116,8 @@ class SlackDelivery:
         try:
             return str(await self._asides.begin_direct(claim, beginning[-1]))
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("nowhere to answer", turn=claim.id, reason=error.reason)
             return str(Handle(surface=Surface.NOWHERE))
 

@@ -80,6 +80,8 @@ class TelegramDelivery:
         try:
             handle = str(await self._following_the_group(claim, lambda claim: self._show(claim, reply)))
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("reply cannot be delivered", turn=claim.id, reason=error.reason)
             handle = claim.handle
         if handle == claim.handle:

@@ -31,7 +31,9 @@ def ask(connection: sa.Connection, message: Message, desk: HelpDesk, locale: Loc
     said = handoffs.said(connection, person.id, message.conversation, 0.0, LAST_LINES)
     language = person.languages.own_words(None)
     words = summary(said, message.sender, language, desk.locale)
-    post_to_operators(connection, handoff, desk, Reply(text=words, source=Source.COMMAND, choices=(Choice.TAKE,)), now)
+    post_to_operators(
+        connection, handoff, desk.locale, Reply(text=words, source=Source.COMMAND, choices=(Choice.TAKE,)), now
+    )
     if opens_at > now:
         return say(locale, "handoff.asked_closed", when=desk.local_time(opens_at), prefix=prefix)
     return say(locale, "handoff.asked", prefix=prefix)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from core.commands import prefix_in
 from core.help_desk import HelpDesk
 from core.i18n import say
-from core.messages import Choice, ConversationKey, Kind, Message, Person, Reply, Source
+from core.messages import Choice, ConversationKey, Kind, Locale, Message, Person, Reply, Source
 from core.store import handoffs, turns
 
 
@@ -30,14 +30,14 @@ def tell_operators(
 ) -> None:
     """Have the bot say something to the operators, in the thread of the hand-off."""
     words = say(desk.locale, f"handoff.{key}", prefix=prefix_in_thread(desk), **values)
-    post_to_operators(connection, handoff, desk, Reply(text=words, source=Source.COMMAND, choices=choices), now)
+    post_to_operators(connection, handoff, desk.locale, Reply(text=words, source=Source.COMMAND, choices=choices), now)
 
 
 def tell_operators_why(
     connection: sa.Connection, handoff: sa.Row[tuple[object, ...]], notice: Reply, desk: HelpDesk, now: float
 ) -> None:
     """Tell the operators, in the thread of the hand-off, why something is not done."""
-    post_to_operators(connection, handoff, desk, Reply(text=notice.text, source=Source.COMMAND), now)
+    post_to_operators(connection, handoff, desk.locale, Reply(text=notice.text, source=Source.COMMAND), now)
 
 
 def post_to_customer(connection: sa.Connection, handoff: sa.Row[tuple[object, ...]], reply: Reply, now: float) -> int:
@@ -57,7 +57,7 @@ def post_to_customer(connection: sa.Connection, handoff: sa.Row[tuple[object, ..
 def post_to_operators(
     connection: sa.Connection,
     handoff: sa.Row[tuple[object, ...]],
-    desk: HelpDesk,
+    locale: Locale,
     reply: Reply,
     now: float,
     *,
@@ -74,7 +74,7 @@ def post_to_operators(
     )
     front = ConversationKey.parse(handoff.desk).front
     return turns.add(
-        connection, handoff.person_id, message, desk.locale, now, reply, handoff_id=handoff.id, desk_front=front
+        connection, handoff.person_id, message, locale, now, reply, handoff_id=handoff.id, desk_front=front
     )
 
 

@@ -55,7 +55,7 @@ def pass_on_turn(
     """
     said = words_of(passed_on(row.text, row.quotes, row.media, desk.locale))
     if is_copy:
-        copy = post_to_operators(connection, handoff, desk, said, now, text=row.text)
+        copy = post_to_operators(connection, handoff, desk.locale, said, now, text=row.text)
         events.reassign(connection, row.id, copy)
         return
     front = ConversationKey.parse(handoff.desk).front
@@ -147,7 +147,7 @@ def hear(
         desk.locale, f"handoff.{key}", prefix=prefix_in_thread(desk), owner=owner_of(handoff), words=message.text[:80]
     )
     asked = Reply(text=words, source=Source.COMMAND, choices=choices)
-    return post_to_operators(connection, handoff, desk, asked, now, text=message.text)
+    return post_to_operators(connection, handoff, desk.locale, asked, now, text=message.text)
 
 
 def send_asked(

@@ -44,7 +44,7 @@ def take(
     since = handoffs.said(connection, handoff.person_id, place, handoff.opened_at, LAST_LINES)
     if told := [row for row in since if row.reply is not None]:
         words = "\n".join([say(desk.locale, "handoff.meanwhile"), *lines(told, desk.locale)])
-        post_to_operators(connection, handoff, desk, Reply(text=words, source=Source.COMMAND), now)
+        post_to_operators(connection, handoff, desk.locale, Reply(text=words, source=Source.COMMAND), now)
     return _end_answers(connection, handoff, desk, now)
 
 
@@ -124,13 +124,17 @@ def give_back_late(connection: sa.Connection, desk: HelpDesk, now: float) -> boo
 
 
 def give_up(connection: sa.Connection, turn_id: int, now: float) -> None:
-    """Close a hand-off whose turn cannot be shown to operators, since the bot may not write there, and tell the
-    customer.
-    """
+    """Close a hand-off whose turn cannot be shown, since the bot may not write there, and tell the other side."""
     row = amendments.find(connection, turn_id)
     handoff = handoffs.find(connection, row.handoff_id) if row else None
-    if handoff is None:
+    if row is None or handoff is None:
         return
-    if handoffs.close(connection, handoff.id, "unreachable", now):
+    handoffs.drop(connection, row.id)
+    is_open = handoffs.close(connection, handoff.id, "unreachable", now)
+    if row.at_desk and not handoff.thread:
+        handoffs.drop_undelivered(connection, handoff.id)
+    if is_open and row.at_desk:
         tell_customer(connection, handoff, "customer_unreachable", now)
-    handoffs.drop_undelivered(connection, handoff.id)
+    elif is_open:
+        words = say(handoff.locale, "handoff.operators_unreachable")
+        post_to_operators(connection, handoff, handoff.locale, Reply(text=words, source=Source.COMMAND), now)

@@ -85,6 +85,12 @@ def close(connection: sa.Connection, handoff_id: int, ending: str, now: float) -
     return connection.execute(open_.values(state=CLOSED, ending=ending, closed_at=now)).rowcount == 1
 
 
+def disown(connection: sa.Connection, operator: Person) -> None:
+    """Forget who has owned the hand-offs of an operator that are closed."""
+    theirs = sa.and_(handoffs.c.owner == str(operator), handoffs.c.state == CLOSED)
+    connection.execute(handoffs.update().where(theirs).values(owner=""))
+
+
 def put_off(connection: sa.Connection, handoff_id: int, due: float) -> None:
     """The owner has done something: the hand-off is given back later."""
     connection.execute(handoffs.update().where(handoffs.c.id == handoff_id).values(due_at=due))
@@ -100,6 +106,12 @@ def set_thread(connection: sa.Connection, turn_id: int, owner: str, thread: str)
     mine = sa.select(turns.c.handoff_id).where(turns.c.id == turn_id, turns.c.owner == owner).scalar_subquery()
     opened = handoffs.update().where(handoffs.c.id == mine).values(thread=thread)
     return connection.execute(opened).rowcount == 1
+
+
+def drop(connection: sa.Connection, turn_id: int) -> None:
+    """Close a turn that cannot be shown."""
+    gone = {"state": DELIVERED, "owner": "", "lease_until": 0.0}
+    connection.execute(turns.update().where(turns.c.id == turn_id).values(gone))
 
 
 def drop_undelivered(connection: sa.Connection, handoff_id: int) -> None:

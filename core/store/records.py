@@ -56,7 +56,7 @@ def export(connection: sa.Connection, person: Person | None, after: int = 0, lim
             text=row.text,
             quotes=row.quotes,
             media=row.media,
-            reply=row.reply,
+            reply="" if row.at_desk else row.reply,  # what is passed on to operators is the text again
             source=row.source,
             mood=row.mood_label,
             votes=tuple(cast.get(row.id, ())),
@@ -77,7 +77,7 @@ def forget(connection: sa.Connection, person: Person, current_turn: int, limit: 
     if person_id is None:
         return False
     theirs = turns.c.person_id == person_id
-    _leave_desk(connection, person_id, now)
+    _leave_desk(connection, person, person_id, now)
     asked_at = _asked_at(connection, person, current_turn)
     tombstones.bury(connection, person, asked_at)
     _close(connection, theirs, current_turn, asked_at)
@@ -105,7 +105,7 @@ def _close(connection: sa.Connection, theirs: sa.ColumnElement[bool], current_tu
             amendments.amend(connection, turn, NO_WORDS, now, ended)
 
 
-def _leave_desk(connection: sa.Connection, person_id: int, now: float) -> None:
+def _leave_desk(connection: sa.Connection, person: Person, person_id: int, now: float) -> None:
     """Withdraw what operators are shown of a person's conversations. In the threads of those that are open a note says
     that they have ended.
     """
@@ -114,6 +114,7 @@ def _leave_desk(connection: sa.Connection, person_id: int, now: float) -> None:
             amendments.amend(connection, turn, NO_WORDS, now, WITHDRAWN)
         if handoffs.close(connection, handoff.id, "forget", now):
             _note_end(connection, handoff, now)
+    handoffs.disown(connection, person)
 
 
 def _note_end(connection: sa.Connection, handoff: sa.Row[tuple[object, ...]], now: float) -> None:

@@ -458,6 +458,7 @@ def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:
         handle=row.handle,
         reply=reply,
         is_revised=row.revised,
+        is_passed_on=row.source == Source.PERSON,
         title=say(row.locale, "handoff.title", person=Person.parse(row.person).name) if _lacks_thread(row) else "",
     )
 

@@ -247,6 +247,31 @@ async def test_a_plain_group_has_chains_of_replies(account: Account, slack: Fake
         await house.customer.until_shown("two", at_desk=False)
 
 
+async def test_the_operator_learns_that_the_customer_cannot_be_reached(account: Account, slack: FakeSlack) -> None:
+    """A customer who has blocked the bot gets nothing more: the owner is told, and the hand-off ends."""
+    async with open_house(account, slack, "telegram", "slack") as house:
+        thread = await house.taken()
+        await account.block(CUE)
+        await house.operators.say(ANN, "hello?", thread=thread)
+        await house.operators.until_shown("The customer cannot be reached any more", at_desk=True)
+
+
+async def test_a_deletion_takes_the_words_back(account: Account, slack: FakeSlack) -> None:
+    """What customer or owner delete on Slack goes on the other side as well."""
+    async with open_house(account, slack, "slack", "slack") as house:
+        thread = await house.taken()
+        said = {"D1": await house.customer.say(CUE, "my password"), "C2": ""}
+        await house.operators.until_shown("my password", at_desk=True)
+        said["C2"] = await house.operators.say(ANN, "my secret", thread=thread)
+        await house.customer.until_shown("my secret", at_desk=False)
+        for channel, ts in said.items():
+            gone = {"type": "message", "subtype": "message_deleted", "hidden": True, "channel": channel, "ts": ts}
+            before = {"user": "U7", "text": "x", "ts": ts, "thread_ts": thread if channel == "C2" else ts}
+            await slack.pull("event", event={**gone, "deleted_ts": ts, "previous_message": before})
+        await house.operators.until(lambda all_: "my password" not in texts(all_), at_desk=True)
+        await house.customer.until(lambda all_: "my secret" not in texts(all_), at_desk=False)
+
+
 async def test_a_desk_where_the_bot_may_not_write_is_no_silence(account: Account, slack: FakeSlack) -> None:
     """The customer is told that nobody can be reached, and goes on with the bot."""
     async with open_house(account, slack, "telegram", "slack") as house:
