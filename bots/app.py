@@ -14,7 +14,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bots.folders import private_folder
-from config.options import chat_options, limits, model_child, openai_server, worker_options
+from config.options import chat_options, help_desk, limits, model_child, openai_server, worker_options
 from config.settings import Settings
 from core.admission import Admission
 from core.backoff import Backoff
@@ -27,10 +27,12 @@ from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
 from core.errors import ConfigError, EngineError, ParleyError, StoreError
 from core.forgetting import forget_in_model
+from core.handoff import offering, taking
+from core.help_desk import HelpDesk
 from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
-from core.store import Store, events, open_store, retention, turns
+from core.store import Store, events, handoffs, open_store, retention, turns
 from core.worker import Worker, working
 
 log = structlog.get_logger()
@@ -42,6 +44,8 @@ PURGED_AT_ONCE = 200
 """Records deleted in a transaction, which takes milliseconds."""
 PURGE_PAUSE = 0.05
 """Seconds between two such transactions, in which messages are accepted."""
+LATENESS = 15.0
+"""Seconds by which a conversation may be given back too late."""
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
@@ -94,9 +98,12 @@ async def open_bot(
         moods = MoodReader(engine)
         handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
         chosen = worker_options(settings, owner=uuid4().hex)
-        worker = Worker(store, handler, fronts, clock, chosen, on_withdrawn=answers.forget_turn)
+        desk = help_desk(settings)
+        finish = offering.finish if desk else turns.finish
+        worker = Worker(store, handler, fronts, clock, chosen, finish=finish, on_withdrawn=answers.forget_turn)
         async with (
             working(worker, GRACE),
+            giving_back(store, clock, desk, worker),
             _purging(store, clock, settings.history.keep_days * DAY),
             _forgetting(store, engine, clock, fronts),
             calibrating(moods, settings.data_dir, clock),
@@ -134,6 +141,7 @@ def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextMan
         await in_steps(events.purge, now - REDELIVERY)
         if keep:
             await in_steps(retention.purge_turns, now - keep)
+            await in_steps(handoffs.purge, now - keep)
             await in_steps(retention.purge_people, now - keep)
 
     async def in_steps(verb: Callable[[sa.Connection, float, int], int], before: float) -> None:
@@ -141,6 +149,21 @@ def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextMan
             await clock.sleep(PURGE_PAUSE)
 
     return _beside(purge)
+
+
+def giving_back(store: Store, clock: Clock, desk: HelpDesk | None, worker: Worker) -> AbstractAsyncContextManager[None]:
+    """Give conversations back to the bot about which no operator has done anything in time."""
+
+    async def give_back() -> None:
+        while desk:
+            try:
+                if await store.run(taking.give_back_late, desk, clock.now()):
+                    worker.notify()
+            except StoreError as error:
+                log.warning("conversations stay handed over", error=type(error).__name__, reason=str(error))
+            await clock.sleep(LATENESS)
+
+    return _beside(give_back)
 
 
 def _forgetting(

@@ -16,7 +16,7 @@ from core.admission import Admission
 from core.apologies import apology, fault_of
 from core.clock import Clock, SystemClock
 from core.delivery import Claim
-from core.errors import StoreError
+from core.errors import DeliveryRejected, StoreError
 from core.i18n import say
 from core.language import Languages, locale_of_tag
 from core.messages import ConversationKey, Locale, Message, Person, Reply
@@ -71,6 +71,10 @@ class Console:
     async def begin(self, claim: Claim) -> str:  # noqa: ARG002
         """Post no placeholder: a terminal cannot replace what it has printed."""
         return ""
+
+    async def open_thread(self, claim: Claim) -> str:
+        """Nobody takes conversations over in a terminal."""
+        raise DeliveryRejected(f"no threads for turn {claim.id}")
 
     async def preview(self, claim: Claim, piece: str) -> None:
         if question := await self._question_of(claim):

@@ -77,7 +77,7 @@ def _welcome(settings: Settings) -> Welcome:
     chat, questions = settings.chat, settings.questions
     return Welcome(
         name=load_persona(chat.persona).name,
-        menu=offered(chat.show_mood),
+        menu=offered(chat.show_mood, has_people=settings.handoff.where != ""),
         questions={"en": questions.en, "zh": questions.zh},
     )
 

@@ -1,12 +1,15 @@
 """Converts the settings to the option dataclasses of the core."""
 
 from config.personas import load_persona
-from config.settings import EngineSettings, Settings
+from config.settings import EngineSettings, Settings, zone
 from core.chat import ChatOptions
 from core.engine.child import ModelChild
 from core.engine.openai import OpenAIServer
+from core.errors import ConfigError
+from core.help_desk import HelpDesk
+from core.hours import Hours, Span
 from core.limits import Limits
-from core.messages import Locale
+from core.messages import ConversationKey, Locale
 from core.models import EMBEDDED
 from core.stages.generate import ReplyLimits
 from core.store.history import Keeping
@@ -29,6 +32,7 @@ def chat_options(settings: Settings) -> ChatOptions:
         shared_history=settings.history.is_shared,
         admins=frozenset(settings.access.admins),
         reply=ReplyLimits(max_tokens=chat.max_reply_tokens, total_timeout=chat.total_timeout),
+        help_desk=help_desk(settings),
     )
 
 
@@ -67,6 +71,30 @@ def limits(settings: Settings) -> Limits:
         admins=frozenset(settings.access.admins),
         asks_admins=settings.access.ask,
         locale=fixed_locale(settings),
+        help_desk=help_desk(settings),
+    )
+
+
+def help_desk(settings: Settings) -> HelpDesk | None:
+    """Where people take conversations over; None if they do not. Raises ConfigError if it cannot work."""
+    chosen = settings.handoff
+    if not chosen.where:
+        return None
+    platform, *_, chat = chosen.where.split(":")
+    if platform == "telegram":
+        workspace, token = settings.telegram.token.get_secret_value().partition(":")[0], settings.telegram.token
+    else:
+        workspace, token = chosen.where.split(":")[1], settings.slack.bot_token
+    if not token.get_secret_value():
+        raise ConfigError("handoff.where", f"is on {platform}, where the bot is off")
+    if not chosen.operators:
+        raise ConfigError("handoff.operators", "is empty: nobody could take a conversation over")
+    return HelpDesk(
+        place=ConversationKey(platform=platform, workspace=workspace, chat=chat),
+        operators=frozenset(chosen.operators),
+        timeout=chosen.timeout,
+        hours=Hours(spans=tuple(map(Span.parse, chosen.hours)), zone=zone(chosen.time_zone)),
+        locale=chosen.locale,
     )
 
 

@@ -7,19 +7,23 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import access
+from core.hours import Span
 
 PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 """The characters that Telegram accepts in the header that carries the secret."""
+DESK = re.compile(r"slack:[TE][A-Z0-9]+:[CG][A-Z0-9]+|telegram:-[1-9][0-9]{0,17}")
 PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 SECTION = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
@@ -102,6 +106,31 @@ def _list(value: object) -> object:
         return json.loads(value)
     except ValueError as error:
         raise ValueError('should be a list like ["a", "b"]') from error
+
+
+def _desk(where: str) -> str:
+    if where and not DESK.fullmatch(where):
+        raise ValueError('should be like "slack:T0123ABCD:C0123ABCD" or "telegram:-1001234567890"')
+    return where
+
+
+def _hours(spans: Sequence[str]) -> Sequence[str]:
+    for span in spans:
+        Span.parse(span)  # says what is wrong with it
+    return spans
+
+
+def zone(name: str) -> tzinfo:
+    """A time zone by its name. Raises ValueError."""
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"there is no time zone {name!r} on this machine") from None
+
+
+def _zone_name(name: str) -> str:
+    zone(name)
+    return name
 
 
 def _question(text: str) -> str:
@@ -337,6 +366,27 @@ class AccessSettings(BaseModel):
         return self
 
 
+class HandoffSettings(BaseModel):
+    """Hand-off of conversations to people. It is off unless handoff.where is set."""
+
+    model_config = SECTION
+    where: Annotated[str, AfterValidator(_desk), COMMON] = ""
+    """Where people take conversations over: "slack:T0123ABCD:C0123ABCD" for a channel of a workspace, with a thread for
+    each conversation, or "telegram:-1001234567890" for a group, with a topic for each."""
+    operators: Annotated[Names, AfterValidator(access.allow), COMMON] = ()
+    """People there who may take conversations over, as in access.allow: "slack:U0123ABCD", or the place itself, such as
+    "slack:channel:C0123ABCD", for everybody in it."""
+    timeout: Annotated[Seconds, COMMON] = 1_800.0
+    """Seconds after which a conversation goes back to the bot if nobody takes it over, or its owner writes nothing."""
+    hours: Annotated[Names, AfterValidator(_hours), COMMON] = ()
+    """When somebody is there, such as "mon-fri 09:00-17:30"; always if it is empty. At other times people are told when
+    their message will be read."""
+    time_zone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
+    """Time zone of handoff.hours, such as "Europe/Berlin"."""
+    locale: Literal["en", "zh"] = "en"
+    """Language of the bot's own words to the people there."""
+
+
 class Settings(BaseSettings):
     """All options. `config.load.load_settings` makes them."""
 
@@ -365,6 +415,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     network: NetworkSettings = NetworkSettings()
     access: AccessSettings = AccessSettings()
+    handoff: HandoffSettings = HandoffSettings()
 
     @property
     def store_url(self) -> str:

@@ -9,13 +9,18 @@ from core import amending, commands
 from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
 from core.entry import ask_administrators
-from core.errors import NotAllowed, QueueFull, Refusal, Throttled
+from core.errors import NotAllowed, NotAnOperator, QueueFull, Refusal, Throttled
 from core.gathering import GATHERING
+from core.handoff import relaying, taking
+from core.handoff.notes import tell_operators_why
+from core.handoff.relaying import Said
+from core.help_desk import HelpDesk
 from core.i18n import say
-from core.limits import Limits, check_allowed, check_load, check_size
+from core.limits import Limits, check_allowed, check_load, check_size, throttle
 from core.messages import Finish, Locale, Message, Reply, Source
 from core.parts import fitted
-from core.store import amendments, events, people, tombstones, turns
+from core.store import amendments, events, handoffs, people, tombstones, turns
+from core.store.handoffs import TAKEN
 from core.text import clean
 
 NOTICE_EVERY = 60.0
@@ -59,6 +64,8 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
 
     A message that its sender had forgotten is delivered again, by the platform or after a restored backup.
     """
+    if limits.help_desk and (said := relaying.read(connection, message, limits.help_desk)):
+        return _hear_operator(connection, message, said, limits.help_desk, limits, now)
     if message.sent_at < tombstones.forgotten_at(connection, message.sender):
         return Duplicate()
     if not events.remember(connection, message.event_keys, now):
@@ -70,8 +77,9 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
 
 
 def overhear(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Outcome:
-    """Accept a message only if it belongs to another one that was accepted."""
-    if _joinable(connection, message, now) is None:
+    """Accept a message only if it belongs to another one that was accepted, or is an operator's."""
+    is_operators = limits.help_desk and relaying.read(connection, message, limits.help_desk)
+    if not is_operators and _joinable(connection, message, now) is None:
         return Ignored()
     return accept(connection, message, limits, now)
 
@@ -82,17 +90,54 @@ def _admit(connection: sa.Connection, message: Message, limits: Limits, now: flo
     try:
         check_allowed(message, person, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
-            return _stop(connection, message, person, locale, now)
+            return _stop(connection, message, person, locale, limits.help_desk, now)
         if turn := _joinable(connection, message, now):
             must_stop = amending.join(connection, turn, cleaned(message), locale, limits.max_bytes, now)
             return Accepted(turn_id=turn.id, interrupts=(turn.id,) if must_stop else ())
         check_size(message.text, limits)
+        if handoff := _taken(connection, message, person, limits):
+            if message.conversation.platform not in limits.exempt:
+                throttle(connection, person, limits, now)
+            turn_id = relaying.pass_on(connection, cleaned(message), person.id, locale, handoff, now)
+            return Accepted(turn_id=turn_id)
         check_load(connection, message.conversation.platform, person, limits, now)
     except Refusal as error:
         told = _with_request(connection, message, person, limits, now, error)
         return _refuse(connection, message, person, locale, told, now)
     not_before = now + GATHERING if message.ties.waits else 0.0
     return Accepted(turn_id=turns.add(connection, person.id, cleaned(message), locale, now, not_before=not_before))
+
+
+def _taken(
+    connection: sa.Connection, message: Message, person: people.PersonRow, limits: Limits
+) -> sa.Row[tuple[object, ...]] | None:
+    """The hand-off of a message for the person who has taken the conversation over. Commands are for the bot."""
+    call = commands.parse(message.text)
+    if limits.help_desk is None or (call and call.command):
+        return None
+    found = handoffs.of_customer(connection, person.id, message.conversation)
+    return found if found is not None and found.state == TAKEN else None
+
+
+def _hear_operator(
+    connection: sa.Connection, message: Message, said: Said, desk: HelpDesk, limits: Limits, now: float
+) -> Accepted | Duplicate | Refused:
+    """Do what an operator says in the thread of a hand-off. What others write there reaches no customer."""
+    if not desk.trusts(message.sender):
+        error = NotAnOperator()
+        return Refused(error=error, notice=refusal(error, desk.locale), turn_id=None)
+    if not events.remember(connection, message.event_keys, now):
+        return Duplicate()
+    heard = cleaned(message)
+    try:
+        check_size(heard.text, limits)
+        running, turn_id = taking.obey(connection, heard, said, desk, now)
+    except Refusal as error:
+        tell_operators_why(connection, said.handoff, refusal(error, desk.locale), desk, now)
+        return Accepted(turn_id=0)
+    if turn_id:
+        events.assign(connection, message.event_keys, turn_id)
+    return Accepted(turn_id=turn_id, interrupts=running)
 
 
 def _with_request(
@@ -131,18 +176,33 @@ def cleaned(message: Message) -> Message:
 
 
 def _stop(
-    connection: sa.Connection, message: Message, person: people.PersonRow, locale: Locale, now: float
+    connection: sa.Connection,
+    message: Message,
+    person: people.PersonRow,
+    locale: Locale,
+    desk: HelpDesk | None,
+    now: float,
 ) -> Accepted:
     """Answer /stop at once: it cannot wait in the queue behind the turns that it ends."""
-    running, reply = stopped(connection, message, person, locale, now)
+    running, reply = stopped(connection, message, person, locale, desk, now)
     turn_id = turns.add(connection, person.id, cleaned(message), locale, now, reply)
     return Accepted(turn_id=turn_id, interrupts=running)
 
 
 def stopped(
-    connection: sa.Connection, message: Message, person: people.PersonRow, locale: Locale, now: float
+    connection: sa.Connection,
+    message: Message,
+    person: people.PersonRow,
+    locale: Locale,
+    desk: HelpDesk | None,
+    now: float,
 ) -> tuple[tuple[int, ...], Reply]:
-    """Stop the person's turns in a conversation; those that are running, and the reply to /stop."""
+    """Stop the person's turns in a conversation; those that are running, and the reply to /stop. It also ends a
+    hand-off.
+    """
+    if desk and (handoff := handoffs.of_customer(connection, person.id, message.conversation)):
+        taking.end(connection, handoff, desk, "leave", now)
+        return (), Reply(text=say(locale, "handoff.left"), source=Source.COMMAND)
     ended = Reply(text=say(locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
     running, waiting = turns.stop(connection, message.conversation, person.id, ended, now)
     key = "command.stopped" if running or waiting else "command.nothing_to_stop"

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from core.apologies import refusal
 from core.errors import TooLong
 from core.gathering import GATHERING, Piece, joined, piece_of, with_piece
+from core.handoff import relaying
 from core.messages import Locale, Message, Source
 from core.parts import fitted
 from core.store import amendments
@@ -49,7 +50,7 @@ def join(
     if not _is_new(turn, values):
         amendments.note(connection, turn, values)
         return False
-    if turn.revised and turn.reply is not None:  # a turn is answered anew once
+    if turn.revised and turn.reply is not None and not turn.at_desk:  # a turn is answered anew once
         amendments.note(connection, turn, {**values, "remembered": False})  # the answer is not to these words
         return False
     amend(connection, turn, values, locale, max_bytes, now)
@@ -68,6 +69,8 @@ def amend(
     if (size := size_in_bytes(str(values["text"]))) > max_bytes:
         notice = refusal(TooLong(size=size, limit=max_bytes, unit="bytes"), locale)
         amendments.amend(connection, turn, {**values, **NO_WORDS}, now, notice)
+    elif turn.at_desk:
+        relaying.revised(connection, turn, values, now)
     else:
         amendments.amend(connection, turn, values, now)
 

@@ -4,6 +4,7 @@ import re
 
 from core.commands import SLASH
 from core.errors import (
+    AlreadyTaken,
     Busy,
     EngineError,
     EngineStalled,
@@ -67,8 +68,8 @@ def _values(error: Refusal, locale: Locale) -> dict[str, object]:
             return {"reasons": " ".join(say(locale, f"unreadable.{part}") for part in media)}
         case TooLong(size=size, limit=limit):
             return {"size": size, "limit": limit}
-        case QueueFull(limit=limit):
-            return {"limit": limit}
+        case QueueFull() | AlreadyTaken():
+            return vars(error)
         case Throttled(retry_after=wait) | Busy(retry_after=wait):
             return {"seconds": max(1, round(wait))}
         case _:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.clock import Clock
 from core.engine.protocol import Engine
 from core.faces import ShowMood
+from core.help_desk import HelpDesk
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -14,6 +15,7 @@ from core.stages.generate import ReplyLimits, generate
 from core.stages.guard import guard
 from core.stages.history import history
 from core.stages.mood import MoodReader, mood
+from core.stages.person import person
 from core.stages.preferences import preferences
 from core.stages.quotes import quotes
 from core.stages.refusals import refusals
@@ -27,7 +29,7 @@ class ChatOptions:
     """Persona and limits of the bot.
 
     `show_mood` are the moods that replies show. `admins` see everybody's totals. With `shared_history` the people of a
-    conversation see each other's words.
+    conversation see each other's words. Conversations are handed over to people at the `help_desk`.
     """
 
     persona: Persona
@@ -36,6 +38,7 @@ class ChatOptions:
     shared_history: bool
     admins: frozenset[str]
     reply: ReplyLimits
+    help_desk: HelpDesk | None = None
 
 
 def chatbot(
@@ -51,6 +54,7 @@ def chatbot(
         admins=options.admins,
         shared_history=options.shared_history,
         show_mood=options.show_mood,
+        help_desk=options.help_desk,
     )
     return compose(
         audit(clock),
@@ -59,6 +63,7 @@ def chatbot(
         retry(clock),
         guard(engine, options.max_input_tokens),
         commands(desk),
+        person(store, options.help_desk, clock.now),
         history(store, shared=options.shared_history),
         cache(answers, engine, _revision(options.persona)),
         quotes(engine, options.max_input_tokens),

@@ -19,8 +19,8 @@ SLASH = "/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`choices` are the values its argument may have, and `placeholder` names an argument that is free; a command
-    without both takes no argument.
+    """`aliases` are other names of it. `choices` are the values its argument may have, and `placeholder` names an
+    argument that is free; a command without both takes no argument.
 
     The answer to a command that `is_personal` is for its sender alone, in a group too. If the answer is longer than a
     message, it becomes a file of the name `file`. A command that `asks_first` is carried out if "yes" is
@@ -28,6 +28,7 @@ class Command:
     """
 
     name: str
+    aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     placeholder: str = ""
     is_optional: bool = False
@@ -75,12 +76,18 @@ EXPORT = Command(name="export", is_personal=True, file="parley-export.json")
 FORGET = Command(
     name="forget", choices=("yes", "no"), is_optional=True, is_personal=True, asks_first=True, yes_within=600.0
 )
+HUMAN = Command(name="human", aliases=("person", "operator"))
+TAKE = Command(name="take")
+BACK = Command(name="back")
+CLOSE = Command(name="close")
 ACCESS = Command(name="access", placeholder="PERSON", is_optional=True, is_personal=True, asks_first=True)
 
-COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
+COMMANDS = (HELP, HUMAN, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """The commands for everybody, in the order of menus and help texts."""
 ADMIN_COMMANDS = (ACCESS,)
 """The commands that only administrators know."""
+OPERATOR_COMMANDS = (TAKE, BACK, CLOSE)
+"""The commands that only operators give, in the thread of a conversation that is handed over."""
 CLIENT_COMMANDS = (START,)
 """The commands that no menu lists. Telegram's clients send /start when a chat is opened, perhaps with a link's word."""
 
@@ -133,9 +140,12 @@ def asking_command(text: str) -> Command | None:
     return call.command if len(call.argument.split()) == bool(call.command.placeholder) else None
 
 
-def offered(show_mood: ShowMood) -> Sequence[Command]:
-    """The commands of menus and help texts: all, but /mood only if moods are shown at all."""
-    return tuple(command for command in COMMANDS if command is not MOOD or show_mood != "never")
+def offered(show_mood: ShowMood, *, has_people: bool = False) -> Sequence[Command]:
+    """The commands of menus and help texts: all, but /mood only if moods are shown at all, and /human only if the bot
+    hands over to people.
+    """
+    left_out = (MOOD,) * (show_mood == "never") + (HUMAN,) * (not has_people)
+    return tuple(command for command in COMMANDS if command not in left_out)
 
 
 def prefix_in(conversation: ConversationKey) -> str:
@@ -166,4 +176,5 @@ def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str 
 
 @cache
 def _by_name() -> Mapping[str, Command]:
-    return {command.name: command for command in (*COMMANDS, *ADMIN_COMMANDS, *CLIENT_COMMANDS)}
+    known = (*COMMANDS, *ADMIN_COMMANDS, *OPERATOR_COMMANDS, *CLIENT_COMMANDS)
+    return {name: command for command in known for name in (command.name, *command.aliases)}

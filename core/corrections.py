@@ -7,11 +7,13 @@ import sqlalchemy as sa
 from core import amending, commands, editing
 from core.accepting import Accepted, Duplicate, Ignored, Outcome, accept, cleaned, hear, stopped
 from core.errors import Refusal
+from core.handoff import relaying
+from core.help_desk import HelpDesk
 from core.limits import Limits, check_queue, may_write, throttle
 from core.messages import WITHDRAWN, Deletion, Edit, Message
 from core.store import amendments, events, people
 from core.store.turns import WAITING
-from core.text import clean
+from core.text import clean, size_in_bytes
 
 LATE = 600.0
 """Seconds after which a message no longer arrives. Slack's last attempt is five minutes after the first."""
@@ -26,6 +28,8 @@ def edit(connection: sa.Connection, change: Edit, limits: Limits, now: float) ->
     if events.is_known(connection, change.event_keys):
         return Duplicate()
     message = cleaned(change.message)
+    if limits.help_desk and relaying.read(connection, message, limits.help_desk):
+        return _edit_operators(connection, replace(change, message=message), limits, limits.help_desk, now)
     if not may_write(connection, message, limits):
         return Ignored()
     if events.is_known(connection, message.event_keys):
@@ -35,6 +39,20 @@ def edit(connection: sa.Connection, change: Edit, limits: Limits, now: float) ->
         return Ignored()
     both = (*message.event_keys, *change.event_keys)
     return accept(connection, replace(message, event_keys=both), limits, now)
+
+
+def _edit_operators(connection: sa.Connection, change: Edit, limits: Limits, desk: HelpDesk, now: float) -> Outcome:
+    """Change what the customer is shown of an operator's message. One that is not known yet is a new one."""
+    message = change.message
+    turn = amendments.find(connection, events.turn_of(connection, message.event_keys))
+    if turn is None and not events.is_known(connection, message.event_keys):
+        if now > message.sent_at + LATE:
+            return Ignored()
+        return accept(connection, replace(message, event_keys=(*message.event_keys, *change.event_keys)), limits, now)
+    events.remember(connection, change.event_keys, now)
+    if turn is None or not desk.trusts(message.sender) or size_in_bytes(message.text) > limits.max_bytes:
+        return Ignored()
+    return Accepted(turn_id=turn.id) if relaying.edit(connection, turn, message, now) else Ignored()
 
 
 def delete(connection: sa.Connection, deletion: Deletion, now: float) -> Accepted | Ignored:
@@ -81,7 +99,7 @@ def _revise(
     running: tuple[int, ...] = ()
     reply = None
     if (call := commands.parse(message.text)) and call.command is commands.STOP:
-        running, reply = stopped(connection, message, person, locale, now)
+        running, reply = stopped(connection, message, person, locale, limits.help_desk, now)
     edited = editing.edit(connection, turn, changed, locale, limits.max_bytes, now, reply=reply)
     return Accepted(turn_id=turn.id, interrupts=(*running, *edited))
 

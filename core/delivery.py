@@ -15,7 +15,8 @@ class Claim:
     `attempt` counts from 1, and `faults` the tries that failed unexpectedly. `locale` is the language of the bot's own
     words. `handle` names the messages that show the turn, empty if there are none yet. `reply` is None until the turn
     is answered. A turn that `is_revised` has been answered before: its messages may show an earlier answer, and may be
-    more than it needs now.
+    more than it needs now. A claim with a `title` is shown to operators in a thread that does not exist yet. What a
+    person has said `is_passed_on`.
     """
 
     id: int
@@ -26,6 +27,8 @@ class Claim:
     handle: str = ""
     reply: Reply | None = None
     is_revised: bool = False
+    title: str = ""
+    is_passed_on: bool = False
 
     @property
     def is_personal(self) -> bool:
@@ -73,7 +76,14 @@ class Delivery(Protocol):
 
         If a message is missing, or there is one too many, post or delete it and return the new handle instead: the
         worker commits it and calls again. Putting text into messages and deleting them are idempotent. Raises
-        DeliveryFailed.
+        DeliveryFailed, and DeliveryRejected if what `is_passed_on` cannot be shown: its author is told.
+        """
+
+    async def open_thread(self, claim: Claim) -> str:
+        """Open a thread with the claim's title in its chat; the thread, in the front end's own notation.
+
+        Not idempotent: a crash before the commit leaves an empty thread behind. Raises DeliveryFailed, and
+        DeliveryRejected if the bot may not write there.
         """
 
     async def withdraw(self, claim: Claim) -> None:

@@ -58,7 +58,7 @@ def edit(
     *earlier, latest = amendments.askings(connection, turn.id)
     for row in earlier:
         _reword(connection, row, changed, max_bytes)
-    if latest.reply is not None and not _can_be_answered_anew(connection, latest, now):
+    if latest.reply is not None and not latest.at_desk and not _can_be_answered_anew(connection, latest, now):
         _reword(connection, latest, changed, max_bytes)
         return ()
     values = {**changed, "again": latest.again if latest.id != turn.id else 0, "locale": locale}

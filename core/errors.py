@@ -13,7 +13,10 @@ ParleyError
 │   ├── NotTheAsker            a button that only another person may press
 │   ├── QuestionForgotten      a button under an answer whose question is not known any more
 │   ├── AnsweringAgain         a button for what is being done already
-│   └── Expired                a button that was pressed too late
+│   ├── Expired                a button that was pressed too late
+│   ├── NotAnOperator          a button that only operators may press
+│   ├── AlreadyTaken           another operator has taken the conversation over
+│   └── HandoffClosed          a button of a conversation that is with the bot again
 ├── EngineError
 │   ├── EngineUnavailable      the server is unreachable or overloaded
 │   ├── EngineLost             the server broke off in the middle of a reply
@@ -143,6 +146,22 @@ class AnsweringAgain(Refusal):
 
 class Expired(Refusal):
     """The button says yes to a question that was asked too long ago."""
+
+
+class NotAnOperator(Refusal):
+    """The button is for the people who take conversations over."""
+
+
+class AlreadyTaken(Refusal):
+    """Another operator, the `owner`, has the conversation."""
+
+    def __init__(self, *, owner: str) -> None:
+        super().__init__(owner)
+        self.owner = owner
+
+
+class HandoffClosed(Refusal):
+    """The conversation was given back, or the matter is settled."""
 
 
 class EngineError(ParleyError):

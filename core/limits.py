@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from core.access import is_allowed
 from core.errors import Busy, NotAllowed, QueueFull, Throttled, TooLong
+from core.help_desk import HelpDesk
 from core.messages import Locale, Message
 from core.store import admissions, backlog, people
 from core.text import size_in_bytes
@@ -20,7 +21,7 @@ class Limits:
 
     `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write,
     as `core/access.py` reads it. If `asks_admins`, the `admins` are asked about others. `locale` is the language of the
-    bot's own words; None selects each person's.
+    bot's own words; None selects each person's. Conversations are handed over to people at the `help_desk`.
     """
 
     per_minute: float
@@ -34,6 +35,7 @@ class Limits:
     admins: frozenset[str]
     asks_admins: bool
     locale: Locale | None
+    help_desk: HelpDesk | None = None
 
 
 def may_write(connection: sa.Connection, message: Message, limits: Limits) -> bool:

@@ -147,7 +147,8 @@ class Message:
     `event_keys` are all identifiers that the platform gives the same gesture; one seen before makes it a duplicate.
     `sent_at` is in UTC epoch seconds. `reference` is the platform's id of the message, to which the answer replies.
     `again` is the turn whose question this message asks again, or 0. `edited_at` is when its sender last changed it, or
-    0. `ties` connect it with other events that are the same message.
+    0. `ties` connect it with other events that are the same message. `replies_to` are the platform's ids of the
+    messages that it replies to, in a chat without topics.
     """
 
     event_keys: tuple[str, ...]
@@ -162,6 +163,7 @@ class Message:
     again: int = 0
     edited_at: float = 0.0
     ties: Ties = NO_TIES
+    replies_to: tuple[str, ...] = ()
 
     @property
     def has_words(self) -> bool:
@@ -245,6 +247,17 @@ class Source(StrEnum):
     CACHE = "cache"
     COMMAND = "command"
     REFUSAL = "refusal"
+    PERSON = "person"  # words of a person, passed on to another one
+
+
+class Choice(StrEnum):
+    """A button of a hand-off. The first one is for the customer, the others are for operators."""
+
+    ASK = "person"  # for a person
+    TAKE = "take"  # the conversation over
+    SEND = "send"  # this message only
+    BACK = "back"  # to the bot
+    CLOSE = "close"  # the matter is settled
 
 
 WRITTEN_BY_MODEL = frozenset({Source.MODEL, Source.CACHE})
@@ -279,7 +292,7 @@ class Reply:
 
     `tokens` is the size of question and answer in a later prompt; a reply with 0 tokens is not added to the history.
     `show_mood` says that front ends add the mood's emoji to the text. `error` is the kind of error behind a refusal or
-    an apology, in snake case, or empty.
+    an apology, in snake case, or empty. `choices` are buttons below it.
     """
 
     text: str
@@ -290,6 +303,7 @@ class Reply:
     mood: Mood | None = None
     show_mood: bool = False
     error: str = ""
+    choices: tuple[Choice, ...] = ()
 
 
 WITHDRAWN = Reply(text="", source=Source.REFUSAL, error="withdrawn")

@@ -45,11 +45,11 @@ def named(media: Iterable[Media], language: Locale) -> str:
 
 def _worded(text: str, quotes: Sequence[Quote], media: Sequence[Media], language: Locale) -> str:
     own = text or (say(language, "parts.ask") if any(quote.text for quote in quotes) else "")
-    return "\n\n".join(filter(None, (*_quoted(quotes, language), named(media, language), own)))
+    return "\n\n".join(filter(None, (*quoted(quotes, language), named(media, language), own)))
 
 
-def _quoted(quotes: Sequence[Quote], language: Locale) -> Iterator[str]:
-    """A paragraph for each run of quotes of one kind."""
+def quoted(quotes: Sequence[Quote], language: Locale) -> Iterator[str]:
+    """A paragraph for each run of quotes of one kind, each line marked."""
     for header, group in groupby(quotes, partial(_header, language)):
         lines = (line for quote in group for line in [*quote.text.splitlines(), named(quote.media, language)] if line)
         yield "\n".join([header, *(f"> {line}" for line in lines)])

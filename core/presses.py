@@ -7,18 +7,29 @@ A new kind of button is a new function here. The front ends name it in their reg
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
 
 from core import commands
 from core.apologies import refusal
 from core.buttons import Press, Receipt
-from core.errors import AnsweringAgain, Expired, NotTheAsker, QuestionForgotten, Refusal
+from core.errors import (
+    AnsweringAgain,
+    Expired,
+    HandoffClosed,
+    NotAnOperator,
+    NotTheAsker,
+    QuestionForgotten,
+    Refusal,
+)
+from core.handoff import offering, relaying, taking
+from core.help_desk import HelpDesk
 from core.i18n import say
 from core.limits import Limits, check_load
 from core.messages import Finish, Locale, Message, Reply, Source
-from core.store import confirmations, events, people, questions, turns, votes
+from core.store import amendments, confirmations, events, handoffs, people, questions, turns, votes
+from core.store.handoffs import CLOSED
 from core.store.people import PersonRow
 from core.text import clean
 
@@ -88,10 +99,12 @@ def stop(connection: sa.Connection, press: Press, person: PersonRow, limits: Lim
 
 def vote(value: int, connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
     """Record what the person thinks of the answer, 1 or -1. The same vote again changes nothing."""
-    _named(connection, press)
+    asked = _named(connection, press)
     is_new = votes.cast(connection, press.turn_id, press.person, value, now)
-    thanks = say(person.languages.own_words(limits.locale), "feedback.thanks")
-    return Receipt(notice=thanks if is_new else "", vote=value)
+    locale = person.languages.own_words(limits.locale)
+    is_asker = limits.help_desk is not None and str(asked.asker) == str(press.person)
+    is_offered = is_asker and offering.offer_if_due(connection, asked.message, locale, now)
+    return Receipt(notice=say(locale, "feedback.thanks") if is_new else "", vote=value, is_work=is_offered)
 
 
 vote_up: Action = partial(vote, 1)
@@ -118,6 +131,68 @@ def answer(
 
 yes: Action = partial(answer, "yes")
 no: Action = partial(answer, "no")
+
+
+def ask_for_a_person(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
+    """Hand the conversation of the turn over, for the person whose turn it is. It counts like a message of theirs."""
+    question = _named(connection, press)
+    if str(question.asker) != str(press.person):
+        raise NotTheAsker
+    if limits.help_desk is None:
+        raise QuestionForgotten
+    check_load(connection, question.message.conversation.platform, person, limits, now)
+    message = replace(question.message, text=str(commands.HUMAN), quotes=(), media=(), again=0, sent_at=now)
+    turns.add(connection, person.id, message, person.languages.own_words(limits.locale), now)
+    return Receipt(is_work=True)
+
+
+def take(connection: sa.Connection, press: Press, _person: PersonRow, limits: Limits, now: float) -> Receipt:
+    """Take over the conversation of the turn, and send the customer the words that the button is about."""
+    desk, row, handoff = _handed_over(connection, press, limits)
+    running = taking.take(connection, handoff, desk, press.person, now)
+    relaying.send_asked(connection, row, handoff, desk, now)
+    return Receipt(interrupts=running, is_work=True)
+
+
+def send(connection: sa.Connection, press: Press, _person: PersonRow, limits: Limits, now: float) -> Receipt:
+    """Send the customer the words that the button is about, and nothing else."""
+    desk, row, handoff = _handed_over(connection, press, limits)
+    if handoff.state == CLOSED:
+        raise HandoffClosed
+    relaying.send_asked(connection, row, handoff, desk, now)
+    return Receipt(is_work=True)
+
+
+def give_back(
+    ending: Literal["back", "close"],
+    connection: sa.Connection,
+    press: Press,
+    _person: PersonRow,
+    limits: Limits,
+    now: float,
+) -> Receipt:
+    """Give the conversation of the turn back to the bot, or end it."""
+    desk, _, handoff = _handed_over(connection, press, limits)
+    taking.give_back(connection, handoff, desk, press.person, ending, now)
+    return Receipt(is_work=True)
+
+
+back: Action = partial(give_back, "back")
+close: Action = partial(give_back, "close")
+
+
+def _handed_over(
+    connection: sa.Connection, press: Press, limits: Limits
+) -> tuple[HelpDesk, sa.Row[tuple[object, ...]], sa.Row[tuple[object, ...]]]:
+    """The help desk, the turn of a button there, and its hand-off. Raises NotAnOperator, QuestionForgotten."""
+    desk = limits.help_desk
+    if desk is None or not desk.is_at(press.conversation) or not desk.trusts(press.person):
+        raise NotAnOperator
+    row = amendments.find(connection, press.turn_id)
+    handoff = handoffs.find(connection, row.handoff_id) if row else None
+    if row is None or handoff is None or not row.at_desk or handoff.desk != str(desk.place):
+        raise QuestionForgotten
+    return desk, row, handoff
 
 
 def _named(connection: sa.Connection, press: Press) -> questions.Question:

@@ -16,10 +16,11 @@ from core.bulkhead import bulkhead
 from core.clock import Clock, Steps
 from core.commands import prefix_in
 from core.delivery import Claim, Delivery
-from core.errors import AnswerUnreadable, DeliveryFailed, LeaseLost, MessageChanged, StoreError
+from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, LeaseLost, MessageChanged, StoreError
+from core.handoff import taking
 from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
-from core.store import Store, turns
+from core.store import Store, handoffs, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 
@@ -66,9 +67,13 @@ class Worker:
         clock: Clock,
         options: WorkerOptions,
         *,
+        finish: Callable[..., bool] = turns.finish,
         on_withdrawn: Callable[[int], None] = lambda _turn_id: None,
     ) -> None:
-        """`on_withdrawn` is called with each turn that is withdrawn, before it is deleted."""
+        """`finish` is the verb that records a reply. `on_withdrawn` is called with each turn that is withdrawn, before
+        it is deleted.
+        """
+        self._finish = finish
         self._store = store
         self._answer = answer
         self._fronts = fronts
@@ -252,7 +257,7 @@ class Worker:
         reply = claim.reply or await self._reply(claim, preview)
         seconds, keeping = self._clock.monotonic() - begun, self._options.keeping
         if not await self._run_until_stored(
-            turns.finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
+            self._finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
         ):
             raise LeaseLost
         await self._interrupt_changed()
@@ -279,12 +284,27 @@ class Worker:
         if reply.error == WITHDRAWN.error:
             await self._withdraw(claim)
             return
-        if claim.faults >= MAX_FAULTS:
-            await self._apologise(claim)
-            return
-        claim = await self._show(claim, reply)
-        await self._run_until_stored(turns.mark_delivered, claim, self._owner)
+        try:
+            if claim.title:
+                claim = await self._in_its_thread(claim)
+            if claim.faults >= MAX_FAULTS:
+                await self._apologise(claim)
+                return
+            claim = await self._show(claim, reply)
+        except DeliveryRejected as error:
+            log.error("hand-off given up", turn=claim.id, reason=error.reason)  # noqa: TRY400  no traceback is wanted
+            await self._run_until_stored(taking.give_up, claim.id, self._clock.now())
+        else:
+            await self._run_until_stored(turns.mark_delivered, claim, self._owner)
         self.notify()  # the conversation's next turn may begin
+
+    async def _in_its_thread(self, claim: Claim) -> Claim:
+        """The claim in the thread that is opened for it, which is committed first. Raises DeliveryRejected."""
+        thread = await self._delivery(claim).open_thread(claim)
+        if not await self._run_until_stored(handoffs.set_thread, claim.id, self._owner, thread):
+            raise LeaseLost
+        place = replace(claim.message.conversation, thread=thread)
+        return replace(claim, title="", message=replace(claim.message, conversation=place, reference=thread))
 
     async def _withdraw(self, claim: Claim) -> None:
         """Remove everything that is shown and stored of a turn."""

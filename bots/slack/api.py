@@ -108,11 +108,14 @@ class SlackApi:
         return read(Socket, (await self._call(self.client.apps_connections_open, app_token=app_token)).data).url
 
     async def post(self, place: Place, form: Form, tag: str) -> str:
-        """Post a message in a thread; its ts. Not idempotent: look for the tag in `thread` before posting again."""
+        """Post a message in a thread, or in the channel itself; its ts.
+
+        Not idempotent: look for the tag in `thread` before posting again.
+        """
         answer = await self._call(
             self.client.chat_postMessage,
             channel=place.channel,
-            thread_ts=place.thread,
+            thread_ts=place.thread or None,
             metadata={"event_type": TAG_EVENT, "event_payload": {"tag": tag}},
             unfurl_links=False,
             unfurl_media=False,

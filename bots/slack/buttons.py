@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from core import presses
+from core.messages import Choice
 from core.presses import Action
 
 VALUE = re.compile(r"(?:(-?\w+):)?(\d{1,18})", re.ASCII)
@@ -40,7 +41,14 @@ AGAIN = Button(id="again", label="slack.again", action=presses.again)
 YES = Button(id="yes", action=presses.yes)
 NO = Button(id="no", action=presses.no)
 
-BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO)}
+PERSON = Button(id=Choice.ASK, action=presses.ask_for_a_person)
+TAKE = Button(id=Choice.TAKE, action=presses.take)
+SEND = Button(id=Choice.SEND, action=presses.send)
+BACK = Button(id=Choice.BACK, action=presses.back)
+CLOSE = Button(id=Choice.CLOSE, action=presses.close)
+OF_HANDOFFS = {Choice(button.id): button for button in (PERSON, TAKE, SEND, BACK, CLOSE)}
+
+BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO, *OF_HANDOFFS.values())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

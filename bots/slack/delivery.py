@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import structlog
 
-from bots.slack.api import Session, SlackApi
+from bots.slack.api import Place, Session, SlackApi
 from bots.slack.asides import Asides
 from bots.slack.files import Files
 from bots.slack.forms import Forms, displayed, plain_form, reply_forms, response_forms
@@ -19,7 +19,7 @@ from core.clock import Clock
 from core.delivery import Claim
 from core.errors import NOT_ALLOWED, DeliveryRejected
 from core.i18n import say
-from core.messages import Kind, Reply
+from core.messages import Kind, Reply, Source
 
 log = structlog.get_logger()
 
@@ -56,6 +56,8 @@ class SlackDelivery:
         try:
             handle = await self._open_message(claim)
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("nowhere to answer", turn=claim.id, reason=error.reason)
             return str(Handle(surface=Surface.NOWHERE))
         if claim.reply is None:
@@ -75,11 +77,18 @@ class SlackDelivery:
         try:
             shown = await self._show(claim, handle, reply)
         except DeliveryRejected as error:  # for example, the bot was removed from the channel
+            if claim.is_passed_on:
+                raise
             log.warning("answer not delivered", turn=claim.id, reason=error.reason)
             shown = handle
         if shown == handle and handle.is_message:
             await self._previews.end_processing(claim)
         return str(shown)
+
+    async def open_thread(self, claim: Claim) -> str:
+        """Post the message that begins the thread."""
+        channel = Place(channel=claim.message.conversation.chat, thread="")
+        return await self._api.post(channel, plain_form(claim.title), f"{claim.id}:thread")
 
     async def withdraw(self, claim: Claim) -> None:
         handle = Handle.parse(claim.handle)
@@ -107,6 +116,8 @@ class SlackDelivery:
         try:
             return str(await self._asides.begin_direct(claim, beginning[-1]))
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("nowhere to answer", turn=claim.id, reason=error.reason)
             return str(Handle(surface=Surface.NOWHERE))
 
@@ -125,8 +136,13 @@ class SlackDelivery:
         return await self._post_placeholder(claim)
 
     async def _post_placeholder(self, claim: Claim) -> Handle:
-        ts = await self._posts.post(claim, "first", plain_form(say(claim.locale, "slack.thinking")))
-        return Handle(surface=Surface.POST, ts=ts)
+        """Post the message that is edited into the reply. Slack notifies people of its words, so that a person's own
+        stand in it from the beginning.
+        """
+        form = plain_form(say(claim.locale, "slack.thinking"))
+        if claim.reply is not None and claim.reply.source is Source.PERSON:
+            form = reply_forms(claim.reply, claim.id, claim.locale)[0][0][-1]
+        return Handle(surface=Surface.POST, ts=await self._posts.post(claim, "first", form))
 
     async def _show(self, claim: Claim, handle: Handle, reply: Reply) -> Handle:
         """Show the reply and return the handle unchanged; or do what must be committed first, and return the new one:

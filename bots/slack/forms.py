@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.blocks.basic_components import MarkdownTextObject
 
 from bots.markdown import FormattedText, followed_by, split
-from bots.slack.buttons import AGAIN, BAD, GOOD, NO, YES, Button
+from bots.slack.buttons import AGAIN, BAD, GOOD, NO, OF_HANDOFFS, YES, Button
 from bots.slack.rendering import from_markdown, markdown, plain
 from bots.slack.text import escaped
 from core.faces import face
@@ -29,6 +29,8 @@ SIZES = (3_800, 1_900)
 
 An edit takes 4,000 characters of text, which screen readers read instead of the blocks, so it is the whole message.
 """
+MAX_SECTION = 3_000
+"""Characters of the text of a section, which stands above buttons (docs.slack.dev/reference/block-kit/blocks)."""
 RESPONSE_SIZE = 11_500
 """Characters of one message at a response URL, which takes five. It is posted once and not edited."""
 
@@ -61,14 +63,11 @@ def plain_form(text: str) -> Form:
     return Form(text=escaped(text))
 
 
-def question_forms(text: str, turn_id: int, words: tuple[str, str]) -> Forms:
-    """A question with buttons that have the words for yes and no, then without."""
+def question_forms(text: str, turn_id: int, words: Sequence[tuple[Button, str]]) -> Forms:
+    """A question with buttons that have these words, then without."""
     bare = plain_form(text)
     buttons = ActionsBlock(
-        elements=[
-            ButtonElement(action_id=button.id, text=word, value=button.value(turn_id))
-            for button, word in zip((YES, NO), words, strict=True)
-        ]
+        elements=[ButtonElement(action_id=button.id, text=word, value=button.value(turn_id)) for button, word in words]
     )
     return Form(text=bare.text, blocks=(SectionBlock(text=MarkdownTextObject(text=bare.text)), buttons)), bare
 
@@ -88,9 +87,19 @@ def reply_forms(
     A question has buttons with the words for `yes_or_no`.
     """
     if yes_or_no:
-        return ((question_forms(reply.text, turn_id, yes_or_no),),) * len(SIZES)
+        words = tuple(zip((YES, NO), yes_or_no, strict=True))
+        return ((question_forms(reply.text, turn_id, words),),) * len(SIZES)
+    if reply.choices:
+        return tuple(_choice_forms(reply, size, turn_id, locale) for size in SIZES)
     rows = _buttons(turn_id, locale)
     return tuple(_message_forms(reply, size, rows) for size in SIZES)
+
+
+def _choice_forms(reply: Reply, size: int, turn_id: int, locale: Locale) -> tuple[Forms, ...]:
+    """The messages of a reply, the last one with the buttons of a hand-off."""
+    *parts, last = parts_of(displayed(reply), min(size, MAX_SECTION))
+    words = [(OF_HANDOFFS[choice], say(locale, f"choice.{choice}")) for choice in reply.choices]
+    return (*((plain_form(part.text),) for part in parts), question_forms(last.text, turn_id, words))
 
 
 def response_forms(reply: Reply) -> tuple[Forms, ...]:

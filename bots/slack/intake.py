@@ -27,7 +27,7 @@ from bots.slack.translate import (
     translate,
 )
 from core import presses
-from core.accepting import Duplicate, Refused
+from core.accepting import Duplicate, Ignored, Refused
 from core.admission import Admission
 from core.buttons import Press
 from core.clock import Clock
@@ -92,6 +92,8 @@ class Intake:
                 await self._welcome(opening)
 
     async def _hear(self, heard: Heard) -> None:
+        if await self._is_operators(heard):
+            return
         message = await self._at_home(heard.message, follows=heard.follows)
         thread = message.conversation
         is_followed = heard.follows and await self._admission.takes_part(thread)
@@ -110,6 +112,18 @@ class Intake:
                 self._strangers.tell(message.sender)
         if heard.addressed and not isinstance(outcome, Duplicate):
             self._threads.address(thread)
+
+    async def _is_operators(self, heard: Heard) -> bool:
+        """Whether a message is an operator's, in the thread of a conversation that is handed over. It is accepted then,
+        or tells of its edit alone.
+        """
+        place = heard.message.conversation
+        if not heard.follows or replace(place, thread="") != self._admission.help_desk:
+            return False
+        outcome = await self._admission.overhear(heard.message)
+        if isinstance(outcome, Duplicate) and heard.edit:
+            await self._admission.edit(heard.edit)
+        return not isinstance(outcome, Ignored)
 
     async def _with_thread(self, message: Message) -> Message:
         """A message that cannot be understood alone, with the earlier messages of its thread as quotes: the first one

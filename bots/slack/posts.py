@@ -17,6 +17,7 @@ from bots.slack.reference import Reference, place_of
 from core.clock import Clock
 from core.delivery import Claim
 from core.errors import DeliveryRejected, RateLimited
+from core.messages import Source
 
 log = structlog.get_logger()
 
@@ -38,9 +39,10 @@ class Posts:
     async def post(self, claim: Claim, part: str, form: Form) -> str:
         """The ts of one part of a reply. The part is posted if it is not found in the thread."""
         tag = f"{_tags(claim)}{part}"
-        may_exist, was_tried = self.may_exist(claim), self._was_tried(claim)
+        must_look = self._was_tried(claim) or _holds_words(claim)
+        may_exist = self.may_exist(claim)
         with self.in_doubt(claim):
-            found = await self._find(claim, tag, must_look=was_tried) if may_exist else ""
+            found = await self._find(claim, tag, must_look=must_look) if may_exist else ""
             return found or await self._api.post(place(claim), form, tag)
 
     async def post_beside(self, claim: Claim, part: str, forms: Forms) -> None:
@@ -111,8 +113,8 @@ class Posts:
     async def _find(self, claim: Claim, tag: str, *, must_look: bool) -> str:
         """The ts of the message with this tag; empty if there is none, or the thread may not be read.
 
-        The rate limit of reading delays a post only if an attempt is known: a second placeholder is better than a late
-        answer or none.
+        The rate limit of reading delays a post only if an attempt is known, or if it would show a person's words twice:
+        a second placeholder is better than a late answer or none.
         """
         try:
             messages = await self._own_messages(claim)
@@ -150,6 +152,11 @@ def place(claim: Claim) -> Place:
     if handle.channel:
         return Place(channel=handle.channel, thread=handle.ts)
     return place_of(claim.message)
+
+
+def _holds_words(claim: Claim) -> bool:
+    """Whether the first message of a turn is no placeholder: it holds a person's words from the beginning."""
+    return claim.reply is not None and claim.reply.source is Source.PERSON
 
 
 def _tags(claim: Claim) -> str:

@@ -132,7 +132,13 @@ class Telegram:
         post = update.message or update.edited_message
         if post is not None and names_another(post, self._identity):
             await self._check_name()
-        gesture = translate(update, self._identity, groups=self._settings.groups, buttons=self._buttons)
+        gesture = translate(
+            update,
+            self._identity,
+            groups=self._settings.groups,
+            buttons=self._buttons,
+            desk=_desk(admission, self._identity),
+        )
         receipt = await self._admit(admission, gesture)
         if update.callback_query is not None:
             self._tasks.create_task(self._acknowledge(update.callback_query, receipt))
@@ -275,6 +281,12 @@ async def open_telegram(
         telegram = Telegram(bot, settings, clock, timeouts, tasks, welcome)
         stack.push_async_callback(telegram.close)
         yield telegram
+
+
+def _desk(admission: Admission, identity: Identity) -> int:
+    """The chat in which people work who take conversations over; 0 if there is none here."""
+    place = admission.help_desk
+    return int(place.chat) if place and place.front == identity.front else 0
 
 
 def _requests(proxy: Proxy | None, *, read_timeout: float = 5.0, connection_pool_size: int = 256) -> HTTPXRequest:

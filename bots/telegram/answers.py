@@ -40,6 +40,10 @@ class Posted(BaseModel):
     message_id: Annotated[StrictInt, Field(gt=0, lt=MAX_ID)]
 
 
+class Topic(BaseModel):
+    message_thread_id: Annotated[StrictInt, Field(gt=0, lt=MAX_ID)]
+
+
 class Account(BaseModel):
     id: Annotated[StrictInt, Field(gt=0, lt=MAX_ID)]
     username: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")] | None = None
@@ -130,6 +134,11 @@ def _posted(result: object) -> object:
     return {"message_id": sent.message_id, "date": 0, "chat": {"id": 0, "type": "private"}}
 
 
+def _topic(result: object) -> object:
+    """The id of the topic. The library does without its name and color."""
+    return {"name": "", "icon_color": 0, **Topic.model_validate(result).model_dump()}
+
+
 def _account(result: object) -> object:
     return {"is_bot": True, "first_name": "", **Account.model_validate(result).model_dump()}
 
@@ -157,6 +166,7 @@ def _described_shortly(result: object) -> object:
 
 
 RESULTS: Mapping[str, Callable[[object], object]] = {
+    "createforumtopic": _topic,
     "getme": _account,
     "getmydescription": _described,
     "getmyshortdescription": _described_shortly,

@@ -46,6 +46,8 @@ MISSING = ("message to edit not found", "message_id_invalid", "message can't be 
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 WANTED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"]
 """The kinds of updates to receive. They are always sent, since Telegram otherwise goes by the list it had last."""
+MAX_TOPIC = 128
+"""Characters of a topic's name (Bot API, createForumTopic)."""
 MOST_UPDATES = 100
 """Updates that Telegram returns at once, at most."""
 GET_UPDATES = "get_Updates"
@@ -170,6 +172,14 @@ class TelegramApi:
     def has_room(self, chat: int, *, leave: int) -> bool:
         """Whether a preview might be shown now, so that it is worth to lay it out. Spends nothing."""
         return self._budget.has_room(chat, leave=leave)
+
+    async def open_topic(self, chat: int, name: str) -> int:
+        """Open a topic in a group; its id. Not idempotent. Raises TextRefused if the group has no topics, or the bot
+        may not open one.
+        """
+        await self._budget.take(chat)
+        with self._translated_errors(chat):
+            return (await self._bot.create_forum_topic(chat, name[:MAX_TOPIC])).message_thread_id
 
     async def post(self, place: Place, words: str = "") -> int:
         """Post a message that notifies people of some words, or a silent placeholder if there are none; its id.

@@ -12,6 +12,8 @@ from hashlib import blake2b
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from core import presses
+from core.i18n import say
+from core.messages import Choice, Locale
 from core.presses import Action
 
 DATA = re.compile(r"fb:([a-z]{1,16})\d?:(\d{1,18}):([0-9a-f]{12})")
@@ -39,8 +41,14 @@ STOP = Button(name="stop", face="⏹", action=presses.stop)
 YES = Button(name="yes", action=presses.yes)
 NO = Button(name="no", action=presses.no)
 ASK = Button(name="ask", action=presses.ask)
+PERSON = Button(name=Choice.ASK, action=presses.ask_for_a_person)
+TAKE = Button(name=Choice.TAKE, action=presses.take)
+SEND = Button(name=Choice.SEND, action=presses.send)
+BACK = Button(name=Choice.BACK, action=presses.back)
+CLOSE = Button(name=Choice.CLOSE, action=presses.close)
 
-BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO, ASK)}
+OF_HANDOFFS = (PERSON, TAKE, SEND, BACK, CLOSE)
+BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO, ASK, *OF_HANDOFFS)}
 UNDER_ANSWER, WHILE_WRITING, UNDER_QUESTION = (UP, DOWN, AGAIN), (STOP,), (YES, NO)
 
 
@@ -73,6 +81,11 @@ class Buttons:
     def under_question(self, turn_id: int, chat: int, words: tuple[str, str]) -> InlineKeyboardMarkup:
         """The keyboard of a question, with the words for yes and no."""
         named = [replace(button, face=word) for button, word in zip(UNDER_QUESTION, words, strict=True)]
+        return self._keyboard(named, turn_id, chat)
+
+    def of_choices(self, turn_id: int, chat: int, choices: Sequence[Choice], locale: Locale) -> InlineKeyboardMarkup:
+        """The keyboard of what can be done about a hand-off."""
+        named = [replace(BUTTONS[choice], face=say(locale, f"choice.{choice}")) for choice in choices]
         return self._keyboard(named, turn_id, chat)
 
     def of_questions(self, turn_id: int, chat: int, words: Sequence[str]) -> InlineKeyboardMarkup:

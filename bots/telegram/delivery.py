@@ -13,6 +13,7 @@ from bots.telegram.api import PLACEHOLDER, ChatMoved, MessageMissing, Place, Tel
 from bots.telegram.asides import link_to_private, open_aside, place_in_private
 from bots.telegram.buttons import Buttons
 from bots.telegram.handle import Handle
+from bots.telegram.identity import ROOT
 from bots.telegram.opening import has_opening, opening
 from bots.telegram.previews import Previews
 from bots.telegram.text import from_markdown, split, without_mentions
@@ -79,11 +80,17 @@ class TelegramDelivery:
         try:
             handle = str(await self._following_the_group(claim, lambda claim: self._show(claim, reply)))
         except DeliveryRejected as error:
+            if claim.is_passed_on:
+                raise
             log.warning("reply cannot be delivered", turn=claim.id, reason=error.reason)
             handle = claim.handle
         if handle == claim.handle:
             self._forget(claim)
         return handle
+
+    async def open_thread(self, claim: Claim) -> str:
+        """Open a topic, or post a message to reply to if the group has no topics or the bot may not open one."""
+        return await self._following_the_group(claim, self._open_thread)
 
     async def withdraw(self, claim: Claim) -> None:
         await self._previews.end(claim.id)
@@ -119,6 +126,14 @@ class TelegramDelivery:
         else:
             await self._previews.begin_typing(claim.id, self._place(claim))
         return ""
+
+    async def _open_thread(self, claim: Claim) -> str:
+        place = self._place(claim)
+        try:
+            return str(await self._api.open_topic(place.chat, claim.title))
+        except TextRefused as error:
+            log.info("no topic", turn=claim.id, reason=error.reason)
+        return f"{ROOT}{await self._api.post(place, claim.title)}"
 
     async def _open(self, claim: Claim, text: str) -> str | None:
         """Post a group's message once the first sentence is known and the rate limit allows it; its handle."""
@@ -168,6 +183,8 @@ class TelegramDelivery:
         """
         if reply.source in WRITTEN_BY_MODEL:
             return self._buttons.under(claim.id, chat)
+        if reply.choices:
+            return self._buttons.of_choices(claim.id, chat, reply.choices, claim.locale)
         if claim.opens_chat(reply) and (questions := self._questions.get(claim.locale)):
             return self._buttons.of_questions(claim.id, chat, questions)
         is_seen = not claim.is_aside or place_in_private(claim) is not None
@@ -254,11 +271,12 @@ class TelegramDelivery:
         chat = int(conversation.chat)
         has_moved = chat in self._moved
         is_reply = claim.message.kind is Kind.GROUP and not has_moved
-        return Place(
-            chat=self._moved[chat] if has_moved else chat,
-            thread=int(conversation.thread or 0),
-            reply_to=int(claim.message.reference or 0) if is_reply else 0,
-        )
+        topic, reply_to = conversation.thread, claim.message.reference if is_reply else ""
+        if reply_to == topic:
+            reply_to = ""
+        if topic.startswith(ROOT):
+            topic, reply_to = "", topic.removeprefix(ROOT)
+        return Place(chat=self._moved[chat] if has_moved else chat, thread=int(topic or 0), reply_to=int(reply_to or 0))
 
 
 def _known_messages(claim: Claim, chat: int) -> Handle:

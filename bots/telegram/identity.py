@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from core.messages import ConversationKey
 
 PLATFORM = "telegram"
+ROOT = "r"
+"""Stands before the id of the message to which a thread of a group without topics replies: "r123"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

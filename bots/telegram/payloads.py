@@ -76,6 +76,7 @@ class Content(BaseModel):
 class RepliedTo(Content):
     """The message that another message replies to."""
 
+    message_id: Int64 = 0
     sender: User | None = Field(default=None, alias="from")
     sender_chat: Chat | None = None
     forum_topic_created: object | None = None

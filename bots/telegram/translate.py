@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from bots.telegram.buttons import Button, Buttons
-from bots.telegram.identity import PLATFORM, Identity
+from bots.telegram.identity import PLATFORM, ROOT, Identity
 from bots.telegram.parts import is_bot_name, media, own_media, own_words, quotes, raw_words
 from bots.telegram.payloads import CallbackQuery, Chat, MembershipChange, Post, Update, User
 from bots.telegram.ties import ties
@@ -56,33 +56,36 @@ class Moved:
 Gesture: TypeAlias = Message | Edit | Overheard | ButtonPressed | Added | Moved
 
 
-def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons) -> Gesture | None:
-    """What an update asks of the bot; None if it is not for the bot."""
+def translate(update: Update, identity: Identity, *, groups: Groups, buttons: Buttons, desk: int = 0) -> Gesture | None:
+    """What an update asks of the bot; None if it is not for the bot. In the chat `desk` it need not address it."""
     if update.callback_query is not None:
         return _press(update.callback_query, identity, buttons)
+    post = update.message or update.edited_message
+    if post is not None and post.chat.id == desk:
+        groups = "mention" if groups == "off" else groups
     if update.edited_message is not None:
         return _edited(update.edited_message, identity, groups)
     if update.my_chat_member is not None:
         return _membership(update.my_chat_member, identity, groups)
-    return _posted(update.message, identity, groups) if update.message else None
+    return _posted(update.message, identity, groups, desk) if update.message else None
 
 
-def _posted(post: Post, identity: Identity, groups: Groups) -> Message | Overheard | Moved | None:
+def _posted(post: Post, identity: Identity, groups: Groups, desk: int) -> Message | Overheard | Moved | None:
     if post.migrate_to_chat_id is not None:
         return _moved(post.chat.id, post.migrate_to_chat_id, identity)
     if post.migrate_from_chat_id is not None:
         return _moved(post.migrate_from_chat_id, post.chat.id, identity)
-    return _said(post, identity, groups)
+    return _said(post, identity, groups, desk)
 
 
-def _said(post: Post, identity: Identity, groups: Groups) -> Message | Overheard | None:
+def _said(post: Post, identity: Identity, groups: Groups, desk: int) -> Message | Overheard | None:
     sender = _sender(post, identity)
     if sender is None or not _may_be_for_the_bot(post, groups):
         return None
     message = _message(post, sender, identity)
     if _is_for_the_bot(post, identity, groups):
         return message
-    return Overheard(message=message) if message.ties.joins else None
+    return Overheard(message=message) if message.ties.joins or post.chat.id == desk else None
 
 
 def _edited(post: Post, identity: Identity, groups: Groups) -> Edit | None:
@@ -118,7 +121,17 @@ def _message(post: Post, sender: Person, identity: Identity) -> Message:
         media=own_media(post),
         edited_at=float(post.edit_date),
         ties=ties(post, text),
+        replies_to=tuple(_replies_to(post)),
     )
+
+
+def _replies_to(post: Post) -> Iterable[str]:
+    """The first message of the chain of replies, as a thread, and the message replied to; none in a topic."""
+    if post.chat.type in GROUPS and not post.is_topic_message and post.reply_to_message is not None:
+        replied = post.reply_to_message.message_id
+        yield f"{ROOT}{post.message_thread_id or replied}"
+        yield f"{ROOT}{replied}"
+        yield str(replied)
 
 
 def _moved(old: int, new: int, identity: Identity) -> Moved:

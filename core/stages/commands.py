@@ -1,7 +1,7 @@
 """Carries out commands."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from core.commands import (
     EXPORT,
     FORGET,
     HELP,
+    HUMAN,
     LANG,
     MOOD,
     RESET,
@@ -34,10 +35,12 @@ from core.errors import EngineError
 from core.exporting import all_records
 from core.faces import ShowMood
 from core.forgetting import forget_in_model
+from core.help_desk import HelpDesk
 from core.i18n import LOCALES, say
 from core.messages import Label, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
+from core.stages.person import hand_over
 from core.store import Store, admissions, history, people, questions, records, totals
 
 STEP = 200
@@ -58,6 +61,7 @@ class Desk:
     admins: frozenset[str]
     shared_history: bool
     show_mood: ShowMood
+    help_desk: HelpDesk | None
 
 
 Run: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
@@ -73,6 +77,8 @@ def commands(desk: Desk) -> Stage:
             return await call_next(turn)
         if call.command is RETRY:
             return await _retry(desk, turn, call_next)
+        if call.command is HUMAN and desk.help_desk and has_buttons(turn.message.conversation):
+            return await hand_over(desk.store, desk.help_desk, turn, desk.clock.now())
         return Reply(text=await _run(desk, turn, call), source=Source.COMMAND)
 
     return stage
@@ -97,12 +103,17 @@ async def _retry(desk: Desk, turn: Turn, call_next: Handler) -> Reply:
 
 
 async def help_(desk: Desk, turn: Turn, _argument: str) -> str:
-    return help_text(turn.locale, offered(desk.show_mood), prefix_in(turn.message.conversation))
+    return help_text(turn.locale, _offered(desk, turn), prefix_in(turn.message.conversation))
 
 
 async def start(desk: Desk, turn: Turn, _argument: str) -> str:
     """Say who the bot is. What stands behind the command comes from a link, which anybody can make."""
-    return start_text(desk.name, turn.locale, offered(desk.show_mood), prefix_in(turn.message.conversation))
+    return start_text(desk.name, turn.locale, _offered(desk, turn), prefix_in(turn.message.conversation))
+
+
+def _offered(desk: Desk, turn: Turn) -> Sequence[Command]:
+    has_people = desk.help_desk is not None and has_buttons(turn.message.conversation)
+    return offered(desk.show_mood, has_people=has_people)
 
 
 async def reset(desk: Desk, turn: Turn, _argument: str) -> str:
@@ -176,7 +187,7 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
         key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
         return say(turn.locale, key, command=typed)
-    while await desk.store.run(records.forget, turn.message.sender, turn.id, limit=STEP):
+    while await desk.store.run(records.forget, turn.message.sender, turn.id, limit=STEP, now=desk.clock.now()):
         continue
     desk.answers.forget(turn.message.sender)
     said = ["forget", "" if await desk.store.scrub() else "forget_log", await _left_in_model(desk, turn)]
@@ -233,4 +244,4 @@ RUN: Mapping[Command, Run] = {
     FORGET: forget,
     ACCESS: access,
 }
-"""All commands but /stop, which admission answers, and /retry, which goes on to the model."""
+"""All commands but /stop, which admission answers, /retry, which goes on to the model, and /human."""

@@ -19,9 +19,10 @@ from core.store import installation, records, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
 from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
+from core.store.handoffs import CLOSED
 from core.store.people import find_or_add
 from core.store.removal import remove_turns
-from core.store.schema import events, people, turns
+from core.store.schema import events, handoffs, people, turns
 from core.store.schema import installation as installations
 from core.store.schema import tombstones as stones
 from core.store.turns import IS_OPEN, with_senders
@@ -164,10 +165,14 @@ def _is_newer(row: sa.Row[tuple[object, ...]], known: sa.Row[tuple[object, ...]]
 
 
 def _carry_open_turns(present: sa.Connection, restored: sa.Connection) -> None:
-    for row in present.execute(with_senders().where(IS_OPEN).order_by(turns.c.id)).all():
+    """Take open turns over, but for what operators are shown: which hand-offs go on is not known to the backup."""
+    open_ = with_senders().where(IS_OPEN, sa.not_(turns.c.at_desk)).order_by(turns.c.id)
+    restored.execute(handoffs.update().values(state=CLOSED))
+    for row in present.execute(open_).all():
         values = {column.name: getattr(row, column.name) for column in turns.columns}
         sender = find_or_add(restored, Person.parse(row.person))
         values |= {"id": installation.next_turn(restored), "person_id": sender.id, "lease_until": 0.0}
+        values["handoff_id"] = None
         restored.execute(turns.insert().values(values))
 
 

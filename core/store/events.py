@@ -27,6 +27,11 @@ def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -
     connection.execute(events.update().where(_of(event_keys)).values(turn_id=turn_id))
 
 
+def reassign(connection: sa.Connection, turn_id: int, other: int) -> None:
+    """Record that the message of a turn is that of another one."""
+    connection.execute(events.update().where(events.c.turn_id == turn_id).values(turn_id=other))
+
+
 def is_known(connection: sa.Connection, event_keys: Sequence[str]) -> bool:
     """Whether one of the keys was seen."""
     return connection.execute(sa.select(events.c.digest).where(_of(event_keys)).limit(1)).first() is not None

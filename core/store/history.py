@@ -1,14 +1,18 @@
 """The history of a conversation: its answered turns that are marked as remembered."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import sqlalchemy as sa
 
 from core.errors import NOT_ALLOWED
-from core.messages import ConversationKey, Exchange, Person
+from core.i18n import say
+from core.messages import ConversationKey, Exchange, Locale, Person, Source
 from core.parts import in_history
 from core.store.people import id_of
 from core.store.schema import turns
+from core.text import CUT
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
@@ -33,10 +37,7 @@ def load(
     """
     query = sa.select(turns).where(remembered(conversation, person)).order_by(turns.c.id)
     rows = connection.execute(query.where(before > ASKED_BY) if before else query)
-    return tuple(
-        Exchange(question=in_history(row.text, row.quotes, row.media, row.locale), answer=row.reply, tokens=row.tokens)
-        for row in rows
-    )
+    return tuple(_exchanges(rows))
 
 
 def trim(connection: sa.Connection, conversation: ConversationKey, person: Person | None, max_tokens: int) -> None:
@@ -87,6 +88,34 @@ def has_heard(connection: sa.Connection, person: Person) -> bool:
 def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     """The turns that are the history of a person, or of everybody if it is None."""
     return sa.and_(_said(conversation, person), IS_REMEMBERED)
+
+
+def _exchanges(rows: Iterable[sa.Row[tuple[object, ...]]]) -> Iterator[Exchange]:
+    """The exchanges of turns. In a hand-off several messages may follow each other on either side: they are joined."""
+    questions: list[str] = []
+    answers: list[str] = []
+    tokens = 0
+    locale: Locale = "en"
+    for row in rows:
+        if answers and (row.source != Source.PERSON or row.at_desk):
+            yield _exchange(questions, answers, tokens, locale)
+            questions, answers, tokens = [], [], 0
+        locale, tokens = cast("Locale", row.locale), tokens + row.tokens
+        if row.source != Source.PERSON or row.at_desk:
+            questions.append(in_history(row.text, row.quotes, row.media, locale))
+        if not row.at_desk:
+            is_person = row.source == Source.PERSON
+            answers.append(say(locale, "parts.person", words=row.reply) if is_person else row.reply)
+    if questions or answers:
+        yield _exchange(questions, answers, tokens, locale)
+
+
+def _exchange(questions: Sequence[str], answers: Sequence[str], tokens: int, locale: Locale) -> Exchange:
+    return Exchange(
+        question="\n".join(questions) or CUT,
+        answer="\n".join(answers) or say(locale, "parts.unanswered"),
+        tokens=tokens,
+    )
 
 
 def _said(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:

@@ -6,12 +6,12 @@ import sqlalchemy as sa
 
 from core.commands import ACCESS
 from core.i18n import say
-from core.messages import Finish, Media, Person, Quote, Reply, Source
-from core.store import amendments, farewells, stale_scopes, tombstones
+from core.messages import WITHDRAWN, ConversationKey, Finish, Kind, Media, Message, Person, Quote, Reply, Source
+from core.store import amendments, farewells, handoffs, stale_scopes, tombstones
 from core.store.people import id_of
 from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
-from core.store.turns import IS_OPEN, QUOTES, asked_by, with_senders
+from core.store.turns import IS_OPEN, QUOTES, add, asked_by, with_senders
 
 PAGE = 200
 """Records in a page of an export: reading it takes milliseconds."""
@@ -56,7 +56,7 @@ def export(connection: sa.Connection, person: Person | None, after: int = 0, lim
             text=row.text,
             quotes=row.quotes,
             media=row.media,
-            reply=row.reply,
+            reply="" if row.at_desk else row.reply,  # what is passed on to operators is the text again
             source=row.source,
             mood=row.mood_label,
             votes=tuple(cast.get(row.id, ())),
@@ -65,17 +65,19 @@ def export(connection: sa.Connection, person: Person | None, after: int = 0, lim
     )
 
 
-def forget(connection: sa.Connection, person: Person, current_turn: int, limit: int = ALL) -> bool:
+def forget(connection: sa.Connection, person: Person, current_turn: int, limit: int = ALL, *, now: float = 0.0) -> bool:
     """Forget a person. True if something is left, since no more than `limit` turns are changed: call it again.
 
     The turn that asks for it and all that are open stay, without words, until they are delivered. The quotes of all
-    messages are deleted as well, since they may be of this person; so is what administrators were asked about them. A
-    tombstone remains, and digests of event keys, so that a message delivered again is still a duplicate.
+    messages are deleted as well, since they may be of this person; so is what administrators were asked about them, and
+    what operators are shown of their conversations. A tombstone remains, and digests of event keys, so that a message
+    delivered again is still a duplicate.
     """
     person_id = connection.scalars(id_of(person)).first()
     if person_id is None:
         return False
     theirs = turns.c.person_id == person_id
+    _leave_desk(connection, person, person_id, now)
     asked_at = _asked_at(connection, person, current_turn)
     tombstones.bury(connection, person, asked_at)
     _close(connection, theirs, current_turn, asked_at)
@@ -101,6 +103,38 @@ def _close(connection: sa.Connection, theirs: sa.ColumnElement[bool], current_tu
         else:
             ended = Reply(text=say(turn.locale, "command.stopped"), source=Source.REFUSAL, finish=Finish.STOPPED)
             amendments.amend(connection, turn, NO_WORDS, now, ended)
+
+
+def _leave_desk(connection: sa.Connection, person: Person, person_id: int, now: float) -> None:
+    """Withdraw what operators are shown of a person's conversations. In the threads of those that are open a note says
+    that they have ended.
+    """
+    for handoff in handoffs.of_person(connection, person_id):
+        for turn in handoffs.shown(connection, handoff.id):
+            amendments.amend(connection, turn, NO_WORDS, now, WITHDRAWN)
+        if handoffs.close(connection, handoff.id, "forget", now):
+            _note_end(connection, handoff, now)
+    handoffs.disown(connection, person)
+
+
+def _note_end(connection: sa.Connection, handoff: sa.Row[tuple[object, ...]], now: float) -> None:
+    """Tell the operators that the person was forgotten, by a turn that goes once it is delivered."""
+    place = ConversationKey.parse(handoff.conversation)
+    sender = Person.parse(handoff.person)
+    message = Message(event_keys=(), conversation=place, sender=sender, text="", sent_at=now, kind=Kind(handoff.kind))
+    told = Reply(text=say(handoff.locale, "handoff.operators_forget"), source=Source.COMMAND)
+    front = ConversationKey.parse(handoff.desk).front
+    noted = add(
+        connection,
+        handoff.person_id,
+        message,
+        handoff.locale,
+        now,
+        told,
+        handoff_id=handoff.id,
+        desk_front=front,
+    )
+    connection.execute(turns.update().where(turns.c.id == noted).values(leaving=True))
 
 
 def _votes(connection: sa.Connection, turn_ids: list[int]) -> dict[int, list[int]]:

@@ -6,7 +6,7 @@ How old something is, is counted from the time that `look` returns, not from the
 import sqlalchemy as sa
 
 from core.store.removal import remove_turns
-from core.store.schema import installation, people, turns, votes
+from core.store.schema import handoffs, installation, people, turns, votes
 from core.store.turns import DELIVERED
 
 LOOKS_APART = 43_200.0
@@ -43,5 +43,7 @@ def purge_people(connection: sa.Connection, before: float, limit: int) -> int:
     is_quiet = sa.func.max(people.c.throttled_until, people.c.noticed_at, people.c.asked_at) < before
     has_turns = sa.exists().where(turns.c.person_id == people.c.id)
     has_votes = sa.exists().where(votes.c.person_id == people.c.id)
-    chosen = sa.select(people.c.id).where(is_quiet, people.c.admitted.is_(None), ~has_turns, ~has_votes).limit(limit)
+    has_handoffs = sa.exists().where(handoffs.c.person_id == people.c.id)
+    is_empty = sa.and_(~has_turns, ~has_votes, ~has_handoffs)
+    chosen = sa.select(people.c.id).where(is_quiet, people.c.admitted.is_(None), is_empty).limit(limit)
     return connection.execute(people.delete().where(people.c.id.in_(chosen))).rowcount

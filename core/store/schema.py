@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from core.gathering import Piece
-from core.messages import Media, Quote
+from core.messages import Choice, Media, Quote
 
 T = TypeVar("T")
 
@@ -59,6 +59,27 @@ events = sa.Table(
     sa.Column("turn_id", sa.ForeignKey("turns.id", ondelete="SET NULL"), index=True),  # whose message it is
 )
 
+handoffs = sa.Table(
+    "handoffs",  # of conversations to people
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("person_id", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),  # the customer
+    sa.Column("conversation", sa.Text, nullable=False),  # theirs
+    sa.Column("kind", sa.Text, nullable=False),  # of that chat
+    sa.Column("locale", sa.Text, nullable=False),  # of the bot's own words to the customer
+    sa.Column("desk", sa.Text, nullable=False),  # where people work, a str(ConversationKey)
+    sa.Column("thread", sa.Text, nullable=False, default=""),  # of the desk, once there is one
+    sa.Column("state", sa.Text, nullable=False),  # asked, taken, closed
+    sa.Column("owner", sa.Text, nullable=False, default=""),  # str(Person) of the operator who has taken over
+    sa.Column("opened_at", sa.Float, nullable=False),
+    sa.Column("due_at", sa.Float, nullable=False),  # when it is given back unless somebody acts
+    sa.Column("taken_at", sa.Float),
+    sa.Column("closed_at", sa.Float),
+    sa.Column("ending", sa.Text, nullable=False, default=""),  # why it was closed
+    sa.Index("handoffs_open", "person_id", "conversation", unique=True, sqlite_where=sa.text("state <> 'closed'")),
+    sa.Index("handoffs_desk", "desk", "thread"),
+)
+
 turns = sa.Table(
     "turns",
     metadata,
@@ -108,6 +129,10 @@ turns = sa.Table(
     sa.Column("remembered", sa.Boolean, nullable=False, default=False),
     sa.Column("forgotten", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # with /reset
     sa.Column("leaving", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # goes once delivered
+    # its place in a hand-off
+    sa.Column("handoff_id", sa.Integer),
+    sa.Column("at_desk", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # is shown there
+    sa.Column("choices", Json(tuple[Choice, ...]), nullable=False, default=(), server_default="[]"),  # of the reply
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_dead", "id", sqlite_where=sa.text("state = 'dead'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
@@ -118,6 +143,7 @@ turns = sa.Table(
     sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
     sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model'")),
     sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
+    sa.Index("turns_handoff", "handoff_id", "id", sqlite_where=sa.text("handoff_id IS NOT NULL")),
     sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),
 )
 

@@ -10,7 +10,7 @@ and how long the turn is leased or put off means nothing any more: it is due.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import sqlalchemy as sa
@@ -20,10 +20,11 @@ from core.bulkhead import described
 from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
+from core.i18n import say
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import farewells, history, installation, removal, stale_scopes
 from core.store.people import id_of, set_served
-from core.store.schema import people, turns
+from core.store.schema import handoffs, people, turns
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class Lease:
     until: float
 
 
-def add(
+def add(  # noqa: PLR0913  a turn has these
     connection: sa.Connection,
     person_id: int,
     message: Message,
@@ -56,15 +57,18 @@ def add(
     reply: Reply | None = None,
     *,
     not_before: float = 0.0,
+    handoff_id: int | None = None,
+    desk_front: str = "",
 ) -> int:
     """Insert a message as a waiting turn, or as an answered one if it has a `reply`. Returns the turn's id.
 
-    `locale` is the language of the bot's own words for this turn. It is not claimed `not_before` a time.
+    `locale` is the language of the bot's own words for this turn. It is not claimed `not_before` a time. A turn of a
+    hand-off with a `desk_front`, which serves the operators, is shown to them instead of in its conversation.
     """
     values = {
         "id": installation.next_turn(connection),
         "person_id": person_id,
-        "front": message.conversation.front,
+        "front": desk_front or message.conversation.front,
         "conversation": str(message.conversation),
         "kind": message.kind,
         "text": message.text,
@@ -79,9 +83,11 @@ def add(
         "not_before": not_before,
         "state": WAITING if reply is None else ANSWERED,
         "accepted_at": now,
+        "handoff_id": handoff_id,
+        "at_desk": desk_front != "",
     }
     if reply is not None:
-        values |= reply_values(reply, now)
+        values |= reply_values(reply, now) | {"tokens": reply.tokens, "remembered": reply.tokens > 0}
     key = connection.execute(turns.insert().values(values)).inserted_primary_key
     assert key is not None
     return int(key[0])
@@ -113,9 +119,12 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
 
 
 def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Claim | None:
-    """Lease the oldest turn that is answered but not delivered; None if there is none."""
+    """Lease the oldest turn that is answered but not delivered; None if there is none.
+
+    What is passed on in a hand-off keeps its order.
+    """
     is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
-    query = _open_turns(fronts).where(is_claimable).order_by(turns.c.id).limit(1)
+    query = _open_turns(fronts).where(is_claimable, ~_follows_in_its_handoff()).order_by(turns.c.id).limit(1)
     while row := connection.execute(query).one_or_none():
         _take_lease(connection, row.id, lease, {})
         if claim := _read(connection, row.id, lease.owner):
@@ -170,9 +179,15 @@ def mark_delivered(connection: sa.Connection, claim: Claim, owner: str) -> bool:
 
 
 def remove(connection: sa.Connection, claim: Claim, owner: str) -> bool:
-    """Delete a withdrawn turn of which nothing is shown any more. Returns False if the lease was lost."""
+    """Delete a withdrawn turn of which nothing is shown any more, and its person with the last turn of one who is being
+    forgotten. Returns False if the lease was lost.
+    """
     mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
-    return removal.remove_turns(connection, mine) == 1
+    person_id = connection.scalar(sa.select(turns.c.person_id).where(mine, turns.c.leaving))
+    is_removed = removal.remove_turns(connection, mine) == 1
+    if person_id is not None:
+        farewells.remove_person(connection, person_id)
+    return is_removed
 
 
 def end_in_apology(connection: sa.Connection, claim: Claim, owner: str, apology: Reply, now: float) -> bool:
@@ -259,7 +274,9 @@ def move(connection: sa.Connection, old: ConversationKey, new: ConversationKey) 
     """Move a conversation's turns to another key. References are cleared: message ids are not valid in the new chat."""
     stale_scopes.note(connection, turns.c.conversation == str(old))
     theirs = turns.update().where(turns.c.conversation == str(old))
-    connection.execute(theirs.values(conversation=str(new), front=new.front, reference=""))
+    connection.execute(theirs.values(conversation=str(new), reference=""))
+    connection.execute(theirs.where(sa.not_(turns.c.at_desk)).values(front=new.front))
+    connection.execute(handoffs.update().where(handoffs.c.conversation == str(old)).values(conversation=str(new)))
 
 
 def renew(connection: sa.Connection, lease: Lease) -> None:
@@ -296,9 +313,10 @@ def _running(connection: sa.Connection, owner: str) -> tuple[int, int]:
 
 
 def with_senders() -> sa.Select[tuple[object, ...]]:
-    """The turns, each with the `person` who sent its message."""
+    """The turns, each with the `person` who sent its message, and with `desk` and `thread` of its hand-off."""
     joined = turns.join(people, people.c.id == turns.c.person_id)
-    return sa.select(turns, people.c.key.label("person")).select_from(joined)
+    joined = joined.outerjoin(handoffs, handoffs.c.id == turns.c.handoff_id)
+    return sa.select(turns, people.c.key.label("person"), handoffs.c.desk, handoffs.c.thread).select_from(joined)
 
 
 def asked_by(person: Person | None) -> sa.ColumnElement[bool]:
@@ -336,7 +354,20 @@ def _follows_an_open_turn() -> sa.ColumnElement[bool]:
         other.c.id != turns.c.id,
         sa.or_(other.c.state == RUNNING, sa.and_(other.c.id < turns.c.id, other.c.state.in_([WAITING, ANSWERED]))),
         sa.or_(other.c.source.is_(None), other.c.source != Source.REFUSAL),
+        sa.not_(other.c.at_desk),
     )
+
+
+def _follows_in_its_handoff() -> sa.ColumnElement[bool]:
+    """After another turn of the same hand-off that is still to be shown in the same place."""
+    other = turns.alias()
+    earlier = sa.exists().where(
+        other.c.handoff_id == turns.c.handoff_id,
+        other.c.id < turns.c.id,
+        other.c.at_desk == turns.c.at_desk,
+        other.c.state.in_([ANSWERED, RUNNING]),
+    )
+    return sa.and_(turns.c.handoff_id.is_not(None), earlier)
 
 
 def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:
@@ -365,6 +396,7 @@ def reply_values(reply: Reply, now: float) -> dict[str, object]:
         "mood_label": reply.mood.label if reply.mood else None,
         "mood_confidence": reply.mood.confidence if reply.mood else None,
         "show_mood": reply.show_mood,
+        "choices": reply.choices,
         "prompt_tokens": reply.usage.prompt_tokens,
         "completion_tokens": reply.usage.completion_tokens,
         "cached_tokens": reply.usage.cached_tokens,
@@ -373,7 +405,17 @@ def reply_values(reply: Reply, now: float) -> dict[str, object]:
 
 
 def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
-    """The message of a row of `with_senders`."""
+    """The message of a row of `with_senders`. What is shown to operators answers the first message of their thread."""
+    if row.at_desk:
+        return Message(
+            event_keys=(),
+            conversation=replace(ConversationKey.parse(row.desk), thread=row.thread),
+            sender=Person.parse(row.person),
+            text="",
+            sent_at=row.sent_at,
+            kind=Kind.GROUP,
+            reference=row.thread,
+        )
     return Message(
         event_keys=(),
         conversation=ConversationKey.parse(row.conversation),
@@ -416,7 +458,13 @@ def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:
         handle=row.handle,
         reply=reply,
         is_revised=row.revised,
+        is_passed_on=row.source == Source.PERSON,
+        title=say(row.locale, "handoff.title", person=Person.parse(row.person).name) if _lacks_thread(row) else "",
     )
+
+
+def _lacks_thread(row: sa.Row[tuple[object, ...]]) -> bool:
+    return bool(row.at_desk and not row.thread)
 
 
 def _reply(row: sa.Row[tuple[object, ...]]) -> Reply:
@@ -433,4 +481,5 @@ def _reply(row: sa.Row[tuple[object, ...]]) -> Reply:
         mood=mood,
         show_mood=row.show_mood,
         error=row.error,
+        choices=row.choices,
     )

@@ -6,15 +6,15 @@ import re
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from uuid import uuid4
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
 
-from bots.fronts import FrontEnd
+from bots.fronts import Deliveries, FrontEnd
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from bots.web import serving
@@ -23,6 +23,8 @@ from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock, SystemClock
 from core.engine.scripted import ScriptedEngine
+from core.help_desk import HelpDesk
+from core.messages import ConversationKey
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
@@ -45,7 +47,8 @@ PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测
 class Plan:
     """How one gateway process runs, with a platform's `settings`. It kills itself at the given hit of `point`.
 
-    On Slack its clock is `late` seconds behind, so messages seem to come that long after its start.
+    On Slack its clock is `late` seconds behind, so messages seem to come that long after its start. `others` are the
+    settings of other platforms that it serves as well, and `desk` is where people take conversations over.
     """
 
     platform: str
@@ -55,6 +58,8 @@ class Plan:
     point: str = ""
     hit: int = 1
     late: float = 0.0
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    desk: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,23 +86,32 @@ def whole_answer(word: str) -> str:
 
 async def run(plan: Plan, stop: asyncio.Event) -> None:
     """Compose a gateway as bots/app.py and bots/run.py do, and run it until `stop` is set."""
-    clock: Clock = FastClock() if plan.platform == "telegram" else LateClock(seconds=plan.late)
+    clock: Clock = FastClock() if plan.platform == "telegram" or plan.desk else LateClock(seconds=plan.late)
     crash_point = CrashPoint(plan.point, (plan.hit,), lambda: os.kill(os.getpid(), signal.SIGKILL))
-    async with _front(plan, clock) as front, open_store(plan.database) as plain:
-        await plain.run(turns.disown, plan.platform)
+    platforms = {plan.platform: plan.settings, **plan.others}
+    async with AsyncExitStack() as stack:
+        plain = await stack.enter_async_context(open_store(plan.database))
+        fronts = [
+            await stack.enter_async_context(_front(platform, settings, clock))
+            for platform, settings in platforms.items()
+        ]
+        for platform in platforms:
+            await plain.run(turns.disown, platform)
         store = CrashingStore(plain, crash_point)
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        chat = chat_with(persona=PERSONA, show_mood="always")  # tells a whole reply from its previews
+        desk = _desk(plan)
+        chat = chat_with(persona=PERSONA, show_mood="always", help_desk=desk)  # tells a whole reply from its previews
         engine = ScriptedEngine.replying(_answer)
         handler = chatbot(store, engine, MoodReader(engine), answers, clock, chat)
-        worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex))
-        admission = Admission(store, clock, LIMITS, worker)
-        app = Starlette(routes=list(front.routes(admission)))
+        worker = Worker(store, handler, Deliveries(fronts), clock, worker_with(owner=uuid4().hex))
+        admission = Admission(store, clock, replace(LIMITS, help_desk=desk), worker)
+        app = Starlette(routes=[route for front in fronts for route in front.routes(admission)])
         async with working(worker, grace=100), serving(app, WebSettings(port=plan.port), clock):
-            running = asyncio.create_task(front.run(admission))
+            running = [asyncio.create_task(front.run(admission)) for front in fronts]
             await stop.wait()
-            running.cancel()
-            await asyncio.wait([running])
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
 
 
 async def saved_handles(database: str) -> tuple[list[str], int]:
@@ -118,10 +132,16 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _front(plan: Plan, clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
-    if plan.platform == "telegram":
-        return open_telegram(TelegramSettings.model_validate(plan.settings), clock, QUICK)
-    return open_slack(SlackSettings.model_validate(plan.settings), clock, shared_history=False)
+def _front(platform: str, settings: Mapping[str, str], clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
+    if platform == "telegram":
+        return open_telegram(TelegramSettings.model_validate(settings), clock, QUICK)
+    return open_slack(SlackSettings.model_validate(settings), clock, shared_history=False)
+
+
+def _desk(plan: Plan) -> HelpDesk | None:
+    if not plan.desk:
+        return None
+    return HelpDesk(place=ConversationKey.parse(plan.desk), operators=ANYBODY, timeout=1e6)
 
 
 def _answer(prompt: Prompt) -> str:

@@ -4,6 +4,7 @@ from core.commands import (
     ADMIN_COMMANDS,
     CLIENT_COMMANDS,
     COMMANDS,
+    HUMAN,
     LANG,
     MOOD,
     RETRY,
@@ -59,8 +60,8 @@ def test_names_are_unique() -> None:
 
 
 def test_every_command_is_carried_out() -> None:
-    """The stage runs all commands but /stop, which admission answers, and /retry, which goes on to the model."""
-    assert set(RUN) | {STOP, RETRY} == set(KNOWN)
+    """The stage runs all commands but /stop, which admission answers, /retry and /human."""
+    assert set(RUN) | {STOP, RETRY, HUMAN} == set(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,13 @@ def test_commands_are_named_as_the_platform_takes_them(conversation: str, prefix
 
 def test_mood_is_offered_if_moods_are_shown() -> None:
     """Menus and help texts have all commands, but /mood only if moods are shown at all."""
-    assert tuple(offered("felt")) == tuple(offered("always")) == COMMANDS
-    assert set(COMMANDS) - set(offered("never")) == {MOOD}
+    assert tuple(offered("felt", has_people=True)) == tuple(offered("always", has_people=True)) == COMMANDS
+    assert set(COMMANDS) - set(offered("never", has_people=True)) == {MOOD}
+
+
+def test_a_person_is_offered_only_if_there_are_any() -> None:
+    """The menu has /human only if conversations are handed over to people."""
+    assert set(COMMANDS) - set(offered("felt")) == {HUMAN}
 
 
 @pytest.mark.parametrize("locale", LOCALES)

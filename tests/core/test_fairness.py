@@ -12,7 +12,7 @@ from core.accepting import Accepted, Refused
 from core.admission import Admission
 from core.clock import ManualClock
 from core.delivery import Claim
-from core.errors import Busy
+from core.errors import Busy, DeliveryRejected
 from core.messages import Message, Reply, Source, Turn
 from core.store import Store, open_store
 from core.worker import Worker, working
@@ -42,6 +42,9 @@ class Shown:
     async def finish(self, claim: Claim, reply: Reply) -> str:
         self.heard.append((claim.message, reply.source, self.clock.monotonic()))
         return claim.handle
+
+    async def open_thread(self, claim: Claim) -> str:
+        raise DeliveryRejected(f"no threads for turn {claim.id}")
 
     async def withdraw(self, claim: Claim) -> None:
         pytest.fail(f"turn {claim.id} was withdrawn")

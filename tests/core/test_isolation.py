@@ -60,6 +60,9 @@ class Seen:
         self.news.set()
         return claim.handle
 
+    async def open_thread(self, _claim: Claim) -> str:
+        raise AssertionError
+
     async def withdraw(self, _claim: Claim) -> None:
         raise AssertionError
 

@@ -12,7 +12,7 @@ from core.accepting import NOTICE_EVERY, Accepted, Duplicate, Ignored, Refused
 from core.admission import Admission
 from core.clock import ManualClock, Steps
 from core.delivery import Claim
-from core.errors import Throttled
+from core.errors import DeliveryRejected, Throttled
 from core.limits import Limits
 from core.messages import ConversationKey, Finish, Message, Person, Reply, Source, Turn
 from core.store import Store, backlog, open_store, people, turns
@@ -173,6 +173,9 @@ class Shown:
     async def finish(self, claim: Claim, reply: Reply) -> str:
         self.shown[claim.handle] = claim.id
         return claim.handle
+
+    async def open_thread(self, claim: Claim) -> str:
+        raise DeliveryRejected(f"no threads for turn {claim.id}")
 
     async def withdraw(self, claim: Claim) -> None:
         pytest.fail(f"turn {claim.id} was withdrawn")

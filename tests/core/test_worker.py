@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from core.clock import ManualClock
 from core.delivery import Claim
-from core.errors import AnswerUnreadable, DeliveryFailed, StoreFailing
+from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, StoreFailing
 from core.i18n import say
 from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
@@ -57,6 +57,9 @@ class Shown:
         self.replies.append((claim.handle, reply.text))
         self.arrived.set()
         return claim.handle
+
+    async def open_thread(self, claim: Claim) -> str:
+        raise DeliveryRejected(f"no threads for turn {claim.id}")
 
     async def withdraw(self, claim: Claim) -> None:
         self.withdrawn.append(claim.handle)

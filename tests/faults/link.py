@@ -114,6 +114,9 @@ class Front:
             self._crash_point.reach("edited")
         return ",".join(known)
 
+    async def open_thread(self, _claim: Claim) -> str:
+        raise AssertionError
+
     async def withdraw(self, claim: Claim) -> None:
         """Do nothing: nobody withdraws a question here."""
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 import uvicorn
 from starlette.applications import Starlette
@@ -30,12 +29,10 @@ from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
 from tests.fakes.telegram.clock import EPOCH
-from tests.fakes.telegram.control import Account, make_account, run_telegram
+from tests.fakes.telegram.control import SPEED, Account
 from tests.fakes.telegram.journal import Entry
 from tests.options import chat_with, limits_with, worker_with
 
-SPEED = 20.0
-"""The factor by which the clocks of the bot and of the fake Telegram are faster than the tests'."""
 QUICK = Timeouts(poll=10, read=2.0)
 LIMITS = limits_with(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
@@ -81,18 +78,6 @@ class Gateway:
     telegram: Telegram
     store: Store
     admission: Admission
-
-
-@pytest.fixture(scope="session")
-def telegram_address() -> Iterator[str]:
-    with run_telegram(speed=SPEED) as address:
-        yield address
-
-
-@pytest.fixture
-async def account(telegram_address: str) -> AsyncIterator[Account]:
-    async with make_account(telegram_address) as made:
-        yield made
 
 
 @asynccontextmanager

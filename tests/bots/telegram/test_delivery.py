@@ -21,8 +21,7 @@ from core.delivery import Claim, Delivery
 from core.errors import DeliveryFailed, RateLimited
 from core.i18n import say
 from core.messages import ConversationKey, Kind, Label, Message, Mood, Person, Reply, Source
-from tests.bots.telegram.conftest import SPEED
-from tests.fakes.telegram.control import Account, shown
+from tests.fakes.telegram.control import SPEED, Account, shown
 from tests.fakes.telegram.journal import Entry
 
 R = TypeVar("R")

@@ -106,6 +106,22 @@ class Calls:
         self._write("send", chat=chat.id, message=message["message_id"], silent=silent, **_shown(given, message))
         return message
 
+    def create_forum_topic(self, given: Json) -> Json:
+        """Open a topic, which begins with a service message of the same id. Only administrators may."""
+        chat = self._account.chat(int(given["chat_id"]))
+        if not chat.facts.get("is_forum"):
+            raise Refused(400, "Bad Request: the chat is not a forum")
+        if not chat.may_open_topics:
+            raise Refused(400, "Bad Request: not enough rights to create a topic")
+        if not 1 <= len(given["name"]) <= 128:
+            raise Refused(400, "Bad Request: TOPIC_TITLE_INVALID")
+        created = {"name": given["name"], "icon_color": 7322096}
+        opening = {"from": self._account.user, "date": int(self._clock.now()), "forum_topic_created": created}
+        message = chat.add(opening)
+        chat.topics.add(message["message_id"])
+        self._write("topic", chat=chat.id, topic=message["message_id"], name=given["name"])
+        return {"message_thread_id": message["message_id"], **created}
+
     def delete_message(self, given: Json) -> bool:
         """Delete a message of the bot, which Telegram allows for two days."""
         chat = self._account.chat(int(given["chat_id"]))
@@ -163,8 +179,8 @@ class Calls:
                 raise Refused(400, "Bad Request: message thread not found")
             place |= {"message_thread_id": thread, "is_topic_message": True}
         if reply := given.get("reply_parameters"):
-            if to := chat.messages.get(int(reply["message_id"])):
-                place["reply_to_message"] = {name: value for name, value in to.items() if name != "reply_to_message"}
+            if int(reply["message_id"]) in chat.messages:
+                place = chat.replying_to(int(reply["message_id"])) | place
             elif not reply.get("allow_sending_without_reply"):
                 raise Refused(400, "Bad Request: message to be replied not found")
         return place

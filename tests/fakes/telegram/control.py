@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[3]
 NUMBERS = count(1)
 PATIENCE = 30.0
 
+SPEED = 20.0
+"""The factor by which the clocks of the bot and of the fake Telegram are faster than the tests'."""
+
 
 @contextmanager
 def run_telegram(journal: Path | None = None, *, speed: float = 1.0) -> Iterator[str]:

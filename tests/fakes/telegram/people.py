@@ -23,9 +23,11 @@ class People:
         if caption := given.get("caption", ""):
             message |= {"caption": caption, "caption_entities": entities(caption)}
         if reply_to := given.get("reply_to"):
-            message["reply_to_message"] = chat.messages[reply_to]
+            message |= chat.replying_to(reply_to)
         if thread := given.get("topic"):
             chat.topics.add(thread)
+            if opening := chat.messages.get(thread):
+                message.setdefault("reply_to_message", opening)
             message |= {"message_thread_id": thread, "is_topic_message": True}
         message = chat.add(message | given.get("extra", {}))
         if self._account.can_see(message):

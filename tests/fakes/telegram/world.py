@@ -33,6 +33,7 @@ class Chat:
     next_id: int = 1
     migrated_to: int = 0
     forbidden: str = ""
+    may_open_topics: bool = True
 
     @property
     def id(self) -> int:
@@ -41,6 +42,16 @@ class Chat:
     @property
     def is_private(self) -> bool:
         return bool(self.facts["type"] == "private")
+
+    def replying_to(self, message_id: int) -> Json:
+        """The fields of a reply. In a supergroup it has the id of the first message of its chain of replies."""
+        replied = self.messages[message_id]
+        fields: Json = {
+            "reply_to_message": {name: value for name, value in replied.items() if name != "reply_to_message"}
+        }
+        if self.facts["type"] == "supergroup" and not replied.get("is_topic_message"):
+            fields["message_thread_id"] = replied.get("message_thread_id", message_id)
+        return fields
 
     def add(self, message: Json) -> Json:
         message = {"message_id": self.next_id, "chat": self.facts, **message}

@@ -1,0 +1,64 @@
+"""Words of hand-offs: what asks for a person, and what operators are shown."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import sqlalchemy as sa
+
+from core.i18n import say
+from core.messages import Label, Locale, Media, Person, Quote
+from core.mood import EMOJI
+from core.parts import quoted
+from core.text import shortened
+
+ASKS = re.compile(
+    r"""(?:please\ |hi\ |hello\ )?
+    (?:(?:i\ want|i\ need|i\ would\ like|i'd\ like)\ (?:to\ )?|(?:can|may|could)\ i\ |let\ me\ )?
+    (?:(?:speak|talk|connect\ me)\ (?:to|with)\ |chat\ with\ |transfer\ me\ to\ |get\ me\ )?
+    (?:an?\ |the\ )?(?:real\ |live\ |human\ )?(?:human|human\ being|person|operator|agent)(?:\ please|\ now)?
+    |(?:请|麻烦|我要|我想|我需要|帮我|给我|能不能|可以)?(?:转接|转|找|联系|接)?(?:一下|个|一个|一位)?
+    (?:人工|人工客服|人工服务|真人|真人客服)(?:谢谢|好吗|可以吗|吗|吧)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A message that asks for a person and says nothing else. Others may use /human."""
+MARKS = re.compile(r"[^\w']+")
+LONGEST_REQUEST = 80
+"""Characters of such a message."""
+MAX_LINE = 300
+"""Characters of a message in the last lines that operators are shown."""
+
+
+def asks_for_a_person(text: str) -> bool:
+    """Whether a message says that its sender wants to talk to a person, and nothing else."""
+    if len(text) > LONGEST_REQUEST:
+        return False
+    return ASKS.fullmatch(" ".join(MARKS.sub(" ", text.replace("’", "'")).split())) is not None
+
+
+def passed_on(text: str, quotes: Sequence[Quote], media: Sequence[Media], locale: Locale) -> str:
+    """A message as the person at the other end reads it. What it holds besides words is named."""
+    things = say(locale, "parts.comma").join(say(locale, f"media.{kind}") for kind in media)
+    named = say(locale, "handoff.media", things=things) if things else ""
+    return "\n\n".join(filter(None, (*quoted(quotes, locale), text, named)))
+
+
+def summary(said: Sequence[sa.Row[tuple[object, ...]]], person: Person, language: Locale, locale: Locale) -> str:
+    """What operators see first: who asks, in which language and mood, and the last lines."""
+    moods = [row.mood_label for row in said if row.mood_label]
+    mood = f"{say(locale, f'mood.{moods[-1]}')} {EMOJI[Label(moods[-1])]}" if moods else say(locale, "mood.unknown")
+    spoken = say(locale, f"language.{language}")
+    return "\n".join(
+        [say(locale, "handoff.summary", person=person.name, language=spoken, mood=mood), *lines(said, locale)]
+    )
+
+
+def lines(said: Iterable[sa.Row[tuple[object, ...]]], locale: Locale) -> Iterator[str]:
+    """The messages of turns and their answers, a line each."""
+    for row in said:
+        yield say(locale, "handoff.line", words=_short(row.text))
+        if row.reply:
+            yield say(locale, "handoff.bot_line", words=_short(row.reply))
+
+
+def _short(text: str) -> str:
+    return shortened(" ".join(text.split()), MAX_LINE)

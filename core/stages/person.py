@@ -1,0 +1,33 @@
+"""Hands a conversation over to a person who is asked for, and keeps the model silent while one has it."""
+
+from collections.abc import Callable
+
+from core.commands import has_buttons
+from core.handoff import asking
+from core.handoff.words import asks_for_a_person
+from core.help_desk import HelpDesk
+from core.messages import Reply, Source, Turn
+from core.pipeline import Handler, Stage
+from core.store import Store
+
+
+def person(store: Store, desk: HelpDesk | None, now: Callable[[], float]) -> Stage:
+    """The stage that asks the operators in if the message asks for a person. Without a help desk it does nothing."""
+
+    async def stage(turn: Turn, call_next: Handler) -> Reply:
+        if desk is None or not has_buttons(turn.message.conversation):
+            return await call_next(turn)
+        if asks_for_a_person(turn.message.text) or await _is_taken(turn):
+            return await hand_over(store, desk, turn, now())
+        return await call_next(turn)
+
+    async def _is_taken(turn: Turn) -> bool:
+        return await store.read(asking.is_taken, turn.message)
+
+    return stage
+
+
+async def hand_over(store: Store, desk: HelpDesk, turn: Turn, now: float) -> Reply:
+    """Hand the conversation of a turn over; what the customer is told."""
+    words = await store.run(asking.ask, turn.message, desk, turn.locale, now)
+    return Reply(text=words, source=Source.COMMAND)
