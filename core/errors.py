@@ -2,6 +2,7 @@
 
 ParleyError
 ├── ConfigError                a setting is unknown or unusable
+├── KnowledgeUnusable          a file of the knowledge folder cannot be used
 ├── Refusal                    the message is not answered, and the person is told why
 │   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
@@ -63,6 +64,16 @@ class ConfigError(ParleyError):
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(f"{key}: {reason}")
         self.key = key
+        self.reason = reason
+
+
+class KnowledgeUnusable(ParleyError):
+    """`file` of the knowledge folder is unusable, at `line` if that is known; `reason` tells the operator why."""
+
+    def __init__(self, *, file: str, reason: str, line: int | None = None) -> None:
+        super().__init__(f"{file}{f', line {line}' if line else ''}: {reason}")
+        self.file = file
+        self.line = line
         self.reason = reason
 
 

@@ -1,0 +1,68 @@
+"""The vocabulary of knowledge: what a search runs over, and what it finds."""
+
+from dataclasses import dataclass
+
+from core.messages import Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """An answer of an FAQ, or a section of a document.
+
+    `id` names it in a file: "faq.toml#3.en" or "returns.md#2". `entry` is the same for all languages of an FAQ entry,
+    "faq.toml#3". `language` is None if the text does not tell it.
+    `wordings` are the questions of an FAQ entry, none for a document. `file` is relative to the folder. `heading` is
+    the path of headings above a section, or the first wording of an FAQ entry. `is_answer` says that the text was
+    written as the whole answer, so that it can be said word for word.
+    """
+
+    id: str
+    entry: str
+    language: Locale | None
+    wordings: tuple[str, ...] = ()
+    text: str
+    file: str
+    heading: str
+    is_answer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A passage that was found. `score` is the estimated probability that it answers the question.
+
+    `coverage` is the share of the question's information that stands in the passage or a wording of it. `cosine` is the
+    likeness of meaning, and None without the extra "semantic".
+    """
+
+    passage: Passage
+    score: float
+    coverage: float
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Smallest scores of a match that answers word for word, and of one that the model's answer may rest on."""
+
+    answer: float
+    ground: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """The best matches for a question, the best first. `version` is that of the knowledge that was searched."""
+
+    question: str
+    matches: tuple[Match, ...]
+    thresholds: Thresholds
+    version: str
+
+    @property
+    def confident(self) -> Match | None:
+        """The best match, if it is an answer that can be said word for word without the model."""
+        return next((m for m in self.matches[:1] if m.passage.is_answer and m.score >= self.thresholds.answer), None)
+
+    @property
+    def grounds(self) -> tuple[Match, ...]:
+        """The matches that the model's answer may rest on. If there are none, the knowledge has no answer."""
+        return tuple(match for match in self.matches if match.score >= self.thresholds.ground)
