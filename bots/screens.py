@@ -138,7 +138,6 @@ def label_row(found: Mood | IntentReading) -> dict[str, str | float]:
 
 
 def _mark(reply: Reply) -> str:
-    """The emoji of the reply's mood, if it is shown, with the white space before it."""
-    if not (emoji := face(reply)):
-        return ""
-    return (" " if ends_in_words(reply.text) else "\n") + emoji
+    """What is added to a reply: the emoji of its mood if it is shown, and below it what it cites."""
+    emoji, cites = face(reply), reply.cites and f"\n{reply.cites}"
+    return ((" " if ends_in_words(reply.text) else "\n") + emoji if emoji else "") + cites

@@ -6,6 +6,7 @@ from core.clock import Clock
 from core.engine.protocol import Engine
 from core.faces import ShowMood
 from core.help_desk import HelpDesk
+from core.intent import IntentReader
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -14,6 +15,7 @@ from core.stages.commands import Desk, commands
 from core.stages.generate import ReplyLimits, generate
 from core.stages.guard import guard
 from core.stages.history import history
+from core.stages.knowledge import Knowledge, knowledge
 from core.stages.mood import MoodReader, mood
 from core.stages.person import person
 from core.stages.preferences import preferences
@@ -29,7 +31,8 @@ class ChatOptions:
     """Persona and limits of the bot.
 
     `show_mood` are the moods that replies show. `admins` see everybody's totals. With `shared_history` the people of a
-    conversation see each other's words. Conversations are handed over to people at the `help_desk`.
+    conversation see each other's words. Conversations are handed over to people at the `help_desk`. With
+    `only_what_is_known` the bot answers no question from the model's own memory.
     """
 
     persona: Persona
@@ -39,12 +42,21 @@ class ChatOptions:
     admins: frozenset[str]
     reply: ReplyLimits
     help_desk: HelpDesk | None = None
+    only_what_is_known: bool = False
 
 
 def chatbot(
-    store: Store, engine: Engine, moods: MoodReader, answers: AnswerCache, clock: Clock, options: ChatOptions
+    store: Store,
+    engine: Engine,
+    moods: MoodReader,
+    answers: AnswerCache,
+    clock: Clock,
+    options: ChatOptions,
+    *,
+    known: Knowledge | None = None,
 ) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
+    persona = _digest(options.persona)
     desk = Desk(
         name=options.persona.name,
         store=store,
@@ -65,12 +77,13 @@ def chatbot(
         commands(desk),
         person(store, options.help_desk, clock.now),
         history(store, shared=options.shared_history),
-        cache(answers, engine, _revision(options.persona)),
+        cache(answers, engine, lambda: f"{persona} {known.version}" if known else persona),
+        knowledge(known, IntentReader(engine), strict=options.only_what_is_known),
         quotes(engine, options.max_input_tokens),
         mood(moods),
         innermost=generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history),
     )
 
 
-def _revision(persona: Persona) -> str:
+def _digest(persona: Persona) -> str:
     return digest(repr((persona.name, sorted(persona.system.items())))).hex()

@@ -100,6 +100,7 @@ class Relation(StrEnum):
     FORWARDED = "forwarded"
     EARLIER = "earlier"  # said in the thread before the bot was called
     ATTACHED = "attached"  # a table, a preview of a file or of a link
+    KNOWN = "known"  # what the bot knows about the question, and no person quotes
 
 
 class Author(StrEnum):
@@ -247,6 +248,7 @@ class Source(StrEnum):
     CACHE = "cache"
     COMMAND = "command"
     REFUSAL = "refusal"
+    KNOWLEDGE = "knowledge"  # an answer that was written beforehand
     PERSON = "person"  # words of a person, passed on to another one
 
 
@@ -260,7 +262,7 @@ class Choice(StrEnum):
     CLOSE = "close"  # the matter is settled
 
 
-WRITTEN_BY_MODEL = frozenset({Source.MODEL, Source.CACHE})
+ANSWERS = frozenset({Source.MODEL, Source.CACHE, Source.KNOWLEDGE})
 """Sources of replies that are Markdown, can be voted on, and answer a question."""
 
 
@@ -292,7 +294,8 @@ class Reply:
 
     `tokens` is the size of question and answer in a later prompt; a reply with 0 tokens is not added to the history.
     `show_mood` says that front ends add the mood's emoji to the text. `error` is the kind of error behind a refusal or
-    an apology, in snake case, or empty. `choices` are buttons below it.
+    an apology, in snake case, or empty. `choices` are buttons below it. `cites` names what the answer rests on, in
+    words that front ends add below it. They are no part of the history, where the model would learn to cite anything.
     """
 
     text: str
@@ -304,6 +307,7 @@ class Reply:
     show_mood: bool = False
     error: str = ""
     choices: tuple[Choice, ...] = ()
+    cites: str = ""
 
 
 WITHDRAWN = Reply(text="", source=Source.REFUSAL, error="withdrawn")

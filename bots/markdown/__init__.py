@@ -1,6 +1,6 @@
 """Markdown as models write it: read into a tree, laid out as formatted text, and cut into messages."""
 
-from bots.markdown.ending import ends_in_words, followed_by
+from bots.markdown.ending import ends_in_words, followed_by, with_paragraph
 from bots.markdown.formatted import FormattedText, Kind, Span
 from bots.markdown.layout import Layout, laid_out
 from bots.markdown.split import end_that_fits, split
@@ -17,4 +17,5 @@ __all__ = [
     "laid_out",
     "so_far",
     "split",
+    "with_paragraph",
 ]

@@ -1,4 +1,4 @@
-"""Adds an emoji to the end of Markdown, outside of code, quotes and tables."""
+"""Adds an emoji or a paragraph to the end of Markdown, outside of code, quotes and tables."""
 
 import re
 from itertools import takewhile
@@ -10,6 +10,7 @@ from bots.markdown import maths
 BLOCKS = MarkdownIt("commonmark", {"html": False}).enable("table").disable("inline").use(maths.plugin)
 LISTS = {"list_item_close", "bullet_list_close", "ordered_list_close"}
 RETURN = re.compile(r"\r\n?")
+MARKUP = re.compile(r"[\\`*_\[\]<>~|$]")
 
 
 def followed_by(text: str, ending: str) -> str:
@@ -21,6 +22,13 @@ def followed_by(text: str, ending: str) -> str:
     if ends_in_words(text):
         return f"{text} {ending}"
     return f"{text}{closing_fence(text)}\n\n{ending}"
+
+
+def with_paragraph(text: str, words: str) -> str:
+    """Markdown with words after it in a paragraph of their own, in which nothing is markup."""
+    text = RETURN.sub("\n", text.rstrip())
+    plain = MARKUP.sub(r"\\\g<0>", words)
+    return f"{text}{closing_fence(text)}\n\n{plain}"
 
 
 def ends_in_words(text: str) -> bool:

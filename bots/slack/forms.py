@@ -16,13 +16,13 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.blocks.basic_components import MarkdownTextObject
 
-from bots.markdown import FormattedText, followed_by, split
+from bots.additions import with_additions
+from bots.markdown import FormattedText, split
 from bots.slack.buttons import AGAIN, BAD, GOOD, NO, OF_HANDOFFS, YES, Button
 from bots.slack.rendering import from_markdown, markdown, plain
 from bots.slack.text import escaped
-from core.faces import face
 from core.i18n import say
-from core.messages import WRITTEN_BY_MODEL, Locale, Reply
+from core.messages import ANSWERS, Locale, Reply
 
 SIZES = (3_800, 1_900)
 """Characters of one message, the largest size first. A smaller one is tried if Slack finds a message too long.
@@ -109,12 +109,12 @@ def response_forms(reply: Reply) -> tuple[Forms, ...]:
 
 
 def displayed(reply: Reply) -> FormattedText:
-    """The text of a reply, and at the end the emoji of a mood that is shown.
+    """The text of a reply, with the emoji of a mood that is shown and with what it cites.
 
     Only the model's replies are Markdown; a command's text is shown as it is.
     """
-    text = followed_by(reply.text, emoji) if (emoji := face(reply)) else reply.text
-    return from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
+    text = with_additions(reply)
+    return from_markdown(text) if reply.source in ANSWERS else FormattedText(text=text)
 
 
 def parts_of(whole: FormattedText, size: int) -> list[FormattedText]:
@@ -125,7 +125,7 @@ def parts_of(whole: FormattedText, size: int) -> list[FormattedText]:
 def _message_forms(reply: Reply, size: int, rows: Rows) -> tuple[Forms, ...]:
     """The forms of each part of a reply. The last part of the model's has the buttons."""
     *parts, last = parts_of(displayed(reply), size)
-    if reply.source not in WRITTEN_BY_MODEL:
+    if reply.source not in ANSWERS:
         return tuple((plain_form(part.text),) for part in (*parts, last))
     return (*map(rich_forms, parts), rich_forms(last, rows))
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 import structlog
 from telegram import InlineKeyboardMarkup
 
-from bots.markdown import FormattedText, followed_by, so_far
+from bots.additions import with_additions
+from bots.markdown import FormattedText, so_far
 from bots.telegram.api import PLACEHOLDER, ChatMoved, MessageMissing, Place, TelegramApi, TextRefused
 from bots.telegram.asides import link_to_private, open_aside, place_in_private
 from bots.telegram.buttons import Buttons
@@ -19,9 +20,8 @@ from bots.telegram.previews import Previews
 from bots.telegram.text import from_markdown, split, without_mentions
 from core.delivery import Claim
 from core.errors import DeliveryFailed, DeliveryRejected, RateLimited
-from core.faces import face
 from core.i18n import say
-from core.messages import WRITTEN_BY_MODEL, Kind, Locale, Reply
+from core.messages import ANSWERS, Kind, Locale, Reply
 
 R = TypeVar("R")
 log = structlog.get_logger()
@@ -181,7 +181,7 @@ class TelegramDelivery:
         """The buttons of a reply: votes for the model's, first questions below who the bot is, yes and no for a
         question that the person sees.
         """
-        if reply.source in WRITTEN_BY_MODEL:
+        if reply.source in ANSWERS:
             return self._buttons.under(claim.id, chat)
         if reply.choices:
             return self._buttons.of_choices(claim.id, chat, reply.choices, claim.locale)
@@ -260,8 +260,8 @@ class TelegramDelivery:
 
     def _parts(self, claim: Claim, reply: Reply) -> list[FormattedText]:
         """The reply in parts that fit. Only the model's replies are Markdown; a command's text is shown as it is."""
-        text = followed_by(reply.text, emoji) if (emoji := face(reply)) else reply.text
-        whole = from_markdown(text) if reply.source in WRITTEN_BY_MODEL else FormattedText(text=text)
+        text = with_additions(reply)
+        whole = from_markdown(text) if reply.source in ANSWERS else FormattedText(text=text)
         is_public = claim.message.kind is Kind.GROUP and not claim.is_aside
         return split(without_mentions(whole) if is_public else whole)
 

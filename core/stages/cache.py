@@ -64,11 +64,11 @@ class AnswerCache:
                 del self._entries[key]
 
 
-def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
+def cache(answers: AnswerCache, engine: Engine, revision: Callable[[], str]) -> Stage:
     """The stage that serves a cached answer, or caches the model's.
 
     An answer is cached only if it was generated without history, quotes and media. `revision` identifies persona and
-    knowledge; it is part of the key, like the model's name.
+    knowledge as they are now; it is part of the key, like the model's name.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
@@ -78,7 +78,7 @@ def cache(answers: AnswerCache, engine: Engine, revision: str) -> Stage:
         key = SharedKey(
             question=digest(same_question(text)),
             language=reply_language(turn),
-            revision=f"{await engine.identity()} {revision}",
+            revision=f"{await engine.identity()} {revision()}",
         )
         if found := answers.get(key):
             await turn.sink(found.text)

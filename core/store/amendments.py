@@ -14,7 +14,7 @@ from core.store.turns import ANSWERED, QUOTES, RUNNING, WAITING, reply_values, w
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
     (
-        *("reply", "source", "finish", "error", "mood_label", "mood_confidence", "show_mood"),
+        *("reply", "source", "finish", "error", "mood_label", "mood_confidence", "show_mood", "cites"),
         *("prompt_tokens", "completion_tokens", "cached_tokens", "finished_at"),
     )
 )

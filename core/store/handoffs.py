@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from core.commands import SLASH
-from core.messages import WRITTEN_BY_MODEL, Choice, ConversationKey, Finish, Message, Person
+from core.messages import ANSWERS, Choice, ConversationKey, Finish, Message, Person
 from core.store.schema import handoffs, people, turns, votes
 from core.store.turns import ANSWERED, DELIVERED
 
@@ -152,7 +152,7 @@ def answers(
 ) -> Sequence[sa.Row[tuple[object, ...]]]:
     """The latest answers to a person in a conversation, or apologies in their place, with the person's `vote`."""
     joined = turns.outerjoin(votes, sa.and_(votes.c.turn_id == turns.c.id, votes.c.person_id == person_id))
-    is_answer = sa.or_(turns.c.source.in_(WRITTEN_BY_MODEL), turns.c.finish.in_([Finish.ERROR, Finish.TIMEOUT]))
+    is_answer = sa.or_(turns.c.source.in_(ANSWERS), turns.c.finish.in_([Finish.ERROR, Finish.TIMEOUT]))
     theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id)
     query = sa.select(turns, votes.c.vote).select_from(joined).where(theirs, is_answer)
     return connection.execute(query.order_by(turns.c.id.desc()).limit(limit)).all()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from core.messages import WRITTEN_BY_MODEL, ConversationKey, Locale, Message, Person
+from core.messages import ANSWERS, ConversationKey, Locale, Message, Person
 from core.store.history import remembered
 from core.store.schema import turns
 from core.store.turns import DEAD, IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
@@ -32,7 +32,7 @@ def find(connection: sa.Connection, turn_id: int) -> Question | None:
     row = connection.execute(with_senders().where(turns.c.id == turn_id)).one_or_none()
     if row is None:
         return None
-    is_known = row.source in WRITTEN_BY_MODEL and not row.forgotten
+    is_known = row.source in ANSWERS and not row.forgotten
     return Question(id=row.again or row.id, message=message_of(row), is_known=is_known)
 
 

@@ -121,6 +121,7 @@ turns = sa.Table(
     sa.Column("mood_label", sa.Text),
     sa.Column("mood_confidence", sa.Float),
     sa.Column("show_mood", sa.Boolean),
+    sa.Column("cites", sa.Text),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("cached_tokens", sa.Integer),

@@ -396,6 +396,7 @@ def reply_values(reply: Reply, now: float) -> dict[str, object]:
         "mood_label": reply.mood.label if reply.mood else None,
         "mood_confidence": reply.mood.confidence if reply.mood else None,
         "show_mood": reply.show_mood,
+        "cites": reply.cites,
         "choices": reply.choices,
         "prompt_tokens": reply.usage.prompt_tokens,
         "completion_tokens": reply.usage.completion_tokens,
@@ -480,6 +481,7 @@ def _reply(row: sa.Row[tuple[object, ...]]) -> Reply:
         tokens=row.tokens,
         mood=mood,
         show_mood=row.show_mood,
+        cites=row.cites or "",
         error=row.error,
         choices=row.choices,
     )

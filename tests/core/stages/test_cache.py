@@ -18,7 +18,7 @@ class Asked:
         self.calls = 0
         self.finish = Finish.STOP
         self.shown: list[str] = []
-        self.stage = cache(answers, ScriptedEngine(ScriptedEngine.fixed().script, name=model), revision)
+        self.stage = cache(answers, ScriptedEngine(ScriptedEngine.fixed().script, name=model), lambda: revision)
 
     async def ask(self, message: Message, *, history: tuple[Exchange, ...] = (), locale: Locale = "en") -> Reply:
         turn = Turn(id=1, message=message, sink=self.sink, history=history, locale=locale)

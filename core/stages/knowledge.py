@@ -1,0 +1,85 @@
+"""Answers from what the bot knows: word for word, or by the model from the passages that were found."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from core.engine.estimate import estimate_tokens
+from core.i18n import say
+from core.intent import Intent, IntentReader
+from core.knowledge.passages import Findings, Match
+from core.language import reply_language
+from core.messages import Finish, Locale, Quote, Relation, Reply, Source, Turn
+from core.pipeline import Handler, Stage
+from core.questions import stands_alone
+
+GROUNDS = 3
+"""Passages that the model answers from. More would crowd out the history, and a small model mixes them up."""
+
+
+class Knowledge(Protocol):
+    """What the bot knows. `version` changes with it."""
+
+    @property
+    def version(self) -> str:
+        """Part of the key of answers that are cached."""
+
+    async def search(self, question: str, *, language: Locale) -> Findings:
+        """What is known about a question; answers in this language come first."""
+
+
+def knowledge(known: Knowledge | None, intents: IntentReader, *, strict: bool) -> Stage:
+    """The stage that answers from what is known. If nothing is `known` to the bot at all, it does nothing.
+
+    If no passage fits, the model answers as it does without knowledge; if `strict`, a question or a complaint is not
+    answered then. A question that is asked again is put to the model, since the same words would not help.
+    """
+
+    async def stage(turn: Turn, call_next: Handler) -> Reply:
+        if known is None or not turn.message.text:
+            return await call_next(turn)
+        language = reply_language(turn)
+        found = await known.search(_question(turn), language=language)
+        if found.confident and not turn.message.again:
+            return await _said(turn, found.confident, language)
+        if grounds := found.grounds[:GROUNDS]:
+            reply = await call_next(_grounded(turn, grounds))
+            return _cited(reply, grounds[0], language)
+        if strict and await _asks(turn, language):
+            return Reply(text=say(turn.locale, "knowledge.unknown"), source=Source.REFUSAL, error="not_known")
+        return await call_next(turn)
+
+    async def _asks(turn: Turn, language: Locale) -> bool:
+        reading = await intents.read(turn.message.text, language)
+        return reading.label in {Intent.QUESTION, Intent.COMPLAINT}
+
+    return stage
+
+
+def _question(turn: Turn) -> str:
+    """What is searched for: the message, after the question before it if it leans on that ("and for shoes?")."""
+    text = turn.message.text
+    if not turn.history or stands_alone(text):
+        return text
+    return f"{turn.history[-1].question}\n{text}"
+
+
+async def _said(turn: Turn, match: Match, language: Locale) -> Reply:
+    text = match.passage.text
+    await turn.sink(text)
+    tokens = estimate_tokens(f"{turn.message.text}\n{text}")
+    return Reply(text=text, source=Source.KNOWLEDGE, tokens=tokens, cites=_names(match, language))
+
+
+def _grounded(turn: Turn, grounds: tuple[Match, ...]) -> Turn:
+    """The turn with the passages as quotes, the best one last, which is shortened last."""
+    passages = tuple(Quote(relation=Relation.KNOWN, text=match.passage.text) for match in reversed(grounds))
+    return replace(turn, message=replace(turn.message, quotes=(*passages, *turn.message.quotes)))
+
+
+def _cited(reply: Reply, match: Match, language: Locale) -> Reply:
+    is_whole = reply.source is Source.MODEL and reply.finish in {Finish.STOP, Finish.LENGTH}
+    return replace(reply, cites=_names(match, language)) if is_whole else reply
+
+
+def _names(match: Match, language: Locale) -> str:
+    return say(language, "knowledge.from", heading=match.passage.heading or match.passage.file)
