@@ -20,6 +20,7 @@ REPLY = Reply(
     tokens=20,
     mood=Mood(label=Label.POSITIVE, confidence=0.5),
     show_mood=False,
+    cites="From: Hours",
     error="",
 )
 
