@@ -78,7 +78,9 @@ def chatbot(
         person(store, options.help_desk, clock.now),
         history(store, shared=options.shared_history),
         cache(answers, engine, lambda: f"{persona} {known.version}" if known else persona),
-        knowledge(known, IntentReader(engine), strict=options.only_what_is_known),
+        knowledge(
+            known, IntentReader(engine), strict=options.only_what_is_known, has_people=options.help_desk is not None
+        ),
         quotes(engine, options.max_input_tokens),
         mood(moods),
         innermost=generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history),

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Protocol
 
+from core.commands import has_buttons
 from core.engine.estimate import estimate_tokens
 from core.i18n import say
 from core.intent import Intent, IntentReader
 from core.knowledge.passages import Findings, Match
 from core.language import reply_language
-from core.messages import Finish, Locale, Quote, Relation, Reply, Source, Turn
+from core.messages import Choice, Finish, Locale, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.questions import stands_alone
 
@@ -27,11 +28,12 @@ class Knowledge(Protocol):
         """What is known about a question; answers in this language come first."""
 
 
-def knowledge(known: Knowledge | None, intents: IntentReader, *, strict: bool) -> Stage:
+def knowledge(known: Knowledge | None, intents: IntentReader, *, strict: bool, has_people: bool) -> Stage:
     """The stage that answers from what is known. If nothing is `known` to the bot at all, it does nothing.
 
     If no passage fits, the model answers as it does without knowledge; if `strict`, a question or a complaint is not
-    answered then. A question that is asked again is put to the model, since the same words would not help.
+    answered then, and a person is offered if the bot `has_people` to ask. A question that is asked again is put to the
+    model, since the same words would not help.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
@@ -45,7 +47,7 @@ def knowledge(known: Knowledge | None, intents: IntentReader, *, strict: bool) -
             reply = await call_next(_grounded(turn, grounds))
             return _cited(reply, grounds[0], language)
         if strict and await _asks(turn, language):
-            return Reply(text=say(turn.locale, "knowledge.unknown"), source=Source.REFUSAL, error="not_known")
+            return _not_known(turn, has_people=has_people and has_buttons(turn.message.conversation))
         return await call_next(turn)
 
     async def _asks(turn: Turn, language: Locale) -> bool:
@@ -68,6 +70,13 @@ async def _said(turn: Turn, match: Match, language: Locale) -> Reply:
     await turn.sink(text)
     tokens = estimate_tokens(f"{turn.message.text}\n{text}")
     return Reply(text=text, source=Source.KNOWLEDGE, tokens=tokens, cites=_names(match, language))
+
+
+def _not_known(turn: Turn, *, has_people: bool) -> Reply:
+    """An honest refusal, with a button to ask a person if there are any."""
+    key = "knowledge.unknown_but_people" if has_people else "knowledge.unknown"
+    choices = (Choice.ASK,) if has_people else ()
+    return Reply(text=say(turn.locale, key), source=Source.REFUSAL, error="not_known", choices=choices)
 
 
 def _grounded(turn: Turn, grounds: tuple[Match, ...]) -> Turn:

@@ -5,7 +5,7 @@ import pytest
 from core.engine.scripted import ScriptedEngine
 from core.intent import Intent, IntentReader
 from core.knowledge.passages import Findings, Match, Passage, Thresholds
-from core.messages import Exchange, Finish, Locale, Message, Quote, Relation, Reply, Source, Turn
+from core.messages import Choice, Exchange, Finish, Locale, Message, Quote, Relation, Reply, Source, Turn
 from core.stages.knowledge import GROUNDS, knowledge
 from tests.core.conftest import Write
 
@@ -41,6 +41,7 @@ class Scene:
     written: Reply = field(default_factory=lambda: Reply(text="written", source=Source.MODEL))
     shown: list[str] = field(default_factory=list)
     passed: list[Turn] = field(default_factory=list)
+    has_people: bool = False
 
     async def answer(
         self,
@@ -59,7 +60,7 @@ class Scene:
 
         engine = ScriptedEngine.fixed()
         engine.intent = lambda _: intent
-        stage = knowledge(self.known, IntentReader(engine), strict=strict)
+        stage = knowledge(self.known, IntentReader(engine), strict=strict, has_people=self.has_people)
         return await stage(Turn(id=1, message=message, sink=sink, history=history), rest)
 
 
@@ -116,6 +117,18 @@ async def test_strictly_only_what_is_known_is_answered(write: Write, intent: Int
     assert bool(at.passed) != is_refused
 
 
+@pytest.mark.parametrize("has_people", [True, False])
+async def test_where_people_can_be_asked_they_are_offered(write: Write, *, has_people: bool) -> None:
+    """A refusal has a button for a person if a help desk is configured, on platforms with buttons."""
+    at = scene(0.4)
+    at.has_people = has_people
+    message = write("How deep is the sea?")
+    there = replace(message, conversation=replace(message.conversation, platform="telegram"))
+    assert (await at.answer(there, strict=True)).choices == ((Choice.ASK,) if has_people else ())
+    console = replace(message, conversation=replace(message.conversation, platform="console"))
+    assert (await at.answer(console, strict=True)).choices == ()
+
+
 async def test_a_follow_up_is_searched_with_what_it_leans_on(write: Write) -> None:
     """The question before goes along with one that is not understood alone."""
     at = scene(0.4)
@@ -137,5 +150,5 @@ async def test_without_knowledge_nothing_is_searched(write: Write) -> None:
         raise AssertionError(piece)
 
     turn = Turn(id=1, message=write("When are you open?"), sink=sink)
-    await knowledge(None, IntentReader(ScriptedEngine.fixed()), strict=True)(turn, rest)
+    await knowledge(None, IntentReader(ScriptedEngine.fixed()), strict=True, has_people=True)(turn, rest)
     assert passed == [turn]
