@@ -5,6 +5,8 @@ from config.settings import EngineSettings, Settings
 from core.chat import ChatOptions
 from core.engine.child import ModelChild
 from core.engine.openai import OpenAIServer
+from core.knowledge.knowledge import KnowledgeOptions
+from core.knowledge.meaning import installed_embedder
 from core.limits import Limits
 from core.messages import Locale
 from core.models import EMBEDDED
@@ -49,6 +51,16 @@ def model_child(settings: Settings) -> ModelChild:
 def fixed_locale(settings: Settings) -> Locale | None:
     """The language of the bot's own words for everybody; None if it is each person's own."""
     return None if settings.chat.locale == "auto" else settings.chat.locale
+
+
+def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
+    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    return KnowledgeOptions(
+        folder=folder, index_path=settings.data_dir / "knowledge.npz", embedder=installed_embedder()
+    )
 
 
 def limits(settings: Settings) -> Limits:
