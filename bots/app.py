@@ -14,7 +14,15 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bots.folders import private_folder
-from config.options import chat_options, help_desk, limits, model_child, openai_server, worker_options
+from config.options import (
+    chat_options,
+    help_desk,
+    knowledge_options,
+    limits,
+    model_child,
+    openai_server,
+    worker_options,
+)
 from config.settings import Settings
 from core.admission import Admission
 from core.backoff import Backoff
@@ -29,6 +37,7 @@ from core.errors import ConfigError, EngineError, ParleyError, StoreError
 from core.forgetting import forget_in_model
 from core.handoff import offering, taking
 from core.help_desk import HelpDesk
+from core.knowledge.knowledge import Knowledge, open_knowledge
 from core.models import find_model
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
@@ -96,7 +105,8 @@ async def open_bot(
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
-        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings))
+        known = await stack.enter_async_context(opened_knowledge(settings, clock))
+        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings), known=known)
         chosen = worker_options(settings, owner=uuid4().hex)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
@@ -109,6 +119,17 @@ async def open_bot(
             calibrating(moods, settings.data_dir, clock),
         ):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
+
+
+@asynccontextmanager
+async def opened_knowledge(settings: Settings, clock: Clock) -> AsyncIterator[Knowledge | None]:
+    """What the bot knows; None without a folder. Raises KnowledgeUnusable."""
+    options = knowledge_options(settings)
+    if options is None:
+        yield None
+        return
+    async with open_knowledge(options, clock) as known:
+        yield known
 
 
 @asynccontextmanager

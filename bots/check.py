@@ -22,11 +22,13 @@ from config.personas import load_persona
 from config.settings import Settings
 from core.clock import SystemClock
 from core.engine.openai import OpenAIEngine
-from core.errors import ConfigError, EngineError, ModelError, NoKernels, StoreError
+from core.errors import ConfigError, EngineError, KnowledgeUnusable, ModelError, NoKernels, StoreError
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
 from core.inference.weights.shape import lean_shape
+from core.knowledge.folder import read_sources
+from core.knowledge.readers import read_passages
 from core.models import find_model
 from core.prompt import ChatMessage
 from core.store import dead_letters, open_store
@@ -55,7 +57,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     for key, check in CHECKS.items():
         try:
             yield Finding(key=key, text=check(settings))
-        except (ModelError, StoreError) as error:
+        except (KnowledgeUnusable, ModelError, StoreError) as error:
             raise ConfigError(key, str(error)) from error
         except OSError as error:
             raise ConfigError(key, f"{error.filename}: {error.strerror}") from error
@@ -67,6 +69,12 @@ def check_persona(settings: Settings) -> str:
 
 def check_locale(settings: Settings) -> str:
     return "each person's own language" if settings.chat.locale == "auto" else settings.chat.locale
+
+
+def check_knowledge(settings: Settings) -> str:
+    """The files of the knowledge. They are read, and not indexed."""
+    folder = settings.knowledge.folder
+    return "none" if folder is None else f"{len(read_passages(read_sources(folder)))} passages"
 
 
 def check_data_dir(settings: Settings) -> str:
@@ -168,6 +176,7 @@ CHECKS: dict[str, Check] = {
     "chat.persona": check_persona,
     "chat.locale": check_locale,
     "data_dir": check_data_dir,
+    "knowledge": check_knowledge,
     "store.url": check_store,
     "engine.model": check_model,
     "network.proxy": check_proxy,

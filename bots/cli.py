@@ -16,6 +16,7 @@ from bots.dead_letters import retry_dead as reopen
 from bots.exits import one_line_errors, utf8_output
 from bots.export import export as write_export
 from bots.hubs.hub import ADDRESSES, Source
+from bots.knowledge import add_file, check_files, list_files, search_files
 from bots.logs import configure_logs
 from bots.moods import run_moods
 from bots.proxies import proxies_of
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 model = typer.Typer(help="Download models.", no_args_is_help=True)
 app.add_typer(model, name="model")
+knowledge = typer.Typer(help="Search the documents and answers in knowledge.folder.", no_args_is_help=True)
+app.add_typer(knowledge, name="knowledge")
 
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./parley.toml.")
@@ -141,6 +144,39 @@ def pull(
     settings = load_settings(config)
     os.environ.update(proxies_of(settings.network).variables(endpoint or ADDRESSES[source]))
     _replace_process("bots.model", model_id, str(settings.data_dir), source, endpoint, file)
+
+
+@knowledge.command(name="list")
+def list_knowledge(config: ConfigFile = None) -> None:
+    """Print the files with their numbers of answers and sections."""
+    list_files(load_settings(config), sys.stdout)
+
+
+@knowledge.command(name="check")
+def check_knowledge(config: ConfigFile = None) -> None:
+    """Read and index all files, and report the first fault, with its line."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    check_files(settings, sys.stdout)
+
+
+@knowledge.command(name="search")
+def search_knowledge(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="As a customer would ask it.")],
+    config: ConfigFile = None,
+) -> None:
+    """Print the passages that fit a question best, with scores and thresholds."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    search_files(settings, _readable(question), sys.stdout)
+
+
+@knowledge.command(name="add")
+def add_knowledge(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="FAQ file or document.")], config: ConfigFile = None
+) -> None:
+    """Copy a file to the folder, if it can be read."""
+    add_file(load_settings(config), file, sys.stdout)
 
 
 def _own_name() -> str:

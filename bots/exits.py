@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from core.errors import ConfigError, ModelError, ParleyError, StoreUnusable
+from core.errors import ConfigError, KnowledgeUnusable, ModelError, ParleyError, StoreUnusable
 
 SIGNAL_STATUS = 128
 """Added to a signal's number, as shells do for programs that a signal has ended."""
@@ -75,7 +75,7 @@ def _end_of_output(error: OSError) -> NoReturn:
 
 def _end(error: Exception) -> NoReturn:
     print("parley:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201  logs may not be set up yet
-    sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | ModelError | StoreUnusable) else 1)
+    sys.exit(os.EX_CONFIG if isinstance(error, ConfigError | KnowledgeUnusable | ModelError | StoreUnusable) else 1)
 
 
 def _first(error: Exception) -> Exception:

@@ -6,7 +6,7 @@ from pathlib import Path
 from core.errors import ConfigError
 from core.store.files import OTHERS
 
-OURS = ("parley.db", "calibration", "quantised", "kernels")
+OURS = ("parley.db", "calibration", "quantised", "kernels", "knowledge.npz")
 """Names by which a folder is known to be ours alone, so that its mode may be changed."""
 
 

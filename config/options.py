@@ -8,6 +8,8 @@ from core.engine.openai import OpenAIServer
 from core.errors import ConfigError
 from core.help_desk import HelpDesk
 from core.hours import Hours, Span
+from core.knowledge.knowledge import KnowledgeOptions
+from core.knowledge.meaning import installed_embedder
 from core.limits import Limits
 from core.messages import ConversationKey, Locale
 from core.models import EMBEDDED
@@ -23,8 +25,10 @@ def openai_server(engine: EngineSettings) -> OpenAIServer:
 
 
 def chat_options(settings: Settings) -> ChatOptions:
-    """Persona and limits of the bot. Raises ConfigError if the persona is unusable."""
+    """Persona and limits of the bot. Raises ConfigError if the persona is unusable, or if nothing could be answered."""
     chat = settings.chat
+    if settings.knowledge.strict and settings.knowledge.folder is None:
+        raise ConfigError("knowledge.strict", "needs knowledge.folder: no question could be answered")
     return ChatOptions(
         persona=load_persona(chat.persona),
         show_mood=chat.show_mood,
@@ -33,6 +37,7 @@ def chat_options(settings: Settings) -> ChatOptions:
         admins=frozenset(settings.access.admins),
         reply=ReplyLimits(max_tokens=chat.max_reply_tokens, total_timeout=chat.total_timeout),
         help_desk=help_desk(settings),
+        only_what_is_known=settings.knowledge.strict,
     )
 
 
@@ -53,6 +58,16 @@ def model_child(settings: Settings) -> ModelChild:
 def fixed_locale(settings: Settings) -> Locale | None:
     """The language of the bot's own words for everybody; None if it is each person's own."""
     return None if settings.chat.locale == "auto" else settings.chat.locale
+
+
+def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
+    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder."""
+    folder = settings.knowledge.folder
+    if folder is None:
+        return None
+    return KnowledgeOptions(
+        folder=folder, index_path=settings.data_dir / "knowledge.npz", embedder=installed_embedder()
+    )
 
 
 def limits(settings: Settings) -> Limits:

