@@ -16,7 +16,7 @@ from bots.dead_letters import retry_dead as reopen
 from bots.exits import one_line_errors, utf8_output
 from bots.export import export as write_export
 from bots.hubs.hub import ADDRESSES, Source
-from bots.knowledge import add_file, check_files, list_files, search_files
+from bots.knowledge import add_file, check_files, list_files, print_gaps, search_files
 from bots.logs import configure_logs
 from bots.moods import run_moods
 from bots.proxies import proxies_of
@@ -169,6 +169,14 @@ def search_knowledge(
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     search_files(settings, _readable(question), sys.stdout)
+
+
+@knowledge.command(name="gaps")
+def gaps_of_knowledge(config: ConfigFile = None) -> None:
+    """Print questions that were refused, voted down or handed over, and that the files do not answer yet."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    print_gaps(settings, sys.stdout)
 
 
 @knowledge.command(name="add")

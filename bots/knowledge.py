@@ -16,19 +16,26 @@ from config.options import knowledge_options
 from config.settings import Settings
 from core.errors import ConfigError, KnowledgeUnusable
 from core.knowledge.folder import MAX_FILE_BYTES, SUFFIXES, Source, read_sources
+from core.knowledge.gaps import grouped
 from core.knowledge.index import Progress as Told
 from core.knowledge.knowledge import Knowledge
 from core.knowledge.passages import Findings, Match, Passage
 from core.knowledge.readers import read_passages
 from core.knowledge.terms import folded
+from core.store import open_store
+from core.store.gaps import missed
 from core.text import shortened
 
+MOST_QUESTIONS = 2_000
+"""Questions, the latest, in which gaps are looked for."""
+NEAREST = 2
+"""Passages that are printed for each gap."""
 SHOWN_CHARACTERS = 300
 """Characters of a passage that a search prints."""
 
 
 def list_files(settings: Settings, out: TextIO) -> None:
-    """Print a line for each file: its answers, its sections of documents, and its languages. Raises KnowledgeUnusable."""
+    """Print a line for each file: its answers, its sections, and its languages. Raises KnowledgeUnusable."""
     for source in read_sources(_folder(settings)):
         passages = read_passages([source])
         answers = sum(passage.is_answer for passage in passages)
@@ -63,6 +70,31 @@ def add_file(settings: Settings, file: Path, out: TextIO) -> None:
     except OSError as error:
         raise KnowledgeUnusable(file=str(folder / file.name), reason=error.strerror or "cannot be written") from error
     print(f"{file.name}: {added} passages added, {total} in all", file=out)
+
+
+def print_gaps(settings: Settings, out: TextIO) -> None:
+    """Print the questions without a good answer that the folder still does not answer, and what is nearest to them.
+
+    Raises ConfigError if there is no store yet.
+    """
+    asyncio.run(_print_gaps(settings, _opened(settings), out))
+
+
+async def _print_gaps(settings: Settings, knowledge: Knowledge, out: TextIO) -> None:
+    if not settings.store_path.exists():
+        raise ConfigError("store.url", f"there is no {settings.store_path} yet")
+    async with open_store(settings.store_url) as store:
+        gaps = grouped(await store.read(missed, MOST_QUESTIONS))
+    for gap in gaps:
+        first = gap.questions[0]
+        findings = await knowledge.search(first.text, language=first.locale)
+        if findings.confident:
+            continue
+        signs = ", ".join(sorted({question.sign for question in gap.questions}))
+        text = shortened(" ".join(first.text.split()), SHOWN_CHARACTERS)
+        print(f"{len(gap.questions)} x  {text}  ({first.locale}; {signs})", file=out)
+        for match in findings.matches[:NEAREST]:
+            print(f"      {match.score:.2f}  {match.passage.id}  {match.passage.heading}", file=out)
 
 
 def _folder(settings: Settings) -> Path:

@@ -1,0 +1,51 @@
+"""Questions that the bot could not answer well: derived from the stored turns, so that /forget covers them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from core.messages import ANSWERS, Locale
+from core.store.schema import handoffs, turns, votes
+
+
+class Sign(StrEnum):
+    """What shows that an answer was missing."""
+
+    REFUSED = "refused"  # nothing was known
+    VOTED_DOWN = "voted down"
+    HANDED_OVER = "handed over"  # a person was asked after it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """A question, in the language in which the person is spoken to, and what was wrong with its answer."""
+
+    text: str
+    locale: Locale
+    sign: Sign
+
+
+def missed(connection: sa.Connection, limit: int) -> list[Missed]:
+    """The latest questions without a good answer, the latest first. Each counts once."""
+    refused = sa.select(turns.c.id, sa.literal(Sign.REFUSED).label("sign")).where(turns.c.error == "not_known")
+    down = sa.select(votes.c.turn_id, sa.literal(Sign.VOTED_DOWN)).where(votes.c.vote < 0)
+    asked = sa.select(_last_answered(), sa.literal(Sign.HANDED_OVER))
+    signs = sa.union_all(refused, down, asked).subquery()
+    query = (
+        sa.select(turns.c.text, turns.c.locale, sa.func.min(signs.c.sign).label("sign"))
+        .join(signs, signs.c.id == turns.c.id)
+        .where(turns.c.text != "")
+        .group_by(turns.c.id)
+        .order_by(turns.c.id.desc())
+        .limit(limit)
+    )
+    return [Missed(text=row.text, locale=row.locale, sign=Sign(row.sign)) for row in connection.execute(query)]
+
+
+def _last_answered() -> sa.ScalarSelect[int]:
+    """The customer's last answered question before each hand-off."""
+    theirs = sa.and_(turns.c.person_id == handoffs.c.person_id, turns.c.conversation == handoffs.c.conversation)
+    before = sa.and_(turns.c.accepted_at <= handoffs.c.opened_at, turns.c.source.in_(ANSWERS))
+    query = sa.select(sa.func.max(turns.c.id)).where(theirs, before)
+    return query.correlate(handoffs).scalar_subquery()
