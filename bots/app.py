@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -37,9 +37,11 @@ from core.errors import ConfigError, EngineError, ParleyError, StoreError
 from core.forgetting import forget_in_model
 from core.handoff import offering, taking
 from core.help_desk import HelpDesk
-from core.knowledge.knowledge import Knowledge, open_knowledge
+from core.intent import IntentReader
+from core.knowledge.knowledge import open_knowledge
 from core.models import find_model
 from core.stages.cache import AnswerCache
+from core.stages.knowledge import Expertise
 from core.stages.mood import MoodReader
 from core.store import Store, events, handoffs, open_store, retention, turns
 from core.worker import Worker, working
@@ -105,8 +107,8 @@ async def open_bot(
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
-        known = await stack.enter_async_context(opened_knowledge(settings, clock))
-        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings), known=known)
+        expertise = await stack.enter_async_context(open_expertise(settings, engine, clock))
+        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings), expertise=expertise)
         chosen = worker_options(settings, owner=uuid4().hex)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
@@ -116,20 +118,20 @@ async def open_bot(
             giving_back(store, clock, desk, worker),
             _purging(store, clock, settings.history.keep_days * DAY),
             _forgetting(store, engine, clock, fronts),
-            calibrating(moods, settings.data_dir, clock),
+            calibrating(_readers(moods, expertise), settings.data_dir, clock),
         ):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 
 
 @asynccontextmanager
-async def opened_knowledge(settings: Settings, clock: Clock) -> AsyncIterator[Knowledge | None]:
+async def open_expertise(settings: Settings, engine: Engine, clock: Clock) -> AsyncIterator[Expertise | None]:
     """What the bot knows; None without a folder. Raises KnowledgeUnusable."""
     options = knowledge_options(settings)
     if options is None:
         yield None
         return
     async with open_knowledge(options, clock) as known:
-        yield known
+        yield Expertise(knowledge=known, intents=IntentReader(engine), strict=settings.knowledge.strict)
 
 
 @asynccontextmanager
@@ -206,15 +208,23 @@ def _forgetting(
     return _beside(forget)
 
 
-def calibrating(moods: MoodReader, data_dir: Path, clock: Clock) -> AbstractAsyncContextManager[None]:
-    """Calibrate the moods beside the first replies, as soon as the model answers."""
+def _readers(moods: MoodReader, expertise: Expertise | None) -> Sequence[MoodReader | IntentReader]:
+    """The readers of labels on which replies depend."""
+    return (moods, expertise.intents) if expertise and expertise.strict else (moods,)
+
+
+def calibrating(
+    readers: Sequence[MoodReader | IntentReader], data_dir: Path, clock: Clock
+) -> AbstractAsyncContextManager[None]:
+    """Calibrate the labels that replies depend on, beside the first of them, as soon as the model answers."""
 
     async def calibrate() -> None:
         for failures in count(1):
             try:
-                await moods.calibrate(data_dir / CALIBRATION)
+                for reader in readers:
+                    await reader.calibrate(data_dir / CALIBRATION)
             except EngineError as error:
-                log.info("moods are not calibrated yet", error=type(error).__name__)
+                log.info("labels are not calibrated yet", error=type(error).__name__)
                 await clock.sleep(CALIBRATION_BACKOFF.pause(failures))
             else:
                 return

@@ -25,10 +25,8 @@ def openai_server(engine: EngineSettings) -> OpenAIServer:
 
 
 def chat_options(settings: Settings) -> ChatOptions:
-    """Persona and limits of the bot. Raises ConfigError if the persona is unusable, or if nothing could be answered."""
+    """Persona and limits of the bot. Raises ConfigError if the persona is unusable."""
     chat = settings.chat
-    if settings.knowledge.strict and settings.knowledge.folder is None:
-        raise ConfigError("knowledge.strict", "needs knowledge.folder: no question could be answered")
     return ChatOptions(
         persona=load_persona(chat.persona),
         show_mood=chat.show_mood,
@@ -37,7 +35,6 @@ def chat_options(settings: Settings) -> ChatOptions:
         admins=frozenset(settings.access.admins),
         reply=ReplyLimits(max_tokens=chat.max_reply_tokens, total_timeout=chat.total_timeout),
         help_desk=help_desk(settings),
-        only_what_is_known=settings.knowledge.strict,
     )
 
 
@@ -61,9 +58,14 @@ def fixed_locale(settings: Settings) -> Locale | None:
 
 
 def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
-    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder."""
+    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder.
+
+    Raises ConfigError if no question could be answered.
+    """
     folder = settings.knowledge.folder
     if folder is None:
+        if settings.knowledge.strict:
+            raise ConfigError("knowledge.strict", "needs knowledge.folder: no question could be answered")
         return None
     return KnowledgeOptions(
         folder=folder, index_path=settings.data_dir / "knowledge.npz", embedder=installed_embedder()

@@ -6,7 +6,6 @@ from core.clock import Clock
 from core.engine.protocol import Engine
 from core.faces import ShowMood
 from core.help_desk import HelpDesk
-from core.intent import IntentReader
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -15,7 +14,7 @@ from core.stages.commands import Desk, commands
 from core.stages.generate import ReplyLimits, generate
 from core.stages.guard import guard
 from core.stages.history import history
-from core.stages.knowledge import Knowledge, knowledge
+from core.stages.knowledge import Expertise, knowledge
 from core.stages.mood import MoodReader, mood
 from core.stages.person import person
 from core.stages.preferences import preferences
@@ -31,8 +30,7 @@ class ChatOptions:
     """Persona and limits of the bot.
 
     `show_mood` are the moods that replies show. `admins` see everybody's totals. With `shared_history` the people of a
-    conversation see each other's words. Conversations are handed over to people at the `help_desk`. With
-    `only_what_is_known` the bot answers no question from the model's own memory.
+    conversation see each other's words. Conversations are handed over to people at the `help_desk`.
     """
 
     persona: Persona
@@ -42,7 +40,6 @@ class ChatOptions:
     admins: frozenset[str]
     reply: ReplyLimits
     help_desk: HelpDesk | None = None
-    only_what_is_known: bool = False
 
 
 def chatbot(
@@ -53,7 +50,7 @@ def chatbot(
     clock: Clock,
     options: ChatOptions,
     *,
-    known: Knowledge | None = None,
+    expertise: Expertise | None = None,
 ) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
     persona = _digest(options.persona)
@@ -77,10 +74,8 @@ def chatbot(
         commands(desk),
         person(store, options.help_desk, clock.now),
         history(store, shared=options.shared_history),
-        cache(answers, engine, lambda: f"{persona} {known.version}" if known else persona),
-        knowledge(
-            known, IntentReader(engine), strict=options.only_what_is_known, has_people=options.help_desk is not None
-        ),
+        cache(answers, engine, lambda: f"{persona} {expertise.knowledge.version}" if expertise else persona),
+        knowledge(expertise, has_people=options.help_desk is not None),
         quotes(engine, options.max_input_tokens),
         mood(moods),
         innermost=generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history),

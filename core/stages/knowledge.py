@@ -1,6 +1,6 @@
 """Answers from what the bot knows: word for word, or by the model from the passages that were found."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from core.commands import has_buttons
@@ -28,33 +28,43 @@ class Knowledge(Protocol):
         """What is known about a question; answers in this language come first."""
 
 
-def knowledge(known: Knowledge | None, intents: IntentReader, *, strict: bool, has_people: bool) -> Stage:
-    """The stage that answers from what is known. If nothing is `known` to the bot at all, it does nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expertise:
+    """What the bot knows. If `strict`, it answers nothing else but what `intents` reads as small talk or thanks."""
 
-    If no passage fits, the model answers as it does without knowledge; if `strict`, a question or a complaint is not
-    answered then, and a person is offered if the bot `has_people` to ask. A question that is asked again is put to the
-    model, since the same words would not help.
+    knowledge: Knowledge
+    intents: IntentReader
+    strict: bool
+
+
+def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
+    """The stage that answers from what is known. Without expertise it does nothing.
+
+    If no passage fits, the model answers as it does without knowledge. If it must be strict, the question is refused,
+    and a person is offered if the bot `has_people` to ask. A question that is asked again is put to the model, since
+    the same words would not help.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
-        if known is None or not turn.message.text:
+        if expertise is None or not turn.message.text:
             return await call_next(turn)
         language = reply_language(turn)
-        found = await known.search(_question(turn), language=language)
+        found = await expertise.knowledge.search(_question(turn), language=language)
         if found.confident and not turn.message.again:
             return await _said(turn, found.confident, language)
         if grounds := found.grounds[:GROUNDS]:
             reply = await call_next(_grounded(turn, grounds))
             return _cited(reply, grounds[0], language)
-        if strict and await _asks(turn, language):
+        if expertise.strict and not await _is_small_talk(expertise.intents, turn.message.text, language):
             return _not_known(turn, has_people=has_people and has_buttons(turn.message.conversation))
         return await call_next(turn)
 
-    async def _asks(turn: Turn, language: Locale) -> bool:
-        reading = await intents.read(turn.message.text, language)
-        return reading.label in {Intent.QUESTION, Intent.COMPLAINT}
-
     return stage
+
+
+async def _is_small_talk(intents: IntentReader, text: str, language: Locale) -> bool:
+    reading = await intents.read(text, language)
+    return reading.label in {Intent.SMALLTALK, Intent.THANKS}
 
 
 def _question(turn: Turn) -> str:

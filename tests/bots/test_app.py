@@ -110,7 +110,7 @@ async def test_moods_are_calibrated_once_the_model_answers(tmp_path: Path, clock
     """If the model is down at the start, the calibration is tried again; until then moods are read without it."""
     engine = ScriptedEngine.unavailable()
     moods = MoodReader(engine)
-    async with calibrating(moods, tmp_path, clock):
+    async with calibrating([moods], tmp_path, clock):
         await clock.until_sleeping()
         assert not files(tmp_path)
         engine.available = True
@@ -122,7 +122,7 @@ async def test_moods_are_calibrated_once_the_model_answers(tmp_path: Path, clock
 
 async def test_a_calibration_in_progress_does_not_delay_the_end(tmp_path: Path, clock: ManualClock) -> None:
     """Leaving the context cancels the calibration."""
-    async with calibrating(MoodReader(ScriptedEngine.unavailable()), tmp_path, clock):
+    async with calibrating([MoodReader(ScriptedEngine.unavailable())], tmp_path, clock):
         await clock.until_sleeping()
     assert not files(tmp_path)
 

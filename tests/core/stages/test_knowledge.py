@@ -6,7 +6,7 @@ from core.engine.scripted import ScriptedEngine
 from core.intent import Intent, IntentReader
 from core.knowledge.passages import Findings, Match, Passage, Thresholds
 from core.messages import Choice, Exchange, Finish, Locale, Message, Quote, Relation, Reply, Source, Turn
-from core.stages.knowledge import GROUNDS, knowledge
+from core.stages.knowledge import GROUNDS, Expertise, knowledge
 from tests.core.conftest import Write
 
 QUOTED = Quote(relation=Relation.REPLIED, text="a quote")
@@ -60,7 +60,8 @@ class Scene:
 
         engine = ScriptedEngine.fixed()
         engine.intent = lambda _: intent
-        stage = knowledge(self.known, IntentReader(engine), strict=strict, has_people=self.has_people)
+        expertise = Expertise(knowledge=self.known, intents=IntentReader(engine), strict=strict)
+        stage = knowledge(expertise, has_people=self.has_people)
         return await stage(Turn(id=1, message=message, sink=sink, history=history), rest)
 
 
@@ -107,10 +108,11 @@ async def test_without_a_passage_the_model_answers_alone(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("intent", "is_refused"), [(Intent.QUESTION, True), (Intent.COMPLAINT, True), (Intent.THANKS, False)]
+    ("intent", "is_refused"),
+    [(Intent.QUESTION, True), (Intent.OTHER, True), (Intent.THANKS, False), (Intent.SMALLTALK, False)],
 )
 async def test_strictly_only_what_is_known_is_answered(write: Write, intent: Intent, *, is_refused: bool) -> None:
-    """A question without a passage is not answered; thanks and small talk are."""
+    """Without a passage nothing but thanks and small talk is answered, whatever else the model takes it for."""
     at = scene(0.4)
     reply = await at.answer(write("How deep is the sea?"), strict=True, intent=intent)
     assert (reply.error == "not_known") == is_refused
@@ -150,5 +152,5 @@ async def test_without_knowledge_nothing_is_searched(write: Write) -> None:
         raise AssertionError(piece)
 
     turn = Turn(id=1, message=write("When are you open?"), sink=sink)
-    await knowledge(None, IntentReader(ScriptedEngine.fixed()), strict=True, has_people=True)(turn, rest)
+    await knowledge(None, has_people=True)(turn, rest)
     assert passed == [turn]
