@@ -28,7 +28,7 @@ SHOWN_CHARACTERS = 300
 
 
 def list_files(settings: Settings, out: TextIO) -> None:
-    """Print a line for each file: its answers, its sections of documents, and its languages. Raises KnowledgeUnusable."""
+    """Print a line for each file: its answers, sections and languages. Raises KnowledgeUnusable."""
     for source in read_sources(_folder(settings)):
         passages = read_passages([source])
         answers = sum(passage.is_answer for passage in passages)

@@ -34,7 +34,8 @@ class WordEmbedder:
         for row, text in zip(rows, texts, strict=True):
             for word in words(folded(text)):
                 row[crc32(word.encode()) % 64] += 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        vectors: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return vectors
 
     def texts(self, texts: Sequence[str]) -> Floats:
         return self.questions(texts)
