@@ -176,7 +176,7 @@ CHECKS: dict[str, Check] = {
     "chat.persona": check_persona,
     "chat.locale": check_locale,
     "data_dir": check_data_dir,
-    "knowledge": check_knowledge,
+    "knowledge.folder": check_knowledge,
     "store.url": check_store,
     "engine.model": check_model,
     "network.proxy": check_proxy,

@@ -35,7 +35,7 @@ SHOWN_CHARACTERS = 300
 
 
 def list_files(settings: Settings, out: TextIO) -> None:
-    """Print a line for each file: its answers, its sections, and its languages. Raises KnowledgeUnusable."""
+    """Print a line for each file: its answers, sections and languages. Raises KnowledgeUnusable."""
     for source in read_sources(_folder(settings)):
         passages = read_passages([source])
         answers = sum(passage.is_answer for passage in passages)
@@ -59,9 +59,9 @@ def search_files(settings: Settings, question: str, out: TextIO) -> None:
 def add_file(settings: Settings, file: Path, out: TextIO) -> None:
     """Copy a file to the folder, if all can be read then. Raises KnowledgeUnusable."""
     folder = _folder(settings)
-    source = Source(name=file.name, content=_content(file))
     if file.suffix.lower() not in SUFFIXES:
         raise KnowledgeUnusable(file=file.name, reason=f"should end in {', '.join(sorted(SUFFIXES))}")
+    source = Source(name=file.name, content=_content(file))
     added = len(read_passages([source]))
     total = len(read_passages([*read_sources(folder), source]))
     try:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -251,14 +250,17 @@ def _fit_rank(examples: Sequence[Example]) -> Numbers:
 
 
 def _fit_trust(rows: Numbers, right: Numbers) -> Numbers:
-    """Logistic regression by Newton's method."""
+    """Logistic regression by gradient descent. Only the bias may be negative: no likeness speaks against a passage."""
     weights = np.zeros(rows.shape[1])
-    ridge = RIDGE * np.eye(rows.shape[1])
-    for _ in range(30):
-        predicted = 1 / (1 + np.exp(-(rows @ weights)))
-        gradient = rows.T @ (right - predicted) - ridge @ weights
-        weights += np.linalg.solve(rows.T @ (rows * (predicted * (1 - predicted))[:, None]) + ridge, gradient)
-    return weights
+    scale = np.abs(rows).max(axis=0).clip(1e-6)
+    scaled = rows / scale
+    for _ in range(4000):
+        predicted = 1 / (1 + np.exp(-(scaled @ weights)))
+        gradient = scaled.T @ (predicted - right) / len(rows) + RIDGE / len(rows) * np.append(weights[:-1], 0)
+        weights -= 2.0 * gradient
+        weights[:-1] = np.maximum(weights[:-1], 0)
+    trust: Numbers = weights / scale
+    return trust
 
 
 def _examples(embedder: Embedder, *, documents: bool) -> Iterator[Example]:
@@ -270,9 +272,8 @@ def _examples(embedder: Embedder, *, documents: bool) -> Iterator[Example]:
         yield from (whole.example(text, None) for text in elsewhere)
         for fold in range(FOLDS):
             yield from _left_out_entries(corpus, embedder, fold, documents=documents)
-        if documents:
-            yield from (whole.example(text, passage.id) for passage in corpus for text in passage.wordings)
-        else:
+        yield from (whole.example(text, p.id) for p in corpus for text in p.wordings[:: None if documents else 4])
+        if not documents:
             for place in range(max(len(passage.wordings) for passage in corpus)):
                 yield from _left_out_wordings(corpus, embedder, place)
 
@@ -307,7 +308,7 @@ class _Corpus:
     def example(self, text: str, right: str | None) -> Example:
         language: Locale = "zh" if HAN.search(text) else "en"
         rows = [i for i, passage in enumerate(self._index.passages) if passage.language == language]
-        ids = MappingProxyType({self._index.passages[i].id: row for row, i in enumerate(rows)})
+        ids = {self._index.passages[i].id: row for row, i in enumerate(rows)}
         features = self._index.features(text, self._embedder.questions([text])[0])[rows]
         return Example(features=features, right=None if right is None else ids[right])
 

@@ -12,6 +12,7 @@ LONGEST = 2 * TARGET
 """Characters above which a single block is split."""
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)
+EMPTY_LINES = re.compile(r"\n\s*\n")
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|\n")
 TABLE_HEAD = 2
 """Lines of a table that belong to all its rows: names of the columns, and the rule below."""
@@ -39,7 +40,7 @@ def markdown_sections(text: str) -> Iterator[tuple[str, str]]:
 
 def text_sections(text: str) -> Iterator[tuple[str, str]]:
     """Sections of a plain text, from paragraphs with empty lines between them."""
-    paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", text))
+    paragraphs = (paragraph.strip() for paragraph in EMPTY_LINES.split(text))
     return _under([], [piece for paragraph in paragraphs if paragraph for piece in _sentences(paragraph)])
 
 

@@ -17,6 +17,9 @@ K1, B = 1.2, 0.5
 FUNCTION_WEIGHT = 0.1
 """Share of its weight that a term without a topic keeps."""
 
+FEWEST_INFORMATION = 0.5
+"""Share of the idf of the rarest term below which a question is too empty to be covered by a text."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
@@ -64,7 +67,7 @@ class Lexicon:
             postings = slice(self.starts[number], self.starts[number + 1])
             common[self.texts[postings]] += idf
             bm25[self.texts[postings]] += idf * self.weights[postings]
-        whole = max(asked, 1e-6)
+        whole = max(asked, FEWEST_INFORMATION * self.rarest)
         return Overlap(
             coverage=common / whole,
             likeness=2 * common / (whole + self.information),

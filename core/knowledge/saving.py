@@ -42,7 +42,7 @@ def save_index(index: Index, path: Path) -> None:
 def load_index(path: Path, version: str) -> Index | None:
     """The index of that version; None if the file holds another one, is damaged or does not exist."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             if about["version"] != version:
                 return None

@@ -18,6 +18,9 @@ LONGEST_QUESTION = 500
 CANDIDATES = 20
 """Passages of each kind that are judged after the ranking."""
 
+SAME = 0.99
+"""Likeness from which a question consists of the very words of a wording, so that its answer is certain."""
+
 
 def search(
     index: Index, embedder: Embedder | None, question: str, *, language: Locale | None = None, limit: int = 5
@@ -49,6 +52,7 @@ def _judged(
     ranks = judge.ranks(features)
     best = np.argsort(-ranks, kind="stable")[:CANDIDATES]
     scores = judge.trusted(features[best], leads(ranks[best]))
+    scores[features[best, FEATURES.index("wording_likeness")] >= SAME] = 1.0
     return [
         _match(index.passages[rows[row]], float(score), features[row], by_meaning=by_meaning)
         for row, score in zip(best, scores, strict=True)
