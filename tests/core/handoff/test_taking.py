@@ -19,7 +19,7 @@ from tests.options import limits_with
 
 PLACE = ConversationKey(platform="test", workspace="w", chat="desk")
 DESK = HelpDesk(place=PLACE, operators=frozenset({"test:bob", "test:eve"}), timeout=60.0)
-LIMITS = limits_with(allow=frozenset({"test:ann"}), help_desk=DESK)
+LIMITS = limits_with(allow=frozenset({"test:ann", "test:bob"}), help_desk=DESK)
 
 
 class Idle:
