@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from bots.telegram.opening import MORE
 from core.store import open_store
-from tests.bots.desk import ANN, CUE, OnSlack, OnTelegram, Platform, Shown, Side, desk_of, now_on_slack
+from tests.bots.desk import ANN, CUE, GROUP, OnSlack, OnTelegram, Platform, Shown, Side, desk_of, now_on_slack
 from tests.bots.gateway import Plan, free_port
 from tests.bots.lives import SEEDS, Lives
 from tests.fakes.slack.client import FakeSlack
@@ -129,9 +129,15 @@ class Case(Lives[tuple[str, str]]):
     async def unsaved(self, handles: Sequence[str]) -> set[tuple[str, str]]:
         async with open_store(self.plan.database) as store:
             threads = await store.run(lambda c: c.scalars(sa.text("SELECT thread FROM handoffs")).all())
-        kept = {id_ for text in (*handles, *threads) for id_ in ID.findall(text)}
-        found = {(side, one.id) for side, all_ in (await self.everything()).items() for one in all_}
-        return {one for one in found if one[1] not in kept}
+        desk = (*threads, *(text for text in handles if not text.startswith(f"{CUE}:")))
+        customers = [text for text in handles if not text.startswith(f"{GROUP}:")]
+        kept = {"operators": {*ID.findall(" ".join(desk))}, "customer": {*ID.findall(" ".join(customers))}}
+        return {
+            (side, one.id)
+            for side, all_ in (await self.everything()).items()
+            for one in all_
+            if one.id not in kept[side]
+        }
 
     async def everything(self) -> dict[str, list[Shown]]:
         return {
