@@ -82,7 +82,7 @@ BACK = Command(name="back")
 CLOSE = Command(name="close")
 ACCESS = Command(name="access", placeholder="PERSON", is_optional=True, is_personal=True, asks_first=True)
 
-COMMANDS = (HELP, HUMAN, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
+COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """The commands for everybody, in the order of menus and help texts."""
 ADMIN_COMMANDS = (ACCESS,)
 """The commands that only administrators know."""
@@ -144,8 +144,8 @@ def offered(show_mood: ShowMood, *, has_people: bool = False) -> Sequence[Comman
     """The commands of menus and help texts: all, but /mood only if moods are shown at all, and /human only if the bot
     hands over to people.
     """
-    left_out = (MOOD,) * (show_mood == "never") + (HUMAN,) * (not has_people)
-    return tuple(command for command in COMMANDS if command not in left_out)
+    everybodys = (HELP, HUMAN, *COMMANDS[1:]) if has_people else COMMANDS
+    return tuple(command for command in everybodys if command is not MOOD or show_mood != "never")
 
 
 def prefix_in(conversation: ConversationKey) -> str:
@@ -176,5 +176,5 @@ def help_text(locale: Locale, offers: Sequence[Command] = COMMANDS, prefix: str 
 
 @cache
 def _by_name() -> Mapping[str, Command]:
-    known = (*COMMANDS, *ADMIN_COMMANDS, *OPERATOR_COMMANDS, *CLIENT_COMMANDS)
+    known = (*COMMANDS, HUMAN, *ADMIN_COMMANDS, *OPERATOR_COMMANDS, *CLIENT_COMMANDS)
     return {name: command for command in known for name in (command.name, *command.aliases)}

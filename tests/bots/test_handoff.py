@@ -20,7 +20,15 @@ PAIRS: list[tuple[Platform, Platform]] = [
 ]
 
 
-@pytest.fixture(params=PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def each_pair(default: tuple[Platform, Platform]) -> pytest.MarkDecorator:
+    """A test for each pair of platforms: of the customer, and of the operators. All but one take long together."""
+    marked = [
+        pytest.param(pair, id="-".join(pair), marks=() if pair == default else pytest.mark.long) for pair in PAIRS
+    ]
+    return pytest.mark.parametrize("house", marked, indirect=True)
+
+
+@pytest.fixture
 async def house(request: pytest.FixtureRequest, account: Account, slack: FakeSlack) -> AsyncIterator[House]:
     customer, operators = request.param
     async with open_house(account, slack, customer, operators) as opened:
@@ -35,6 +43,7 @@ def texts(found: list[Shown]) -> list[str]:
     return [one.text for one in found]
 
 
+@each_pair(("telegram", "slack"))
 async def test_words_go_both_ways_and_the_model_is_silent(house: House) -> None:
     """From the request to the end the customer and the owner read each other, in order, and the model says nothing."""
     await house.customer.say(CUE, "my parcel is late")
@@ -63,6 +72,7 @@ async def test_words_go_both_ways_and_the_model_is_silent(house: House) -> None:
     assert ("assistant", "(A person of the team:) It comes tomorrow.") in said
 
 
+@each_pair(("slack", "telegram"))
 async def test_edits_reach_the_other_side(house: House) -> None:
     """What the customer or the owner makes of a message changes what the other one is shown of it."""
     thread = await house.taken()
@@ -76,6 +86,7 @@ async def test_edits_reach_the_other_side(house: House) -> None:
     assert (await house.customer.until_shown("It comes tomorrow.", at_desk=False)).id == shown.id
 
 
+@each_pair(("slack", "slack"))
 async def test_an_operator_without_the_conversation_is_asked(house: House) -> None:
     """Words of an operator who has not taken over reach the customer only once, when a button says so."""
     thread = (await house.handed_over()).thread
@@ -100,6 +111,7 @@ async def test_an_operator_without_the_conversation_is_asked(house: House) -> No
     assert "Me too." not in texts(await house.customer.seen(at_desk=False))
 
 
+@each_pair(("telegram", "telegram"))
 async def test_forgetting_ends_it_and_withdraws_the_copies(house: House) -> None:
     """After /forget the thread holds no word of the customer but a note, and the store nothing of the hand-off."""
     await house.taken()
@@ -125,6 +137,7 @@ async def one_house(request: pytest.FixtureRequest, account: Account, slack: Fak
         yield opened
 
 
+@pytest.mark.long
 async def test_of_two_operators_one_owns_the_conversation(one_house: House) -> None:
     """If several take over at the same moment, one of them is the owner, and each other one is told so."""
     house = one_house
@@ -137,6 +150,7 @@ async def test_of_two_operators_one_owns_the_conversation(one_house: House) -> N
     assert taken.startswith(Person.parse(owner).name)
 
 
+@pytest.mark.long
 async def test_strangers_at_the_desk_reach_no_customer(one_house: House) -> None:
     """Words and buttons of people who are not among the operators have no effect."""
     house = one_house
@@ -169,6 +183,7 @@ async def test_taking_over_ends_the_answer_under_way(account: Account, slack: Fa
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 async def test_time_gives_back_what_nobody_takes(account: Account, slack: FakeSlack) -> None:
     """If nobody takes over in time, both sides are told that the bot has it again."""
     async with open_house(account, slack, "telegram", "slack", change_desk=after(20.0)) as house:
@@ -177,6 +192,7 @@ async def test_time_gives_back_what_nobody_takes(account: Account, slack: FakeSl
         await house.operators.until_shown("Nobody has written for a while", at_desk=True)
 
 
+@pytest.mark.long
 async def test_time_gives_back_what_the_owner_leaves(account: Account, slack: FakeSlack) -> None:
     """If the owner writes nothing in time, both sides are told that the bot has it again."""
     async with open_house(account, slack, "telegram", "slack", change_desk=after(40.0)) as house:
@@ -185,6 +201,7 @@ async def test_time_gives_back_what_the_owner_leaves(account: Account, slack: Fa
         await house.operators.until_shown("Nobody has written for a while", at_desk=True)
 
 
+@pytest.mark.long
 async def test_outside_of_the_hours_the_customer_is_told_when(account: Account, slack: FakeSlack) -> None:
     """The request stands until the desk opens, and the answer says when that is."""
     never = Hours(spans=(Span.parse("mon 03:00-03:01"),))
@@ -198,6 +215,7 @@ async def test_outside_of_the_hours_the_customer_is_told_when(account: Account, 
         assert await house.store.run(lambda c: c.scalar(sa.text("SELECT state FROM handoffs"))) == "asked"
 
 
+@pytest.mark.long
 async def test_stop_brings_the_bot_back(one_house: House) -> None:
     """The customer can leave at any time, and the operators are told."""
     house = one_house
@@ -209,6 +227,7 @@ async def test_stop_brings_the_bot_back(one_house: House) -> None:
     await house.customer.until_shown("I heard: hello bot", at_desk=False)
 
 
+@pytest.mark.long
 async def test_the_rate_limit_holds_for_words_that_are_passed_on(account: Account, slack: FakeSlack) -> None:
     """A customer who floods is told to wait, and the operators are not flooded."""
     async with open_house(account, slack, "telegram", "slack", per_minute=1, burst=3) as house:
@@ -235,6 +254,7 @@ async def test_two_bad_moods_in_a_row_offer_a_person(account: Account, slack: Fa
         assert "negative" in found[-1].text
 
 
+@pytest.mark.long
 async def test_a_plain_group_has_chains_of_replies(account: Account, slack: FakeSlack) -> None:
     """Without topics, operators reply to the messages of a conversation, the first one or any later one."""
     async with open_house(account, slack, "slack", "telegram", forum=False) as house:
@@ -247,6 +267,7 @@ async def test_a_plain_group_has_chains_of_replies(account: Account, slack: Fake
         await house.customer.until_shown("two", at_desk=False)
 
 
+@pytest.mark.long
 async def test_the_operator_learns_that_the_customer_cannot_be_reached(account: Account, slack: FakeSlack) -> None:
     """A customer who has blocked the bot gets nothing more: the owner is told, and the hand-off ends."""
     async with open_house(account, slack, "telegram", "slack") as house:
@@ -256,6 +277,7 @@ async def test_the_operator_learns_that_the_customer_cannot_be_reached(account: 
         await house.operators.until_shown("The customer cannot be reached any more", at_desk=True)
 
 
+@pytest.mark.long
 async def test_a_deletion_takes_the_words_back(account: Account, slack: FakeSlack) -> None:
     """What customer or owner delete on Slack goes on the other side as well."""
     async with open_house(account, slack, "slack", "slack") as house:

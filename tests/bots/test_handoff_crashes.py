@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bots.telegram.opening import MORE
 from core.store import open_store
-from tests.bots.desk import ANN, CUE, OnSlack, OnTelegram, Platform, Shown, Side, desk_of, now_on_slack
+from tests.bots.desk import ANN, CUE, GROUP, OnSlack, OnTelegram, Platform, Shown, Side, desk_of, now_on_slack
 from tests.bots.gateway import Plan, free_port
 from tests.bots.lives import SEEDS, Lives
 from tests.fakes.slack.client import FakeSlack
@@ -32,10 +33,20 @@ PAIRS: list[tuple[Platform, Platform]] = [
 ID = re.compile(r"[\d.]+")
 
 
+def whole(found: Sequence[Shown]) -> list[Shown]:
+    """The messages without beginnings that a kill left behind between a post and its commit."""
+    return [one for one in found if not one.text.endswith(MORE)]
+
+
 def lives(points: Sequence[str]) -> list[object]:
-    """Each point once by default, by alternating pairs of platforms; the others take minutes."""
+    """Each third point once by default, by alternating pairs of platforms; the others take minutes."""
     return [
-        pytest.param(point, pair, seed, marks=() if (number % len(PAIRS), 0) == (way, seed) else pytest.mark.long)
+        pytest.param(
+            point,
+            pair,
+            seed,
+            marks=() if number % 3 == 0 and (number % len(PAIRS), 0) == (way, seed) else pytest.mark.long,
+        )
         for number, point in enumerate(points)
         for way, pair in enumerate(PAIRS)
         for seed in range(SEEDS)
@@ -118,9 +129,15 @@ class Case(Lives[tuple[str, str]]):
     async def unsaved(self, handles: Sequence[str]) -> set[tuple[str, str]]:
         async with open_store(self.plan.database) as store:
             threads = await store.run(lambda c: c.scalars(sa.text("SELECT thread FROM handoffs")).all())
-        kept = {id_ for text in (*handles, *threads) for id_ in ID.findall(text)}
-        found = {(side, one.id) for side, all_ in (await self.everything()).items() for one in all_}
-        return {one for one in found if one[1] not in kept}
+        desk = (*threads, *(text for text in handles if not text.startswith(f"{CUE}:")))
+        customers = [text for text in handles if not text.startswith(f"{GROUP}:")]
+        kept = {"operators": {*ID.findall(" ".join(desk))}, "customer": {*ID.findall(" ".join(customers))}}
+        return {
+            (side, one.id)
+            for side, all_ in (await self.everything()).items()
+            for one in all_
+            if one.id not in kept[side]
+        }
 
     async def everything(self) -> dict[str, list[Shown]]:
         return {
@@ -129,16 +146,18 @@ class Case(Lives[tuple[str, str]]):
         }
 
     async def check_words(self) -> None:
-        """Each message is shown once on the other side, in order, and is once in the history."""
+        """Each message is once in the history, and shown once on the other side, in the order in which it was accepted:
+        Slack may send what was written while the bot was down in another one.
+        """
+        async with open_store(self.plan.database) as store:
+            query = "SELECT reply FROM turns WHERE remembered ORDER BY id"
+            kept = list(await store.run(lambda c: c.scalars(sa.text(query)).all()))
+        assert Counter(kept) == Counter([*self.asked, *self.answered])
         now = await self.everything()
         for side, words in (("operators", self.asked), ("customer", self.answered)):
-            shown = [one.text for one in now[side] if one.text in words]
-            assert shown == words
-            orphans = {(side, one.id) for one in now[side] if one.text.endswith(" …")}
+            assert [one.text for one in now[side] if one.text in words] == [text for text in kept if text in words]
+            orphans = {(side, one.id) for one in now[side] if one.text.endswith(MORE)}
             assert orphans <= self._unsaved
-        async with open_store(self.plan.database) as store:
-            kept = await store.run(lambda c: c.scalars(sa.text("SELECT reply FROM turns WHERE remembered")).all())
-        assert Counter(kept) == Counter([*self.asked, *self.answered])
 
 
 @pytest.mark.parametrize(("point", "pair", "seed"), lives(PASSING_ON))
@@ -193,7 +212,7 @@ async def test_a_person_is_asked_for_once(
         (thread,) = await store.run(lambda c: c.scalars(sa.text("SELECT thread FROM handoffs")).all())
     now = await case.everything()
     assert [one.thread for one in now["operators"] if one.buttons] == [summary.thread] == [thread]
-    assert len([one for one in now["customer"] if one.text.startswith("I have asked")]) == 1
+    assert len([one for one in whole(now["customer"]) if one.text.startswith("I have asked")]) == 1
 
 
 @pytest.mark.parametrize("point", ["carry_out uncommitted", "carry_out committed"])
@@ -220,5 +239,5 @@ async def test_taking_over_is_done_once(
     os.kill(pid, signal.SIGTERM)
     assert await fork_server.wait(pid) == 0
     now = await case.everything()
-    assert len([one for one in now["customer"] if one.text.startswith("You are talking")]) == 1
-    assert len([one for one in now["operators"] if "has taken over" in one.text]) == 1
+    assert len([one for one in whole(now["customer"]) if one.text.startswith("You are talking")]) == 1
+    assert len([one for one in whole(now["operators"]) if "has taken over" in one.text]) == 1

@@ -60,8 +60,8 @@ def test_names_are_unique() -> None:
 
 
 def test_every_command_is_carried_out() -> None:
-    """The stage runs all commands but /stop, which admission answers, /retry and /human."""
-    assert set(RUN) | {STOP, RETRY, HUMAN} == set(KNOWN)
+    """The stage runs all commands but /stop, which admission answers, and /retry, which goes on to the model."""
+    assert set(RUN) | {STOP, RETRY} == set(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,18 @@ def test_commands_are_named_as_the_platform_takes_them(conversation: str, prefix
 
 def test_mood_is_offered_if_moods_are_shown() -> None:
     """Menus and help texts have all commands, but /mood only if moods are shown at all."""
-    assert tuple(offered("felt", has_people=True)) == tuple(offered("always", has_people=True)) == COMMANDS
-    assert set(COMMANDS) - set(offered("never", has_people=True)) == {MOOD}
+    assert tuple(offered("felt")) == tuple(offered("always")) == COMMANDS
+    assert set(COMMANDS) - set(offered("never")) == {MOOD}
 
 
 def test_a_person_is_offered_only_if_there_are_any() -> None:
     """The menu has /human only if conversations are handed over to people."""
-    assert set(COMMANDS) - set(offered("felt")) == {HUMAN}
+    assert set(offered("felt", has_people=True)) - set(offered("felt")) == {HUMAN}
+
+
+def test_a_command_may_have_other_names() -> None:
+    """People who want a person call them by several names."""
+    assert [call.command for name in ("human", "person", "operator") if (call := parse(f"/{name}"))] == [HUMAN] * 3
 
 
 @pytest.mark.parametrize("locale", LOCALES)
