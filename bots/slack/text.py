@@ -25,14 +25,11 @@ def plain(text: str, bot_user: str) -> str:
 
 def _with_you(text: str, bot_user: str) -> str:
     """The markup with "@you" for each mention of the bot that stands in a row with others."""
-    found = list(NAME_TOKEN.finditer(text))
+    found = NAME_TOKEN.finditer(text)
     names = [Name(start=token.start(), end=token.end(), is_bot=token[1] == bot_user) for token in found]
     company = in_company(text, names)
-    prose = NAME_TOKEN.sub(" ", text)
-    for token in reversed(found):
-        if token.start() in company:
-            text = text[: token.start()] + you(prose) + text[token.end() :]
-    return text
+    called = you(NAME_TOKEN.sub(" ", text))
+    return NAME_TOKEN.sub(lambda token: called if token.start() in company else token[0], text)
 
 
 def _as_seen(token: re.Match[str]) -> str:
