@@ -98,6 +98,13 @@ class Lives(ABC, Generic[Id]):
     async def _note_unsaved(self) -> None:
         """Note the messages whose ids were not kept at a kill: at most one of each turn."""
         handles, exposed = await saved_handles(self.plan.database)
-        new = await self.unsaved(handles) - self._unsaved
+        new = await self._settled(handles) - self._unsaved
         assert len(new) <= exposed
         self._unsaved |= new
+
+    async def _settled(self, handles: Sequence[str]) -> AbstractSet[Id]:
+        """What is unsaved once the platform has read what the dead process sent last: when two looks agree."""
+        before, now = None, await self.unsaved(handles)
+        while before != now:
+            before, now = now, await self.unsaved(handles)
+        return now
