@@ -142,16 +142,17 @@ def _doubled(passages: tuple[Passage, ...]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _print(findings: Findings, out: TextIO) -> None:
-    bars = findings.thresholds
     for match in findings.matches:
-        print(f"{match.score:.2f}  {match.passage.id}  {_verdict(findings, match)}", file=out)
+        print(f"{match.score:.2f}  {match.passage.id}  {_verdict(match)}", file=out)
         cosine = "" if match.cosine is None else f", cosine {match.cosine:.2f}"
         print(f"      {match.passage.heading} (coverage {match.coverage:.2f}{cosine})", file=out)
         print(f"      {shortened(' '.join(match.passage.text.split()), SHOWN_CHARACTERS)}", file=out)
-    print(f"said word for word from {bars.answer:.2f}, a ground for the model from {bars.ground:.2f}", file=out)
 
 
-def _verdict(findings: Findings, match: Match) -> str:
-    if match == findings.confident:
-        return "answers"
-    return "grounds" if match in findings.grounds else "too unlike"
+def _verdict(match: Match) -> str:
+    bars = match.thresholds
+    if match.is_answer:
+        return f"said word for word, from {bars.answer:.2f} on"
+    if match.is_ground:
+        return f"a ground for the model, from {bars.ground:.2f} on"
+    return f"too unlike, below {bars.ground:.2f}"

@@ -27,20 +27,6 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A passage that was found. `score` is the estimated probability that it answers the question.
-
-    `coverage` is the share of the question's information that stands in the passage or a wording of it. `cosine` is the
-    likeness of meaning, and None without the extra "semantic".
-    """
-
-    passage: Passage
-    score: float
-    coverage: float
-    cosine: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
     """Smallest scores of a match that answers word for word, and of one that the model's answer may rest on."""
 
@@ -49,20 +35,45 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A passage that was found. `score` is the estimated probability that it answers the question, which `thresholds`
+    judge, those of answers or those of documents.
+
+    `coverage` is the share of the question's information that stands in the passage or a wording of it. `cosine` is the
+    likeness of meaning, and None without the extra "semantic".
+    """
+
+    passage: Passage
+    score: float
+    thresholds: Thresholds
+    coverage: float
+    cosine: float | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it can be said word for word, without the model."""
+        return self.passage.is_answer and self.score >= self.thresholds.answer
+
+    @property
+    def is_ground(self) -> bool:
+        """Whether the model's answer may rest on it."""
+        return self.score >= self.thresholds.ground
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """The best matches for a question, the best first. `version` is that of the knowledge that was searched."""
 
     question: str
     matches: tuple[Match, ...]
-    thresholds: Thresholds
     version: str
 
     @property
     def confident(self) -> Match | None:
         """The best match, if it is an answer that can be said word for word without the model."""
-        return next((m for m in self.matches[:1] if m.passage.is_answer and m.score >= self.thresholds.answer), None)
+        return next((match for match in self.matches[:1] if match.is_answer), None)
 
     @property
     def grounds(self) -> tuple[Match, ...]:
         """The matches that the model's answer may rest on. If there are none, the knowledge has no answer."""
-        return tuple(match for match in self.matches if match.score >= self.thresholds.ground)
+        return tuple(match for match in self.matches if match.is_ground)

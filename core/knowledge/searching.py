@@ -9,7 +9,7 @@ from core.knowledge.index import FEATURES, Index
 from core.knowledge.judgement import Judge, Numbers, judge_for
 from core.knowledge.lexicon import Floats
 from core.knowledge.meaning import Embedder
-from core.knowledge.passages import Findings, Match, Passage
+from core.knowledge.passages import Findings, Match, Passage, Thresholds
 from core.language import language_of
 from core.messages import Locale
 
@@ -41,7 +41,6 @@ def search(
     return Findings(
         question=question,
         matches=tuple(matches[:limit]),
-        thresholds=judge_for(is_answer=True, by_meaning=by_meaning).thresholds,
         version=index.version,
     )
 
@@ -54,7 +53,7 @@ def _judged(
     scores = judge.trusted(features[best], leads(ranks[best]))
     scores[features[best, FEATURES.index("wording_likeness")] >= SAME] = 1.0
     return [
-        _match(index.passages[rows[row]], float(score), features[row], by_meaning=by_meaning)
+        _match(index.passages[rows[row]], float(score), judge.thresholds, features[row], by_meaning=by_meaning)
         for row, score in zip(best, scores, strict=True)
     ]
 
@@ -66,11 +65,12 @@ def leads(ranks: Numbers) -> Numbers:
     return np.concatenate([[ranks[0] - ranks[1]], ranks[1:] - ranks[0]])
 
 
-def _match(passage: Passage, score: float, features: Floats, *, by_meaning: bool) -> Match:
+def _match(passage: Passage, score: float, thresholds: Thresholds, features: Floats, *, by_meaning: bool) -> Match:
     named = dict(zip(FEATURES, map(float, features), strict=True))
     return Match(
         passage=passage,
         score=score,
+        thresholds=thresholds,
         coverage=max(named["wording_coverage"], named["body_coverage"]),
         cosine=max(named["wording_cosine"], named["body_cosine"]) if by_meaning else None,
     )

@@ -9,6 +9,7 @@ from core.messages import Choice, Exchange, Finish, Locale, Message, Quote, Rela
 from core.stages.knowledge import GROUNDS, Expertise, knowledge
 from tests.core.conftest import Write
 
+BARS = Thresholds(answer=0.8, ground=0.5)
 QUOTED = Quote(relation=Relation.REPLIED, text="a quote")
 
 
@@ -21,7 +22,7 @@ def passage(number: int, *, is_answer: bool = False) -> Passage:
 
 @dataclass
 class Known:
-    """Knowledge with these matches for every question, whose threshold to answer is 0.8 and to ground is 0.5."""
+    """Knowledge with these matches for every question."""
 
     matches: tuple[Match, ...]
     asked: list[str] = field(default_factory=list)
@@ -29,8 +30,7 @@ class Known:
 
     async def search(self, question: str, *, language: Locale) -> Findings:
         self.asked.append(f"{language} {question}")
-        thresholds = Thresholds(answer=0.8, ground=0.5)
-        return Findings(question=question, matches=self.matches, thresholds=thresholds, version=self.version)
+        return Findings(question=question, matches=self.matches, version=self.version)
 
 
 @dataclass
@@ -67,7 +67,13 @@ class Scene:
 
 def scene(*scores: float, is_answer: bool = False) -> Scene:
     found = enumerate(scores, 1)
-    return Scene(Known(tuple(Match(passage=passage(n, is_answer=is_answer), score=s, coverage=s) for n, s in found)))
+    return Scene(
+        Known(
+            tuple(
+                Match(passage=passage(n, is_answer=is_answer), score=s, thresholds=BARS, coverage=s) for n, s in found
+            )
+        )
+    )
 
 
 async def test_a_sure_answer_is_said_word_for_word(write: Write) -> None:
