@@ -43,6 +43,7 @@ def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
         "chat.persona",
         "chat.locale",
         "data_dir",
+        "knowledge.folder",
         "store.url",
         "engine.model",
         "network.proxy",
