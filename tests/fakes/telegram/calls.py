@@ -229,7 +229,7 @@ def _shown(given: Mapping[str, Any], message: Json) -> Json:
         "entities": message.get("entities", []),
         "buttons": buttons,
         "reply_to": message.get("reply_to_message", {}).get("message_id", 0),
-        "thread": message.get("message_thread_id", 0),
+        "thread": message["message_thread_id"] if message.get("is_topic_message") else 0,
         "preview": not given.get("link_preview_options", {}).get("is_disabled", False),
         "parse_mode": given.get("parse_mode", ""),
     }
