@@ -6,11 +6,15 @@ import sqlalchemy as sa
 
 from bots.slack.handle import Handle as SlackHandle
 from bots.telegram.handle import Handle as TelegramHandle
+from core.commands import FORGET
 from core.messages import ConversationKey
 from core.store import open_store
 from core.store.schema import turns
 from core.store.turns import DELIVERED
 from tests.soak.verdict import Place, Turn
+
+CONFIRMED = {f"/{FORGET.name} {choice}" for choice in FORGET.choices}
+"""Words of the buttons below the question whether to forget."""
 
 
 async def until_delivered(database: str) -> None:
@@ -34,7 +38,7 @@ def _turn(row: sa.Row[tuple[object, ...]]) -> Turn:
         state=row.state,
         reply=row.reply or "",
         shown_by=_shown_by(key, row.handle),
-        is_again=row.again != 0,
+        is_pressed=row.again != 0 or row.text in CONFIRMED,
     )
 
 

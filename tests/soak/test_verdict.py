@@ -37,11 +37,11 @@ def test_an_answer_that_is_not_shown_is_lost() -> None:
 
 
 def test_a_second_turn_doubles_a_message() -> None:
-    """Two turns of one message are a fault, unless the person has asked again."""
+    """Two turns of one message are a fault, unless the person has pressed a button."""
     again = replace(TURN, shown_by=(OTHER,))
     shown = SHOWN | {OTHER: TURN.reply}
     assert judge(SAID, [TURN, again], shown).doubled == [QUESTION]
-    assert judge(SAID, [TURN, replace(again, is_again=True)], shown) == CLEAN
+    assert judge(SAID, [TURN, replace(again, is_pressed=True)], shown) == CLEAN
 
 
 def test_a_second_message_doubles_an_answer() -> None:
@@ -61,8 +61,18 @@ def test_a_message_of_two_turns_is_doubled() -> None:
 def test_what_is_unexpected_in_a_log_is_a_fault() -> None:
     """Errors, tracebacks within an event and lines that are no events are faults. A cut connection is none."""
     cut = line(level="error", event="Failed to receive or enqueue a message: ServerDisconnectedError")
-    bad = [line(level="error"), line(exception="Traceback ..."), "Traceback (most recent call last):"]
-    assert judge([], [], {}, log="\n".join([line(level="warning"), cut, *bad])).faults == bad
+    late = line(
+        level="error",
+        event="Failed to run a request listener: Cannot write to closing transport, session: s_1",
+        exception="Traceback ...",
+    )
+    bad = [
+        line(level="error"),
+        line(level="error", event="Failed to run a request listener: KeyError"),
+        line(exception="Traceback ..."),
+        "Traceback (most recent call last):",
+    ]
+    assert judge([], [], {}, log="\n".join([line(level="warning"), cut, late, *bad])).faults == bad
 
 
 def test_words_in_a_log_are_found() -> None:

@@ -14,7 +14,10 @@ BEGUN = re.compile(r"(?:\A|…)\s*\Z")
 """The end of a message whose answer has not been put into it. A stream of Slack begins empty."""
 NUMBER = re.compile(r"\d+")
 FAULTS = {"error", "critical"}
-CUT = ("Failed to receive or enqueue a message", "Failed to check the current session")
+CUT = (
+    *("Failed to receive or enqueue a message", "Failed to check the current session"),
+    "Failed to run a request listener: Cannot write to closing transport",
+)
 """What slack-sdk says of a connection that was cut, before it opens another one."""
 SHORT = 20
 """Characters of a text that may stand in a log by chance."""
@@ -30,13 +33,16 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A turn of the store: the message that it answers, and the messages that show the reply."""
+    """A turn of the store: the message that it answers, and the messages that show the reply.
+
+    `is_pressed` is a further turn of a message, by a button: to answer again, or to confirm a command.
+    """
 
     question: Place
     state: str
     reply: str
     shown_by: tuple[Place, ...]
-    is_again: bool = False
+    is_pressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ def judge(
     """Judge a run by what people `said`, the store's turns, the messages `shown`, and the log, which must not hold any
     of the `words` nor a reply. The `forgetful` have taken back what they said, so their turns may be gone.
     """
-    answered = Counter(turn.question for turn in turns if not turn.is_again)
+    answered = Counter(turn.question for turn in turns if not turn.is_pressed)
     missing = [one.place for one in said if one.person not in forgetful and not answered[one.place]]
     silent = [turn.question for turn in turns if turn.state != "delivered" or not _is_shown(turn, shown)]
     claimed = Counter(place for turn in turns for place in turn.shown_by)
@@ -93,7 +99,7 @@ def _is_fault(line: str) -> bool:
     except ValueError:
         return True
     is_cut = str(told.get("event")).startswith(CUT)
-    return "exception" in told or (told.get("level") in FAULTS and not is_cut)
+    return not is_cut and ("exception" in told or told.get("level") in FAULTS)
 
 
 def _found(words: Iterable[str], lines: Iterable[str]) -> list[str]:

@@ -217,6 +217,6 @@ async def _unheard(request: web.Request, fault: Fault) -> web.StreamResponse:
     """Give no answer: close the connection, or leave it open."""
     if fault.kind in {Kind.SILENCE, Kind.MUTE}:
         await asyncio.Event().wait()
-    assert request.transport is not None
-    request.transport.abort()
+    if request.transport is not None:  # the bot has not left yet
+        request.transport.abort()
     return web.Response()
