@@ -17,7 +17,7 @@ from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
 from config.load import load_settings
-from config.options import openai_server
+from config.options import help_desk, openai_server
 from config.personas import load_persona
 from config.settings import Settings
 from core.clock import SystemClock
@@ -75,6 +75,11 @@ def check_knowledge(settings: Settings) -> str:
     """The files of the knowledge. They are read, and not indexed."""
     folder = settings.knowledge.folder
     return "none" if folder is None else f"{len(read_passages(read_sources(folder)))} passages"
+
+
+def check_handoff(settings: Settings) -> str:
+    desk = help_desk(settings)
+    return f"{desk.place.platform} {desk.place.chat}, operators: {', '.join(sorted(desk.operators))}" if desk else "off"
 
 
 def check_data_dir(settings: Settings) -> str:
@@ -183,6 +188,7 @@ CHECKS: dict[str, Check] = {
     "telegram": check_telegram,
     "slack": check_slack,
     "access.allow": check_access,
+    "handoff.where": check_handoff,
 }
 
 

@@ -58,14 +58,9 @@ def fixed_locale(settings: Settings) -> Locale | None:
 
 
 def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
-    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder.
-
-    Raises ConfigError if no question could be answered.
-    """
+    """The knowledge and, if the extra "semantic" is installed, its model, which is loaded; None without a folder."""
     folder = settings.knowledge.folder
     if folder is None:
-        if settings.knowledge.strict:
-            raise ConfigError("knowledge.strict", "needs knowledge.folder: no question could be answered")
         return None
     return KnowledgeOptions(
         folder=folder, index_path=settings.data_dir / "knowledge.npz", embedder=installed_embedder()

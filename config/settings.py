@@ -272,6 +272,12 @@ class KnowledgeSettings(BaseModel):
     strict: Annotated[bool, COMMON] = False
     """Answer no question from the model's own memory: what is not in the folder gets an honest "I do not know that"."""
 
+    @model_validator(mode="after")
+    def _has_something_to_say(self) -> Self:
+        if self.strict and self.folder is None:
+            raise ValueError("strict needs a folder: no question could be answered")
+        return self
+
 
 class HistorySettings(BaseModel):
     """The part of a conversation that the model reads again with each message."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bots.check import check_all
+from bots.check import CHECKS, check_all
 from config.load import load_settings
 from config.settings import Settings
 from core.engine.scripted import ScriptedEngine
@@ -155,3 +155,27 @@ def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch
     variables = {"HTTPS_PROXY": "http://ann:canary@other.test:3128", "NO_PROXY": "slack.com"}
     found = _found(_settings(monkeypatch, options, PARLEY_NETWORK__PROXY="", **variables))
     assert found["network.proxy"] == "http://other.test:3128 (HTTPS_PROXY), none"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, "is on slack, where the bot is off"),
+        ({"PARLEY_TELEGRAM__TOKEN": "1:x", "PARLEY_HANDOFF__WHERE": "telegram:-1001"}, "nobody could take"),
+    ],
+)
+def test_a_help_desk_that_cannot_work_is_reported(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], more: dict[str, str], reason: str
+) -> None:
+    """A place without a bot, or without operators, is a bad setting."""
+    settings = _settings(monkeypatch, options, **{"PARLEY_HANDOFF__WHERE": "slack:T1:C1", **more})
+    with pytest.raises(ConfigError, match=reason):
+        CHECKS["handoff.where"](settings)
+
+
+def test_a_help_desk_is_described(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """`check` says where people work and who they are; it is off by default."""
+    assert CHECKS["handoff.where"](_settings(monkeypatch, options)) == "off"
+    desk = {"PARLEY_HANDOFF__WHERE": "telegram:-1001", "PARLEY_HANDOFF__OPERATORS": "telegram:7"}
+    settings = _settings(monkeypatch, options, PARLEY_TELEGRAM__TOKEN="1:x", **desk)
+    assert CHECKS["handoff.where"](settings) == "telegram -1001, operators: telegram:7"

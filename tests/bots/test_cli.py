@@ -50,6 +50,7 @@ def test_a_good_set_up_is_described(parley: Parley, tmp_path: Path) -> None:
         "telegram",
         "slack",
         "access.allow",
+        "handoff.where",
     ]
 
 

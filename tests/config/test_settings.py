@@ -133,6 +133,7 @@ def test_settings_cannot_be_changed() -> None:
         ('data_dir = "~nobody-at-all/x"', "data_dir", "home folder"),
         ('log_level = "loud"', "log_level", "'auto'"),
         ("[access]\nask = true", "access", "ask needs admins"),
+        ("[knowledge]\nstrict = true", "knowledge", "strict needs a folder"),
         ("[engine", "written.toml", "is not valid TOML"),
     ],
 )
