@@ -7,7 +7,7 @@ CODE := bots core config tests training benchmarks
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # Processes that run the tests. Most tests wait more than they compute, so that these may be more than there are cores.
-JOBS ?= 4
+JOBS ?= 3
 
 .PHONY: chat test test-long lint check format reference train-mini eval-mini eval-real eval-rated bench bench-alternatives clean
 

@@ -377,7 +377,7 @@ async def test_a_draft_shows_the_reply_as_it_is_written(account: Account) -> Non
 async def test_a_flood_wait_delays_the_reply_and_loses_nothing(account: Account) -> None:
     """A rate limit of one chat delays its reply, while another chat is answered at once."""
     async with open_gateway(account, echo()):
-        await account.faults({"method": "editMessageText", "kind": "error", "retry_after": 40, "chat": 5})
+        await account.faults({"method": "editMessageText", "kind": "error", "retry_after": 200, "chat": 5})
         await account.say("patience", person=5)
         await account.until(lambda journal: [entry for entry in journal if entry.get("fault")])
         await account.say("at-once", person=6)
