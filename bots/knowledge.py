@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bots.folders import private_folder
+from bots.stores import open_existing_store
 from config.options import knowledge_options
 from config.settings import Settings
 from core.errors import ConfigError, KnowledgeUnusable
@@ -22,7 +23,6 @@ from core.knowledge.knowledge import Knowledge
 from core.knowledge.passages import Findings, Match, Passage
 from core.knowledge.readers import read_passages
 from core.knowledge.terms import folded
-from core.store import open_store
 from core.store.gaps import missed
 from core.text import shortened
 
@@ -81,9 +81,7 @@ def print_gaps(settings: Settings, out: TextIO) -> None:
 
 
 async def _print_gaps(settings: Settings, knowledge: Knowledge, out: TextIO) -> None:
-    if not settings.store_path.exists():
-        raise ConfigError("store.url", f"there is no {settings.store_path} yet")
-    async with open_store(settings.store_url) as store:
+    async with open_existing_store(settings) as store:
         gaps = grouped(await store.read(missed, MOST_QUESTIONS))
     for gap in gaps:
         first = gap.questions[0]

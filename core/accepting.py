@@ -60,12 +60,25 @@ Outcome: TypeAlias = Accepted | Duplicate | Refused | Ignored
 
 
 def accept(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Duplicate | Refused:
-    """Deduplicate, limit and insert a message, or join it to the one that it belongs to.
+    """Deduplicate, limit and insert a message, or join it to the one that it belongs to."""
+    return _from_operator(connection, message, limits, now) or _from_person(connection, message, limits, now)
 
-    A message that its sender had forgotten is delivered again, by the platform or after a restored backup.
-    """
+
+def _from_operator(
+    connection: sa.Connection, message: Message, limits: Limits, now: float
+) -> Accepted | Duplicate | Refused | None:
+    """Hear a message that is written in the thread of a hand-off; None if it is not."""
     if limits.help_desk and (said := relaying.read(connection, message, limits.help_desk)):
         return _hear_operator(connection, message, said, limits.help_desk, limits, now)
+    return None
+
+
+def _from_person(
+    connection: sa.Connection, message: Message, limits: Limits, now: float
+) -> Accepted | Duplicate | Refused:
+    """Take a message of anybody else. One that its sender had forgotten is delivered again, by the platform or after a
+    restored backup.
+    """
     if message.sent_at < tombstones.forgotten_at(connection, message.sender):
         return Duplicate()
     if not events.remember(connection, message.event_keys, now):
@@ -78,10 +91,11 @@ def accept(connection: sa.Connection, message: Message, limits: Limits, now: flo
 
 def overhear(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Outcome:
     """Accept a message only if it belongs to another one that was accepted, or is an operator's."""
-    is_operators = limits.help_desk and relaying.read(connection, message, limits.help_desk)
-    if not is_operators and _joinable(connection, message, now) is None:
+    if heard := _from_operator(connection, message, limits, now):
+        return heard
+    if _joinable(connection, message, now) is None:
         return Ignored()
-    return accept(connection, message, limits, now)
+    return _from_person(connection, message, limits, now)
 
 
 def _admit(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Accepted | Refused:
