@@ -21,6 +21,7 @@ from core.stages.preferences import preferences
 from core.stages.quotes import quotes
 from core.stages.refusals import refusals
 from core.stages.retry import retry
+from core.stages.suggested import suggested
 from core.store import Store
 from core.text import digest
 
@@ -73,6 +74,7 @@ def chatbot(
         guard(engine, options.max_input_tokens),
         commands(desk),
         person(store, options.help_desk, clock.now),
+        suggested(store),
         history(store, shared=options.shared_history),
         cache(answers, engine, lambda: f"{persona} {expertise.knowledge.version}" if expertise else persona),
         knowledge(expertise, has_people=options.help_desk is not None),

@@ -294,8 +294,9 @@ class Reply:
 
     `tokens` is the size of question and answer in a later prompt; a reply with 0 tokens is not added to the history.
     `show_mood` says that front ends add the mood's emoji to the text. `error` is the kind of error behind a refusal or
-    an apology, in snake case, or empty. `choices` are buttons below it. `cites` names what the answer rests on, in
-    words that front ends add below it. They are no part of the history, where the model would learn to cite anything.
+    an apology, in snake case, or empty. `choices` are buttons below it. `suggestions` are the questions that its text
+    numbers from 1; a button or the number asks one. `cites` names what the answer rests on, in words that front ends
+    add below it. They are no part of the history, where the model would learn to cite anything.
     """
 
     text: str
@@ -307,6 +308,7 @@ class Reply:
     show_mood: bool = False
     error: str = ""
     choices: tuple[Choice, ...] = ()
+    suggestions: tuple[str, ...] = ()
     cites: str = ""
 
 

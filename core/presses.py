@@ -84,6 +84,22 @@ def ask(connection: sa.Connection, press: Press, person: PersonRow, limits: Limi
     return Receipt(notice=words, is_work=True)
 
 
+def pick(
+    number: int, connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float
+) -> Receipt:
+    """Ask the question that the reply of the turn suggests with this number, counted from 1."""
+    _named(connection, press)
+    suggested = questions.suggestions(connection, press.turn_id)
+    if number > len(suggested):
+        raise QuestionForgotten
+    return ask(connection, replace(press, words=suggested[number - 1]), person, limits, now)
+
+
+first: Action = partial(pick, 1)
+second: Action = partial(pick, 2)
+third: Action = partial(pick, 3)
+
+
 def stop(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:
     """End the answer of the turn, or all of the person's answers under way in the conversation if none is named."""
     where = _named(connection, press).message.conversation if press.turn_id else press.conversation

@@ -29,6 +29,7 @@ from core.knowledge.searching import leads, search
 from core.knowledge.terms import folded, grams
 from core.language import HAN
 from core.messages import Locale
+from core.stages.knowledge import SUGGESTIONS
 from training.sample import LANGUAGES
 
 HERE = Path(__file__).parent
@@ -48,6 +49,8 @@ FALSE_ANSWERS = 0.03
 """Share of unanswerable questions of the fit that may be answered word for word."""
 FALSE_GROUNDS = 0.15
 """The same for those that get a passage to rest on."""
+FALSE_SUGGESTIONS = 0.6
+"""The same for those for which other questions are suggested."""
 RIDGE = 0.5
 LEXICAL = len(FEATURES) - 4
 """Features that need no embedder; they come first."""
@@ -65,11 +68,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a method made of a question: its best entry, how sure it is, and the seconds it took."""
+    """What a method made of a question: its best entry, how sure it is, and the seconds it took.
+
+    `suggested` are the entries whose questions a refusal would suggest.
+    """
 
     entry: str
     score: float
     seconds: float
+    suggested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +127,14 @@ def read_asked(path: Path, corpus: str) -> list[Asked]:
 
 def measure(embedder: Embedder | None) -> None:
     """Print a row for each corpus, language and method. BM25 and e5 alone have no refusal; what they could have at
-    best is shown: the threshold that keeps false answers to 5 % on these very questions.
+    best is shown: the threshold that keeps false answers to 5 % on these very questions. "offered" is how often the
+    right entry is among the questions that a refusal would suggest, "in vain" how often it suggests some for a question
+    without an answer.
     """
-    print(f"{'corpus':7}{'':4}{'method':20}{'hit@1':>7}{'answered':>10}{'false':>8}{'wrong':>7}{'p50 ms':>9}")
+    print(
+        f"{'corpus':7}{'':4}{'method':20}{'hit@1':>7}{'answered':>10}{'false':>8}{'wrong':>7}"
+        f"{'offered':>9}{'in vain':>9}{'p50 ms':>9}"
+    )
     for name, (corpus, questions) in MEASURED.items():
         passages, asked = read_corpus(corpus), read_asked(questions, corpus.name)
         for method, (find, threshold) in _methods(passages, embedder).items():
@@ -140,8 +152,10 @@ def _row(asked: Sequence[Asked], found: Sequence[Found], threshold: float | None
     answered = sum(one.entry == got.entry and got.score >= bar for one, got in known) / len(known)
     wrong = sum(one.entry != got.entry and got.score >= bar for one, got in known) / len(known)
     false = sum(score >= bar for score in unknown) / len(unknown)
+    offered = sum(one.entry in got.suggested for one, got in known) / len(known)
+    in_vain = sum(bool(got.suggested) for one, got in pairs if not one.entry) / len(unknown)
     p50 = statistics.median(got.seconds for got in found) * 1000
-    return f"{hits:7.2f}{answered:10.0%}{false:8.0%}{wrong:7.0%}{p50:9.2f}"
+    return f"{hits:7.2f}{answered:10.0%}{false:8.0%}{wrong:7.0%}{offered:9.0%}{in_vain:9.0%}{p50:9.2f}"
 
 
 def _methods(
@@ -192,8 +206,12 @@ def _plain_e5(index: Index, embedder: Embedder) -> Callable[[Asked], Found]:
 def _ours(index: Index, embedder: Embedder | None) -> Callable[[Asked], Found]:
     def find(asked: Asked) -> Found:
         begun = time.perf_counter()
-        best = search(index, embedder, asked.text).matches[0]
-        return Found(entry=best.passage.entry, score=best.score, seconds=time.perf_counter() - begun)
+        findings = search(index, embedder, asked.text)
+        seconds = time.perf_counter() - begun
+        best, *_ = findings.matches
+        entries = {match.passage.heading: match.passage.entry for match in findings.matches}
+        suggested = tuple(entries[question] for question in findings.suggestions[:SUGGESTIONS])
+        return Found(entry=best.passage.entry, score=best.score, seconds=seconds, suggested=suggested)
 
     return find
 
@@ -229,7 +247,8 @@ def _fitted(name: str, examples: Sequence[Example]) -> str:
     trust = _fit_trust(np.array(rows), np.array(right, float))
     scores = 1 / (1 + np.exp(-(np.array(rows) @ trust)))
     unknown = np.sort([score for score, one in zip(scores, examples, strict=True) if one.right is None])[::-1]
-    answer, ground = (float(unknown[int(len(unknown) * share)]) for share in (FALSE_ANSWERS, FALSE_GROUNDS))
+    shares = (FALSE_ANSWERS, FALSE_GROUNDS, FALSE_SUGGESTIONS)
+    answer, ground, suggest = (float(unknown[int(len(unknown) * share)]) for share in shares)
     known = [i for i, one in enumerate(examples) if one.right is not None]
     hits = sum(right[i] for i in known) / len(known)
     answered = sum(right[i] and scores[i] > answer for i in known) / len(known)
@@ -237,6 +256,7 @@ def _fitted(name: str, examples: Sequence[Example]) -> str:
     return (
         f"\n[{name}]\nrank = [{', '.join(f'{weight:.3f}' for weight in rank)}]\n"
         f"trust = [{', '.join(f'{weight:.3f}' for weight in trust)}]\nanswer = {answer:.3f}\nground = {ground:.3f}\n"
+        f"suggest = {suggest:.3f}\n"
     )
 
 

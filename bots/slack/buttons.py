@@ -18,7 +18,7 @@ class Button:
     """A kind of button. `id` begins its action id, `choice` its value, and `label` is the key of its words,
     empty if the reply has them.
 
-    `face` names a vote to the voter.
+    `face` names a vote to the voter, and is what stands on the button of a suggestion.
     """
 
     id: str
@@ -41,6 +41,11 @@ AGAIN = Button(id="again", label="slack.again", action=presses.again)
 YES = Button(id="yes", action=presses.yes)
 NO = Button(id="no", action=presses.no)
 
+SUGGESTED = (
+    Button(id="first", face="1", action=presses.first),
+    Button(id="second", face="2", action=presses.second),
+    Button(id="third", face="3", action=presses.third),
+)
 PERSON = Button(id=Choice.ASK, action=presses.ask_for_a_person)
 TAKE = Button(id=Choice.TAKE, action=presses.take)
 SEND = Button(id=Choice.SEND, action=presses.send)
@@ -48,7 +53,9 @@ BACK = Button(id=Choice.BACK, action=presses.back)
 CLOSE = Button(id=Choice.CLOSE, action=presses.close)
 OF_HANDOFFS = {Choice(button.id): button for button in (PERSON, TAKE, SEND, BACK, CLOSE)}
 
-BUTTONS = {(button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO, *OF_HANDOFFS.values())}
+BUTTONS = {
+    (button.id, button.choice): button for button in (GOOD, BAD, AGAIN, YES, NO, *SUGGESTED, *OF_HANDOFFS.values())
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from slack_sdk.models.blocks.basic_components import MarkdownTextObject
 
 from bots.additions import with_additions
 from bots.markdown import FormattedText, split
-from bots.slack.buttons import AGAIN, BAD, GOOD, NO, OF_HANDOFFS, YES, Button
+from bots.slack.buttons import AGAIN, BAD, GOOD, NO, OF_HANDOFFS, SUGGESTED, YES, Button
 from bots.slack.rendering import from_markdown, markdown, plain
 from bots.slack.text import escaped
 from core.i18n import say
@@ -89,16 +89,17 @@ def reply_forms(
     if yes_or_no:
         words = tuple(zip((YES, NO), yes_or_no, strict=True))
         return ((question_forms(reply.text, turn_id, words),),) * len(SIZES)
-    if reply.choices:
+    if reply.choices or reply.suggestions:
         return tuple(_choice_forms(reply, size, turn_id, locale) for size in SIZES)
     rows = _buttons(turn_id, locale)
     return tuple(_message_forms(reply, size, rows) for size in SIZES)
 
 
 def _choice_forms(reply: Reply, size: int, turn_id: int, locale: Locale) -> tuple[Forms, ...]:
-    """The messages of a reply, the last one with the buttons of a hand-off."""
+    """The messages of a reply, the last one with the buttons of its suggestions and of a hand-off."""
     *parts, last = parts_of(displayed(reply), min(size, MAX_SECTION))
-    words = [(OF_HANDOFFS[choice], say(locale, f"choice.{choice}")) for choice in reply.choices]
+    words = [(button, button.face) for button in SUGGESTED[: len(reply.suggestions)]]
+    words += [(OF_HANDOFFS[choice], say(locale, f"choice.{choice}")) for choice in reply.choices]
     return (*((plain_form(part.text),) for part in parts), question_forms(last.text, turn_id, words))
 
 

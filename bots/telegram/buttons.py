@@ -13,7 +13,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from core import presses
 from core.i18n import say
-from core.messages import Choice, Locale
+from core.messages import Choice, Locale, Reply
 from core.presses import Action
 
 DATA = re.compile(r"fb:([a-z]{1,16})\d?:(\d{1,18}):([0-9a-f]{12})")
@@ -41,6 +41,11 @@ STOP = Button(name="stop", face="⏹", action=presses.stop)
 YES = Button(name="yes", action=presses.yes)
 NO = Button(name="no", action=presses.no)
 ASK = Button(name="ask", action=presses.ask)
+SUGGESTED = (
+    Button(name="first", face="1", action=presses.first),
+    Button(name="second", face="2", action=presses.second),
+    Button(name="third", face="3", action=presses.third),
+)
 PERSON = Button(name=Choice.ASK, action=presses.ask_for_a_person)
 TAKE = Button(name=Choice.TAKE, action=presses.take)
 SEND = Button(name=Choice.SEND, action=presses.send)
@@ -48,7 +53,7 @@ BACK = Button(name=Choice.BACK, action=presses.back)
 CLOSE = Button(name=Choice.CLOSE, action=presses.close)
 
 OF_HANDOFFS = (PERSON, TAKE, SEND, BACK, CLOSE)
-BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO, ASK, *OF_HANDOFFS)}
+BUTTONS = {button.name: button for button in (UP, DOWN, AGAIN, STOP, YES, NO, ASK, *SUGGESTED, *OF_HANDOFFS)}
 UNDER_ANSWER, WHILE_WRITING, UNDER_QUESTION = (UP, DOWN, AGAIN), (STOP,), (YES, NO)
 
 
@@ -83,10 +88,11 @@ class Buttons:
         named = [replace(button, face=word) for button, word in zip(UNDER_QUESTION, words, strict=True)]
         return self._keyboard(named, turn_id, chat)
 
-    def of_choices(self, turn_id: int, chat: int, choices: Sequence[Choice], locale: Locale) -> InlineKeyboardMarkup:
-        """The keyboard of what can be done about a hand-off."""
-        named = [replace(BUTTONS[choice], face=say(locale, f"choice.{choice}")) for choice in choices]
-        return self._keyboard(named, turn_id, chat)
+    def of_choices(self, turn_id: int, chat: int, reply: Reply, locale: Locale) -> InlineKeyboardMarkup:
+        """The keyboard of a reply's suggestions, and below them of what can be done about a hand-off."""
+        named = [replace(BUTTONS[choice], face=say(locale, f"choice.{choice}")) for choice in reply.choices]
+        numbered = SUGGESTED[: len(reply.suggestions)]
+        return InlineKeyboardMarkup([self._row(row, turn_id, chat) for row in (numbered, named) if row])
 
     def of_questions(self, turn_id: int, chat: int, words: Sequence[str]) -> InlineKeyboardMarkup:
         """A keyboard of questions below each other. Their numbers tell them apart; what is asked are the words."""
@@ -104,15 +110,17 @@ class Buttons:
         return Pressed(button=button, turn_id=int(found[2])) if button else None
 
     def _keyboard(self, row: Sequence[Button], turn_id: int, chat: int, vote: int = 0) -> InlineKeyboardMarkup:
+        return InlineKeyboardMarkup([self._row(row, turn_id, chat, vote)])
+
+    def _row(self, row: Sequence[Button], turn_id: int, chat: int, vote: int = 0) -> Sequence[InlineKeyboardButton]:
         seal = self._sign(turn_id, chat)
-        buttons = [
+        return [
             InlineKeyboardButton(
                 button.face + MARK * (button.vote != 0 and button.vote == vote),
                 callback_data=f"fb:{button.name}:{turn_id}:{seal}",
             )
             for button in row
         ]
-        return InlineKeyboardMarkup([buttons])
 
     def _sign(self, turn_id: int, chat: int) -> str:
         return blake2b(f"{turn_id}:{chat}".encode(), key=self._key, digest_size=6).hexdigest()

@@ -183,8 +183,8 @@ class TelegramDelivery:
         """
         if reply.source in ANSWERS:
             return self._buttons.under(claim.id, chat)
-        if reply.choices:
-            return self._buttons.of_choices(claim.id, chat, reply.choices, claim.locale)
+        if reply.choices or reply.suggestions:
+            return self._buttons.of_choices(claim.id, chat, reply, claim.locale)
         if claim.opens_chat(reply) and (questions := self._questions.get(claim.locale)):
             return self._buttons.of_questions(claim.id, chat, questions)
         is_seen = not claim.is_aside or place_in_private(claim) is not None

@@ -55,7 +55,7 @@ def judges() -> Mapping[str, Judge]:
         name: Judge(
             rank=tuple(table["rank"]),
             trust=tuple(table["trust"]),
-            thresholds=Thresholds(answer=table["answer"], ground=table["ground"]),
+            thresholds=Thresholds(answer=table["answer"], ground=table["ground"], suggest=table["suggest"]),
         )
         for name, table in tables.items()
     }

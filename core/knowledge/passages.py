@@ -28,10 +28,13 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Smallest scores of a match that answers word for word, and of one that the model's answer may rest on."""
+    """Smallest scores of a match that answers word for word, of one that the model's answer may rest on, and of the
+    best match of a question for which the questions of the matches are suggested.
+    """
 
     answer: float
     ground: float
+    suggest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +80,11 @@ class Findings:
     def grounds(self) -> tuple[Match, ...]:
         """The matches that the model's answer may rest on. If there are none, the knowledge has no answer."""
         return tuple(match for match in self.matches if match.is_ground)
+
+    @property
+    def suggestions(self) -> tuple[str, ...]:
+        """Questions that have an answer and may have been meant, the likeliest first; none if none is likely."""
+        answers = [match for match in self.matches if match.passage.is_answer]
+        if not answers or answers[0].score < answers[0].thresholds.suggest:
+            return ()
+        return tuple(match.passage.heading for match in answers)

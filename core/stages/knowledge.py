@@ -16,6 +16,9 @@ from core.questions import stands_alone
 GROUNDS = 3
 """Passages that the model answers from. More would crowd out the history, and a small model mixes them up."""
 
+SUGGESTIONS = 3
+"""Questions that a refusal suggests at most."""
+
 
 class Knowledge(Protocol):
     """What the bot knows. `version` changes with it."""
@@ -40,9 +43,9 @@ class Expertise:
 def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
     """The stage that answers from what is known. Without expertise it does nothing.
 
-    If no passage fits, the model answers as it does without knowledge. If it must be strict, the question is refused,
-    and a person is offered if the bot `has_people` to ask. A question that is asked again is put to the model, since
-    the same words would not help.
+    If no passage fits, the model answers as it does without knowledge. If it must be strict, the question is refused:
+    questions that have an answer are suggested, and a person is offered if the bot `has_people` to ask. A question that
+    is asked again is put to the model, since the same words would not help.
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
@@ -56,7 +59,8 @@ def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
             reply = await call_next(_grounded(turn, grounds))
             return _cited(reply, grounds[0], language)
         if expertise.strict and not await _is_small_talk(expertise.intents, turn.message.text, language):
-            return _not_known(turn, has_people=has_people and has_buttons(turn.message.conversation))
+            suggested = found.suggestions[:SUGGESTIONS]
+            return _not_known(turn, suggested, has_people=has_people and has_buttons(turn.message.conversation))
         return await call_next(turn)
 
     return stage
@@ -82,11 +86,19 @@ async def _said(turn: Turn, match: Match, language: Locale) -> Reply:
     return Reply(text=text, source=Source.KNOWLEDGE, tokens=tokens, cites=_names(match, language))
 
 
-def _not_known(turn: Turn, *, has_people: bool) -> Reply:
-    """An honest refusal, with a button to ask a person if there are any."""
-    key = "knowledge.unknown_but_people" if has_people else "knowledge.unknown"
-    choices = (Choice.ASK,) if has_people else ()
-    return Reply(text=say(turn.locale, key), source=Source.REFUSAL, error="not_known", choices=choices)
+def _not_known(turn: Turn, suggested: tuple[str, ...], *, has_people: bool) -> Reply:
+    """An honest refusal, with the questions that may have been meant, and a button to ask a person if there are any."""
+    lines = [say(turn.locale, "knowledge.unsure" if suggested else "knowledge.unknown")]
+    lines += [f"{number}. {question}" for number, question in enumerate(suggested, start=1)]
+    if has_people:
+        lines.append(say(turn.locale, "knowledge.or_a_person" if suggested else "knowledge.a_person"))
+    return Reply(
+        text="\n".join(lines),
+        source=Source.REFUSAL,
+        error="not_known",
+        choices=(Choice.ASK,) if has_people else (),
+        suggestions=suggested,
+    )
 
 
 def _grounded(turn: Turn, grounds: tuple[Match, ...]) -> Turn:

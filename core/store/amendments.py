@@ -64,6 +64,7 @@ def amend(
     is_leased, is_answered = turn.owner != "", turn.reply is not None
     values = {**message, **(NO_REPLY if reply is None else reply_values(reply, now)), "tokens": 0, "remembered": False}
     values.setdefault("choices", ())
+    values.setdefault("suggestions", ())
     values["faults"] = 0
     values["state"] = RUNNING if is_leased else WAITING if reply is None else ANSWERED
     values["changed"] = is_leased

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from core.messages import ANSWERS, ConversationKey, Locale, Message, Person
 from core.store.history import remembered
+from core.store.people import id_of
 from core.store.schema import turns
 from core.store.turns import DEAD, IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
 
@@ -68,6 +69,27 @@ def ask_last_again(connection: sa.Connection, message: Message, turn_id: int) ->
     parts = {"text": last.text, "quotes": last.quotes, "media": last.media, "again": last.again or last.id}
     connection.execute(turns.update().where(turns.c.id == turn_id).values(parts))
     return replace(message, **parts)
+
+
+def suggestions(connection: sa.Connection, turn_id: int) -> tuple[str, ...]:
+    """The questions that the reply of a turn suggests; none if there is no such turn any more."""
+    found: tuple[str, ...] | None = connection.scalar(sa.select(turns.c.suggestions).where(turns.c.id == turn_id))
+    return found or ()
+
+
+def pick(connection: sa.Connection, message: Message, turn_id: int, number: int) -> Message | None:
+    """Give the turn `turn_id` the question that the reply before it suggests with this number, counted from 1.
+
+    Returns the message with that question and without quotes; None if there is no question of that number.
+    """
+    theirs = sa.and_(turns.c.conversation == str(message.conversation), turns.c.id < turn_id)
+    whose = turns.c.person_id == id_of(message.sender).scalar_subquery()
+    before = sa.select(sa.func.max(turns.c.id)).where(theirs, whose)
+    suggested = dict(enumerate(suggestions(connection, connection.scalar(before) or 0), start=1))
+    if number not in suggested:
+        return None
+    connection.execute(turns.update().where(turns.c.id == turn_id).values(text=suggested[number], quotes=()))
+    return replace(message, text=suggested[number], quotes=())
 
 
 def others_wait(connection: sa.Connection, conversation: ConversationKey, person_id: int, turn_id: int) -> bool:

@@ -134,6 +134,9 @@ turns = sa.Table(
     sa.Column("handoff_id", sa.Integer),
     sa.Column("at_desk", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # is shown there
     sa.Column("choices", Json(tuple[Choice, ...]), nullable=False, default=(), server_default="[]"),  # of the reply
+    sa.Column(
+        "suggestions", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"
+    ),  # of the reply too
     sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_dead", "id", sqlite_where=sa.text("state = 'dead'")),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),

@@ -398,6 +398,7 @@ def reply_values(reply: Reply, now: float) -> dict[str, object]:
         "show_mood": reply.show_mood,
         "cites": reply.cites,
         "choices": reply.choices,
+        "suggestions": reply.suggestions,
         "prompt_tokens": reply.usage.prompt_tokens,
         "completion_tokens": reply.usage.completion_tokens,
         "cached_tokens": reply.usage.cached_tokens,
@@ -484,4 +485,5 @@ def _reply(row: sa.Row[tuple[object, ...]]) -> Reply:
         cites=row.cites or "",
         error=row.error,
         choices=row.choices,
+        suggestions=row.suggestions,
     )

@@ -25,6 +25,7 @@ from core.limits import Limits
 from core.messages import ConversationKey
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
+from core.stages.knowledge import Expertise
 from core.stages.mood import MoodReader
 from core.store import Store, open_store
 from core.worker import Worker, working
@@ -216,6 +217,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
     engine: ScriptedEngine | None = None,
     forum: bool = True,
     change_desk: Callable[[HelpDesk], HelpDesk] = lambda desk: desk,
+    expertise: Expertise | None = None,
     **limits: object,
 ) -> AsyncIterator[House]:
     clock = FastClock()
@@ -239,7 +241,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
         fronts = Deliveries([telegram, on_slack])
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         chosen = chat_with(persona=PERSONA, show_mood="never", help_desk=desk)
-        handler = chatbot(store, model, MoodReader(model), answers, clock, chosen)
+        handler = chatbot(store, model, MoodReader(model), answers, clock, chosen, expertise=expertise)
         worker = Worker(store, handler, fronts, clock, worker_with(owner=uuid4().hex, slots=2), finish=offering.finish)
         admission = Admission(store, clock, allowed, worker)
         await stack.enter_async_context(working(worker, grace=0))

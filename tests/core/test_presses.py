@@ -63,10 +63,12 @@ class Scene:
         assert claim is not None
         return claim
 
-    async def answer(self, *, source: Source = Source.MODEL, tokens: int = 5) -> Claim:
+    async def answer(
+        self, *, source: Source = Source.MODEL, tokens: int = 5, suggestions: tuple[str, ...] = ()
+    ) -> Claim:
         """Answer the next waiting question, and deliver the answer."""
         claim = await self.claim()
-        reply = Reply(text=f"answer to {claim.message.text}", source=source, tokens=tokens)
+        reply = Reply(text=f"answer to {claim.message.text}", source=source, tokens=tokens, suggestions=suggestions)
         await self.store.run(turns.finish, claim, "me", reply, self.clock.now(), KEEPING)
         await self.store.run(turns.mark_delivered, claim, "me")
         return claim
@@ -441,6 +443,25 @@ async def test_a_question_on_a_button_counts_as_a_message(scene_with: Set) -> No
     assert (await scene.press(presses.ask, 0, words="two")).error == "throttled"
     strict = scene_with(allow=frozenset({"test:ann"}))
     assert (await strict.press(presses.ask, 0, who="bob", words="one")).error == "not_allowed"
+
+
+async def test_a_suggested_question_is_asked_by_its_button(scene: Scene) -> None:
+    """The second button asks the second question, for the one who presses it, as if it had been typed."""
+    await scene.ask("opening?")
+    turn = (await scene.answer(suggestions=("When do you open?", "Where do I open it?"))).id
+    pressed = await scene.press(presses.second, turn, who="bob")
+    assert pressed == Receipt(notice="Where do I open it?", is_work=True)
+    message = (await scene.answer()).message
+    assert (message.text, message.sender.id) == ("Where do I open it?", "bob")
+
+
+@pytest.mark.parametrize(("chat", "action"), [("c", presses.third), ("elsewhere", presses.first)])
+async def test_what_was_not_suggested_there_is_not_asked(scene: Scene, chat: str, action: Action) -> None:
+    """A number beyond the suggestions asks nothing, and neither does a button in another chat than its turn."""
+    await scene.ask("opening?")
+    turn = (await scene.answer(suggestions=("When do you open?", "Where do I open it?"))).id
+    assert (await scene.press(action, turn, chat=chat)).error == "question_forgotten"
+    assert await scene.waiting() == 0
 
 
 async def test_a_button_without_words_asks_nothing(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from core.messages import Choice, Exchange, Finish, Locale, Message, Quote, Rela
 from core.stages.knowledge import GROUNDS, Expertise, knowledge
 from tests.core.conftest import Write
 
-BARS = Thresholds(answer=0.8, ground=0.5)
+BARS = Thresholds(answer=0.8, ground=0.5, suggest=0.3)
 QUOTED = Quote(relation=Relation.REPLIED, text="a quote")
 
 
@@ -123,6 +123,21 @@ async def test_strictly_only_what_is_known_is_answered(write: Write, intent: Int
     reply = await at.answer(write("How deep is the sea?"), strict=True, intent=intent)
     assert (reply.error == "not_known") == is_refused
     assert bool(at.passed) != is_refused
+
+
+async def test_a_refusal_suggests_what_may_have_been_meant(write: Write) -> None:
+    """The likeliest questions that have an answer are numbered, if the first one is likely enough."""
+    reply = await scene(0.4, 0.2, 0.2, 0.1, is_answer=True).answer(write("How deep is the sea?"), strict=True)
+    assert reply.suggestions == ("heading 1", "heading 2", "heading 3")
+    assert reply.text.endswith("Tell me its number.\n1. heading 1\n2. heading 2\n3. heading 3")
+    assert reply.error == "not_known"
+
+
+@pytest.mark.parametrize(("score", "is_answer"), [(0.2, True), (0.4, False)])
+async def test_nothing_unlikely_is_suggested(write: Write, score: float, *, is_answer: bool) -> None:
+    """Neither a question that is hardly alike, nor a section of a document, whose heading is no question."""
+    reply = await scene(score, is_answer=is_answer).answer(write("How deep is the sea?"), strict=True)
+    assert (reply.text, reply.suggestions) == ("I do not know that.", ())
 
 
 @pytest.mark.parametrize("has_people", [True, False])
