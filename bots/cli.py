@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeAlias
 
@@ -20,6 +21,8 @@ from bots.knowledge import add_file, check_files, list_files, print_gaps, search
 from bots.logs import configure_logs
 from bots.moods import run_moods
 from bots.proxies import proxies_of
+from bots.report import report as report_outcomes
+from bots.report import report_as_csv, seconds_of
 from config.load import load_settings
 from config.options import model_child
 
@@ -44,6 +47,13 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON 
 FORWARD_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
+def _span(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def main() -> None:
     with one_line_errors():
         app(prog_name="parley")
@@ -63,6 +73,20 @@ def export(config: ConfigFile = None) -> None:
     configure_logs(settings.log_level, otherwise="warning")
     utf8_output()
     asyncio.run(write_export(settings, sys.stdout))
+
+
+@app.command()
+def report(
+    *,
+    since: Annotated[float, typer.Option(parser=_span, metavar="SPAN", help="36h, 7d or 4w.")] = "7d",  # type: ignore[assignment]  # is parsed
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each day, in UTC.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print what became of the questions: cases resolved, handed over, reopened, waits, thumbs and gaps."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    print_report = report_as_csv if as_csv else report_outcomes
+    asyncio.run(print_report(settings, since, time.time(), sys.stdout))
 
 
 @app.command()

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import FrontEnd
-from bots.metrics import Figures
+from bots.metrics import Figures, LastDay
 from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
@@ -37,6 +37,7 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
 
     `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
     """
+    last_day = LastDay(bot.store, clock)
 
     async def health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -52,10 +53,11 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
     async def metrics(_request: Request) -> Response:
         try:
             dead = await in_time(bot.store.read(dead_letters.count), clock, CHECK_SECONDS)
+            day = await in_time(last_day.outcomes(), clock, CHECK_SECONDS)
         except (StoreError, EngineError):
             return Response(status_code=503)
         skipped = {front.platform: front.health().skipped for front in fronts}
-        return Response(Figures(dead=dead, skipped=skipped).text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(Figures(dead=dead, skipped=skipped, day=day).text(), media_type=CONTENT_TYPE_LATEST)
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]

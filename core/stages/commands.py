@@ -37,12 +37,13 @@ from core.faces import ShowMood
 from core.forgetting import forget_in_model
 from core.help_desk import HelpDesk
 from core.i18n import LOCALES, say
-from core.messages import Label, Reply, Source, Turn
+from core.messages import ANSWERS, Label, Locale, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
 from core.stages.person import hand_over
-from core.store import Store, admissions, history, people, questions, records, totals
+from core.store import Store, admissions, history, outcomes, people, questions, records, totals
 
+WEEK = 7 * 86_400.0
 STEP = 200
 """Turns deleted in a transaction, so that other people's messages do not wait for it."""
 FORGET_SECONDS = 5.0
@@ -143,7 +144,8 @@ async def mood(desk: Desk, turn: Turn, argument: str) -> str:
 
 
 async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
-    """The person's totals; for admins everybody's totals and the hit rate of the answer cache as well.
+    """The person's totals; for admins everybody's totals, the outcomes of the last week and the hit rate of the answer
+    cache as well.
 
     To others these would tell whether somebody else has asked a question before.
     """
@@ -154,12 +156,29 @@ async def stats(desk: Desk, turn: Turn, _argument: str) -> str:
         return text.strip()
     figures = _figures(await desk.store.read(totals.totals, None))
     together = say(turn.locale, "command.stats_all", **figures, hits=desk.answers.hits, misses=desk.answers.misses)
-    return f"{text.strip()}\n{together}"
+    return f"{text.strip()}\n{together.strip()}\n{await _last_week(desk, turn.locale)}"
+
+
+async def _last_week(desk: Desk, locale: Locale) -> str:
+    now = desk.clock.now()
+    found = await desk.store.read(outcomes.measure, now - WEEK, now)
+    text = say(
+        locale,
+        "command.stats_week",
+        cases=found.cases,
+        resolved=found.resolved,
+        handed_over=found.handed_over,
+        reopened=found.reopened,
+        gaps=found.gaps,
+    )
+    if found.first_answer.median is None:
+        return text
+    return f"{text}\n{say(locale, 'command.stats_wait', seconds=round(found.first_answer.median))}"
 
 
 def _figures(counted: totals.Totals) -> dict[str, int]:
     return {
-        "answered": sum(counted.sources[source] for source in (Source.MODEL, Source.CACHE)),
+        "answered": sum(counted.sources[source] for source in ANSWERS),
         "cached": counted.sources[Source.CACHE],
         "refused": counted.sources[Source.REFUSAL],
         "positive": counted.moods[Label.POSITIVE],

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from core.messages import ANSWERS, Locale
 from core.store.schema import handoffs, turns, votes
 
+IS_REFUSED = turns.c.error == "not_known"
+
 
 class Sign(StrEnum):
     """What shows that an answer was missing."""
@@ -28,7 +30,7 @@ class Missed:
 
 def missed(connection: sa.Connection, limit: int) -> list[Missed]:
     """The latest questions without a good answer, the latest first. Each counts once."""
-    refused = sa.select(turns.c.id, sa.literal(Sign.REFUSED).label("sign")).where(turns.c.error == "not_known")
+    refused = sa.select(turns.c.id, sa.literal(Sign.REFUSED).label("sign")).where(IS_REFUSED)
     down = sa.select(votes.c.turn_id, sa.literal(Sign.VOTED_DOWN)).where(votes.c.vote < 0)
     asked = sa.select(_last_answered(), sa.literal(Sign.HANDED_OVER))
     signs = sa.union_all(refused, down, asked).subquery()
@@ -41,6 +43,14 @@ def missed(connection: sa.Connection, limit: int) -> list[Missed]:
         .limit(limit)
     )
     return [Missed(text=row.text, locale=row.locale, sign=Sign(row.sign)) for row in connection.execute(query)]
+
+
+def count(connection: sa.Connection, since: float, until: float) -> int:
+    """The number of questions without a good answer that were asked from `since` to before `until`."""
+    here = sa.and_(turns.c.accepted_at >= since, turns.c.accepted_at < until, turns.c.text != "")
+    is_voted_down = sa.exists().where(votes.c.turn_id == turns.c.id, votes.c.vote < 0)
+    is_gap = sa.or_(IS_REFUSED, is_voted_down, turns.c.id.in_(sa.select(_last_answered())))
+    return connection.scalar(sa.select(sa.func.count()).where(here, is_gap)) or 0
 
 
 def _last_answered() -> sa.ScalarSelect[int]:

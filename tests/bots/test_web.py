@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import Health
+from bots.metrics import OUTCOMES_AGE
 from bots.web import serving, web_app
 from config.settings import WebSettings
 from core.admission import Admission
@@ -182,3 +183,15 @@ async def test_metrics_name_dead_letters_and_skipped_updates(site: Site, store: 
     figures = (await site.client.get("/metrics")).text
     assert "parley_dead_letters 1.0" in figures
     assert 'parley_updates_skipped_total{platform="quiet"} 3.0' in figures
+
+
+async def test_metrics_have_the_outcomes_of_a_day(site: Site, store: Store) -> None:
+    """They are measured again after five minutes, not at each request: this reads the questions of eight days."""
+    assert 'parley_day_cases{outcome="all"} 0.0' in (await site.client.get("/metrics")).text
+    await add_dead_letter(store, site.clock)
+    site.clock.advance(OUTCOMES_AGE - 1)
+    assert 'parley_day_cases{outcome="all"} 0.0' in (await site.client.get("/metrics")).text
+    site.clock.advance(1)
+    figures = (await site.client.get("/metrics")).text
+    assert 'parley_day_cases{outcome="all"} 1.0' in figures
+    assert 'parley_day_questions{answered_by="none"} 1.0' in figures

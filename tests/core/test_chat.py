@@ -442,10 +442,14 @@ async def test_admins_see_the_totals(
     bot = chatbot(store, engine, MoodReader(engine), answers, clock, options)
     chat = Conversation(store, clock, write, bot)
     await chat.ask("hello", who="ann")
-    assert "All together: 1 answered" in (await chat.ask("/stats", who="boss")).text
+    clock.advance(1)
+    told = (await chat.ask("/stats", who="boss")).text
+    assert "All together: 1 answered" in told
+    assert "Last 7 days: 1 cases, 1 of them resolved without a person, 0 handed over" in told
     own = (await chat.ask("/stats", who="ann")).text
     assert "All together" not in own
     assert "emory" not in own
+    assert "Last 7 days" not in own
 
 
 async def test_shared_history_covers_one_conversation(
