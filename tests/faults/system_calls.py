@@ -30,7 +30,10 @@ NEEDS_ROOM = frozenset({"write", "truncate", "sync", "link"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that is about to be made. `data` is what a write writes, `size` what a file is truncated to."""
+    """A call that is about to be made. `data` is what a write writes, `size` what a file is truncated to.
+
+    An opening `creates` a file that does not exist yet.
+    """
 
     name: str
     path: str
@@ -39,13 +42,10 @@ class Call:
     size: int
     offset: int
     flags: int
+    creates: bool
 
     def __str__(self) -> str:
         return f"{self.name} {Path(self.path).name}"
-
-    @property
-    def creates(self) -> bool:
-        return self.name == "open" and bool(self.flags & os.O_CREAT)
 
     @property
     def needs_room(self) -> bool:
@@ -90,14 +90,16 @@ def watched(folder: Path, hook: Hook) -> Iterator[None]:
 
 
 def _read(call: _Call) -> Call:
+    name, path = call.name.decode(), os.fsdecode(call.path)
     return Call(
-        name=call.name.decode(),
-        path=os.fsdecode(call.path),
+        name=name,
+        path=path,
         target=os.fsdecode(call.target or b""),
         data=ctypes.string_at(call.data, call.size) if call.data else b"",
         size=call.size,
         offset=call.offset,
         flags=call.flags,
+        creates=name == "open" and bool(call.flags & os.O_CREAT) and not os.path.lexists(path),
     )
 
 
