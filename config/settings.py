@@ -268,7 +268,7 @@ class KnowledgeSettings(BaseModel):
     model_config = SECTION
     folder: Annotated[Path | None, BeforeValidator(_none_if_empty), AfterValidator(_folder_if_set), COMMON] = None
     """Folder of what the bot knows, which `parley knowledge` searches too: FAQ files (.toml, .csv) and documents (.md,
-    .txt). Folders in it are read too, links and hidden files are not."""
+    .txt; with the extra `documents` .pdf, .docx, .html). Folders in it are read too, links and hidden files are not."""
     strict: Annotated[bool, COMMON] = False
     """Answer no question from the model's own memory: what is not in the folder gets an honest "I do not know that"."""
 

@@ -29,7 +29,8 @@ def _constraints() -> dict[str, str]:
 def _requirements() -> list[Requirement]:
     project = PYPROJECT["project"]
     extras = chain.from_iterable(project["optional-dependencies"].values())
-    return [Requirement(text) for text in (*project["dependencies"], *extras)]
+    required = [Requirement(text) for text in (*project["dependencies"], *extras)]
+    return [requirement for requirement in required if requirement.name != project["name"]]  # an extra names others
 
 
 @pytest.mark.parametrize("requirement", _requirements(), ids=lambda requirement: requirement.name)

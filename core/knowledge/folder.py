@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import KnowledgeUnusable
 
-SUFFIXES = frozenset({".toml", ".csv", ".md", ".markdown", ".txt"})
+SUFFIXES = frozenset({".toml", ".csv", ".md", ".markdown", ".txt", ".pdf", ".docx", ".html", ".htm"})
 MAX_FILE_BYTES = 8 << 20
 MAX_FILES = 2_000
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from core.errors import KnowledgeUnusable
 from core.i18n import LOCALES
+from core.knowledge.conversion import converted
 from core.knowledge.documents import markdown_sections, text_sections
 from core.knowledge.folder import Source
 from core.knowledge.passages import Passage
@@ -34,16 +35,19 @@ def read_passages(sources: Iterable[Source]) -> tuple[Passage, ...]:
 
 
 def _read(source: Source) -> Iterator[Passage]:
-    text = _decoded(source)
     match PurePosixPath(source.name).suffix.lower():
         case ".toml":
-            return _toml_entries(source.name, text)
+            return _toml_entries(source.name, _decoded(source))
         case ".csv":
-            return _csv_entries(source.name, text)
+            return _csv_entries(source.name, _decoded(source))
         case ".txt":
-            return _sections(source.name, text_sections(text))
+            return _sections(source.name, text_sections(_decoded(source)))
+        case ".pdf":
+            return _sections(source.name, text_sections(converted(source, ".pdf")))
+        case (".docx" | ".html" | ".htm") as suffix:
+            return _sections(source.name, markdown_sections(converted(source, suffix)))
         case _:
-            return _sections(source.name, markdown_sections(text))
+            return _sections(source.name, markdown_sections(_decoded(source)))
 
 
 def _decoded(source: Source) -> str:

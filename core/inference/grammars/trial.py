@@ -4,13 +4,12 @@ llguidance does not limit all of its work: forty bytes of schema can take minute
 process of its own, with limits, that ends in a refusal.
 """
 
-import os
-import resource
 import sys
 from typing import Final
 
 from llguidance import LLMatcher, LLTokenizer
 
+from core.confinement import confine
 from core.inference.grammars.bounds import SchemaRefused, shortened
 from core.inference.grammars.compiler import compile_schema
 
@@ -25,14 +24,7 @@ STEPS: Final = 64
 
 
 def main() -> None:
-    os.nice(NICENESS)
-    for kind, limit in (
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_STACK, STACK_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _limit(kind, limit)
+    confine(niceness=NICENESS, cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES, stack_bytes=STACK_BYTES)
     sys.stdout.write(_reason(sys.stdin.buffer.read().decode()))
 
 
@@ -53,12 +45,6 @@ def _step(matcher: LLMatcher) -> bool:
     allowed = int.from_bytes(matcher.compute_bitmask(), "little")
     lowest = (allowed & -allowed).bit_length() - 1
     return not matcher.is_stopped() and matcher.consume_token(lowest)
-
-
-def _limit(kind: int, limit: int) -> None:
-    _, most = resource.getrlimit(kind)
-    lower = limit if most == resource.RLIM_INFINITY else min(limit, most)
-    resource.setrlimit(kind, (lower, lower))
 
 
 if __name__ == "__main__":
