@@ -22,6 +22,7 @@ from core.stages.quotes import quotes
 from core.stages.refusals import refusals
 from core.stages.retry import retry
 from core.store import Store
+from core.teaching import School
 from core.text import digest
 
 
@@ -64,6 +65,7 @@ def chatbot(
         shared_history=options.shared_history,
         show_mood=options.show_mood,
         help_desk=options.help_desk,
+        school=School(store=store, knowledge=expertise.knowledge, folder=expertise.folder) if expertise else None,
     )
     return compose(
         audit(clock),

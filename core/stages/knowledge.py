@@ -1,6 +1,7 @@
 """Answers from what the bot knows: word for word, or by the model from the passages that were found."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from core.commands import has_buttons
@@ -30,9 +31,13 @@ class Knowledge(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expertise:
-    """What the bot knows. If `strict`, it answers nothing else but what `intents` reads as small talk or thanks."""
+    """What the bot knows, and the folder that it is read from.
+
+    If `strict`, it answers nothing else but what `intents` reads as small talk or thanks.
+    """
 
     knowledge: Knowledge
+    folder: Path
     intents: IntentReader
     strict: bool
 

@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,8 @@ class Scene:
 
         engine = ScriptedEngine.fixed()
         engine.intent = lambda _: intent
-        expertise = Expertise(knowledge=self.known, intents=IntentReader(engine), strict=strict)
+        intents = IntentReader(engine)
+        expertise = Expertise(knowledge=self.known, folder=Path(), intents=intents, strict=strict)
         stage = knowledge(expertise, has_people=self.has_people)
         return await stage(Turn(id=1, message=message, sink=sink, history=history), rest)
 
