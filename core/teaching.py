@@ -8,22 +8,25 @@ import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from core.commands import NUMBERED, TEACH, has_buttons, prefix_in
 from core.errors import AnsweredAlready, EntryUnwritable, GapUnknown, KnowledgeUnusable, Misused, TooLong
 from core.i18n import say
 from core.knowledge.gaps import Gap, OpenGap, Searched, find_gap, open_gaps, search
+from core.knowledge.passages import Passage
 from core.knowledge.teaching import FILE, Entry, check_entry, has_entry, write_entry
 from core.knowledge.terms import folded
 from core.language import language_of
 from core.messages import Turn
 from core.store import Store
+from core.store.gaps import Missed
 from core.text import clean, shortened
 
 MOST_GAPS = 10
 """Gaps in a list."""
 MOST_WORDINGS = 8
-"""Questions that are shown of a gap."""
+"""Questions of a gap that are shown and tried."""
 LISTED_CHARACTERS, SHOWN_CHARACTERS = 100, 300
 """Characters of a question that a list and the gap itself show."""
 MAX_CHARACTERS = 2_000
@@ -32,12 +35,19 @@ EQUALS = re.compile("[=＝]")
 BETWEEN_WORDINGS = re.compile("[|｜\n]")
 
 
+class Teachable(Searched, Protocol):
+    """Knowledge that can be tried with an entry more."""
+
+    async def with_passage(self, passage: Passage) -> Searched:
+        """What it would be if it had one passage more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class School:
     """What can be taught: the knowledge, and the folder that it is read from."""
 
     store: Store
-    knowledge: Searched
+    knowledge: Teachable
     folder: Path
 
 
@@ -80,7 +90,7 @@ async def _learn(school: School, turn: Turn, number: int, entry: Entry) -> str:
 
 
 async def _propose(school: School, turn: Turn, number: int, entry: Entry) -> str:
-    await _check_open(school, number)
+    gap = await _check_open(school, number)
     await asyncio.to_thread(check_entry, school.folder, entry)
     return say(
         turn.locale,
@@ -88,16 +98,35 @@ async def _propose(school: School, turn: Turn, number: int, entry: Entry) -> str
         language=say(turn.locale, f"language.{entry.language}"),
         questions="\n".join(entry.questions),
         answer=entry.answer,
+        trial=await _trial(school, turn, gap, entry),
         file=FILE,
         command=f"{prefix_in(turn.message.conversation)}{TEACH.name} yes {number} …",
     )
 
 
-async def _check_open(school: School, number: int) -> None:
-    """Raises GapUnknown, and AnsweredAlready if somebody has answered the gap."""
-    findings = await search(await _gap(school, number), school.knowledge)
+async def _trial(school: School, turn: Turn, gap: Gap, entry: Entry) -> str:
+    """Which questions of the gap the entry would answer, in words. What is worded too differently stays open."""
+    tried = await school.knowledge.with_passage(entry.passage)
+    asked = _different(gap)
+    missed = [question for question in asked if not await _answers(tried, question, entry)]
+    if not missed:
+        return say(turn.locale, "teach.answers_all")
+    words = shortened(_in_a_line(missed[0].text), SHOWN_CHARACTERS)
+    return say(turn.locale, "teach.misses", missed=len(missed), tried=len(asked), question=words)
+
+
+async def _answers(tried: Searched, question: Missed, entry: Entry) -> bool:
+    confident = (await tried.search(question.text, language=question.locale)).confident
+    return confident is not None and confident.passage == entry.passage
+
+
+async def _check_open(school: School, number: int) -> Gap:
+    """The open gap. Raises GapUnknown, and AnsweredAlready if somebody has answered it."""
+    gap = await _gap(school, number)
+    findings = await search(gap, school.knowledge)
     if findings.confident:
         raise AnsweredAlready(answer=findings.confident.passage.text)
+    return gap
 
 
 async def _gap(school: School, number: int) -> Gap:
@@ -135,9 +164,16 @@ def _line(turn: Turn, found: OpenGap) -> str:
 
 def _in_full(turn: Turn, gap: Gap, usage: str) -> str:
     """The different questions of a gap, and how to answer it."""
-    texts = dict.fromkeys(shortened(_in_a_line(question.text), SHOWN_CHARACTERS) for question in gap.questions)
-    lines = "\n".join(list(texts)[:MOST_WORDINGS])
+    lines = "\n".join(shortened(_in_a_line(question.text), SHOWN_CHARACTERS) for question in _different(gap))
     return say(turn.locale, "teach.in_full", times=len(gap.questions), lines=lines, usage=usage)
+
+
+def _different(gap: Gap) -> list[Missed]:
+    """The questions of a gap that differ in their words, the latest first, but not all of very many."""
+    different: dict[str, Missed] = {}
+    for question in gap.questions:
+        different.setdefault(folded(question.text), question)
+    return list(different.values())[:MOST_WORDINGS]
 
 
 def _in_a_line(text: str) -> str:

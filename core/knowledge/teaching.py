@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -28,6 +28,20 @@ class Entry:
     language: Locale
     questions: tuple[str, ...]
     answer: str
+
+    @property
+    def passage(self) -> Passage:
+        """What the entry is once it is read, but for its number in the file."""
+        return Passage(
+            id=FILE,
+            entry=FILE,
+            language=self.language,
+            wordings=self.questions,
+            text=self.answer,
+            file=FILE,
+            heading=self.questions[0],
+            is_answer=True,
+        )
 
 
 def has_entry(folder: Path, entry: Entry) -> bool:
@@ -85,8 +99,7 @@ def _words(question: str) -> tuple[str, ...]:
 
 
 def _is_same(passage: Passage, entry: Entry) -> bool:
-    there = Entry(language=passage.language or "en", questions=passage.wordings, answer=passage.text)
-    return passage.file == FILE and there == entry
+    return replace(passage, id=FILE, entry=FILE) == entry.passage
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -8,7 +8,8 @@ from core.commands import has_buttons
 from core.engine.estimate import estimate_tokens
 from core.i18n import say
 from core.intent import Intent, IntentReader
-from core.knowledge.passages import Findings, Match
+from core.knowledge.gaps import Searched
+from core.knowledge.passages import Findings, Match, Passage
 from core.language import reply_language
 from core.messages import Choice, Finish, Locale, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler, Stage
@@ -27,6 +28,9 @@ class Knowledge(Protocol):
 
     async def search(self, question: str, *, language: Locale) -> Findings:
         """What is known about a question; answers in this language come first."""
+
+    async def with_passage(self, passage: Passage) -> Searched:
+        """What it would be if it had one passage more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

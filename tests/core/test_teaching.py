@@ -164,6 +164,14 @@ async def test_a_yes_means_what_was_shown(shop: Shop) -> None:
     assert tomllib.loads(shop.taught()) == {"entry": [{"en": {"questions": WORDINGS, "answer": ANSWER}}]}
 
 
+async def test_an_entry_is_tried_before_it_is_learned(shop: Shop) -> None:
+    """The administrator is told whether the questions that were asked would be answered, and which one would not."""
+    number = await shop.gap(POOL, "how deep is your pool?", "HOW deep is your pool?")
+    assert "it answers all that was asked here" in (await shop.say(f"/teach {number} {LESSON}")).text
+    missed = (await shop.say(f"/teach {number} May I dive? = Two metres.")).text
+    assert "of 2 wordings in which this was asked it would miss 2, such as “HOW deep is your pool?”" in missed
+
+
 async def test_a_no_writes_nothing(shop: Shop) -> None:
     """The administrator is told so."""
     asked = await shop.asked(f"/teach {await shop.gap()} {LESSON}")

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -32,6 +33,9 @@ class Known:
     async def search(self, question: str, *, language: Locale) -> Findings:
         self.asked.append(f"{language} {question}")
         return Findings(question=question, matches=self.matches, version=self.version)
+
+    async def with_passage(self, passage: Passage) -> Self:
+        return self
 
 
 @dataclass
