@@ -131,7 +131,12 @@ async def open_expertise(settings: Settings, engine: Engine, clock: Clock) -> As
         yield None
         return
     async with open_knowledge(options, clock) as known:
-        yield Expertise(knowledge=known, intents=IntentReader(engine), strict=settings.knowledge.strict)
+        yield Expertise(
+            knowledge=known,
+            folder=options.folder,
+            intents=IntentReader(engine),
+            strict=settings.knowledge.strict,
+        )
 
 
 @asynccontextmanager

@@ -17,17 +17,14 @@ from config.options import knowledge_options
 from config.settings import Settings
 from core.errors import ConfigError, KnowledgeUnusable
 from core.knowledge.folder import MAX_FILE_BYTES, SUFFIXES, Source, read_sources
-from core.knowledge.gaps import grouped
+from core.knowledge.gaps import MOST_QUESTIONS, open_gaps
 from core.knowledge.index import Progress as Told
 from core.knowledge.knowledge import Knowledge
 from core.knowledge.passages import Findings, Match, Passage
 from core.knowledge.readers import read_passages
 from core.knowledge.terms import folded
-from core.store.gaps import missed
 from core.text import shortened
 
-MOST_QUESTIONS = 2_000
-"""Questions, the latest, in which gaps are looked for."""
 NEAREST = 2
 """Passages that are printed for each gap."""
 SHOWN_CHARACTERS = 300
@@ -82,16 +79,13 @@ def print_gaps(settings: Settings, out: TextIO) -> None:
 
 async def _print_gaps(settings: Settings, knowledge: Knowledge, out: TextIO) -> None:
     async with open_existing_store(settings) as store:
-        gaps = grouped(await store.read(missed, MOST_QUESTIONS))
-    for gap in gaps:
-        first = gap.questions[0]
-        findings = await knowledge.search(first.text, language=first.locale)
-        if findings.confident:
-            continue
-        signs = ", ".join(sorted({question.sign for question in gap.questions}))
+        gaps = await open_gaps(store, knowledge, MOST_QUESTIONS)
+    for found in gaps:
+        questions, first = found.gap.questions, found.gap.first
+        signs = ", ".join(sorted({question.sign for question in questions}))
         text = shortened(" ".join(first.text.split()), SHOWN_CHARACTERS)
-        print(f"{len(gap.questions)} x  {text}  ({first.locale}; {signs})", file=out)
-        for match in findings.matches[:NEAREST]:
+        print(f"{len(questions)} x  {text}  ({first.locale}; {signs})", file=out)
+        for match in found.findings.matches[:NEAREST]:
             print(f"      {match.score:.2f}  {match.passage.id}  {match.passage.heading}", file=out)
 
 

@@ -379,7 +379,8 @@ class AccessSettings(BaseModel):
     """People who may talk to the bot, or places where all people may, such as "telegram:123456789" or "slack:*".
     Anybody else is told their id, so that you can add it. The console is always allowed."""
     admins: Annotated[Names, AfterValidator(access.admins), COMMON] = ()
-    """People who see everybody's totals in /stats, and may let others in with /access."""
+    """People who see everybody's totals in /stats, may let others in with /access, see with /gaps what was asked in
+    vain, and answer it with /teach."""
     ask: Annotated[bool, COMMON] = False
     """Whether access.admins are asked to let in a person who may not talk to the bot yet, at most once a day for each.
     On Telegram an administrator must have written to the bot before."""

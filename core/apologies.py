@@ -5,9 +5,13 @@ import re
 from core.commands import SLASH
 from core.errors import (
     AlreadyTaken,
+    AnsweredAlready,
     Busy,
     EngineError,
     EngineStalled,
+    EntryUnwritable,
+    GapUnknown,
+    Misused,
     NotAllowed,
     QueueFull,
     Refusal,
@@ -68,7 +72,7 @@ def _values(error: Refusal, locale: Locale) -> dict[str, object]:
             return {"reasons": " ".join(say(locale, f"unreadable.{part}") for part in media)}
         case TooLong(size=size, limit=limit):
             return {"size": size, "limit": limit}
-        case QueueFull() | AlreadyTaken():
+        case QueueFull() | AlreadyTaken() | Misused() | GapUnknown() | AnsweredAlready() | EntryUnwritable():
             return vars(error)
         case Throttled(retry_after=wait) | Busy(retry_after=wait):
             return {"seconds": max(1, round(wait))}

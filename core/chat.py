@@ -23,6 +23,7 @@ from core.stages.refusals import refusals
 from core.stages.retry import retry
 from core.stages.suggested import suggested
 from core.store import Store
+from core.teaching import School
 from core.text import digest
 
 
@@ -65,6 +66,7 @@ def chatbot(
         shared_history=options.shared_history,
         show_mood=options.show_mood,
         help_desk=options.help_desk,
+        school=School(store=store, knowledge=expertise.knowledge, folder=expertise.folder) if expertise else None,
     )
     return compose(
         audit(clock),

@@ -7,7 +7,7 @@ Front ends build their menus from it and recognise commands with it; `core/accep
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from core.faces import ShowMood
@@ -15,22 +15,27 @@ from core.i18n import say
 from core.messages import ConversationKey, Locale
 
 SLASH = "/"
+NUMBERED = re.compile(r"(?:(yes|no)\s+)?#?(\d{1,18})(?:\s+(.+))?", re.IGNORECASE | re.DOTALL)
+"""An argument of a number and a text: the answer to whether it is meant, the number, the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """`aliases` are other names of it. `choices` are the values its argument may have, and `placeholder` names an
-    argument that is free; a command without both takes no argument.
+    argument that is free; a command without both takes no argument. The argument of one that `takes_text` is a number
+    and a text of many words.
 
     The answer to a command that `is_personal` is for its sender alone, in a group too. If the answer is longer than a
     message, it becomes a file of the name `file`. A command that `asks_first` is carried out if "yes" is
-    typed behind it; otherwise it asks its sender for that, whose yes counts for `yes_within` seconds.
+    typed behind it, or before the number, since a text may end in any word; otherwise it asks its sender for that,
+    whose yes counts for `yes_within` seconds.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     placeholder: str = ""
+    takes_text: bool = False
     is_optional: bool = False
     is_personal: bool = False
     file: str = ""
@@ -57,7 +62,16 @@ class Command:
 
     def fits(self, argument: str) -> bool:
         """Whether the argument has no more words than the command takes. A bare "stop the noise" is no command."""
+        if self.takes_text:
+            return not argument or NUMBERED.fullmatch(argument) is not None
         return len(argument.split()) <= bool(self.choices) + (1 + self.asks_first) * bool(self.placeholder)
+
+    def asks(self, argument: str) -> bool:
+        """Whether the command asks its sender first, who has not answered yet."""
+        if self.takes_text:
+            numbered = NUMBERED.fullmatch(argument)
+            return numbered is not None and not numbered[1] and numbered[3] is not None
+        return self.asks_first and len(argument.split()) == bool(self.placeholder)
 
     def describe(self, locale: Locale) -> str:
         """What it does, in a few words for a menu."""
@@ -81,10 +95,14 @@ TAKE = Command(name="take")
 BACK = Command(name="back")
 CLOSE = Command(name="close")
 ACCESS = Command(name="access", placeholder="PERSON", is_optional=True, is_personal=True, asks_first=True)
+GAPS = Command(name="gaps", is_personal=True)
+TEACH = Command(
+    name="teach", placeholder="NUMBER QUESTION = ANSWER", takes_text=True, is_personal=True, asks_first=True
+)
 
 COMMANDS = (HELP, STOP, RETRY, RESET, LANG, MOOD, STATS, EXPORT, FORGET)
 """The commands for everybody, in the order of menus and help texts."""
-ADMIN_COMMANDS = (ACCESS,)
+ADMIN_COMMANDS = (ACCESS, GAPS, TEACH)
 """The commands that only administrators know."""
 OPERATOR_COMMANDS = (TAKE, BACK, CLOSE)
 """The commands that only operators give, in the thread of a conversation that is handed over."""
@@ -135,9 +153,15 @@ def is_start(text: str) -> bool:
 def asking_command(text: str) -> Command | None:
     """The command that a message calls and that asks its sender first, or None."""
     call = parse(text)
-    if call is None or call.command is None or not call.command.asks_first:
-        return None
-    return call.command if len(call.argument.split()) == bool(call.command.placeholder) else None
+    return call.command if call and call.command and call.command.asks(call.argument) else None
+
+
+def with_answer(text: str, word: str) -> str:
+    """The command that asked first, with "yes" or "no" in its place."""
+    call = parse(text)
+    if call and call.command and call.command.takes_text:
+        return str(replace(call, argument=f"{word} {call.argument}"))
+    return f"{text} {word}"
 
 
 def offered(show_mood: ShowMood, *, has_people: bool = False) -> Sequence[Command]:

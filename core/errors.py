@@ -7,10 +7,15 @@ ParleyError
 │   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
 │   ├── Unreadable             there are no words in it, only pictures, voice and the like
-│   ├── TooLong                over the size limit, in bytes or tokens
+│   ├── TooLong                over the size limit, in bytes, tokens or characters
 │   ├── Throttled              over the person's rate limit
 │   ├── QueueFull              too many of the person's own messages are waiting
 │   ├── Busy                   the predicted wait exceeds the limit
+│   ├── Misused                a command without what it needs
+│   ├── KnowledgeMissing       there is no folder of knowledge to be taught
+│   ├── GapUnknown             a number that names no question without a good answer
+│   ├── AnsweredAlready        a question that is to be taught has an answer
+│   ├── EntryUnwritable        an entry cannot be added to the knowledge folder
 │   ├── NotTheAsker            a button that only another person may press
 │   ├── QuestionForgotten      a button under an answer whose question is not known any more
 │   ├── AnsweringAgain         a button for what is being done already
@@ -110,7 +115,7 @@ class Unreadable(Refusal):
 
 
 class TooLong(Refusal):
-    """The message exceeds `limit`; `unit` is "bytes" or "tokens"."""
+    """The message exceeds `limit`; `unit` is "bytes" or "tokens", or "characters" of an entry that is taught."""
 
     def __init__(self, *, size: int, limit: int, unit: str) -> None:
         super().__init__(f"{size} of {limit} {unit}")
@@ -141,6 +146,43 @@ class Busy(Refusal):
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:.0f} s")
         self.retry_after = retry_after
+
+
+class Misused(Refusal):
+    """A command lacks what it needs; `usage` is how to type it."""
+
+    def __init__(self, *, usage: str) -> None:
+        super().__init__(usage)
+        self.usage = usage
+
+
+class KnowledgeMissing(Refusal):
+    """The setting `knowledge.folder` is missing, so that nothing can be taught."""
+
+
+class GapUnknown(Refusal):
+    """The turn `number` is no question without a good answer; its sender may have had it forgotten."""
+
+    def __init__(self, *, number: int) -> None:
+        super().__init__(str(number))
+        self.number = number
+
+
+class AnsweredAlready(Refusal):
+    """The knowledge has an `answer` to a question that somebody wants to answer."""
+
+    def __init__(self, *, answer: str) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class EntryUnwritable(Refusal):
+    """An entry cannot be added to the knowledge folder: its `file` is unusable for a `reason`."""
+
+    def __init__(self, *, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
 
 
 class NotTheAsker(Refusal):

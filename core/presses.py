@@ -130,7 +130,7 @@ vote_down: Action = partial(vote, -1)
 def answer(
     word: str, connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float
 ) -> Receipt:
-    """Give the command that asked again, with "yes" or "no" behind it. It counts like a message of its sender."""
+    """Give the command that asked again, with "yes" or "no". It counts like a message of its sender."""
     asked = confirmations.find(connection, press.turn_id)
     command = commands.asking_command(asked.message.text) if asked else None
     if asked is None or command is None:
@@ -140,7 +140,7 @@ def answer(
     if abs(now - asked.at) > command.yes_within:  # also if the clock was set back
         raise Expired
     check_load(connection, asked.message.conversation.platform, person, limits, now)
-    message = replace(asked.message, text=f"{asked.message.text} {word}", sent_at=now)
+    message = replace(asked.message, text=commands.with_answer(asked.message.text, word), sent_at=now)
     turns.add(connection, person.id, message, person.languages.own_words(limits.locale), now)
     return Receipt(is_work=True)
 

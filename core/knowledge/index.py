@@ -1,7 +1,8 @@
 """What is searched: passages with the terms and vectors of their wordings and of their bodies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ standard deviations by which a cosine exceeds the mean of all texts for that que
 """
 Progress = Callable[[int, int], None]
 """Told how many of how many texts are done."""
+Embed: TypeAlias = Callable[[Sequence[str]], Floats]
+Text: TypeAlias = tuple[int, str]
+"""A text of a field, behind the number of its passage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,37 +90,66 @@ def build_index(
     embedder: Embedder | None,
     *,
     version: str,
+    before: Index | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Index:
-    """Index passages; with an embedder this takes some 30 ms a text."""
-    asked = [(number, wording) for number, passage in enumerate(passages) for wording in passage.wordings]
-    said = [(number, _body(passage)) for number, passage in enumerate(passages)]
+    """Index passages; with an embedder this takes some 30 ms a text, but for those in an index of the same embedder
+    `before`, whose vectors are used again.
+    """
+    asked, said = _asked(passages), _said(passages)
     total = len(asked) + len(said)
+    known_asked = _vectors(_asked(before.passages), before.wordings) if before else {}
+    known_said = _vectors(_said(before.passages), before.bodies) if before else {}
     return Index(
         version=version,
         passages=tuple(passages),
-        wordings=_field(asked, embedder.questions if embedder else None, lambda done: progress(done, total)),
-        bodies=_field(said, embedder.texts if embedder else None, lambda done: progress(len(asked) + done, total)),
+        wordings=_field(
+            asked, embedder.questions if embedder else None, known_asked, lambda done: progress(done, total)
+        ),
+        bodies=_field(
+            said, embedder.texts if embedder else None, known_said, lambda done: progress(len(asked) + done, total)
+        ),
     )
 
 
+def _asked(passages: Sequence[Passage]) -> list[Text]:
+    return [(number, wording) for number, passage in enumerate(passages) for wording in passage.wordings]
+
+
+def _said(passages: Sequence[Passage]) -> list[Text]:
+    return [(number, _body(passage)) for number, passage in enumerate(passages)]
+
+
+def _vectors(texts: Sequence[Text], field: Field) -> Mapping[str, Floats]:
+    """The vector of each text of a field, if it has vectors."""
+    return {text: vector for (_, text), vector in zip(texts, field.vectors, strict=False)}
+
+
 def _field(
-    texts: Sequence[tuple[int, str]],
-    embed: Callable[[Sequence[str]], Floats] | None,
-    progress: Callable[[int], None],
+    texts: Sequence[Text], embed: Embed | None, known: Mapping[str, Floats], progress: Callable[[int], None]
 ) -> Field:
     contents = [folded(text) for _, text in texts]
-    rows = []
-    for start in range(0, len(texts), BATCH):
-        if embed:
-            rows.append(embed([text for _, text in texts[start : start + BATCH]]))
-        progress(min(start + BATCH, len(texts)))
+    vectors = _embedded([text for _, text in texts], embed, known, progress) if embed else []
+    progress(len(texts))
     return Field(
         owners=np.array([number for number, _ in texts], np.int32),
         words=build_lexicon([words(text) for text in contents]),
         grams=build_lexicon([grams(text) for text in contents]),
-        vectors=np.concatenate(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32),
+        vectors=np.stack(vectors).astype(np.float32) if vectors else np.zeros((0, 0), np.float32),
     )
+
+
+def _embedded(
+    texts: Sequence[str], embed: Embed, known: Mapping[str, Floats], progress: Callable[[int], None]
+) -> list[Floats]:
+    """The vector of each text. Those that are not known are embedded."""
+    vectors = dict(known)
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    for start in range(0, len(new), BATCH):
+        batch = new[start : start + BATCH]
+        vectors.update(zip(batch, embed(batch), strict=True))
+        progress(len(texts) - len(new) + start + len(batch))
+    return [vectors[text] for text in texts]
 
 
 def _body(passage: Passage) -> str:

@@ -68,6 +68,14 @@ class Knowledge:
             search, self._index, self._options.embedder, question, language=language, limit=limit
         )
 
+    async def with_passage(self, passage: Passage) -> Self:
+        """What it would be if it had one passage more."""
+        passages = (*self.passages, passage)
+        index = await asyncio.to_thread(
+            build_index, passages, self._options.embedder, version=self.version, before=self._index
+        )
+        return type(self)(self._options, index, self._seen)
+
     async def refresh(self) -> bool:
         """Index the folder again if a file changed; whether one did. Until it is done searches see the old passages.
 
@@ -77,7 +85,7 @@ class Knowledge:
         if seen == self._seen:
             return False
         self._seen = seen
-        before, self._index = self._index, await asyncio.to_thread(_indexed, self._options)
+        before, self._index = self._index, await asyncio.to_thread(_indexed, self._options, before=self._index)
         return self._index.version != before.version
 
 
@@ -103,12 +111,15 @@ async def _watch(knowledge: Knowledge, clock: Clock) -> None:
             log.warning("knowledge stays as it was", file=error.file, line=error.line, reason=error.reason)
 
 
-def _indexed(options: KnowledgeOptions, progress: Progress = lambda _done, _total: None) -> Index:
+def _indexed(
+    options: KnowledgeOptions, progress: Progress = lambda _done, _total: None, *, before: Index | None = None
+) -> Index:
     sources = read_sources(options.folder)
     version = _version(sources, options.embedder)
     index = load_index(options.index_path, version)
     if index is None:
-        index = build_index(read_passages(sources), options.embedder, version=version, progress=progress)
+        passages = read_passages(sources)
+        index = build_index(passages, options.embedder, version=version, before=before, progress=progress)
         try:
             save_index(index, options.index_path)
         except OSError as error:

@@ -6,12 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from core import entry
+from core import entry, teaching
 from core.clock import Clock
 from core.commands import (
     ACCESS,
+    ADMIN_COMMANDS,
     EXPORT,
     FORGET,
+    GAPS,
     HELP,
     HUMAN,
     LANG,
@@ -20,6 +22,7 @@ from core.commands import (
     RETRY,
     START,
     STATS,
+    TEACH,
     Call,
     Command,
     has_buttons,
@@ -31,7 +34,7 @@ from core.commands import (
 )
 from core.engine.deadline import in_time
 from core.engine.protocol import Engine
-from core.errors import EngineError
+from core.errors import EngineError, KnowledgeMissing
 from core.exporting import all_records
 from core.faces import ShowMood
 from core.forgetting import forget_in_model
@@ -42,6 +45,7 @@ from core.pipeline import Handler, Stage
 from core.stages.cache import AnswerCache
 from core.stages.person import hand_over
 from core.store import Store, admissions, history, outcomes, people, questions, records, totals
+from core.teaching import School
 
 WEEK = 7 * 86_400.0
 STEP = 200
@@ -52,7 +56,7 @@ FORGET_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The parts of the bot that commands use. `name` is that of its persona."""
+    """The parts of the bot that commands use. `name` is that of its persona. Without knowledge there is no `school`."""
 
     name: str
     store: Store
@@ -63,6 +67,7 @@ class Desk:
     shared_history: bool
     show_mood: ShowMood
     help_desk: HelpDesk | None
+    school: School | None
 
 
 Run: TypeAlias = Callable[[Desk, Turn, str], Awaitable[str]]
@@ -86,10 +91,11 @@ def commands(desk: Desk) -> Stage:
 
 
 async def _run(desk: Desk, turn: Turn, call: Call) -> str:
-    command, argument = call.command, call.argument.lower()
-    prefix = prefix_in(turn.message.conversation)
-    if command is None or command not in RUN:
+    command, prefix = call.command, prefix_in(turn.message.conversation)
+    is_hidden = command in ADMIN_COMMANDS and turn.message.sender.name not in desk.admins
+    if command is None or command not in RUN or is_hidden:
         return say(turn.locale, "command.unknown", name=prefix + call.name.lower(), prefix=prefix)
+    argument = call.argument if command.takes_text else call.argument.lower()
     if not command.accepts(argument):
         return say(turn.locale, "command.usage", usage=command.usage_with(prefix))
     return await RUN[command](desk, turn, argument)
@@ -223,12 +229,10 @@ async def _left_in_model(desk: Desk, turn: Turn) -> str:
 
 
 async def access(desk: Desk, turn: Turn, argument: str) -> str:
-    """Name the people who were let in; or ask whether to let a person in, or do what was answered. For admins."""
+    """Name the people who were let in; or ask whether to let a person in, or do what was answered."""
     name, _, decision = argument.partition(" ")
     prefix = prefix_in(turn.message.conversation)
     typed = prefix + ACCESS.name
-    if turn.message.sender.name not in desk.admins:
-        return say(turn.locale, "command.unknown", name=typed, prefix=prefix)
     if not name:
         inside = ", ".join(person.name for person in await desk.store.run(admissions.admitted))
         usage = ACCESS.usage_with(prefix)
@@ -241,6 +245,20 @@ async def access(desk: Desk, turn: Turn, argument: str) -> str:
     for person in found:
         await desk.store.run(entry.decide, person, decision == "yes", turn.message.sent_at)
     return say(turn.locale, "access.let_in" if decision == "yes" else "access.refused", person=found[0].name)
+
+
+async def gaps(desk: Desk, turn: Turn, _argument: str) -> str:
+    return await teaching.list_gaps(_school(desk), turn)
+
+
+async def teach(desk: Desk, turn: Turn, argument: str) -> str:
+    return await teaching.teach(_school(desk), turn, argument)
+
+
+def _school(desk: Desk) -> School:
+    if desk.school is None:
+        raise KnowledgeMissing
+    return desk.school
 
 
 def _asks(turn: Turn, key: str) -> str:
@@ -262,5 +280,7 @@ RUN: Mapping[Command, Run] = {
     EXPORT: export,
     FORGET: forget,
     ACCESS: access,
+    GAPS: gaps,
+    TEACH: teach,
 }
 """All commands but /stop, which admission answers, /retry, which goes on to the model, and /human."""

@@ -1,13 +1,15 @@
 """Answers from what the bot knows: word for word, or by the model from the passages that were found."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from core.commands import has_buttons
 from core.engine.estimate import estimate_tokens
 from core.i18n import say
 from core.intent import Intent, IntentReader
-from core.knowledge.passages import Findings, Match
+from core.knowledge.gaps import Searched
+from core.knowledge.passages import Findings, Match, Passage
 from core.language import reply_language
 from core.messages import Choice, Finish, Locale, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler, Stage
@@ -30,12 +32,19 @@ class Knowledge(Protocol):
     async def search(self, question: str, *, language: Locale) -> Findings:
         """What is known about a question; answers in this language come first."""
 
+    async def with_passage(self, passage: Passage) -> Searched:
+        """What it would be if it had one passage more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expertise:
-    """What the bot knows. If `strict`, it answers nothing else but what `intents` reads as small talk or thanks."""
+    """What the bot knows, and the folder that it is read from.
+
+    If `strict`, it answers nothing else but what `intents` reads as small talk or thanks.
+    """
 
     knowledge: Knowledge
+    folder: Path
     intents: IntentReader
     strict: bool
 

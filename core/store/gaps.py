@@ -21,8 +21,9 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """A question, in the language in which the person is spoken to, and what was wrong with its answer."""
+    """The question of a turn, in the language in which the person is spoken to, and what was wrong with its answer."""
 
+    turn_id: int
     text: str
     locale: Locale
     sign: Sign
@@ -35,14 +36,17 @@ def missed(connection: sa.Connection, limit: int) -> list[Missed]:
     asked = sa.select(_last_answered(), sa.literal(Sign.HANDED_OVER))
     signs = sa.union_all(refused, down, asked).subquery()
     query = (
-        sa.select(turns.c.text, turns.c.locale, sa.func.min(signs.c.sign).label("sign"))
+        sa.select(turns.c.id, turns.c.text, turns.c.locale, sa.func.min(signs.c.sign).label("sign"))
         .join(signs, signs.c.id == turns.c.id)
         .where(turns.c.text != "")
         .group_by(turns.c.id)
         .order_by(turns.c.id.desc())
         .limit(limit)
     )
-    return [Missed(text=row.text, locale=row.locale, sign=Sign(row.sign)) for row in connection.execute(query)]
+    return [
+        Missed(turn_id=row.id, text=row.text, locale=row.locale, sign=Sign(row.sign))
+        for row in connection.execute(query)
+    ]
 
 
 def count(connection: sa.Connection, since: float, until: float) -> int:

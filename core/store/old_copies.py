@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from core.commands import ACCESS
+from core.commands import ADMIN_COMMANDS
 from core.store import tombstones
 from core.store.copies import kept_beside
 
@@ -51,6 +51,7 @@ def _delete(connection: sqlite3.Connection, gone: list[tuple[int]], tables: set[
     for table in tables:
         connection.executemany(f"DELETE FROM {table} WHERE person_id = ?", gone)  # noqa: S608  our own names
     connection.executemany("DELETE FROM people WHERE id = ?", gone)
-    connection.execute("DELETE FROM turns WHERE source = 'command' AND text LIKE ?", [f"{ACCESS}%"])
+    for command in ADMIN_COMMANDS:
+        connection.execute("DELETE FROM turns WHERE source = 'command' AND text LIKE ?", [f"{command}%"])
     for column in columns & QUOTING.keys():
         connection.execute(f"UPDATE turns SET {column} = ?", [QUOTING[column]])  # noqa: S608

@@ -1,10 +1,11 @@
 """Export and deletion of everything that is stored about a person."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from core.commands import ACCESS
+from core.commands import ACCESS, GAPS, TEACH
 from core.i18n import say
 from core.messages import WITHDRAWN, ConversationKey, Finish, Kind, Media, Message, Person, Quote, Reply, Source
 from core.store import amendments, farewells, handoffs, stale_scopes, tombstones
@@ -86,7 +87,8 @@ def forget(connection: sa.Connection, person: Person, current_turn: int, limit: 
     connection.execute(people.update().where(people.c.id == person_id).values(preferences))
     removed = remove_turns(connection, sa.and_(theirs, sa.not_(turns.c.leaving)), limit)
     unquoted = _delete_quotes(connection, limit)
-    remove_turns(connection, _asks_about(person))
+    for about in (_asks_about(person), *_show_questions()):
+        remove_turns(connection, about)
     note_words(connection)
     farewells.remove_person(connection, person_id)
     return limit in {removed, unquoted}
@@ -170,3 +172,13 @@ def _asks_about(person: Person) -> sa.ColumnElement[bool]:
     text, named = sa.func.lower(turns.c.text), f"{ACCESS} {person.name}".lower()
     about = sa.or_(text == str(ACCESS), text == named, text.between(f"{named} ", f"{named}!"))
     return sa.and_(IS_COMMAND, is_access, about, sa.not_(IS_OPEN))
+
+
+def _show_questions() -> Iterator[sa.ColumnElement[bool]]:
+    """The commands of administrators that show what people asked, by ranges of that index: names may be typed in
+    capitals.
+    """
+    for command in (GAPS, TEACH):
+        is_called = sa.func.lower(turns.c.text).startswith(str(command))
+        for first in (command.name[0], command.name[0].upper()):
+            yield sa.and_(IS_COMMAND, turns.c.text.between(f"/{first}", f"/{first}~"), is_called, sa.not_(IS_OPEN))

@@ -28,6 +28,7 @@ from core.limits import Limits
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
+from core.stages.knowledge import Expertise
 from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
@@ -91,6 +92,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     directs: DirectMessages = "one",
     welcome: Welcome = DEFAULT_WELCOME,
     proxies: Proxies = ENVIRONMENT,
+    expertise: Expertise | None = None,
     base_url: str = "",
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
@@ -113,7 +115,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     ):
         await store.run(turns.disown, "slack")
         answers = AnswerCache(size=64, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, engine, MoodReader(engine), answers, clock, options)
+        handler = chatbot(store, engine, MoodReader(engine), answers, clock, options, expertise=expertise)
         worker = Worker(store, handler, front.deliveries, clock, worker_with(owner=uuid4().hex, slots=4))
         async with working(worker, grace=0):
             admission = Admission(store, clock, limits, worker)

@@ -25,6 +25,7 @@ from core.engine.scripted import ScriptedEngine
 from core.limits import Limits
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
+from core.stages.knowledge import Expertise
 from core.stages.mood import MoodReader
 from core.store import Store, open_store, turns
 from core.worker import Worker, working
@@ -92,6 +93,7 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
     clock: Clock | None = None,
     welcome: Welcome = DEFAULT_WELCOME,
     proxies: Proxies = ENVIRONMENT,
+    expertise: Expertise | None = None,
     **settings: object,
 ) -> AsyncIterator[Gateway]:
     """The composition, as in bots/app.py and bots/run.py."""
@@ -112,7 +114,7 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
             persona=PERSONA, show_mood="always", admins=limits.admins
         )  # moods tell a reply from its previews
         model = engine or ScriptedEngine.fixed()
-        handler = chatbot(store, model, MoodReader(model), answers, clock, chat)
+        handler = chatbot(store, model, MoodReader(model), answers, clock, chat, expertise=expertise)
         worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))
         admission = Admission(store, clock, limits, worker)
         await stack.enter_async_context(working(worker, grace=100))

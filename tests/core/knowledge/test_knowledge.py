@@ -107,6 +107,19 @@ async def test_the_index_is_loaded_if_nothing_changed(options: KnowledgeOptions)
     assert await again.search("How can I pay?") == before
 
 
+async def test_only_new_texts_are_embedded(options: KnowledgeOptions) -> None:
+    """If a file changes while the bot runs, the vectors of all other texts are used again; the same is found."""
+    embedder = WordEmbedder()
+    chosen = replace(options, embedder=embedder)
+    knowledge = Knowledge.read(chosen)
+    embedded = embedder.embedded
+    (options.folder / "new.csv").write_text("questions,answer\nHow deep is the pool?|pool depth,Two metres.\n")
+    assert await knowledge.refresh()
+    assert embedder.embedded == embedded + 3
+    options.index_path.unlink()
+    assert await knowledge.search("How can I pay?") == await Knowledge.read(chosen).search("How can I pay?")
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", b"\x93NUMPY"])
 def test_a_damaged_index_is_built_again(options: KnowledgeOptions, damage: bytes) -> None:
     """A file that holds no index is replaced."""

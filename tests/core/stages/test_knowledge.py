@@ -1,4 +1,6 @@
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -32,6 +34,9 @@ class Known:
         self.asked.append(f"{language} {question}")
         return Findings(question=question, matches=self.matches, version=self.version)
 
+    async def with_passage(self, passage: Passage) -> Self:
+        return self
+
 
 @dataclass
 class Scene:
@@ -60,7 +65,8 @@ class Scene:
 
         engine = ScriptedEngine.fixed()
         engine.intent = lambda _: intent
-        expertise = Expertise(knowledge=self.known, intents=IntentReader(engine), strict=strict)
+        intents = IntentReader(engine)
+        expertise = Expertise(knowledge=self.known, folder=Path(), intents=intents, strict=strict)
         stage = knowledge(expertise, has_people=self.has_people)
         return await stage(Turn(id=1, message=message, sink=sink, history=history), rest)
 

@@ -37,9 +37,9 @@ async def test_each_sign_of_a_missing_answer_counts(store: Store, clock: ManualC
     clock.advance(1)
     await answered(store, clock, write("after the person", who="bob"))
     assert await store.read(missed, 10) == [
-        Missed(text="before the person", locale="en", sign=Sign.HANDED_OVER),
-        Missed(text="thumb down", locale="en", sign=Sign.VOTED_DOWN),
-        Missed(text="How deep is the pool?", locale="en", sign=Sign.REFUSED),
+        Missed(turn_id=5, text="before the person", locale="en", sign=Sign.HANDED_OVER),
+        Missed(turn_id=4, text="thumb down", locale="en", sign=Sign.VOTED_DOWN),
+        Missed(turn_id=1, text="How deep is the pool?", locale="en", sign=Sign.REFUSED),
     ]
 
 
