@@ -105,19 +105,18 @@ async def _propose(school: School, turn: Turn, number: int, entry: Entry) -> str
 
 
 async def _trial(school: School, turn: Turn, gap: Gap, entry: Entry) -> str:
-    """Which questions of the gap the entry would answer, in words. What is worded too differently stays open."""
+    """How many questions of the gap would have an answer with the entry. What is worded too differently has none."""
     tried = await school.knowledge.with_passage(entry.passage)
     asked = _different(gap)
-    missed = [question for question in asked if not await _answers(tried, question, entry)]
+    missed = [
+        question.text
+        for question in asked
+        if not (await tried.search(question.text, language=question.locale)).confident
+    ]
     if not missed:
         return say(turn.locale, "teach.answers_all")
-    words = shortened(_in_a_line(missed[0].text), SHOWN_CHARACTERS)
+    words = shortened(_in_a_line(missed[0]), SHOWN_CHARACTERS)
     return say(turn.locale, "teach.misses", missed=len(missed), tried=len(asked), question=words)
-
-
-async def _answers(tried: Searched, question: Missed, entry: Entry) -> bool:
-    confident = (await tried.search(question.text, language=question.locale)).confident
-    return confident is not None and confident.passage == entry.passage
 
 
 async def _check_open(school: School, number: int) -> Gap:

@@ -1,5 +1,8 @@
 """Questions that a refusal suggests, and their buttons on both platforms."""
 
+from pathlib import Path
+from typing import Self
+
 import pytest
 
 from core.engine.scripted import ScriptedEngine
@@ -35,6 +38,9 @@ class Hours:
         found = tuple(sorted(matches, key=lambda match: -match.score))
         return Findings(question=question, matches=found, version=self.version)
 
+    async def with_passage(self, passage: Passage) -> Self:
+        raise AssertionError(passage)
+
 
 @pytest.mark.parametrize("platform", ["telegram", "slack"])
 async def test_a_suggestion_is_picked_by_button_and_by_number(
@@ -43,7 +49,7 @@ async def test_a_suggestion_is_picked_by_button_and_by_number(
     """The refusal has a button for each suggested question and for a person; its number can be typed too."""
     engine = ScriptedEngine.fixed()
     engine.intent = lambda _: Intent.QUESTION
-    expertise = Expertise(knowledge=Hours(), intents=IntentReader(engine), strict=True)
+    expertise = Expertise(knowledge=Hours(), folder=Path(), intents=IntentReader(engine), strict=True)
     async with open_house(account, slack, platform, platform, engine=engine, expertise=expertise) as house:
         await house.customer.say(CUE, "opening times?")
         refusal = await house.customer.until_shown("I do not know that for certain.", at_desk=False)
