@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Final
+from xml.etree import ElementTree
 
 import mammoth
 from bs4 import BeautifulSoup
@@ -31,13 +32,22 @@ MOST_CHARACTERS: Final = 8 << 20
 """Characters of a document's text; a small file can hold a huge one."""
 MOST_UNPACKED_BYTES: Final = 64 << 20
 
-UNSEEN: Final = "head, title, script, style, template, noscript, svg, iframe, object, [hidden], [aria-hidden=true]"
-AROUND: Final = "nav, footer, aside, form, button, dialog"
-"""What stands around the text of a page."""
-INVISIBLE: Final = re.compile(
-    r"display:none|visibility:hidden|opacity:0(?:[;.]|$)|font-size:0|color:transparent|(?:left|top|text-indent):-\d{3}"
+UNSEEN: Final = (
+    "head, title, script, style, template, noscript, svg, iframe, object, audio, video, canvas, select, textarea,"
+    " [hidden], [aria-hidden=true i]"
 )
-"""In a style without spaces."""
+AROUND: Final = "nav, footer, aside, button, dialog, [role=navigation i], [role=search i]"
+"""What stands around the text of a page. No form: some servers make the whole page one."""
+INVISIBLE: Final = re.compile(
+    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|(?:opacity|font-size):0(?:\.0*)?(?![.\d])|color:transparent"
+    r"|(?:left|top|text-indent):-\d{3})"
+)
+"""In a style without spaces and comments."""
+STYLE_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
+W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+OFF: Final = frozenset({"0", "false", "off"})
+"""Values of a Word property that say that it does not hold."""
+TITLE: Final = "p[style-name='Title'] => h1:fresh"
 PAGE_NUMBER: Final = re.compile(r"(?:page|seite|第)?\s*\d+\s*(?:(?:/|of|von|页)\s*\d*)?\s*页?", re.IGNORECASE)
 EDGE: Final = 2
 """Lines at the top and at the bottom of a page that may be its head and foot."""
@@ -73,7 +83,8 @@ def from_html(content: bytes) -> str:
     for element in soup.select(f"{UNSEEN}, {AROUND}"):
         element.extract()
     for element in soup.select("[style]"):
-        if INVISIBLE.search("".join(str(element["style"]).lower().split())):
+        style = STYLE_COMMENT.sub("", str(element["style"]).lower())
+        if INVISIBLE.search("".join(style.split())):
             element.extract()
     for text in soup.find_all(string=lambda text: isinstance(text, PreformattedString)):
         text.extract()  # comments and declarations
@@ -84,12 +95,32 @@ def from_html(content: bytes) -> str:
 
 
 def from_docx(content: bytes) -> str:
-    """Markdown of a Word document: headings, lists and tables, without pictures and comments."""
-    with zipfile.ZipFile(io.BytesIO(content)) as parts:
-        if sum(part.file_size for part in parts.infolist()) > MOST_UNPACKED_BYTES:
-            raise Refused(f"has more than {MOST_UNPACKED_BYTES >> 20} MiB when unpacked")
-    page = mammoth.convert_to_html(io.BytesIO(content), convert_image=lambda _image: [])
+    """Markdown of a Word document: headings, lists and tables, without pictures, comments and hidden text."""
+    page = mammoth.convert_to_html(_without_hidden(content), style_map=TITLE, convert_image=lambda _image: [])
     return from_html(page.value.encode())
+
+
+def _without_hidden(content: bytes) -> io.BytesIO:
+    """The parts of Word itself, without a map of styles for mammoth, and without the runs that Word does not show."""
+    shown = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(shown, "w") as after:
+        if sum(part.file_size for part in before.infolist()) > MOST_UNPACKED_BYTES:
+            raise Refused(f"has more than {MOST_UNPACKED_BYTES >> 20} MiB when unpacked")
+        for name in before.namelist():
+            if name.endswith((".xml", ".rels")):
+                part = before.read(name)
+                after.writestr(name, _visible(part) if b"vanish" in part else part)
+    return shown
+
+
+def _visible(part: bytes) -> bytes:
+    root = ElementTree.fromstring(part)  # noqa: S314  this process is limited
+    for parent in list(root.iter()):
+        for run in parent.findall(f"{W}r"):
+            hidden = run.find(f"{W}rPr/{W}vanish")
+            if hidden is not None and hidden.get(f"{W}val") not in OFF:
+                parent.remove(run)
+    return ElementTree.tostring(root)
 
 
 def from_pdf(content: bytes) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from core.errors import KnowledgeUnusable
 
 SUFFIXES = frozenset({".toml", ".csv", ".md", ".markdown", ".txt", ".pdf", ".docx", ".html", ".htm"})
+NO_DOCUMENT = (".", "~$")
+"""Beginnings of hidden files, and of those that lie beside a document that is open in Word."""
 MAX_FILE_BYTES = 8 << 20
 MAX_FILES = 2_000
 
@@ -57,7 +59,7 @@ def _visible(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]  # os.walk does not enter the others
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(NO_DOCUMENT) and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(parent, name)
 
 

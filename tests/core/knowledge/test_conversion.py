@@ -7,6 +7,8 @@ import pytest
 
 from core.errors import KnowledgeUnusable
 from core.knowledge.conversion import converted
+from core.knowledge.converter import from_html
+from core.knowledge.documents import markdown_sections
 from core.knowledge.folder import Source
 from core.knowledge.readers import read_passages
 
@@ -40,8 +42,8 @@ def _shown(line: str) -> str:
     return f"/C 12 Tf <{line.encode('utf-16-be').hex()}> Tj"
 
 
-def docx(body: str) -> bytes:
-    """A Word document with this body."""
+def docx(body: str, **parts: str) -> bytes:
+    """A Word document with this body, and other parts by their names, in which "/" is "__"."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", f'<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>')
@@ -50,12 +52,14 @@ def docx(body: str) -> bytes:
             '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="1"'
             f' Type="{RELATIONS}/officeDocument" Target="word/document.xml"/></Relationships>',
         )
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
     return packed.getvalue()
 
 
-def paragraph(text: str, style: str = "") -> str:
+def paragraph(text: str, style: str = "", run: str = "") -> str:
     properties = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
-    return f"<w:p>{properties}<w:r><w:t>{text}</w:t></w:r></w:p>"
+    return f"<w:p>{properties}<w:r><w:rPr>{run}</w:rPr><w:t>{text}</w:t></w:r></w:p>"
 
 
 def sections(name: str, content: bytes) -> list[tuple[str, str]]:
@@ -76,6 +80,45 @@ def test_a_page_is_read_as_people_see_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<!-- SECRET",
+        "<?php SECRET ?>",
+        "<p hidden><span>SECRET</span></p>",
+        "<p aria-hidden=TRUE>SECRET</p>",
+        "<p style='color: red; DISPLAY : none !important'>SECRET</p>",
+        "<p style='display:/* */none'>SECRET</p>",
+        "<p style='visibility:collapse'>SECRET</p>",
+        "<p style='font-size:0px'>SECRET</p>",
+        "<p style='opacity:0.0'>SECRET</p>",
+        "<div role=navigation>SECRET</div>",
+        "<select><option>SECRET</option></select>",
+        "<textarea>SECRET</textarea>",
+        "<audio>SECRET</audio>",
+        "<img src='SECRET' alt='SECRET'><a href='SECRET' title='SECRET'></a>",
+    ],
+)
+def test_what_a_page_hides_is_not_read(hidden: str) -> None:
+    """Text that people do not see could give the model orders unnoticed."""
+    markdown = from_html(f"<p>Open daily.</p>{hidden}".encode())
+    assert list(markdown_sections(markdown)) == [("", "Open daily.")]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<form><p>Open daily.</p></form>",
+        "<p style='opacity:0.5'>Open daily.</p>",
+        "<p style='font-size:0.8em'>Open daily.</p>",
+        "<p style='margin-left:-100px; background-color:transparent'>Open daily.</p>",
+    ],
+)
+def test_what_a_page_shows_is_read(page: str) -> None:
+    """A form may be the whole page, and small or pale letters are letters."""
+    assert from_html(page.encode()).strip() == "Open daily."
+
+
 def test_a_page_may_have_another_encoding() -> None:
     """An old Chinese page declares its encoding."""
     page = '<meta charset="gb18030"><p>七天无理由退货。</p>'.encode("gb18030")
@@ -89,6 +132,27 @@ def test_a_word_document_keeps_its_headings() -> None:
         ("Returns", "Within 30 days."),
         ("Returns > 运费", "满200元包邮。"),
     ]
+
+
+def test_what_word_hides_is_not_read() -> None:
+    """Hidden and deleted text of a Word document could give the model orders unnoticed."""
+    deleted = "<w:p><w:del><w:r><w:delText>SECRET</w:delText></w:r></w:del></w:p>"
+    hidden = paragraph("SECRET", run="<w:vanish/>") + deleted
+    shown = paragraph("daily.", run='<w:vanish w:val="false"/>')
+    assert sections("a.docx", docx(paragraph("Open") + hidden + shown)) == [("", "Open\n\ndaily.")]
+
+
+def test_words_styles_are_known_by_name() -> None:
+    """The ids of styles differ between languages, their names do not; a document cannot map them otherwise."""
+    styles = f"""<w:styles xmlns:w="{WORD}">
+    <w:style w:type="paragraph" w:styleId="1"><w:name w:val="heading 1"/></w:style>
+    <w:style w:type="paragraph" w:styleId="a3"><w:name w:val="Title"/></w:style></w:styles>"""
+    hostile = {"mammoth__style-map": "p[style-name='heading 1'] => !"}
+    for style in ("1", "a3"):
+        content = docx(
+            paragraph("退货", style) + paragraph("三十天内可以退货。"), **{"word__styles.xml": styles, **hostile}
+        )
+        assert sections("a.docx", content) == [("退货", "三十天内可以退货。")]
 
 
 def test_lines_of_a_pdf_become_paragraphs() -> None:

@@ -148,13 +148,14 @@ async def test_changed_files_are_read_again(options: KnowledgeOptions) -> None:
 
 
 def test_links_and_hidden_files_are_not_read(options: KnowledgeOptions, tmp_path: Path) -> None:
-    """Neither links to files or folders, nor hidden ones, nor other kinds of files are read."""
+    """Neither links to files or folders, nor hidden ones, nor Word's locks, nor other kinds of files are read."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.md").write_text("secret")
     (options.folder / "link.md").symlink_to(outside / "secret.md")
     (options.folder / "linked").symlink_to(outside)
     (options.folder / ".hidden.md").write_text("secret")
+    (options.folder / "~$open.docx").write_text("secret")
     (options.folder / "photo.jpg").write_text("secret")
     os.mkfifo(options.folder / "pipe.md")
     assert [source.name for source in read_sources(options.folder)] == ["faq.toml"]
