@@ -18,7 +18,7 @@ PARTS = ("pdfminer", "mammoth", "markdownify")
 
 
 def converted(source: Source, suffix: str) -> str:
-    """A PDF as plain text; a DOCX or HTML document as Markdown. `suffix` says which one it is.
+    """A PDF, DOCX or HTML document as Markdown. `suffix` says which one it is.
 
     Raises KnowledgeUnusable.
     """

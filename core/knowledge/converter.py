@@ -7,9 +7,7 @@ import io
 import re
 import sys
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from typing import Final
 from xml.etree import ElementTree
 
@@ -17,12 +15,11 @@ import mammoth
 from bs4 import BeautifulSoup
 from bs4.element import PreformattedString
 from markdownify import ATX, MarkdownConverter
-from pdfminer.high_level import extract_text
 from pdfminer.pdfdocument import PDFPasswordIncorrect, PDFTextExtractionNotAllowed
 
 from core.confinement import confine
 from core.knowledge.conversion import REFUSED
-from core.language import HAN
+from core.knowledge.pdf import pdf_markdown
 
 NICENESS: Final = 5
 CPU_SECONDS: Final = 60
@@ -48,10 +45,6 @@ W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 OFF: Final = frozenset({"0", "false", "off"})
 """Values of a Word property that say that it does not hold."""
 TITLE: Final = "p[style-name='Title'] => h1:fresh"
-PAGE_NUMBER: Final = re.compile(r"(?:page|seite|第)?\s*\d+\s*(?:(?:/|of|von|页)\s*\d*)?\s*页?", re.IGNORECASE)
-EDGE: Final = 2
-"""Lines at the top and at the bottom of a page that may be its head and foot."""
-HYPHEN: Final = re.compile(r"(?<=[^\W\d_])-\n(?=[a-z])")
 
 
 class Refused(Exception):
@@ -124,45 +117,16 @@ def _visible(part: bytes) -> bytes:
 
 
 def from_pdf(content: bytes) -> str:
-    """Paragraphs with empty lines between them, without page numbers and the lines that each page repeats."""
+    """Markdown of a PDF, if it has text that may be read."""
     try:
-        text = extract_text(io.BytesIO(content))
+        text = pdf_markdown(content)
     except PDFPasswordIncorrect as error:
         raise Refused("is locked with a password") from error
     except PDFTextExtractionNotAllowed as error:
         raise Refused("does not allow its text to be read") from error
-    pages = [_lines(page) for page in text.split("\f") if page.strip()]
-    if not pages:
+    if not text:
         raise Refused("has no text; a scanned document must be read by a text recognition first")
-    repeated = _repeated(pages)
-    return "\n\n".join(_paragraphs(line for line in page if line not in repeated) for page in pages)
-
-
-def _lines(page: str) -> list[str]:
-    lines = map(str.strip, page.strip().split("\n"))
-    return [line for line in lines if not PAGE_NUMBER.fullmatch(line)]
-
-
-def _repeated(pages: list[list[str]]) -> frozenset[str]:
-    """Lines at the edge of most of the pages, if there are a few pages: their heads and feet."""
-    filled = ([line for line in page if line] for page in pages)
-    counts = Counter(line for lines in filled for line in {*lines[:EDGE], *lines[-EDGE:]})
-    return frozenset(line for line, count in counts.items() if count > max(2, len(pages) / 2))
-
-
-def _paragraphs(lines: Iterable[str]) -> str:
-    paragraphs = (paragraph.strip("\n") for paragraph in "\n".join(lines).split("\n\n"))
-    return "\n\n".join(_unwrapped(paragraph) for paragraph in paragraphs if paragraph)
-
-
-def _unwrapped(paragraph: str) -> str:
-    """A paragraph on one line: a word that was cut by a hyphen is whole again, and Chinese gets no space."""
-    lines = HYPHEN.sub("", paragraph).split("\n")
-    joined = lines[0]
-    for line, following in pairwise(lines):
-        is_chinese = HAN.match(line[-1:]) and HAN.match(following[:1])
-        joined += following if is_chinese else f" {following}"
-    return joined
+    return text
 
 
 READERS: Final[Mapping[str, Callable[[bytes], str]]] = {

@@ -42,9 +42,7 @@ def _read(source: Source) -> Iterator[Passage]:
             return _csv_entries(source.name, _decoded(source))
         case ".txt":
             return _sections(source.name, text_sections(_decoded(source)))
-        case ".pdf":
-            return _sections(source.name, text_sections(converted(source, ".pdf")))
-        case (".docx" | ".html" | ".htm") as suffix:
+        case (".pdf" | ".docx" | ".html" | ".htm") as suffix:
             return _sections(source.name, markdown_sections(converted(source, suffix)))
         case _:
             return _sections(source.name, markdown_sections(_decoded(source)))

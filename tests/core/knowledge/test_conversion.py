@@ -22,12 +22,12 @@ CHINESE = (
 
 
 def pdf(*pages: Sequence[str]) -> bytes:
-    """A document with these lines on its pages, an empty one for a gap between paragraphs."""
+    """A document with these lines on its pages, an empty one for a gap between paragraphs, large ones with a "#"."""
     count = len(pages)
     kids = " ".join(f"{number} 0 R" for number in range(3, 3 + 2 * count, 2))
     objects = ["<</Type/Catalog/Pages 2 0 R>>", f"<</Type/Pages/Kids[{kids}]/Count {count}>>"]
     for number, lines in enumerate(pages):
-        shown = "".join(f"{_shown(line)} 0 -14 Td\n" for line in lines)
+        shown = "".join(f"{_shown(line)} 0 -{30 if line.startswith('#') else 14} Td\n" for line in lines)
         content = f"BT 72 760 Td {shown}ET"
         resources = f"/Resources<</Font<</L {LATIN}/C {CHINESE}>>>>"
         objects.append(f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {4 + 2 * number} 0 R{resources}>>")
@@ -37,9 +37,11 @@ def pdf(*pages: Sequence[str]) -> bytes:
 
 
 def _shown(line: str) -> str:
+    size = 20 if line.startswith("#") else 12
+    line = line.removeprefix("#")
     if line.isascii():
-        return f"/L 12 Tf ({line}) Tj"
-    return f"/C 12 Tf <{line.encode('utf-16-be').hex()}> Tj"
+        return f"/L {size} Tf <{line.encode().hex()}> Tj"
+    return f"/C {size} Tf <{line.encode('utf-16-be').hex()}> Tj"
 
 
 def docx(body: str, **parts: str) -> bytes:
@@ -169,6 +171,20 @@ def test_lines_of_a_pdf_become_paragraphs() -> None:
     assert sections("terms.pdf", pdf(page)) == [
         ("", "You may return goods within thirty days of delivery.\n\n自收货之日起三十天内可以退货。")
     ]
+
+
+def test_large_letters_of_a_pdf_are_headings() -> None:
+    """Text stands below its headings, also on the next page."""
+    pages = [["#Returns", "Send it back."], ["Keep the receipt.", "#退货", "请保留收据。"]]
+    assert sections("terms.pdf", pdf(*pages)) == [
+        ("Returns", "Send it back.\n\nKeep the receipt."),
+        ("退货", "请保留收据。"),
+    ]
+
+
+def test_letters_that_are_not_known_are_no_text() -> None:
+    """A font may not say which letters it has; what stands for them is left out."""
+    assert sections("terms.pdf", pdf(["(cid:12)(cid:7)", "Send it (cid:3)back."])) == [("", "Send it back.")]
 
 
 def test_what_each_page_repeats_is_no_text() -> None:
