@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from subprocess import DEVNULL, PIPE
 
 from core.errors import KnowledgeUnusable
 from core.knowledge.folder import Source
@@ -28,7 +29,7 @@ def converted(source: Source, suffix: str) -> str:
     command = [*PROGRAM, suffix]
     try:
         done = subprocess.run(  # noqa: S603  our own program, without a shell
-            command, input=source.content, env=environment, capture_output=True, timeout=SECONDS, check=False
+            command, input=source.content, env=environment, stdout=PIPE, stderr=DEVNULL, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise KnowledgeUnusable(file=source.name, reason="takes too long to read") from error

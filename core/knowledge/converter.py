@@ -28,6 +28,8 @@ STACK_BYTES: Final = 8 << 20
 MOST_CHARACTERS: Final = 8 << 20
 """Characters of a document's text; a small file can hold a huge one."""
 MOST_UNPACKED_BYTES: Final = 64 << 20
+OUTSIDE: Final = ("os.exec", "os.fork", "os.posix_spawn", "os.system", "socket.", "subprocess.")
+"""Beginnings of the audit events of what no document may cause: connections and other programs."""
 
 UNSEEN: Final = (
     "head, title, script, style, template, noscript, svg, iframe, object, audio, video, canvas, select, textarea,"
@@ -54,12 +56,19 @@ class Refused(Exception):
 def main() -> None:
     content = sys.stdin.buffer.read()
     confine(niceness=NICENESS, cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES, stack_bytes=STACK_BYTES)
+    sys.addaudithook(stay_inside)
     try:
         text = _checked(READERS[sys.argv[1]](content))
     except Refused as error:
         sys.stdout.write(str(error))
         sys.exit(REFUSED)
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+
+
+def stay_inside(event: str, _arguments: object) -> None:
+    """An audit hook, which cannot be removed again."""
+    if event.startswith(OUTSIDE):
+        raise PermissionError(event)
 
 
 def _checked(text: str) -> str:

@@ -1,7 +1,10 @@
 import io
+import os
+import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -221,7 +224,7 @@ def test_what_each_page_repeats_is_no_text() -> None:
         ("a.docx", b"PK nonsense", "damaged"),
         ("scan.pdf", pdf([]), "text recognition"),
         ("empty.html", b"<script>1</script>", "has no text"),
-        ("deep.html", b"<div>" * 50_000, "takes too much work"),
+        ("deep.html", b"<div>" * 5_000, "takes too much work"),
         ("bomb.docx", docx(" " * (65 << 20)), "more than 64 MiB when unpacked"),
     ],
 )
@@ -230,6 +233,32 @@ def test_a_document_that_cannot_be_read_is_named(name: str, content: bytes, reas
     with pytest.raises(KnowledgeUnusable, match=reason) as caught:
         read_passages([Source(name=name, content=content)])
     assert caught.value.file == name
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "socket.socket()",
+        "socket.getaddrinfo('localhost', 80)",
+        "subprocess.run(['true'])",
+        "os.system('true')",
+        "os.write(os.open('made', os.O_CREAT | os.O_WRONLY), b'x')",
+    ],
+)
+def test_a_document_reaches_nothing_outside(attack: str, tmp_path: Path) -> None:
+    """What a document causes can open no connection, start no program and write no file."""
+    program = f"""if True:
+    import os, socket, subprocess, sys
+    from core.knowledge import converter
+    def attack(content):
+        {attack}
+        return "reached"
+    converter.READERS = {{".pdf": attack}}
+    converter.main()"""
+    command = [sys.executable, "-c", program, ".pdf"]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, input=b"", capture_output=True, cwd=tmp_path, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
