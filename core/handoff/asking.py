@@ -39,6 +39,12 @@ def ask(connection: sa.Connection, message: Message, desk: HelpDesk, locale: Loc
     return say(locale, "handoff.asked", prefix=prefix)
 
 
+def was_just_offered(connection: sa.Connection, message: Message, turn_id: int) -> bool:
+    """Whether the reply before this turn, to the same person in the same conversation, offers a person."""
+    person_id = connection.scalars(people.id_of(message.sender)).first()
+    return person_id is not None and handoffs.is_last_offer(connection, person_id, message.conversation, turn_id)
+
+
 def is_taken(connection: sa.Connection, message: Message) -> bool:
     """Whether a person has the conversation of a message, so that the model is silent."""
     person_id = connection.scalars(people.id_of(message.sender)).first()

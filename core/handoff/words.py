@@ -21,6 +21,12 @@ ASKS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A message that asks for a person and says nothing else. Others may use /human."""
+AGREES = re.compile(
+    r"(?:(?:yes|yeah|yep|sure|ok|okay)\ ?)*(?:please|please\ do|do\ it)?"
+    r"|(?:是|是的|好|好的|好吧|好啊|行|可以|嗯|嗯嗯|要|对|对的|需要)\ ?(?:请|谢谢|麻烦了|麻烦你了|麻烦您了|吧)?",
+    re.IGNORECASE,
+)
+"""A yes to "Shall I ask a person?"."""
 MARKS = re.compile(r"[^\w']+")
 LONGEST_REQUEST = 80
 """Characters of such a message."""
@@ -30,9 +36,17 @@ MAX_LINE = 300
 
 def asks_for_a_person(text: str) -> bool:
     """Whether a message says that its sender wants to talk to a person, and nothing else."""
-    if len(text) > LONGEST_REQUEST:
-        return False
-    return ASKS.fullmatch(" ".join(MARKS.sub(" ", text.replace("’", "'")).split())) is not None
+    return ASKS.fullmatch(_request(text)) is not None
+
+
+def agrees(text: str) -> bool:
+    """Whether a message is a yes."""
+    return _request(text) != "" and AGREES.fullmatch(_request(text)) is not None
+
+
+def _request(text: str) -> str:
+    """The words of a short message with a space between them; empty if it is longer than a request."""
+    return "" if len(text) > LONGEST_REQUEST else " ".join(MARKS.sub(" ", text.replace("’", "'")).split())
 
 
 def passed_on(text: str, quotes: Sequence[Quote], media: Sequence[Media], locale: Locale) -> str:

@@ -13,6 +13,7 @@ from core.knowledge.passages import Findings, Match, Passage
 from core.language import reply_language
 from core.messages import Choice, Finish, Locale, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler, Stage
+from core.pleasantries import is_pleasantry
 from core.questions import stands_alone
 
 GROUNDS = 3
@@ -58,11 +59,11 @@ def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
     """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
-        if expertise is None or not turn.message.text:
+        if expertise is None or is_pleasantry(turn.message.text):
             return await call_next(turn)
         language = reply_language(turn)
         found = await expertise.knowledge.search(_question(turn), language=language)
-        if found.confident and not turn.message.again:
+        if found.confident and not turn.message.again and not _was_just_said(turn, found.confident):
             return await _said(turn, found.confident, language)
         if grounds := found.grounds[:GROUNDS]:
             reply = await call_next(_grounded(turn, grounds))
@@ -73,6 +74,12 @@ def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
         return await call_next(turn)
 
     return stage
+
+
+def _was_just_said(turn: Turn, match: Match) -> bool:
+    """Whether the last answer had these words. "And by cheque?" is a question to them, to which they are no answer."""
+    is_follow_up = not stands_alone(turn.message.text)
+    return is_follow_up and turn.history[-1:] != () and turn.history[-1].answer == match.passage.text
 
 
 async def _is_small_talk(intents: IntentReader, text: str, language: Locale) -> bool:

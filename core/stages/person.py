@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from core.commands import has_buttons
 from core.handoff import asking
-from core.handoff.words import asks_for_a_person
+from core.handoff.words import agrees, asks_for_a_person
 from core.help_desk import HelpDesk
 from core.messages import Reply, Source, Turn
 from core.pipeline import Handler, Stage
@@ -12,14 +12,19 @@ from core.store import Store
 
 
 def person(store: Store, desk: HelpDesk | None, now: Callable[[], float]) -> Stage:
-    """The stage that asks the operators in if the message asks for a person. Without a help desk it does nothing."""
+    """The stage that asks the operators in if the message asks for a person, or is a yes to the offer of one. Without a
+    help desk it does nothing.
+    """
 
     async def stage(turn: Turn, call_next: Handler) -> Reply:
         if desk is None or not has_buttons(turn.message.conversation):
             return await call_next(turn)
-        if asks_for_a_person(turn.message.text) or await _is_taken(turn):
+        if asks_for_a_person(turn.message.text) or await _is_taken(turn) or await _agrees(turn):
             return await hand_over(store, desk, turn, now())
         return await call_next(turn)
+
+    async def _agrees(turn: Turn) -> bool:
+        return agrees(turn.message.text) and await store.read(asking.was_just_offered, turn.message, turn.id)
 
     async def _is_taken(turn: Turn) -> bool:
         return await store.read(asking.is_taken, turn.message)

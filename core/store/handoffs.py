@@ -165,6 +165,13 @@ def was_offered(connection: sa.Connection, person_id: int, conversation: Convers
     return connection.execute(query.limit(1)).first() is not None
 
 
+def is_last_offer(connection: sa.Connection, person_id: int, conversation: ConversationKey, before: int) -> bool:
+    """Whether the last turn of a person in a conversation before another one offers a person."""
+    theirs = sa.and_(turns.c.conversation == str(conversation), turns.c.person_id == person_id, turns.c.id < before)
+    query = sa.select(turns.c.choices).where(theirs).order_by(turns.c.id.desc()).limit(1)
+    return connection.scalar(query) == (Choice.ASK,)
+
+
 def last_reference(connection: sa.Connection, person_id: int, conversation: str) -> str:
     """The platform's id of a person's last message in a conversation; empty if an answer cannot refer to it."""
     theirs = sa.and_(turns.c.conversation == conversation, turns.c.person_id == person_id)

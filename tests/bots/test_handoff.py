@@ -72,6 +72,24 @@ async def test_words_go_both_ways_and_the_model_is_silent(house: House) -> None:
     assert ("assistant", "(A person of the team:) It comes tomorrow.") in said
 
 
+@pytest.mark.parametrize("platform", ["telegram", "slack"])
+async def test_a_yes_to_the_offer_asks_a_person(account: Account, slack: FakeSlack, platform: Platform) -> None:
+    """After an offer a typed yes is as good as the button; any other yes is for the bot."""
+    engine = ScriptedEngine.replying(
+        lambda prompt: f"I heard: {prompt[-1].content}",
+        mood=lambda text: Label.NEGATIVE if text.startswith("bad") else Label.NEUTRAL,
+    )
+    async with open_house(account, slack, platform, "telegram", engine=engine) as house:
+        await house.customer.say(CUE, "yes please")
+        await house.customer.until_shown("I heard: yes please", at_desk=False)
+        for number in (1, 2):
+            await house.customer.say(CUE, f"bad {number}")
+            await house.customer.until_shown(f"I heard: bad {number}", at_desk=False)
+        await house.customer.until_shown("Would you rather talk with a person?", at_desk=False)
+        await house.customer.say(CUE, "Yes, please!")
+        await house.customer.until_shown("I have asked a person", at_desk=False)
+
+
 @each_pair(("slack", "telegram"))
 async def test_edits_reach_the_other_side(house: House) -> None:
     """What the customer or the owner makes of a message changes what the other one is shown of it."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.handoff.words import asks_for_a_person
+from core.handoff.words import agrees, asks_for_a_person
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,17 @@ def test_a_wish_is_recognised(text: str) -> None:
 def test_other_messages_are_for_the_bot(text: str) -> None:
     """A message that merely has such a word in it is answered."""
     assert not asks_for_a_person(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes", "yes, please!", "OK", "please do", "sure, do it", "是的", "好的，谢谢", "嗯，麻烦您了", "要"]
+)
+def test_a_yes_is_recognised(text: str) -> None:
+    """In the words that people answer an offer with."""
+    assert agrees(text)
+
+
+@pytest.mark.parametrize("text", ["", "!", "no", "yes but when?", "好的，运费多少", "不要", "yes " * 5_000])
+def test_what_is_more_than_a_yes_is_none(text: str) -> None:
+    """A no, a question and silence are for the bot."""
+    assert not agrees(text)

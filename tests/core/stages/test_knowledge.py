@@ -158,6 +158,24 @@ async def test_where_people_can_be_asked_they_are_offered(write: Write, *, has_p
     assert (await at.answer(console, strict=True)).choices == ()
 
 
+@pytest.mark.parametrize("text", ["ok, thanks!", "好的", ""])
+async def test_nothing_is_looked_up_for_a_pleasantry(write: Write, text: str) -> None:
+    """After an answer, thanks do not bring it again, and no strictness refuses them."""
+    at = scene(0.9, is_answer=True)
+    before = (Exchange(question="What does shipping cost?", answer="4.90", tokens=9),)
+    assert await at.answer(write(text), strict=True, history=before) == at.written
+    assert at.known.asked == []
+
+
+async def test_a_follow_up_gets_no_answer_twice(write: Write) -> None:
+    """If the search finds the words that were just said, the model answers from them. Other questions get them."""
+    at = scene(0.9, is_answer=True)
+    before = (Exchange(question="How can I pay?", answer="text 1", tokens=9),)
+    assert (await at.answer(write("and by cheque?"), history=before)).source is Source.MODEL
+    assert [quote.text for quote in at.passed[0].message.quotes] == ["text 1"]
+    assert (await at.answer(write("How can I pay you?"), history=before)).source is Source.KNOWLEDGE
+
+
 async def test_a_follow_up_is_searched_with_what_it_leans_on(write: Write) -> None:
     """The question before goes along with one that is not understood alone."""
     at = scene(0.4)
