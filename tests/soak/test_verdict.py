@@ -59,20 +59,25 @@ def test_a_message_of_two_turns_is_doubled() -> None:
 
 
 def test_what_is_unexpected_in_a_log_is_a_fault() -> None:
-    """Errors, tracebacks within an event and lines that are no events are faults. A cut connection is none."""
+    """Errors, tracebacks within an event and lines that are no events are faults. A cut connection is none,
+    and neither is an outage of Slack.
+    """
     cut = line(level="error", event="Failed to receive or enqueue a message: ServerDisconnectedError")
     late = line(
         level="error",
         event="Failed to run a request listener: Cannot write to closing transport, session: s_1",
         exception="Traceback ...",
     )
+    api = "The request to the Slack API failed. (url: http://127.0.0.1/api/apps.connections.open, status: {})"
+    down = line(level="error", event=f"Failed to run message listeners: {api.format(503)}", exception="Traceback ...")
     bad = [
         line(level="error"),
+        line(level="error", event=f"Failed to retrieve WSS URL: {api.format(403)}"),
         line(level="error", event="Failed to run a request listener: KeyError"),
         line(exception="Traceback ..."),
         "Traceback (most recent call last):",
     ]
-    assert judge([], [], {}, log="\n".join([line(level="warning"), cut, late, *bad])).faults == bad
+    assert judge([], [], {}, log="\n".join([line(level="warning"), cut, late, down, *bad])).faults == bad
 
 
 def test_words_in_a_log_are_found() -> None:

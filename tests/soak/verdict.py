@@ -19,6 +19,11 @@ CUT = (
     "Failed to run a request listener: Cannot write to closing transport",
 )
 """What slack-sdk says of a connection that was cut, before it opens another one."""
+OUTAGE = re.compile(
+    r"Failed to (?:retrieve WSS URL|run message listeners):"
+    r" The request to the Slack API failed\. \(url: \S+, status: 503\)"
+)
+"""What it says if Slack is down when it wants to open one; the listener that fails is its own."""
 SHORT = 20
 """Characters of a text that may stand in a log by chance."""
 
@@ -98,8 +103,9 @@ def _is_fault(line: str) -> bool:
         told = json.loads(line)
     except ValueError:
         return True
-    is_cut = str(told.get("event")).startswith(CUT)
-    return not is_cut and ("exception" in told or told.get("level") in FAULTS)
+    event = str(told.get("event"))
+    is_expected = event.startswith(CUT) or OUTAGE.match(event)
+    return not is_expected and ("exception" in told or told.get("level") in FAULTS)
 
 
 def _found(words: Iterable[str], lines: Iterable[str]) -> list[str]:
