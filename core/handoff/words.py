@@ -12,12 +12,23 @@ from core.parts import quoted
 from core.text import shortened
 
 ASKS = re.compile(
-    r"""(?:please\ |hi\ |hello\ )?
-    (?:(?:i\ want|i\ need|i\ would\ like|i'd\ like)\ (?:to\ )?|(?:can|may|could)\ i\ |let\ me\ )?
-    (?:(?:speak|talk|connect\ me)\ (?:to|with)\ |chat\ with\ |transfer\ me\ to\ |get\ me\ )?
-    (?:an?\ |the\ )?(?:real\ |live\ |human\ )?(?:human|human\ being|person|operator|agent)(?:\ please|\ now)?
-    |(?:请|麻烦|我要|我想|我需要|帮我|给我|能不能|可以)?(?:转接|转|找|联系|接)?(?:一下|个|一个|一位)?
-    (?:人工|人工客服|人工服务|真人|真人客服)(?:谢谢|好吗|可以吗|吗|吧)?""",
+    r"""(?:(?:please|hi|hello|ok|okay|no|yes)\ )*
+    (?:
+        (?:(?:i\ want|i\ need|i\ would\ like|i'd\ like|i\ wish|can\ i
+            |may\ i|could\ i|let\ me|is\ it\ possible)\ (?:to\ )?)?
+        (?:speak\ (?:to|with)|talk\ (?:to|with)|chat\ with|be\ connected\ (?:to|with)|reach|contact)
+        |(?:(?:can|could)\ you\ |please\ )?(?:connect|transfer|put|pass)\ me\ (?:through\ )?(?:to|with|on\ to)
+        |(?:get|give|find)\ me
+    )\ (?:an?\ |the\ |your\ |some\ )?(?:real\ |live\ |human\ |actual\ )*
+    (?:human(?:\ being)?|person|operator|agent|representative|rep|someone|somebody|employee|staff|staff\ member|manager
+        |colleague|team|support|customer\ (?:service|support|care))
+    (?:\ (?:agent|team|here|in\ person|from\ your\ team|who\ is\ human|real|please|now|instead|about\ [^\n]*))*
+    |(?:(?:i\ want|i\ need|i\ would\ like|i'd\ like)\ )?(?:an?\ |the\ )?(?:real\ |live\ |human\ )*
+    (?:human|human\ being|person|operator|agent|representative|customer\ (?:service|support))(?:\ (?:please|now))*
+    |(?:\ |请问?|麻烦|你好|您好|帮我|给我|我要|我想|我想要|我需要|我|能不能|可不可以|可以|能|有没有|有)*
+    (?:转接|转|找|联系|接|叫|要|换|跟|和)?(?:一下|个|一个|一位)?(?:你们的?)?
+    (?:人工|人工客服|人工服务|真人|真人客服|客服|客服人员|在线客服|工作人员)
+    (?:说话|说|聊聊|聊|谈谈|谈|沟通|处理)?(?:谢谢|好吗|可以吗|吗|吧|呢|一下|\ )*""",
     re.IGNORECASE | re.VERBOSE,
 )
 """A message that asks for a person and says nothing else. Others may use /human."""
