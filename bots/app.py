@@ -107,8 +107,10 @@ async def open_bot(
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
-        expertise = await stack.enter_async_context(open_expertise(settings, engine, clock))
-        handler = chatbot(store, engine, moods, answers, clock, chat_options(settings), expertise=expertise)
+        intents = IntentReader(engine)
+        expertise = await stack.enter_async_context(open_expertise(settings, intents, clock))
+        options = chat_options(settings)
+        handler = chatbot(store, engine, moods, answers, clock, options, expertise=expertise, intents=intents)
         chosen = worker_options(settings, owner=uuid4().hex)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
@@ -118,13 +120,13 @@ async def open_bot(
             giving_back(store, clock, desk, worker),
             _purging(store, clock, settings.history.keep_days * DAY),
             _forgetting(store, engine, clock, fronts),
-            calibrating(_readers(moods, expertise), settings.data_dir, clock),
+            calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
             yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
 
 
 @asynccontextmanager
-async def open_expertise(settings: Settings, engine: Engine, clock: Clock) -> AsyncIterator[Expertise | None]:
+async def open_expertise(settings: Settings, intents: IntentReader, clock: Clock) -> AsyncIterator[Expertise | None]:
     """What the bot knows; None without a folder. Raises KnowledgeUnusable."""
     options = knowledge_options(settings)
     if options is None:
@@ -134,7 +136,7 @@ async def open_expertise(settings: Settings, engine: Engine, clock: Clock) -> As
         yield Expertise(
             knowledge=known,
             folder=options.folder,
-            intents=IntentReader(engine),
+            intents=intents,
             strict=settings.knowledge.strict,
         )
 
@@ -213,9 +215,9 @@ def _forgetting(
     return _beside(forget)
 
 
-def _readers(moods: MoodReader, expertise: Expertise | None) -> Sequence[MoodReader | IntentReader]:
-    """The readers of labels on which replies depend."""
-    return (moods, expertise.intents) if expertise and expertise.strict else (moods,)
+def _reads_intents(settings: Settings) -> bool:
+    """Whether replies depend on intents."""
+    return settings.knowledge.strict or help_desk(settings) is not None
 
 
 def calibrating(

@@ -6,6 +6,7 @@ from core.clock import Clock
 from core.engine.protocol import Engine
 from core.faces import ShowMood
 from core.help_desk import HelpDesk
+from core.intent import IntentReader
 from core.pipeline import Handler, compose
 from core.prompt import Persona
 from core.stages.audit import audit
@@ -44,7 +45,7 @@ class ChatOptions:
     help_desk: HelpDesk | None = None
 
 
-def chatbot(
+def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
     store: Store,
     engine: Engine,
     moods: MoodReader,
@@ -53,8 +54,12 @@ def chatbot(
     options: ChatOptions,
     *,
     expertise: Expertise | None = None,
+    intents: IntentReader | None = None,
 ) -> Handler:
-    """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`."""
+    """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`.
+
+    Without `intents` a person is asked for by words and commands alone.
+    """
     persona = _digest(options.persona)
     desk = Desk(
         name=options.persona.name,
@@ -75,7 +80,7 @@ def chatbot(
         retry(clock),
         guard(engine, options.max_input_tokens),
         commands(desk),
-        person(store, options.help_desk, clock.now),
+        person(store, options.help_desk, intents, clock.now),
         suggested(store),
         history(store, shared=options.shared_history),
         cache(answers, engine, lambda: f"{persona} {expertise.knowledge.version}" if expertise else persona),

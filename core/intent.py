@@ -1,6 +1,6 @@
 """The intent of a message: what its sender wants, computed from the likelihood of these labels.
 
-No stage reads it: it costs a forward pass for each message.
+It costs a forward pass, so that stages read it only of messages for which it decides.
 """
 
 from collections.abc import Mapping

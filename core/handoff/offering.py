@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from core.commands import has_buttons, prefix_in
 from core.delivery import Claim
 from core.i18n import say
-from core.messages import Choice, Finish, Label, Locale, Message, Reply, Source
+from core.messages import Choice, ConversationKey, Finish, Label, Locale, Message, Reply, Source
 from core.store import handoffs, people, turns
 from core.store.history import Keeping
 
@@ -68,7 +68,11 @@ def offer(connection: sa.Connection, message: Message, locale: Locale, now: floa
         kind=message.kind,
         reference=message.reference,
     )
-    words = say(locale, "handoff.offer", prefix=prefix_in(place))
-    reply = Reply(text=words, source=Source.COMMAND, choices=(Choice.ASK,))
-    turns.add(connection, person.id, offered, locale, now, reply)
+    turns.add(connection, person.id, offered, locale, now, offer_in(place, locale))
     return True
+
+
+def offer_in(place: ConversationKey, locale: Locale) -> Reply:
+    """The offer of a person, with a button."""
+    words = say(locale, "handoff.offer", prefix=prefix_in(place))
+    return Reply(text=words, source=Source.COMMAND, choices=(Choice.ASK,))

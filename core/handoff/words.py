@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import sqlalchemy as sa
 
 from core.i18n import say
+from core.knowledge.terms import folded
 from core.messages import Label, Locale, Media, Person, Quote
 from core.mood import EMOJI
 from core.parts import quoted
@@ -32,6 +33,13 @@ ASKS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A message that asks for a person and says nothing else. Others may use /human."""
+MENTIONS = re.compile(
+    r"\b(?:humans?|person|people|agent|operator|rep|representative|someone|somebody|anyone|anybody|employees?|staff"
+    r"|colleagues?|manager|supervisor|team|support|customer\ (?:service|care)|specialist)\b"
+    r"|人工|真人|客服|坐席|座席|员工|同事|经理|主管|人员|专人|店员|负责人|有人|的人|人[跟和来]",
+    re.IGNORECASE,
+)
+"""Words without which a message hardly asks for a person, in whatever way."""
 AGREES = re.compile(
     r"(?:(?:yes|yeah|yep|sure|ok|okay)\ ?)*(?:please|please\ do|do\ it)?"
     r"|(?:是|是的|好|好的|好吧|好啊|行|可以|嗯|嗯嗯|要|对|对的|需要)\ ?(?:请|谢谢|麻烦了|麻烦你了|麻烦您了|吧)?",
@@ -39,6 +47,8 @@ AGREES = re.compile(
 )
 """A yes to "Shall I ask a person?"."""
 MARKS = re.compile(r"[^\w']+")
+LONGEST_WISH = 300
+"""Characters of a message whose intent is read."""
 LONGEST_REQUEST = 80
 """Characters of such a message."""
 MAX_LINE = 300
@@ -48,6 +58,11 @@ MAX_LINE = 300
 def asks_for_a_person(text: str) -> bool:
     """Whether a message says that its sender wants to talk to a person, and nothing else."""
     return ASKS.fullmatch(_request(text)) is not None
+
+
+def mentions_a_person(text: str) -> bool:
+    """Whether a message may ask for a person, so that it is worth its cost to have the model read its intent."""
+    return len(text) <= LONGEST_WISH and MENTIONS.search(folded(text)) is not None
 
 
 def agrees(text: str) -> bool:
