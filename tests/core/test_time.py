@@ -171,8 +171,9 @@ class Shown:
         pass
 
     async def finish(self, claim: Claim, reply: Reply) -> str:
-        self.shown[claim.handle] = claim.id
-        return claim.handle
+        handle = claim.handle or f"reply to {claim.id}"  # a notice has no placeholder
+        self.shown[handle] = claim.id
+        return handle
 
     async def open_thread(self, claim: Claim) -> str:
         raise DeliveryRejected(f"no threads for turn {claim.id}")
@@ -206,6 +207,7 @@ class Life:
         self.clock = ManualClock()
         self.shown = Shown()
         self.accepted: set[int] = set()
+        self.numbers = count(1)
 
     async def answer(self, turn: Turn) -> Reply:
         await self.clock.sleep(3)
@@ -214,7 +216,7 @@ class Life:
     async def say(self, who: float) -> Accepted | Refused:
         here = ConversationKey(platform="test", workspace="w", chat=str(who))
         message = Message(
-            event_keys=(f"{self.clock.monotonic()} {who} {len(self.accepted)}",),
+            event_keys=(f"message {next(self.numbers)}",),
             conversation=here,
             sender=Person(platform="test", workspace="w", id=str(who)),
             text="hello",
