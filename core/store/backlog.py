@@ -41,9 +41,10 @@ def measure(connection: sa.Connection, person_id: int) -> Backlog:
 
 def _turn_seconds(connection: sa.Connection) -> float:
     """The mean duration of the last turns whose duration was measured."""
+    is_measured = sa.text(f"source = '{Source.MODEL}' AND seconds >= 0")  # like the index `turns_measured`
     recent = (
         sa.select(sa.func.min(turns.c.seconds, LONGEST).label("seconds"))  # SQLite's minimum of two values
-        .where(turns.c.source == sa.literal_column(f"'{Source.MODEL}'"), turns.c.seconds >= 0)  # index `turns_measured`
+        .where(is_measured)
         .order_by(turns.c.id.desc())
         .limit(RECENT)
         .subquery()

@@ -145,7 +145,7 @@ turns = sa.Table(
     sa.Index("turns_open_here", "conversation", "id", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_open_theirs", "person_id", sqlite_where=sa.text("state <> 'delivered'")),
     sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
-    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model'")),
+    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model' AND seconds >= 0")),
     sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
     sa.Index("turns_handoff", "handoff_id", "id", sqlite_where=sa.text("handoff_id IS NOT NULL")),
     sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from core import accepting
 from core.delivery import Claim
 from core.messages import Message, Person, Reply, Source
-from core.store import Store, amendments, backlog, events, history, questions, records, retention, turns
+from core.store import Store, amendments, backlog, events, history, questions, records, retention, schema, turns
+from core.store.backlog import DEFAULT_SECONDS
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
@@ -119,3 +120,27 @@ def is_scan(plan: str) -> bool:
         return False
     index = re.search(r"USING (?:COVERING )?INDEX (\w+)", plan)
     return not index or index[1] not in PARTIAL
+
+
+async def test_replies_without_a_duration_cost_admission_nothing(store: Store, write: Write) -> None:
+    """A database of before has a million of them: the index from which the mean duration is read leaves them out."""
+    for number in range(60):
+        await store.run(delivered, write("hello", who=f"person {number}"))
+    await store.run(lambda connection: connection.execute(sa.update(schema.turns).values(seconds=None)).rowcount)
+    steps = 0
+
+    def counted(connection: sa.Connection) -> float:
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        raw: Any = connection.connection.driver_connection
+        raw.set_progress_handler(step, 10)
+        try:
+            return backlog.measure(connection, 0).turn_seconds
+        finally:
+            raw.set_progress_handler(None, 0)
+
+    assert await store.run(counted) == DEFAULT_SECONDS
+    assert steps < 20
