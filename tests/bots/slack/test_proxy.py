@@ -1,7 +1,7 @@
 """Slack through a proxy: the Web API and the socket. The server's name is known to the proxy alone."""
 
-import asyncio
 import gc
+import socket
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,11 +71,9 @@ async def test_a_wrong_password_is_a_fault_of_the_setting(scheme: str) -> None:
 async def test_an_unreachable_proxy_is_named() -> None:
     """A proxy that is down is told from a Slack that is down."""
     settings = SlackSettings.model_validate({"bot_token": "x", "app_token": "x"})
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    proxies = Proxies(f"http://127.0.0.1:{port}")
-    async with open_slack(settings, SystemClock(), shared_history=False, proxies=proxies) as front:
-        with pytest.raises(ConfigError, match=r"network\.proxy: the proxy does not connect"):
-            await front.who()
+    with socket.socket() as taken:  # nobody else gets the port, and nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        proxies = Proxies(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        async with open_slack(settings, SystemClock(), shared_history=False, proxies=proxies) as front:
+            with pytest.raises(ConfigError, match=r"network\.proxy: the proxy does not connect"):
+                await front.who()
