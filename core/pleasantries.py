@@ -1,6 +1,7 @@
 """Recognises messages that consist of greetings, thanks and nods, for which nothing needs to be looked up."""
 
 import re
+from functools import cache
 
 from core.knowledge.terms import folded
 from core.language import HAN
@@ -37,11 +38,12 @@ def is_pleasantry(text: str) -> bool:
     """Whether the text is nothing but pleasantries one after another, or has neither letters nor digits."""
     if len(text) > LONGEST_TEXT:
         return False
-    tokens = _tokens(text)
+    tokens, phrases = _tokens(text), _phrases()
+    longest = max(map(len, phrases))
     ends = {0}
     for begin in range(len(tokens)):
         if begin in ends:
-            ends |= {end for end in range(begin + 1, begin + LONGEST_PHRASE + 1) if tuple(tokens[begin:end]) in PHRASES}
+            ends |= {end for end in range(begin + 1, begin + longest + 1) if tuple(tokens[begin:end]) in phrases}
     return len(tokens) in ends
 
 
@@ -50,5 +52,7 @@ def _tokens(text: str) -> list[str]:
     return TOKEN.findall(folded(text).replace("’", "'"))
 
 
-PHRASES = frozenset(tuple(_tokens(phrase)) for phrase in f"{ENGLISH},{CHINESE}".split(","))
-LONGEST_PHRASE = max(map(len, PHRASES))
+@cache
+def _phrases() -> frozenset[tuple[str, ...]]:
+    """Not at the import, which would load the converter of Chinese characters for every bot."""
+    return frozenset(tuple(_tokens(phrase)) for phrase in f"{ENGLISH},{CHINESE}".split(","))

@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from importlib.util import find_spec
 from subprocess import DEVNULL, PIPE
+from threading import Lock
+
+from cachetools import LRUCache, cached
 
 from core.errors import KnowledgeUnusable
 from core.knowledge.folder import Source
@@ -14,10 +18,17 @@ SECONDS = 300
 """It is limited to a minute on the CPU, but may have to wait for one."""
 REFUSED = 3
 """Exit status of a converter whose output is the reason why it refuses the file."""
+MOST_KEPT = 16 << 20
+"""Characters of converted texts that are kept: a folder is read again for each change, and for each entry taught."""
 PARTS = ("pdfminer", "mammoth", "markdownify")
 """What the extra "documents" installs."""
 
 
+@cached(
+    LRUCache(MOST_KEPT, getsizeof=len),
+    key=lambda source, suffix: (sha256(source.content).digest(), suffix),
+    lock=Lock(),
+)
 def converted(source: Source, suffix: str) -> str:
     """A PDF, DOCX or HTML document as Markdown. `suffix` says which one it is.
 
