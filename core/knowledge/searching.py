@@ -27,16 +27,18 @@ def search(
 ) -> Findings:
     """The best matches. An entry in several languages is found in `language`, that of the question by default."""
     asked = question[:LONGEST_QUESTION]
-    by_meaning = embedder is not None and index.has_vectors
-    vector = embedder.questions([asked])[0] if embedder is not None and by_meaning else None
+    vector, usualness = None, 0.0
+    if embedder is not None and index.has_vectors:
+        vector = embedder.embed([asked])[0]
+        usualness = embedder.usualness(vector)
     features = index.features(asked, vector)
     spoken = _spoken(index.passages, language or language_of(asked))
     matches: list[Match] = []
     for is_answer in (True, False):
         rows = np.array([i for i in spoken if index.passages[i].is_answer == is_answer], np.intp)
         if len(rows):
-            judge = judge_for(is_answer=is_answer, by_meaning=by_meaning)
-            matches += _judged(index, judge, rows, features[rows], by_meaning=by_meaning)
+            judge = judge_for(is_answer=is_answer, by_meaning=vector is not None)
+            matches += _judged(index, judge, rows, features[rows], usualness, by_meaning=vector is not None)
     matches.sort(key=lambda match: -match.score)
     return Findings(
         question=question,
@@ -46,11 +48,11 @@ def search(
 
 
 def _judged(
-    index: Index, judge: Judge, rows: npt.NDArray[np.intp], features: Floats, *, by_meaning: bool
+    index: Index, judge: Judge, rows: npt.NDArray[np.intp], features: Floats, usualness: float, *, by_meaning: bool
 ) -> list[Match]:
     ranks = judge.ranks(features)
     best = np.argsort(-ranks, kind="stable")[:CANDIDATES]
-    scores = judge.trusted(features[best], leads(ranks[best]))
+    scores = judge.trusted(features[best], leads(ranks[best]), usualness)
     scores[features[best, FEATURES.index("wording_likeness")] >= SAME] = 1.0
     return [
         _match(index.passages[rows[row]], float(score), judge.thresholds, features[row], by_meaning=by_meaning)
