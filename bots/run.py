@@ -18,7 +18,8 @@ from bots.logs import configure_logs
 from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
-from bots.web import serving, web_app
+from bots.web.front import open_web
+from bots.web.server import serving, web_app
 from config.load import load_settings
 from config.personas import load_persona
 from config.settings import Settings
@@ -50,7 +51,9 @@ async def run_bot(settings: Settings) -> None:
         clock = SystemClock()
         fronts = [await stack.enter_async_context(front) for front in _configured(settings, clock)]
         if not fronts:
-            raise ConfigError("telegram.token", "is not set, nor is slack.bot_token: there is nobody to talk to")
+            raise ConfigError(
+                "telegram.token", "is not set, nor are slack.bot_token and web.chat: there is nobody to talk to"
+            )
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
         await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
@@ -70,6 +73,8 @@ def _configured(settings: Settings, clock: Clock) -> Sequence[AbstractAsyncConte
     if settings.slack.bot_token.get_secret_value():
         shared = settings.history.is_shared
         fronts.append(open_slack(settings.slack, clock, shared_history=shared, welcome=welcome, proxies=proxies))
+    if settings.web.chat or settings.web.api:
+        fronts.append(open_web(settings.web, clock, welcome=welcome))
     return fronts
 
 

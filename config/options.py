@@ -17,6 +17,9 @@ from core.stages.generate import ReplyLimits
 from core.store.history import Keeping
 from core.worker import WorkerOptions
 
+OPEN_PLATFORMS = ("console:*", "web:*")
+"""Platforms whose people may always talk to the bot: the web lets in who has the page or a key, once it is on."""
+
 
 def openai_server(engine: EngineSettings) -> OpenAIServer:
     """The server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
@@ -68,7 +71,7 @@ def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
 
 
 def limits(settings: Settings) -> Limits:
-    """Limits for each person's messages. The console is always allowed, and administrators if they are asked."""
+    """Limits for each person's messages. Administrators are allowed if they are asked."""
     chosen = settings.limits
     asked = settings.access.admins if settings.access.ask else ()
     return Limits(
@@ -79,7 +82,7 @@ def limits(settings: Settings) -> Limits:
         max_wait=chosen.max_wait,
         slots=settings.engine.max_batch,
         exempt=frozenset(chosen.exempt),
-        allow=frozenset({*settings.access.allow, *asked, "console:*"}),
+        allow=frozenset({*settings.access.allow, *asked, *OPEN_PLATFORMS}),
         admins=frozenset(settings.access.admins),
         asks_admins=settings.access.ask,
         locale=fixed_locale(settings),

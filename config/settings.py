@@ -147,6 +147,8 @@ def _question(text: str) -> str:
     return text
 
 
+ORIGIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?")
+"""Scheme, name and port of a site, as browsers send them."""
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -156,6 +158,12 @@ the person who pressed it, shows 200.
 """
 Questions: TypeAlias = Annotated[tuple[Question, ...], Field(max_length=4), BeforeValidator(_list)]
 """Slack shows four prompts (docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts)."""
+
+
+def _origins(entries: Sequence[str]) -> Sequence[str]:
+    if wrong := next((entry for entry in entries if not ORIGIN.fullmatch(entry)), None):
+        raise ValueError(f'{wrong!r} is no origin, such as "https://www.example.com"')
+    return entries
 
 
 def _networks(entries: Sequence[str]) -> Sequence[str]:
@@ -343,15 +351,21 @@ class SlackSettings(BaseModel):
 
 
 class WebSettings(BaseModel):
-    """The HTTP server for GET /health, GET /ready and webhooks."""
+    """The HTTP server for the chat page, the HTTP interface, GET /health, GET /ready and webhooks."""
 
     model_config = SECTION
     host: Annotated[str, Field(min_length=1), COMMON] = "127.0.0.1"
-    """Address of the HTTP server for health checks and webhooks."""
+    """Address of the HTTP server. Other machines reach it by a proxy that adds TLS, or if this is "0.0.0.0"."""
     port: Annotated[int, Field(ge=0, le=65535), COMMON] = 8080
     """Port of that server; 0 picks a free one."""
+    chat: Annotated[bool, COMMON] = False
+    """Whether there is a chat page at "/". Anybody who reaches it may talk to the bot."""
+    api: Annotated[bool, COMMON] = False
+    """Whether programs may use /api, with a key of `parley key add`. Its description is at /api/docs."""
+    origins: Annotated[Names, AfterValidator(_origins)] = ()
+    """Sites that may show the chat in a frame, by /widget.js, such as "https://www.example.com"."""
     hosts: Names = ()
-    """Names by which /health and /ready may be asked for, beside addresses and "localhost", such as "parley"."""
+    """Names by which the server may be asked, beside addresses and "localhost", such as "chat.example.com"."""
     proxies: Annotated[Names, AfterValidator(_networks)] = ()
     """Addresses or networks of the reverse proxies in front, such as "127.0.0.1" or "10.0.0.0/8". The clients that they
     name in X-Forwarded-For are believed."""

@@ -1,6 +1,7 @@
 """The door: what people do is committed to the store, or refused, before the platform gets its acknowledgement."""
 
-from collections.abc import Iterable
+import hmac
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from core import accepting, corrections, presses
@@ -10,10 +11,12 @@ from core.buttons import Press, Receipt
 from core.clock import Clock
 from core.errors import NotAllowed
 from core.greeting import Words, greet
+from core.keys import Key, find_key
 from core.limits import Limits
 from core.messages import ConversationKey, Deletion, Edit, Kind, Locale, Message, Person
 from core.presses import Action
-from core.store import Store, admissions, history, people, turns
+from core.store import Store, admissions, events, history, installation, people, transcripts, turns
+from core.store.transcripts import Shown
 
 
 class Workforce(Protocol):
@@ -97,6 +100,22 @@ class Admission:
     async def has_accepted(self, conversation: ConversationKey, reference: str) -> bool:
         """Whether a message with this reference was accepted in this conversation."""
         return await self._store.read(history.has_accepted, conversation, reference)
+
+    async def transcript(self, conversation: ConversationKey, person: Person, limit: int) -> tuple[Shown, ...]:
+        """The latest turns of a person in a conversation, oldest first."""
+        return await self._store.read(transcripts.latest, conversation, person, limit)
+
+    async def turn_of(self, event_keys: Sequence[str]) -> int | None:
+        """The turn of a message that was accepted with one of these keys; None if it has none."""
+        return await self._store.read(events.turn_of, event_keys)
+
+    async def key(self, presented: str) -> Key | None:
+        """The key that a program presents; None if it is unknown or revoked."""
+        return await self._store.run(find_key, presented, self._clock.now())
+
+    async def secret(self, purpose: str) -> bytes:
+        """A key of this installation, another one for each purpose."""
+        return hmac.digest(await self._store.read(installation.key), purpose.encode(), "sha256")
 
     async def move(self, old: ConversationKey, new: ConversationKey) -> None:
         """Move history and open turns to the conversation's new key. Idempotent."""

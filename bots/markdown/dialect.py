@@ -13,19 +13,24 @@ from bots.markdown import addresses, emphasis, maths
 
 def parse(markdown: str) -> SyntaxTreeNode:
     """The tree of a text."""
-    return SyntaxTreeNode(_dialect().parse(markdown))
+    return SyntaxTreeNode(_parser().parse(markdown))
 
 
 @cache
-def _dialect() -> MarkdownIt:
-    dialect = MarkdownIt("commonmark", {"html": False})
-    dialect.enable(["table", "strikethrough"]).disable(["reference", "entity"])
-    dialect.validateLink = addresses.is_safe  # type: ignore[method-assign]
-    dialect.normalizeLink = _as_written  # type: ignore[method-assign]
-    dialect.normalizeLinkText = lambda link: link  # type: ignore[method-assign]
+def _parser() -> MarkdownIt:
+    return dialect()
+
+
+def dialect() -> MarkdownIt:
+    """A new parser and renderer of it."""
+    made = MarkdownIt("commonmark", {"html": False})
+    made.enable(["table", "strikethrough"]).disable(["reference", "entity"])
+    made.validateLink = addresses.is_safe  # type: ignore[method-assign]
+    made.normalizeLink = _as_written  # type: ignore[method-assign]
+    made.normalizeLinkText = lambda link: link  # type: ignore[method-assign]
     for plugin in (maths.plugin, emphasis.plugin, addresses.plugin):
-        dialect.use(plugin)
-    return dialect
+        made.use(plugin)
+    return made
 
 
 def _as_written(url: str) -> str:

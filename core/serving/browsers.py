@@ -18,17 +18,22 @@ class OwnSiteOnly:
 
     The second check stops DNS rebinding: a page's author can let their own name lead to any address, but a browser
     still sends that name. `hosts` are names beside "localhost" and addresses, None for any. `signed` are paths whose
-    requests carry a secret that no browser has, so any name may lead to them.
+    requests carry a secret that no browser has, so any name may lead to them. Pages of other sites may lead to the
+    paths that are `public`, and fetch them.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] | None, signed: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str] | None, signed: Collection[str] = (), public: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._hosts = None if hosts is None else frozenset(host.lower() for host in (LOCAL, *hosts))
         self._signed = frozenset(signed)
+        self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if _is_of_another_site(headers):
+        is_public = scope["method"] == "GET" and scope["path"] in self._public
+        if not is_public and _is_of_another_site(headers):
             await PlainTextResponse("Forbidden", 403)(scope, receive, send)
         elif scope["path"] not in self._signed and not self._is_named(headers.get("host", "")):
             await PlainTextResponse("Misdirected Request", 421)(scope, receive, send)

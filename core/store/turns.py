@@ -435,7 +435,7 @@ def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
 def _read(connection: sa.Connection, turn_id: int, owner: str) -> Claim | None:
     """The claim of a leased turn. If it cannot be read, because the store is damaged, it becomes a dead letter."""
     try:
-        return _claim(connection.execute(with_senders().where(turns.c.id == turn_id)).one())
+        return claim_of(connection.execute(with_senders().where(turns.c.id == turn_id)).one())
     except (*UNREADABLE, sa.exc.OperationalError) as error:
         if isinstance(error, sa.exc.OperationalError) and NO_TEXT not in str(error.orig):
             raise
@@ -449,7 +449,8 @@ def _bury(connection: sa.Connection, turn_id: int, owner: str) -> None:
     connection.execute(mine.values(state=DEAD, owner="", lease_until=0.0))
 
 
-def _claim(row: sa.Row[tuple[object, ...]]) -> Claim:
+def claim_of(row: sa.Row[tuple[object, ...]]) -> Claim:
+    """The turn of a row of `with_senders`, claimed or not."""
     reply = None if row.reply is None else _reply(row)
     return Claim(
         id=row.id,

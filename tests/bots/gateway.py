@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from bots.fronts import Deliveries, FrontEnd
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
-from bots.web import serving
+from bots.web.server import serving
 from config.settings import SlackSettings, TelegramSettings, WebSettings
 from core.admission import Admission
 from core.chat import chatbot

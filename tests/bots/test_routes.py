@@ -18,7 +18,7 @@ from bots.slack.http import PATH as SLACK
 from bots.telegram.adapter import open_telegram
 from bots.telegram.http import HEADER
 from bots.telegram.http import PATH as TELEGRAM
-from bots.web import web_app
+from bots.web.server import web_app
 from config.settings import SlackSettings, TelegramSettings
 from core.admission import Admission
 from core.clock import ManualClock

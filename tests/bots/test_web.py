@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from bots.app import Bot
 from bots.fronts import Health
 from bots.metrics import OUTCOMES_AGE
-from bots.web import serving, web_app
+from bots.web.server import serving, web_app
 from config.settings import WebSettings
 from core.admission import Admission
 from core.clock import ManualClock

@@ -1,4 +1,4 @@
-"""The bot's HTTP server: /health, /ready, and the webhooks of the platforms."""
+"""The bot's HTTP server: /health, /ready, /metrics, and the routes of the front ends."""
 
 import asyncio
 import socket
@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from bots.app import Bot
 from bots.fronts import FrontEnd
 from bots.metrics import Figures, LastDay
+from bots.web.page import PUBLIC
 from config.settings import WebSettings
 from core.clock import Clock
 from core.engine.deadline import in_time
@@ -61,7 +62,8 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]
-    guard = Middleware(OwnSiteOnly, hosts=hosts, signed=[route.path for route in webhooks if isinstance(route, Route)])
+    signed = [route.path for route in webhooks if isinstance(route, Route) and route.methods == {"POST"}]
+    guard = Middleware(OwnSiteOnly, hosts=hosts, signed=signed, public=PUBLIC)
     return Starlette(routes=routes + webhooks, middleware=[guard])
 
 

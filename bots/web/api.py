@@ -1,0 +1,203 @@
+"""The HTTP interface: JSON for programs and for the page. `/api/docs` shows it, made from this file."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
+from pydantic import BaseModel, Field
+
+from bots.web.buttons import BUTTONS
+from bots.web.conversations import Conversations, Following
+from bots.web.live import Replied
+from bots.web.principals import Principals
+from bots.web.streams import EventStream, Sent
+from bots.web.views import ReplyView, Transcript, event_view, reply_view, shown_view, turn_view
+from bots.web.visitors import COOKIE
+from core.buttons import Receipt
+from core.clock import Clock
+from core.commands import FORGET
+from core.errors import StoreError
+from core.language import locale_of_tag
+from core.messages import Person
+
+WAIT_SECONDS = 120.0
+"""A request that waits for its answer in one piece waits no longer; the answer comes all the same."""
+MAX_TEXT = 100_000
+"""Characters of a message. The bot's own limit is `limits.max_bytes`, and its refusal says so."""
+LAST_TURN = 2**63 - 1
+USER = r"^[\w.@+-]{0,64}$"
+
+
+class Question(BaseModel):
+    """A message to the bot."""
+
+    text: str = Field(min_length=1, max_length=MAX_TEXT, examples=["Do you ship to Norway?"])
+
+
+class Answer(BaseModel):
+    """The reply to a message. `turn` is null if nothing is stored of it, and `reply` if there is none yet."""
+
+    turn: int | None
+    reply: ReplyView | None
+
+
+class Vote(BaseModel):
+    """What somebody thinks of an answer."""
+
+    turn: int = Field(ge=1, le=LAST_TURN)
+    vote: Literal["up", "down"]
+
+
+class Pressed(BaseModel):
+    """A button below a reply, or "stop" while it is being written."""
+
+    turn: int = Field(ge=1, le=LAST_TURN)
+    button: str = Field(examples=["again", "stop"])
+
+
+class Notice(BaseModel):
+    """What a button has done, in words. `error` is the kind of a refusal, and `vote` the vote that stands now."""
+
+    notice: str = ""
+    error: str = ""
+    vote: int = 0
+
+
+async def _sender(
+    request: Request,
+    authorization: Annotated[str, Header(description="Bearer, and a key of `parley key add`.")] = "",
+    parley_user: Annotated[str, Header(pattern=USER, description="Who asks, in the program's own names.")] = "",
+    accept_language: Annotated[str, Header(include_in_schema=False)] = "",
+    cookie: Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)] = "",
+) -> Person:
+    locale = locale_of_tag(accept_language.partition(",")[0].partition(";")[0].strip())
+    principals: Principals = request.app.state.principals
+    person = await principals.identify(authorization, parley_user, cookie, locale)
+    if person is None:
+        raise HTTPException(401, "a key or the page's cookie is needed", {"WWW-Authenticate": "Bearer"})
+    return person
+
+
+def _here(request: Request) -> Conversations:
+    conversations: Conversations = request.app.state.conversations
+    return conversations
+
+
+def _clock(request: Request) -> Clock:
+    clock: Clock = request.app.state.clock
+    return clock
+
+
+Sender = Annotated[Person, Depends(_sender)]
+Here = Annotated[Conversations, Depends(_here)]
+Time = Annotated[Clock, Depends(_clock)]
+Key = Annotated[
+    str, Header(alias="Idempotency-Key", max_length=200, description="What is sent twice with it is done once.")
+]
+router = APIRouter()
+
+
+def api(conversations: Conversations, principals: Principals, clock: Clock) -> FastAPI:
+    """The application below /api."""
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", root_path="/api")
+    app.state.conversations, app.state.principals, app.state.clock = conversations, principals, clock
+    app.include_router(router)
+    app.add_exception_handler(StoreError, _unstored)
+    return app
+
+
+async def _unstored(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=503, headers={"Retry-After": "5"})
+
+
+@router.post("/chat", response_model=Answer)
+async def chat(
+    question: Question,
+    sender: Sender,
+    here: Here,
+    clock: Time,
+    key: Key = "",
+    prefer: Annotated[str, Header(description="respond-async: do not wait for the reply.")] = "",
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Answer | Response:
+    """Ask, and wait for the answer, two minutes at most.
+
+    With `Accept: text/event-stream` it comes while it is written: events `begun`, `written` (a piece, and the character
+    at which it begins) and `replied`. Asked again with the same key, an answer under way is joined.
+    """
+    following = await here.ask(sender, question.text, key)
+    if EventStream.media_type in accept:
+        return EventStream(_followed(here, sender, following), clock)
+    return _noted(following) if "respond-async" in prefer else await _answered(here, sender, following, clock)
+
+
+@router.get("/history")
+async def history(sender: Sender, here: Here) -> Transcript:
+    """The latest hundred messages and their replies, oldest first."""
+    shown = await here.transcript(sender)
+    return Transcript(turns=[shown_view(one, here.written(one.claim.id)) for one in shown])
+
+
+@router.get("/events", response_class=EventStream)
+async def events(sender: Sender, here: Here, clock: Time) -> Response:
+    """All that happens in the conversation, as events: `transcript` first, then `begun`, `written`, `replied` and
+    `withdrawn`. A client that connects again begins with a new transcript.
+    """
+    return EventStream(_watched(here, sender), clock)
+
+
+@router.post("/feedback")
+async def feedback(vote: Vote, sender: Sender, here: Here, key: Key = "") -> Notice:
+    """Vote on an answer."""
+    return _told(await here.press(sender, vote.turn, vote.vote, key))
+
+
+@router.post("/press")
+async def press(pressed: Pressed, sender: Sender, here: Here, key: Key = "") -> Notice:
+    """Press a button that a reply shows, or stop an answer."""
+    if pressed.button not in BUTTONS:
+        raise HTTPException(404, "there is no such button")
+    return _told(await here.press(sender, pressed.turn, pressed.button, key))
+
+
+@router.post("/forget")
+async def forget(sender: Sender, here: Here, clock: Time) -> Answer:
+    """Delete everything that is stored about the person."""
+    return await _answered(here, sender, await here.ask(sender, f"{FORGET} yes", ""), clock)
+
+
+def _noted(following: Following) -> Answer:
+    return Answer(turn=following.turn_id, reply=reply_view(following.reply, []) if following.reply else None)
+
+
+async def _answered(here: Conversations, sender: Person, following: Following, clock: Clock) -> Answer:
+    if following.turn_id is None:
+        return _noted(following)
+    try:
+        async with clock.timeout(WAIT_SECONDS):
+            async for event in here.follow(sender, following):
+                if isinstance(event, Replied):
+                    return Answer(turn=event.claim.id, reply=turn_view(event.claim, event.reply).reply)
+    except TimeoutError:
+        pass
+    return _noted(following)
+
+
+async def _followed(here: Conversations, sender: Person, following: Following) -> AsyncGenerator[Sent]:
+    if following.turn_id is None:
+        yield Sent(name="replied", data=_noted(following))
+        return
+    async for event in here.follow(sender, following):
+        yield event_view(event)
+
+
+async def _watched(here: Conversations, sender: Person) -> AsyncGenerator[Sent]:
+    shown, listener = await here.watch(sender)
+    turns = [shown_view(one, here.written(one.claim.id)) for one in shown]
+    yield Sent(name="transcript", data=Transcript(turns=turns))
+    while event := await listener.next():
+        yield event_view(event)
+
+
+def _told(receipt: Receipt) -> Notice:
+    return Notice(notice=receipt.notice, error=receipt.error, vote=receipt.vote)
