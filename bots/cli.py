@@ -17,6 +17,9 @@ from bots.dead_letters import retry_dead as reopen
 from bots.exits import one_line_errors, utf8_output
 from bots.export import export as write_export
 from bots.hubs.hub import ADDRESSES, Source
+from bots.keys import add as add_a_key
+from bots.keys import list_keys
+from bots.keys import revoke as revoke_a_key
 from bots.knowledge import add_file, check_files, list_files, print_gaps, search_files
 from bots.logs import configure_logs
 from bots.moods import run_moods
@@ -25,6 +28,7 @@ from bots.report import report as report_outcomes
 from bots.report import report_as_csv, seconds_of
 from config.load import load_settings
 from config.options import model_child
+from core.keys import Scope
 
 app = typer.Typer(
     help="Parley, a self-hosted chatbot for Telegram and Slack that runs its model on the CPU.",
@@ -36,6 +40,8 @@ model = typer.Typer(help="Download models.", no_args_is_help=True)
 app.add_typer(model, name="model")
 knowledge = typer.Typer(help="Search the documents and answers in knowledge.folder.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
+key = typer.Typer(help="Keys of programs that use the HTTP interface.", no_args_is_help=True)
+app.add_typer(key, name="key")
 
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./parley.toml.")
@@ -43,6 +49,7 @@ ConfigFile: TypeAlias = Annotated[
 User: TypeAlias = Annotated[
     str | None, typer.Option("--user", metavar="NAME", help="Name of the person; each has a separate history.")
 ]
+KeyName: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, such as shop.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 FORWARD_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -209,6 +216,35 @@ def add_knowledge(
 ) -> None:
     """Copy a file to the folder, if it can be read."""
     add_file(load_settings(config), file, sys.stdout)
+
+
+@key.command(name="add")
+def add_key(
+    name: KeyName,
+    *,
+    scope: Annotated[list[Scope], typer.Option(default_factory=lambda: [Scope.CHAT], help="What it opens.")],
+    config: ConfigFile = None,
+) -> None:
+    """Make a key, and print it. It is stored as a digest only, so nothing prints it again."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    asyncio.run(add_a_key(settings, name, frozenset(scope), time.time(), sys.stdout))
+
+
+@key.command(name="list")
+def list_all_keys(config: ConfigFile = None) -> None:
+    """Print the names of all keys, what they open, and when they were last used, up to an hour late."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    asyncio.run(list_keys(settings, sys.stdout))
+
+
+@key.command(name="revoke")
+def revoke_key(name: KeyName, config: ConfigFile = None) -> None:
+    """Have a key open nothing from now on, also while the bot runs."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    asyncio.run(revoke_a_key(settings, _readable(name), time.time(), sys.stdout))
 
 
 def _own_name() -> str:

@@ -3,6 +3,7 @@
 ParleyError
 ├── ConfigError                a setting is unknown or unusable
 ├── KnowledgeUnusable          a file of the knowledge folder cannot be used
+├── KeyRefused                 a key of the HTTP interface cannot be added or revoked
 ├── Refusal                    the message is not answered, and the person is told why
 │   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
@@ -79,6 +80,15 @@ class KnowledgeUnusable(ParleyError):
         super().__init__(f"{file}{f', line {line}' if line else ''}: {reason}")
         self.file = file
         self.line = line
+        self.reason = reason
+
+
+class KeyRefused(ParleyError):
+    """The key `name` cannot be added or revoked; `reason` tells the operator why in a few words."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
         self.reason = reason
 
 

@@ -1,7 +1,8 @@
 """Backups of a database, and their return into its place.
 
 A backup is older than the database that it replaces, which knows what must not happen again: the people who were
-forgotten since, the events that were accepted, and the turns that are still to be answered. These are carried over.
+forgotten since, the keys that were revoked, the events that were accepted, and the turns that are still to be answered.
+These are carried over.
 """
 
 import os
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import BackupRefused, StoreDamaged, StoreLocked
 from core.messages import Person
-from core.store import installation, records, tombstones
+from core.store import installation, keys, records, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
 from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
@@ -133,6 +134,7 @@ def _present(database: Path) -> Iterator[sa.Connection]:
 def _carry_over(present: sa.Connection, restored: sa.Connection) -> None:
     """Bring what the present database knows into the restored one."""
     _carry_tombstones(present, restored)
+    keys.carry_over(present, restored)
     installation.note_last_turn(present)
     installation.note_last_turn(restored)
     last = max(connection.scalar(sa.select(installations.c.last_turn)) or 0 for connection in (present, restored))

@@ -181,6 +181,19 @@ stale_scopes = sa.Table(
     sa.Column("scope", sa.Text, nullable=False),
 )
 
+keys = sa.Table(
+    "keys",  # of programs that use the HTTP interface
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),  # the key itself is stored nowhere
+    sa.Column("scopes", Json(tuple[str, ...]), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("used_at", sa.Float),  # or up to an hour later
+    sa.Index("keys_live", "name", unique=True, sqlite_where=sa.text("revoked_at IS NULL")),
+)
+
 installation = sa.Table(
     "installation",  # one row
     metadata,
