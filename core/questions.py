@@ -3,15 +3,20 @@
 import re
 import unicodedata
 
-DEPENDS_ON_HISTORY = re.compile(
+LEANS = re.compile(
     r"""^\W*(and|but|so|or|then|also|why|really|what\ about|how\ about|go\ on)\b
     | \b(it|its|that|this|these|those|they|them|their|he|she|him|his|her|ones?|there|again|same|other|another|both
-        |else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue
-        |me|my|mine|i'm|im|am\ i|did\ i|remember|said|say|told|tell|mean|meant)\b
-    | [它他她这那哪]|其中|另外|还有|刚才|上面|前面|之前|以前|再|继续|我的|我叫|我是|我说|记得|说过|第[一二三]|别的|其他
+        |else|more|instead|above|previous|before|earlier|last|next|first|second|third|former|latter|continue)\b
+    | [它他她这那哪]|其中|另外|还有|刚才|上面|前面|之前|以前|再|继续|第[一二三]|别的|其他
     | ^(然后|所以|但是|而且|为什么|那|还|也)|呢\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
+"""Words that point at what was said."""
+PERSONAL = re.compile(
+    r"""\b(me|my|mine|i'm|im|am\ i|did\ i|remember|said|say|told|tell|mean|meant)\b|我的|我叫|我是|我说|记得|说过""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words of a question whose answer may depend on who asks, and on what they have told."""
 WORDS = re.compile(r"[\u3400-\u9fff]|\w+")
 MIN_WORDS = 3
 """A shorter text ("why?", "yes please") is taken for a follow-up."""
@@ -57,5 +62,10 @@ def _idle_mark(form: str) -> str:
 
 
 def stands_alone(question: str) -> bool:
-    """Whether a question can be understood without the history. In doubt it cannot."""
-    return len(WORDS.findall(question)) >= MIN_WORDS and not DEPENDS_ON_HISTORY.search(question)
+    """Whether a question has the same answer for all people, whatever was said before. In doubt it has not."""
+    return not leans(question) and not PERSONAL.search(question)
+
+
+def leans(question: str) -> bool:
+    """Whether the topic of a question may be that of the one before. In doubt it is."""
+    return len(WORDS.findall(question)) < MIN_WORDS or LEANS.search(question) is not None

@@ -14,7 +14,7 @@ from core.language import reply_language
 from core.messages import Choice, Finish, Locale, Quote, Relation, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.pleasantries import is_pleasantry
-from core.questions import stands_alone
+from core.questions import leans
 
 GROUNDS = 3
 """Passages that the model answers from. More would crowd out the history, and a small model mixes them up."""
@@ -78,8 +78,7 @@ def knowledge(expertise: Expertise | None, *, has_people: bool) -> Stage:
 
 def _was_just_said(turn: Turn, match: Match) -> bool:
     """Whether the last answer had these words. "And by cheque?" is a question to them, to which they are no answer."""
-    is_follow_up = not stands_alone(turn.message.text)
-    return is_follow_up and turn.history[-1:] != () and turn.history[-1].answer == match.passage.text
+    return leans(turn.message.text) and turn.history[-1:] != () and turn.history[-1].answer == match.passage.text
 
 
 async def _is_small_talk(intents: IntentReader, text: str, language: Locale) -> bool:
@@ -90,7 +89,7 @@ async def _is_small_talk(intents: IntentReader, text: str, language: Locale) -> 
 def _question(turn: Turn) -> str:
     """What is searched for: the message, after the question before it if it leans on that ("and for shoes?")."""
     text = turn.message.text
-    if not turn.history or stands_alone(text):
+    if not turn.history or not leans(text):
         return text
     return f"{turn.history[-1].question}\n{text}"
 

@@ -182,7 +182,12 @@ async def test_a_follow_up_is_searched_with_what_it_leans_on(write: Write) -> No
     before = (Exchange(question="What does shipping cost?", answer="4.90", tokens=9),)
     await at.answer(write("and for shoes?"), history=before)
     await at.answer(write("When do you open on Mondays?"), history=before)
-    assert at.known.asked == ["en What does shipping cost?\nand for shoes?", "en When do you open on Mondays?"]
+    await at.answer(write("Tell me a story about a cat"), history=before)  # personal, but of another topic
+    assert at.known.asked == [
+        "en What does shipping cost?\nand for shoes?",
+        "en When do you open on Mondays?",
+        "en Tell me a story about a cat",
+    ]
 
 
 async def test_without_knowledge_nothing_is_searched(write: Write) -> None:
