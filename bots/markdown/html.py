@@ -14,7 +14,7 @@ from bots.markdown.dialect import dialect
 
 def as_html(markdown: str) -> str:
     """All text is escaped, and links lead to the addresses that `addresses.is_safe` allows."""
-    return _renderer().render(markdown)
+    return str(_renderer().render(markdown))
 
 
 @cache
@@ -23,6 +23,8 @@ def _renderer() -> MarkdownIt:
     made.add_render_rule("link_open", _link_open)
     made.add_render_rule("image", _image)
     made.add_render_rule("maths_block", _maths)
+    for cell in ("th_open", "td_open"):
+        made.add_render_rule(cell, _cell)
     return made
 
 
@@ -35,6 +37,13 @@ def _link_open(renderer: RendererHTML, tokens: Sequence[Token], at: int, options
 def _image(_renderer: RendererHTML, tokens: Sequence[Token], at: int, _options: OptionsDict, _env: EnvType) -> str:
     """A picture is named: fetching it would tell its owner who reads."""
     return html.escape(tokens[at].content or str(tokens[at].attrGet("src") or ""))
+
+
+def _cell(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType) -> str:
+    """Its alignment is a class: a page's policy need not allow styles in the text."""
+    if style := tokens[at].attrs.pop("style", ""):
+        tokens[at].attrSet("class", str(style).partition(":")[2])
+    return renderer.renderToken(tokens, at, options, env)
 
 
 def _maths(_renderer: RendererHTML, tokens: Sequence[Token], at: int, _options: OptionsDict, _env: EnvType) -> str:

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from bots.web.buttons import BUTTONS
@@ -88,6 +90,16 @@ def _clock(request: Request) -> Clock:
     return clock
 
 
+def _manner(
+    prefer: Annotated[str, Header(description="respond-async: do not wait for the reply.")] = "",
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Literal["stream", "wait", "note"]:
+    if EventStream.media_type in accept:
+        return "stream"
+    return "note" if "respond-async" in prefer else "wait"
+
+
+Manner = Annotated[Literal["stream", "wait", "note"], Depends(_manner)]
 Sender = Annotated[Person, Depends(_sender)]
 Here = Annotated[Conversations, Depends(_here)]
 Time = Annotated[Clock, Depends(_clock)]
@@ -99,10 +111,11 @@ router = APIRouter()
 
 def api(conversations: Conversations, principals: Principals, clock: Clock) -> FastAPI:
     """The application below /api."""
-    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", root_path="/api")
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": "/api"}])
     app.state.conversations, app.state.principals, app.state.clock = conversations, principals, clock
     app.include_router(router)
     app.add_exception_handler(StoreError, _unstored)
+    app.add_exception_handler(RequestValidationError, _malformed)
     return app
 
 
@@ -110,15 +123,16 @@ async def _unstored(_request: Request, _error: Exception) -> Response:
     return Response(status_code=503, headers={"Retry-After": "5"})
 
 
+async def _malformed(_request: Request, error: Exception) -> Response:
+    """Where and why. What was sent is not repeated: it may be anything, also text that cannot be encoded."""
+    assert isinstance(error, RequestValidationError)
+    faults = [{"where": ".".join(map(str, fault["loc"])), "why": fault["msg"]} for fault in error.errors()]
+    return JSONResponse({"detail": faults}, 422)
+
+
 @router.post("/chat", response_model=Answer)
 async def chat(
-    question: Question,
-    sender: Sender,
-    here: Here,
-    clock: Time,
-    key: Key = "",
-    prefer: Annotated[str, Header(description="respond-async: do not wait for the reply.")] = "",
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    question: Question, sender: Sender, here: Here, clock: Time, manner: Manner, key: Key = ""
 ) -> Answer | Response:
     """Ask, and wait for the answer, two minutes at most.
 
@@ -126,9 +140,9 @@ async def chat(
     at which it begins) and `replied`. Asked again with the same key, an answer under way is joined.
     """
     following = await here.ask(sender, question.text, key)
-    if EventStream.media_type in accept:
+    if manner == "stream":
         return EventStream(_followed(here, sender, following), clock)
-    return _noted(following) if "respond-async" in prefer else await _answered(here, sender, following, clock)
+    return _noted(following) if manner == "note" else await _answered(here, sender, following, clock)
 
 
 @router.get("/history")
@@ -138,7 +152,7 @@ async def history(sender: Sender, here: Here) -> Transcript:
     return Transcript(turns=[shown_view(one, here.written(one.claim.id)) for one in shown])
 
 
-@router.get("/events", response_class=EventStream)
+@router.get("/events", response_model=None, responses={200: {"content": {EventStream.media_type: {}}}})
 async def events(sender: Sender, here: Here, clock: Time) -> Response:
     """All that happens in the conversation, as events: `transcript` first, then `begun`, `written`, `replied` and
     `withdrawn`. A client that connects again begins with a new transcript.

@@ -1,0 +1,173 @@
+"""The HTTP interface: who may use it, and what becomes of what is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from core.engine.scripted import ScriptedEngine
+from core.keys import revoke_key
+from tests.bots.web.site import LIMITS, Site, events_of, open_site
+from tests.options import limits_with
+
+PATHS = {
+    "/api/chat": {"text": "hello"},
+    "/api/feedback": {"turn": 1, "vote": "up"},
+    "/api/press": {"turn": 1, "button": "stop"},
+    "/api/forget": {},
+}
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with open_site(ScriptedEngine.fixed("The **shop** is open.")) as opened:
+        yield opened
+
+
+async def test_a_question_is_answered(site: Site) -> None:
+    """The reply comes with its turn, as Markdown and as HTML."""
+    answer = (await site.program.post("/api/chat", json={"text": "Are you open?"})).json()
+    assert answer["turn"] == 1
+    assert answer["reply"]["markdown"] == "The **shop** is open."
+    assert answer["reply"]["html"] == "<p>The <strong>shop</strong> is open.</p>\n"
+    assert [button["name"] for button in answer["reply"]["buttons"]] == ["up", "down", "again"]
+
+
+async def test_an_answer_is_streamed(site: Site) -> None:
+    """Its pieces, put where they belong, are the answer; then the whole reply comes, and the stream ends."""
+    text, events = "", []
+    stream = site.program.stream("POST", "/api/chat", json={"text": "Hi"}, headers={"Accept": "text/event-stream"})
+    async with stream as response:
+        async for name, data in events_of(response.aiter_lines()):
+            events.append(name)
+            if name == "written":
+                text = text[: data["at"]] + data["piece"]
+    assert events[0] == "begun"
+    assert events[-1] == "replied"
+    assert text == "The **shop** is open."
+
+
+async def test_the_same_key_is_the_same_message(site: Site) -> None:
+    """A request that is sent again, since its answer was lost, gets the same answer, and the model is asked once."""
+    key = {"Idempotency-Key": "a-1"}
+    first = (await site.program.post("/api/chat", json={"text": "Hi"}, headers=key)).json()
+    again = (await site.program.post("/api/chat", json={"text": "Hi"}, headers=key)).json()
+    assert first == again
+    assert len(site.engine.prompts) == 1
+
+
+async def test_an_answer_under_way_is_joined() -> None:
+    """A stream that is asked for again with the same key gets what is written so far, and the rest."""
+    async with open_site(ScriptedEngine.hanging(3, text="one two three four")) as site:
+        headers = {"Idempotency-Key": "a-1", "Accept": "text/event-stream"}
+        for _ in range(2):
+            text = ""
+            async with site.program.stream("POST", "/api/chat", json={"text": "Hi"}, headers=headers) as response:
+                async for name, data in events_of(response.aiter_lines()):
+                    if name == "written":
+                        text = text[: data["at"]] + data["piece"]
+                    if text == "one two three":
+                        break
+            assert text == "one two three"
+
+
+async def test_an_answer_can_be_left_for_later(site: Site) -> None:
+    """With `Prefer: respond-async` the turn is told at once; the history has the reply."""
+    noted = await site.program.post("/api/chat", json={"text": "Hi"}, headers={"Prefer": "respond-async"})
+    assert noted.json() == {"turn": 1, "reply": None}
+    while not (turns := (await site.program.get("/api/history")).json()["turns"])[0]["reply"]:
+        pass
+    assert [turn["question"] for turn in turns] == ["Hi"]
+
+
+async def test_people_of_a_program_are_apart(site: Site) -> None:
+    """Each `Parley-User` has a history of their own, and none of another's."""
+    for user in ("ada", "bob"):
+        await site.program.post("/api/chat", json={"text": f"I am {user}"}, headers={"Parley-User": user})
+    history = (await site.program.get("/api/history", headers={"Parley-User": "ada"})).json()
+    assert [turn["question"] for turn in history["turns"]] == ["I am ada"]
+    assert (await site.program.get("/api/history")).json() == {"turns": []}
+
+
+async def test_a_vote_is_cast_and_shown(site: Site) -> None:
+    """A vote on one's answer is told and stands in the history; nobody votes on another's."""
+    await site.program.post("/api/chat", json={"text": "Hi"})
+    assert (await site.program.post("/api/feedback", json={"turn": 1, "vote": "down"})).json()["vote"] == -1
+    assert (await site.program.get("/api/history")).json()["turns"][0]["vote"] == -1
+    other = await site.program.post("/api/feedback", json={"turn": 1, "vote": "up"}, headers={"Parley-User": "bob"})
+    assert other.json()["error"] == "question_forgotten"
+
+
+async def test_an_answer_is_stopped() -> None:
+    """The button "stop" ends an answer; what was written stays."""
+    async with open_site(ScriptedEngine.hanging(2, text="one two three")) as site:
+        asked = asyncio.create_task(site.program.post("/api/chat", json={"text": "Count"}))
+        while not any(turn["written"] for turn in (await site.program.get("/api/history")).json()["turns"]):
+            pass
+        await site.program.post("/api/press", json={"turn": 1, "button": "stop"})
+        reply = (await asked).json()["reply"]
+        assert (reply["finish"], reply["markdown"].split()[:2]) == ("stopped", ["one", "two"])
+
+
+async def test_everything_is_forgotten(site: Site) -> None:
+    """The answer to /api/forget says that it is done, and nothing of the person is left."""
+    await site.program.post("/api/chat", json={"text": "My secret is blue"})
+    forgotten = (await site.program.post("/api/forget")).json()
+    assert forgotten["reply"]["error"] == ""
+    assert (await site.program.get("/api/history")).json() == {"turns": []}
+
+
+async def test_who_is_too_fast_is_told() -> None:
+    """The rate limit is that of every platform: a refusal as a reply, and none for a flood."""
+    async with open_site(ScriptedEngine.fixed("ok"), limits=limits_with(burst=1, allow=LIMITS.allow)) as site:
+        replies = [(await site.program.post("/api/chat", json={"text": f"{n}"})).json()["reply"] for n in range(3)]
+        assert [reply["error"] for reply in replies] == ["", "throttled", "throttled"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/api/history", "/api/events"])
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer parley_wrong"}, {"Cookie": "parley=v-x.y"}])
+async def test_without_a_key_there_is_nothing(site: Site, path: str, header: dict[str, str]) -> None:
+    """No key and no cookie, or wrong ones: 401, before anything is read."""
+    async with httpx.AsyncClient(base_url=site.address, headers=header) as stranger:
+        body = PATHS.get(path)
+        answer = await (stranger.get(path) if body is None else stranger.post(path, json=body))
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_a_revoked_key_opens_nothing(site: Site) -> None:
+    """A key is looked up with every request."""
+    assert (await site.program.get("/api/history")).status_code == 200
+    await site.store.run(revoke_key, "shop", 0.0)
+    assert (await site.program.get("/api/history")).status_code == 401
+
+
+async def test_keys_are_off_by_default() -> None:
+    """Without web.api a key is no key; without web.chat the page's cookie is none."""
+    async with open_site(ScriptedEngine.fixed("ok"), api=False) as site:
+        assert (await site.program.get("/api/history")).status_code == 401
+    async with open_site(ScriptedEngine.fixed("ok"), chat=False) as site:
+        assert (await site.browser.get("/")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", '{"text": ""}', '{"text": 1}', '{"text": "\\ud800"}', '{"turn": -1, "vote": "up"}', "\x00"]
+)
+async def test_a_malformed_request_is_refused(site: Site, body: str) -> None:
+    """Whatever is sent is 422 and stores nothing; what was sent is not repeated."""
+    answer = await site.program.post("/api/chat", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, "input" in answer.text) == (422, False)
+    assert (await site.program.get("/api/history")).json() == {"turns": []}
+
+
+async def test_a_button_that_does_not_exist_is_refused(site: Site) -> None:
+    """404, and nothing happens."""
+    assert (await site.program.post("/api/press", json={"turn": 1, "button": "take"})).status_code == 404
+
+
+async def test_the_interface_is_described(site: Site) -> None:
+    """/api/openapi.json is for programs, /api/docs for people; both name every path."""
+    described = (await site.browser.get("/api/openapi.json")).json()
+    page = (await site.browser.get("/api/docs")).text
+    assert {*PATHS, "/api/history", "/api/events"} == {f"/api{path}" for path in described["paths"]}
+    assert all(f"/api{path}" in page for path in described["paths"])
