@@ -1,4 +1,4 @@
-"""A gateway on Telegram or Slack that can crash, run by `tests.faults.fork_server`."""
+"""A gateway on Telegram, Slack or the web that can crash, run by `tests.faults.fork_server`."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from bots.fronts import Deliveries, FrontEnd
 from bots.slack.adapter import open_slack
 from bots.telegram.adapter import open_telegram
+from bots.web.front import open_web
 from bots.web.server import serving
 from config.settings import SlackSettings, TelegramSettings, WebSettings
 from core.admission import Admission
@@ -38,7 +39,7 @@ Note: TypeAlias = Callable[[str, object], None]
 """Records a figure of a test for `--junitxml`."""
 LINKED = 2
 WORD = re.compile(r"w\d+x\d+")
-ANYBODY = frozenset({"telegram:*", "slack:*"})
+ANYBODY = frozenset({"telegram:*", "slack:*", "web:*"})
 LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
@@ -135,6 +136,8 @@ def free_port() -> int:
 def _front(platform: str, settings: Mapping[str, str], clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:
     if platform == "telegram":
         return open_telegram(TelegramSettings.model_validate(settings), clock, QUICK)
+    if platform == "web":
+        return open_web(WebSettings(chat=True), clock)
     return open_slack(SlackSettings.model_validate(settings), clock, shared_history=False)
 
 

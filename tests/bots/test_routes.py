@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from bots.app import Bot
 from bots.slack.adapter import open_slack
@@ -18,8 +19,9 @@ from bots.slack.http import PATH as SLACK
 from bots.telegram.adapter import open_telegram
 from bots.telegram.http import HEADER
 from bots.telegram.http import PATH as TELEGRAM
+from bots.web.front import open_web
 from bots.web.server import web_app
-from config.settings import SlackSettings, TelegramSettings
+from config.settings import SlackSettings, TelegramSettings, WebSettings
 from core.admission import Admission
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
@@ -28,8 +30,14 @@ from tests.fakes.slack.events import signed
 from tests.fakes.slack.workspace import BOT_TOKEN, SIGNING_SECRET
 from tests.options import limits_with
 
-OPEN, SIGNED = ("/health", "/metrics", "/ready"), (SLACK, TELEGRAM)
-"""All routes: those that anybody may ask, and those of the platforms, which sign or name a secret."""
+OPEN = ("/", "/api/docs", "/health", "/metrics", "/ready", "/widget.js")
+"""Routes that anybody may ask."""
+SIGNED = (SLACK, TELEGRAM)
+"""Those of the platforms, which sign or name a secret."""
+MOUNTED = ("/api", "/static")
+GUARDED = ("/api/chat", "/api/events", "/api/feedback", "/api/forget", "/api/history", "/api/press")
+"""Those that need a key or the page's cookie."""
+FILES = ("/api/openapi.json", "/static/chat.js", "/static/../chat.html", "/static/%2e%2e/front.py", "/static/")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD")
 SECRET = "a-secret-of-this-test"
 TOKEN_HEADERS = ("authorization", "cookie", HEADER, "x-slack-signature", "x-slack-request-timestamp")
@@ -56,7 +64,8 @@ VALUES = st.binary(max_size=20).filter(lambda value: not {0, 10, 13}.intersectio
 ASKED = st.builds(
     Asked,
     method=st.sampled_from(METHODS),
-    path=st.sampled_from((*OPEN, *SIGNED)) | st.sampled_from(("/", "/telegram", "/slack/events/", "/Ready", "//ready")),
+    path=st.sampled_from((*OPEN, *SIGNED, *GUARDED, *FILES))
+    | st.sampled_from(("/telegram", "/slack/events/", "/Ready", "//ready", "/api", "/api/nothing")),
     query=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=10),
     headers=st.dictionaries(st.sampled_from((*TOKEN_HEADERS, "content-type", "origin", "accept")), VALUES, max_size=4),
     body=BODIES,
@@ -73,9 +82,11 @@ async def site() -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
         open_store("sqlite://") as store,
         open_telegram(TelegramSettings.model_validate(telegram), clock) as first,
         open_slack(SlackSettings.model_validate(slack), clock, shared_history=False) as second,
+        open_web(WebSettings(chat=True, api=True, origins=("https://shop.example",)), clock) as third,
     ):
         admission = Admission(store, clock, limits_with(), Idle())
-        app = web_app(Bot(admission=admission, store=store, engine=ScriptedEngine.fixed("ok")), [first, second], clock)
+        bot = Bot(admission=admission, store=store, engine=ScriptedEngine.fixed("ok"))
+        app = web_app(bot, [first, second, third], clock)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
             yield app, client
 
@@ -98,7 +109,11 @@ async def test_every_route_is_known_here() -> None:
     """The web port has these routes: a new one is listed here too, among the open or the signed ones."""
     async with site() as (app, _):
         assert sorted(route.path for route in app.routes if isinstance(route, Route)) == sorted(OPEN + SIGNED)
-        assert len(app.routes) == len(OPEN + SIGNED)
+        assert sorted(route.path for route in app.routes if isinstance(route, Mount)) == sorted(MOUNTED)
+        assert len(app.routes) == len(OPEN + SIGNED + MOUNTED)
+        described = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/api")
+        assert isinstance(described, FastAPI)
+        assert sorted(f"/api{path}" for path in described.openapi()["paths"]) == sorted(GUARDED)
 
 
 async def test_without_a_signature_there_is_nothing() -> None:
@@ -114,6 +129,7 @@ async def _any_request_is_answered(asked: list[Asked]) -> None:
             status = await ask(client, one)
             assert status < 500 or (status, one.path) == (503, "/ready"), one
             assert one.path not in SIGNED or status in {401, 403, 405}, one
+            assert one.path not in GUARDED or status in {401, 403, 405, 422}, one
 
 
 @settings(max_examples=4, suppress_health_check=list(HealthCheck))

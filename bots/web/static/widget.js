@@ -5,7 +5,7 @@
   const chinese = (document.documentElement.lang || navigator.language).toLowerCase().startsWith("zh");
   const [open, close] = chinese ? ["打开聊天", "关闭聊天"] : ["Open the chat", "Close the chat"];
   const host = document.createElement("div");
-  const root = host.attachShadow({ mode: "closed" });
+  const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet(); // not a <style>: the site's own policy may forbid those
   sheet.replaceSync(`
     button { position: fixed; right: 1rem; bottom: 1rem; z-index: 2147483647; width: 3.5rem; height: 3.5rem; border: 0;
