@@ -1,7 +1,7 @@
 """Frequent questions of made-up businesses, with what people ask them: the data of the search of the knowledge."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,8 +73,25 @@ def read_asked(path: Path, corpus: str) -> list[Asked]:
         ]
 
 
+POLITE: Mapping[Locale, Sequence[str]] = {
+    "en": ("hi, {}", "{} please", "Could you tell me, {}", "{} Thanks!"),
+    "zh": ("你好，{}", "请问{}", "麻烦问下，{}", "{}谢谢"),
+}
+
+
+def _politely(faq: Faq) -> list[Asked]:
+    """A wording of each entry with a few more words: many people ask like that."""
+    forms = POLITE[faq.language]
+    return [
+        Asked(language=faq.language, text=forms[row % len(forms)].format(one.wordings[-1]), entry=one.entry)
+        for row, one in enumerate(faq.passages)
+    ]
+
+
 def read_faqs() -> list[Faq]:
-    """All businesses to learn from, a `Faq` for each language, with the questions from elsewhere too."""
+    """All businesses to learn from, a `Faq` for each language, with their own wordings asked politely, and with the
+    questions from elsewhere.
+    """
     elsewhere = read_asked(ELSEWHERE, "")
     faqs = [
         read_faq(path, path.with_suffix(".tsv"), language)
@@ -82,7 +99,8 @@ def read_faqs() -> list[Faq]:
         for language in LANGUAGES
     ]
     return [
-        replace(faq, asked=faq.asked + tuple(one for one in elsewhere if one.language == faq.language)) for faq in faqs
+        replace(faq, asked=(*faq.asked, *_politely(faq), *(one for one in elsewhere if one.language == faq.language)))
+        for faq in faqs
     ]
 
 
