@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,7 @@ import structlog
 from filelock import FileLock, Timeout
 
 from bots.folders import private_folder
+from bots.metrics import CacheLookups
 from config.options import (
     chat_options,
     help_desk,
@@ -39,9 +40,12 @@ from core.handoff import offering, taking
 from core.help_desk import HelpDesk
 from core.intent import IntentReader
 from core.knowledge.knowledge import open_knowledge
+from core.measures import Measures
 from core.models import find_model
+from core.pipeline import compose
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
+from core.stages.measure import measure
 from core.stages.mood import MoodReader
 from core.store import Store, events, handoffs, open_store, retention, turns
 from core.worker import Worker, working
@@ -83,11 +87,12 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """A running bot: where messages are admitted, and the parts that /ready checks."""
+    """A running bot: where messages are admitted, the parts that /ready checks, and what has been counted."""
 
     admission: Admission
     store: Store
     engine: Engine
+    measures: Measures = field(default_factory=Measures)
 
 
 @asynccontextmanager
@@ -100,9 +105,11 @@ async def open_bot(
     that only this process serves. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
+    measures = Measures()
+    measures.registry.register(CacheLookups(answers))
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_server(settings.data_dir, served))
-        store = await stack.enter_async_context(open_store(settings.store_url))
+        store = await stack.enter_async_context(open_store(settings.store_url, measures.transaction))
         engine = await stack.enter_async_context(open_engine(settings, clock))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
@@ -111,10 +118,12 @@ async def open_bot(
         expertise = await stack.enter_async_context(open_expertise(settings, intents, clock))
         options = chat_options(settings)
         handler = chatbot(store, engine, moods, answers, clock, options, expertise=expertise, intents=intents)
+        counted = compose(measure(measures, clock), innermost=handler)
         chosen = worker_options(settings, owner=uuid4().hex)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
-        worker = Worker(store, handler, fronts, clock, chosen, finish=finish, on_withdrawn=answers.forget_turn)
+        withdrawn = answers.forget_turn
+        worker = Worker(store, counted, fronts, clock, chosen, finish=finish, on_withdrawn=withdrawn, measures=measures)
         async with (
             working(worker, GRACE),
             giving_back(store, clock, desk, worker),
@@ -122,7 +131,8 @@ async def open_bot(
             _forgetting(store, engine, clock, fronts),
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
-            yield Bot(admission=Admission(store, clock, limits(settings), worker), store=store, engine=engine)
+            admission = Admission(store, clock, limits(settings), worker, measures)
+            yield Bot(admission=admission, store=store, engine=engine, measures=measures)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from core.errors import NotAllowed
 from core.greeting import Words, greet
 from core.keys import Key, find_key
 from core.limits import Limits
+from core.measures import Measures
 from core.messages import ConversationKey, Deletion, Edit, Kind, Locale, Message, Person
 from core.presses import Action
 from core.store import Store, admissions, events, history, installation, people, transcripts, turns
@@ -32,19 +33,24 @@ class Workforce(Protocol):
 class Admission:
     """Accepts messages, one transaction each, and notifies the worker."""
 
-    def __init__(self, store: Store, clock: Clock, limits: Limits, workforce: Workforce) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, limits: Limits, workforce: Workforce, measures: Measures | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
         self._workforce = workforce
+        self._measures = measures or Measures()
 
     async def accept(self, message: Message) -> Outcome:
         """Accept a message. Acknowledge it to the platform after this returns, and not if it raises StoreError."""
-        return self._told(await self._store.run(accepting.accept, message, self._limits, self._clock.now()))
+        outcome = await self._store.run(accepting.accept, message, self._limits, self._clock.now())
+        return self._told(self._counted(message, outcome))
 
     async def overhear(self, message: Message) -> Outcome:
         """Accept a message that is not addressed to the bot if it belongs to one that is. Acknowledge it likewise."""
-        return self._told(await self._store.run(accepting.overhear, message, self._limits, self._clock.now()))
+        outcome = await self._store.run(accepting.overhear, message, self._limits, self._clock.now())
+        return self._told(self._counted(message, outcome))
 
     async def edit(self, edit: Edit) -> Outcome:
         """Accept what a person has made of their message. Acknowledge it likewise."""
@@ -53,6 +59,11 @@ class Admission:
     async def delete(self, deletion: Deletion) -> Outcome:
         """Forget a message that its sender has deleted, and its answer. Acknowledge it likewise."""
         return self._told(await self._store.run(corrections.delete, deletion, self._clock.now()))
+
+    def _counted(self, message: Message, outcome: Outcome) -> Outcome:
+        kind = outcome.notice.error if isinstance(outcome, Refused) else type(outcome).__name__.lower()
+        self._measures.note_message(message.conversation.platform, kind)
+        return outcome
 
     def _told(self, outcome: Outcome) -> Outcome:
         """The outcome, once the worker knows of it."""

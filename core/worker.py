@@ -18,6 +18,7 @@ from core.commands import prefix_in
 from core.delivery import Claim, Delivery
 from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, LeaseLost, MessageChanged, StoreError
 from core.handoff import taking
+from core.measures import Ending, Measures
 from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, handoffs, turns
@@ -59,7 +60,7 @@ class WorkerOptions:
 class Worker:
     """Serves the turns of the given front ends until it is stopped."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one parameter for each part that a turn passes
         self,
         store: Store,
         answer: Handler,
@@ -69,6 +70,7 @@ class Worker:
         *,
         finish: Callable[..., bool] = turns.finish,
         on_withdrawn: Callable[[int], None] = lambda _turn_id: None,
+        measures: Measures | None = None,
     ) -> None:
         """`finish` is the verb that records a reply. `on_withdrawn` is called with each turn that is withdrawn, before
         it is deleted.
@@ -80,6 +82,7 @@ class Worker:
         self._clock = clock
         self._options = options
         self._on_withdrawn = on_withdrawn
+        self._measures = measures or Measures()
         self._owner = options.owner
         self._slots = options.slots
         self._bells = (asyncio.Event(), asyncio.Event())
@@ -202,10 +205,12 @@ class Worker:
         with bulkhead():
             await self._delivery(claim).drop(claim)
         if faults < 2 * MAX_FAULTS:
+            self._count(claim, Ending.RETRIED)
             until = self._clock.now() + FAULT_BACKOFF.pause(faults)
             await self._run_until_stored(turns.fail, claim, self._owner, until)
         else:
             log.error("dead letter", turn=claim.id)
+            self._count(claim, Ending.FAILED)
             await self._run_until_stored(turns.bury, claim, self._owner)
             self.notify()  # the conversation's next turn may begin
 
@@ -215,6 +220,7 @@ class Worker:
         except AnswerUnreadable:
             raise  # what was posted is not known, so that this must not go on for ever
         except DeliveryFailed as error:
+            self._count(claim, Ending.RETRIED)
             await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + error.retry_after)
         except LeaseLost:
             log.warning("lease lost to another gateway", turn=claim.id)
@@ -293,9 +299,11 @@ class Worker:
             claim = await self._show(claim, reply)
         except DeliveryRejected as error:
             log.error("hand-off given up", turn=claim.id, reason=error.reason)  # noqa: TRY400  no traceback is wanted
+            self._count(claim, Ending.FAILED)
             await self._run_until_stored(taking.give_up, claim.id, self._clock.now())
         else:
             await self._run_until_stored(turns.mark_delivered, claim, self._owner)
+            self._count(claim, Ending.DELIVERED)
         self.notify()  # the conversation's next turn may begin
 
     async def _in_its_thread(self, claim: Claim) -> Claim:
@@ -317,6 +325,7 @@ class Worker:
         """Close a turn with an apology. A reply that it has is kept until the platform has accepted the apology."""
         sorry = apology(UNEXPECTED, claim.locale, prefix_in(claim.message.conversation))
         claim = await self._show(claim, sorry)
+        self._count(claim, Ending.APOLOGISED)
         await self._run_until_stored(turns.end_in_apology, claim, self._owner, sorry, self._clock.now())
         self.notify()
 
@@ -325,6 +334,9 @@ class Worker:
         while (handle := await self._delivery(claim).finish(claim, reply)) != claim.handle:
             claim = await self._commit_handle(claim, handle)
         return claim
+
+    def _count(self, claim: Claim, ending: Ending) -> None:
+        self._measures.note_delivery(claim.message.conversation.platform, ending)
 
     def _delivery(self, claim: Claim) -> Delivery:
         return self._fronts[claim.message.conversation.front]

@@ -21,6 +21,7 @@ from core.commands import FORGET
 from core.errors import StoreError
 from core.language import locale_of_tag
 from core.messages import Person
+from core.serving.callers import bearer
 
 WAIT_SECONDS = 120.0
 """A request that waits for its answer in one piece waits no longer; the answer comes all the same."""
@@ -67,14 +68,16 @@ class Notice(BaseModel):
 
 async def _sender(
     request: Request,
-    authorization: Annotated[str, Header(description="Bearer, and a key of `parley key add`.")] = "",
+    _authorization: Annotated[
+        str, Header(alias="Authorization", description="Bearer, and a key of `parley key add`.")
+    ] = "",
     parley_user: Annotated[str, Header(pattern=USER, description="Who asks, in the program's own names.")] = "",
     accept_language: Annotated[str, Header(include_in_schema=False)] = "",
     cookie: Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)] = "",
 ) -> Person:
     locale = locale_of_tag(accept_language.partition(",")[0].partition(";")[0].strip())
     principals: Principals = request.app.state.principals
-    person = await principals.identify(authorization, parley_user, cookie, locale)
+    person = await principals.identify(bearer(request), parley_user, cookie, locale)
     if person is None:
         raise HTTPException(401, "a key or the page's cookie is needed", {"WWW-Authenticate": "Bearer"})
     return person

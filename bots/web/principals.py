@@ -8,8 +8,6 @@ from core.clock import Clock
 from core.keys import Scope
 from core.messages import Locale, Person
 
-BEARER = "bearer "
-
 
 class Principals:
     """Knows browsers by their cookie if there `has_page`, and programs by their key if there is an `has_api`.
@@ -25,10 +23,10 @@ class Principals:
         self._visitors: Visitors | None = None
         self._opening = asyncio.Lock()
 
-    async def identify(self, authorization: str, user: str, cookie: str, locale: Locale | None) -> Person | None:
+    async def identify(self, key: str, user: str, cookie: str, locale: Locale | None) -> Person | None:
         """The person of a request; None if it has neither key nor cookie. `user` is the program's name for them."""
-        if authorization:
-            return await self._of_program(authorization, user, locale)
+        if key:
+            return await self._of_program(key, user, locale)
         visitor = await self.visitor(cookie) if self._has_page else None
         return person_named(visitor.name, locale) if visitor else None
 
@@ -40,10 +38,8 @@ class Principals:
         """A new browser; None if too many have come from its address."""
         return (await self._opened()).welcome(address)
 
-    async def _of_program(self, authorization: str, user: str, locale: Locale | None) -> Person | None:
-        if not self._has_api or authorization[: len(BEARER)].lower() != BEARER:
-            return None
-        key = await self._admission.key(authorization[len(BEARER) :].strip())
+    async def _of_program(self, presented: str, user: str, locale: Locale | None) -> Person | None:
+        key = await self._admission.key(presented) if self._has_api else None
         return person_named(f"k-{key.name}:{user}", locale) if key and Scope.CHAT in key.scopes else None
 
     async def _opened(self) -> Visitors:

@@ -5,16 +5,15 @@ import socket
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import FrontEnd
-from bots.metrics import Figures, LastDay
+from bots.scraping import metrics_route
 from bots.web.page import PUBLIC
 from config.settings import WebSettings
 from core.clock import Clock
@@ -24,7 +23,7 @@ from core.serving.browsers import OwnSiteOnly
 from core.serving.limits import HttpLimits, within_descriptors
 from core.serving.listener import Listener
 from core.serving.server import http_server
-from core.store import dead_letters, installation
+from core.store import installation
 
 CHECK_SECONDS = 2.0
 """Time limit of each check of /ready."""
@@ -38,7 +37,6 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
 
     `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
     """
-    last_day = LastDay(bot.store, clock)
 
     async def health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -51,16 +49,7 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
         told = {"store_fault": fault} if fault else {}
         return JSONResponse(body | told, status_code=200 if is_ready else 503)
 
-    async def metrics(_request: Request) -> Response:
-        try:
-            dead = await in_time(bot.store.read(dead_letters.count), clock, CHECK_SECONDS)
-            day = await in_time(last_day.outcomes(), clock, CHECK_SECONDS)
-        except (StoreError, EngineError):
-            return Response(status_code=503)
-        skipped = {front.platform: front.health().skipped for front in fronts}
-        return Response(Figures(dead=dead, skipped=skipped, day=day).text(), media_type=CONTENT_TYPE_LATEST)
-
-    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
+    routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), metrics_route(bot, fronts, clock)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]
     signed = [route.path for route in webhooks if isinstance(route, Route) and route.methods == {"POST"}]
     guard = Middleware(OwnSiteOnly, hosts=hosts, signed=signed, public=PUBLIC)

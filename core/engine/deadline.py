@@ -41,6 +41,9 @@ class IdleTimeoutEngine:
     async def forget(self, users: Sequence[str]) -> bool:
         return await self._in_time(self._engine.forget(users))
 
+    async def metrics(self) -> bytes:
+        return await self._in_time(self._engine.metrics())
+
     async def _timed(self, pieces: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
         while True:
             try:

@@ -12,6 +12,7 @@ from core.engine.openai import OpenAIEngine, OpenAIServer
 from core.engine.protocol import Engine, Piece
 from core.engine.supervisor import Supervised, supervise
 from core.engine.timings import TIMINGS, Timings
+from core.errors import EngineUnavailable
 from core.prompt import Prompt
 
 SOCKET_URL = "http://localhost/v1"
@@ -73,6 +74,12 @@ class LocalEngine:
     async def forget(self, users: Sequence[str]) -> bool:
         """A child that is not ready has nothing to forget: it is new."""
         return not self.child.is_ready or await self._connect(self.child.socket_path).forget(users)
+
+    async def metrics(self) -> bytes:
+        """Raises EngineUnavailable at once if the child is not ready: a scrape does not wait for a model."""
+        if not self.child.is_ready:
+            raise EngineUnavailable(self.child.reason)
+        return await self._connect(self.child.socket_path).metrics()
 
     async def wait_ready(self) -> None:
         await self.child.wait_ready(self.wait_seconds)

@@ -120,6 +120,13 @@ class OpenAIEngine:
             return False
         return True
 
+    async def metrics(self) -> bytes:
+        """Ask /metrics, which lies beside /v1 on many servers."""
+        try:
+            return await self._fetch("GET", self._beside("metrics"))
+        except EngineRefused:
+            return b""
+
     async def _served(self) -> Model:
         """The configured model, or the first that the server lists. It is asked again after a failed request."""
         if self._model is None:

@@ -44,3 +44,6 @@ class Engine(Protocol):
 
     async def forget(self, users: Sequence[str]) -> bool:
         """Have the server's prefix cache keep nothing of what was sent for these users. False if it cannot do that."""
+
+    async def metrics(self) -> bytes:
+        """The server's own metrics in Prometheus' text format, as it sends them; empty if it has none."""

@@ -43,7 +43,8 @@ class ScriptedEngine:
 
     `prompts`, `temperatures`, `users`, `first_token_prompts`, `first_token_users` and `forgotten` record the calls.
     `open_streams` counts the replies being read now, `finished` those read to their end. While `available` is False,
-    every call raises EngineUnavailable. If `can_forget` is False, it is like a server without /forget.
+    every call raises EngineUnavailable. If `can_forget` is False, it is like a server without /forget. Its server
+    has `own_metrics`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ScriptedEngine:
         self.first_token_prompts: list[Prompt] = []
         self.first_token_users: list[str] = []
         self.can_forget = True
+        self.own_metrics = b""
         self.forgotten: list[str] = []
         self.open_streams = 0
         self.finished = 0
@@ -166,6 +168,10 @@ class ScriptedEngine:
         self._check_available()
         self.forgotten += users
         return self.can_forget
+
+    async def metrics(self) -> bytes:
+        self._check_available()
+        return self.own_metrics
 
     def _check_available(self) -> None:
         if not self.available:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from core.messages import Source
 from core.store.schema import turns
-from core.store.turns import IS_OPEN, RUNNING, WAITING
+from core.store.turns import ANSWERED, IS_OPEN, RUNNING, WAITING
 
 RECENT = 20
 """How many of the last turns the mean duration is computed from."""
@@ -29,6 +29,28 @@ class Backlog:
         """Seconds until a new turn of this person starts, if `slots` turns run at once in round robin over people."""
         ahead = self.own + sum(min(count, self.own + 1) for count in self.others)
         return max(0, ahead - slots + 1) * self.turn_seconds / slots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """The numbers of turns that wait for an answer, get one, and have one to be shown. `since` is when the oldest of
+    those that wait was accepted, in UTC epoch seconds; None if none waits.
+    """
+
+    waiting: int
+    running: int
+    answered: int
+    since: float | None
+
+
+def queue(connection: sa.Connection) -> Queue:
+    """The turns of all front ends as they are."""
+    query = sa.select(turns.c.state, sa.func.count(), sa.func.min(turns.c.accepted_at))
+    found = {
+        state: (count, since) for state, count, since in connection.execute(query.where(IS_OPEN).group_by("state"))
+    }
+    (waiting, since), (running, _), (answered, _) = (found.get(key, (0, None)) for key in (WAITING, RUNNING, ANSWERED))
+    return Queue(waiting=waiting, running=running, answered=answered, since=since)
 
 
 def measure(connection: sa.Connection, person_id: int) -> Backlog:

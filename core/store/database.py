@@ -5,10 +5,10 @@ import errno
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -29,6 +29,8 @@ from core.store.old_copies import forget_in_copies
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Timed: TypeAlias = Callable[[], AbstractContextManager[object]]
+"""Makes a context that is entered around a transaction that may write, on the store's thread."""
 
 BUSY_TIMEOUT_MS = 5_000
 PRAGMAS = (
@@ -85,10 +87,11 @@ class Database:
     Verbs run on the store's own thread. Cancelling the caller does not interrupt one, so no transaction stays open.
     """
 
-    def __init__(self, engine: sa.Engine, thread: ThreadPoolExecutor, file: OpenFile | None) -> None:
+    def __init__(self, engine: sa.Engine, thread: ThreadPoolExecutor, file: OpenFile | None, timed: Timed) -> None:
         self._engine = engine
         self._thread = thread
         self._file = file
+        self._timed = timed
         self._is_scrubbed = False  # a process that was killed may have left words in the log
 
     @property
@@ -99,7 +102,8 @@ class Database:
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         def transaction() -> R:
             with self._engine.connect() as connection:
-                result = self._transact(connection, lambda: verb(connection, *args, **kwargs))
+                with self._timed():
+                    result = self._transact(connection, lambda: verb(connection, *args, **kwargs))
                 self._is_scrubbed = not removal.has_left_words(connection) and self._is_scrubbed
             if not self._is_scrubbed:
                 self._truncate()
@@ -162,7 +166,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncIterator[Database]:
+async def open_store(url: str, timed: Timed = nullcontext) -> AsyncIterator[Database]:
     """Open the store at an SQLAlchemy URL, check it, and migrate it to the current schema. Raises StoreError.
 
     Its files are made readable by their owner alone.
@@ -172,7 +176,7 @@ async def open_store(url: str) -> AsyncIterator[Database]:
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
         try:
             file = await asyncio.get_running_loop().run_in_executor(thread, translated, lambda: prepare(engine, path))
-            yield Database(engine, thread, file)
+            yield Database(engine, thread, file, timed)
         finally:
             thread.submit(engine.dispose).result()
 

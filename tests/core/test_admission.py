@@ -10,6 +10,7 @@ from core.amending import MAX_QUOTED_CHARACTERS
 from core.clock import ManualClock
 from core.errors import Busy, NotAllowed, QueueFull, StoreFull, Throttled, TooLong
 from core.limits import Limits
+from core.measures import Measures
 from core.messages import Media, Message, Quote, Relation
 from core.store import Store, events, open_store, schema, turns
 from core.store.turns import Lease
@@ -337,3 +338,18 @@ async def test_old_events_are_dropped(store: Store, clock: ManualClock, write: W
     assert await store.run(events.purge, clock.now() - 50, 9, newest=0) == 1
     for key in ("stored", "young"):
         assert isinstance(await admission.accept(write("again", key=key)), Duplicate)
+
+
+async def test_messages_are_counted_by_outcome(store: Store, clock: ManualClock, write: Write) -> None:
+    """Accepted, seen before, and refused, by the kind of the refusal; what is refused without a notice counts too."""
+    measures = Measures()
+    limits = limits_with(per_minute=1, burst=1, allow=EVERYBODY)
+    admission = Admission(store, clock, limits, Idle(), measures)
+    for key in ("a", "a", "b", "c"):
+        await admission.accept(write("hello", key=key))
+    await admission.overhear(write("not for the bot", chat="other"))
+    found = {
+        outcome: measures.registry.get_sample_value("parley_messages_total", {"platform": "test", "outcome": outcome})
+        for outcome in ("accepted", "duplicate", "throttled", "ignored")
+    }
+    assert found == {"accepted": 1, "duplicate": 1, "throttled": 2, "ignored": 1}

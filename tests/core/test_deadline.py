@@ -45,13 +45,17 @@ class DeafEngine:
         await asyncio.Event().wait()
         return bool(users)
 
+    async def metrics(self) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
 
 async def read(engine: IdleTimeoutEngine) -> list[Piece]:
     async with engine.stream(PROMPT, max_tokens=9) as pieces:
         return [piece async for piece in pieces]
 
 
-@pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity", "forget"])
+@pytest.mark.parametrize("call", ["stream", "first_token", "count_tokens", "identity", "forget", "metrics"])
 async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
     """Every call to a silent engine raises EngineStalled after the deadline."""
     engine = IdleTimeoutEngine(DeafEngine(), clock, 30)
@@ -61,6 +65,7 @@ async def test_no_call_hangs(clock: ManualClock, call: str) -> None:
         "count_tokens": lambda: engine.count_tokens("hello"),
         "identity": engine.identity,
         "forget": lambda: engine.forget(["ann"]),
+        "metrics": engine.metrics,
     }
     asked = asyncio.create_task(calls[call]())
     await clock.until_sleeping()

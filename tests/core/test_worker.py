@@ -12,6 +12,7 @@ from core.clock import ManualClock
 from core.delivery import Claim
 from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, StoreFailing
 from core.i18n import say
+from core.measures import Ending, Measures
 from core.messages import WITHDRAWN, Message, Reply, Source, Turn
 from core.pipeline import Handler
 from core.store import Store, dead_letters, people, records, turns
@@ -407,6 +408,26 @@ async def test_reply_that_is_not_taken_is_offered_again(
         worker.notify()
         await shown.until(1)
     assert shown.replies == [("placeholder 1", "HELLO")]
+
+
+async def test_tries_to_show_a_reply_are_counted(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """One that the platform refuses for now, and one that it takes."""
+    shown.failures.append(DeliveryFailed(retry_after=0))
+    await add(store, clock, write("hello"))
+    measures = Measures()
+    worker = Worker(store, upper, {FRONT: shown}, clock, worker_with(owner="me", slots=1), measures=measures)
+    async with working(worker, grace=5):
+        while delivered(measures, Ending.RETRIED) is None or "running" in await states(store):
+            await asyncio.sleep(0)
+        worker.notify()
+        await shown.until(1)
+    tries = {outcome: delivered(measures, outcome) for outcome in Ending}
+    assert tries == {Ending.DELIVERED: 1, Ending.RETRIED: 1, Ending.APOLOGISED: None, Ending.FAILED: None}
+
+
+def delivered(measures: Measures, outcome: Ending) -> float | None:
+    labels = {"platform": "test", "outcome": outcome}
+    return measures.registry.get_sample_value("parley_deliveries_total", labels)
 
 
 async def test_shutdown_finishes_what_is_at_hand(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:

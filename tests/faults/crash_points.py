@@ -127,6 +127,9 @@ class CrashingEngine:
     async def forget(self, users: Sequence[str]) -> bool:
         return await self._engine.forget(users)
 
+    async def metrics(self) -> bytes:
+        return await self._engine.metrics()
+
     async def _pass(self, point: str, call: Coroutine[Any, Any, R]) -> R:
         if not self._crash_point.is_due(point):
             return await call

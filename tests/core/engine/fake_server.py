@@ -160,7 +160,16 @@ def chat_server(engine: Engine) -> dict[str, Answer]:
         can_forget = await engine.forget(request.json()["users"])
         await to.json(200 if can_forget else 404, {"forgotten_blocks": 0} if can_forget else {})
 
-    answers = {"/v1/models": models, "/tokenize": tokenize, "/forget": forget, "/v1/chat/completions": chat}
+    async def metrics(_request: Request, to: Connection) -> None:
+        await to.whole(200, await engine.metrics())
+
+    answers = {
+        "/v1/models": models,
+        "/tokenize": tokenize,
+        "/forget": forget,
+        "/metrics": metrics,
+        "/v1/chat/completions": chat,
+    }
     return {path: full_when_unavailable(answer) for path, answer in answers.items()}
 
 

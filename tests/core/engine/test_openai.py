@@ -465,3 +465,18 @@ async def test_a_server_that_cannot_answer_now_has_not_forgotten(connect: Connec
     engine, _ = await connect({"/forget": replies(503, b"")})
     with pytest.raises(EngineUnavailable):
         await engine.forget(["ann"])
+
+
+async def test_a_server_without_metrics_has_none(connect: Connect) -> None:
+    """Those of a server that has some come as it sends them."""
+    engine, _ = await connect({"/metrics": replies(200, b"a 1\n")})
+    assert await engine.metrics() == b"a 1\n"
+
+
+async def test_a_refused_look_for_metrics_is_no_failure(connect: Connect) -> None:
+    """A server that is overloaded has not said that it has none."""
+    engine, server = await connect({"/metrics": replies(404, b"")})
+    assert await engine.metrics() == b""
+    server.answers["/metrics"] = replies(503, b"")
+    with pytest.raises(EngineUnavailable):
+        await engine.metrics()

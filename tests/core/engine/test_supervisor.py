@@ -427,3 +427,10 @@ async def test_a_child_that_is_not_ready_has_nothing_to_forget(make_child: MakeC
     """Before the child is ready, forgetting is done at once."""
     async with open_local(make_child("mute"), ManualClock(), idle_seconds=30) as engine:
         assert await engine.forget(["ann"])
+
+
+async def test_a_scrape_does_not_wait_for_the_child(make_child: MakeChild) -> None:
+    """Before the child is ready, a look for its metrics fails at once."""
+    async with open_local(make_child("mute"), ManualClock(), idle_seconds=30) as engine:
+        with pytest.raises(EngineUnavailable):
+            await engine.metrics()

@@ -63,6 +63,7 @@ def loaded(connection: sa.Connection, message: Message) -> None:
 def exported(connection: sa.Connection, _message: Message) -> None:
     records.export(connection, ANN, 5)
     records.export(connection, None, 5)
+    backlog.queue(connection)
 
 
 def purged(connection: sa.Connection, _message: Message) -> None:
