@@ -84,7 +84,7 @@ class Shop:
         last = sa.select(schema.turns.c.id).order_by(schema.turns.c.id.desc()).limit(1)
         turn_id = await self.store.run(lambda connection: connection.execute(last).scalar_one())
         row = await self.store.run(lambda c: c.execute(turns.with_senders().where(schema.turns.c.id == turn_id)).one())
-        return turns._claim(row)
+        return turns.claim_of(row)
 
     async def press(self, action: Action, turn_id: int, who: str = "boss") -> Receipt:
         person = Person(platform="test", workspace="w", id=who)
