@@ -60,7 +60,7 @@ bench-alternatives:
 	@TORCH_INDEX="$(TORCH_INDEX)" benchmarks/alternatives/setup.sh .cache/benchmarks/alternatives
 
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache/benchmarks
+	rm -rf $(VENV) core/inference/native/prebuilt *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache/benchmarks
 
 # Set-up reads no input and writes to stderr, so that the output of `make chat < questions > answers` is the chat only.
 $(VENV)/.run-ready: setup.sh pyproject.toml constraints.txt

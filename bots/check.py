@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,11 @@ from config.settings import Settings
 from core.clock import SystemClock
 from core.engine.openai import OpenAIEngine
 from core.errors import ConfigError, EngineError, KnowledgeUnusable, ModelError, NoKernels, StoreError
+from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
+from core.inference.networks.installed import UNKNOWN_ARCHITECTURE, require_transformers
 from core.inference.weights.shape import lean_shape
 from core.knowledge.folder import read_sources
 from core.knowledge.readers import read_passages
@@ -108,18 +110,24 @@ def check_model(settings: Settings) -> str:
     if settings.engine.url:
         return f"{asyncio.run(_generate_token(settings))} at {settings.engine.url}"
     path = find_model(settings.engine.model, settings.data_dir)
-    computed_by = _compute_path(open_checkpoint(path).config)
+    computed_by = _compute_path(open_checkpoint(path))
     return f"{settings.engine.model} ({path}), {computed_by}, {_batching(settings)}"
 
 
-def _compute_path(config: Mapping[str, object]) -> str:
-    """The code that will compute the model on this machine. The kernels are compiled to find out, and not kept."""
-    if lean_shape(config) is None:
+def _compute_path(checkpoint: Checkpoint) -> str:
+    """The code that will compute the model on this machine. Kernels that are compiled to find out are not kept.
+
+    Raises TransformersMissing if there is none.
+    """
+    path = str(checkpoint.path)
+    if lean_shape(checkpoint.config) is None:
+        require_transformers(path, UNKNOWN_ARCHITECTURE)
         return "transformers (no lean decoder for its architecture)"
     try:
         with TemporaryDirectory() as folder_of_kernels:
             return f"{open_kernels(Path(folder_of_kernels)).level} kernels"
     except NoKernels as error:
+        require_transformers(path, f"there are no kernels ({error.reason})")
         return f"transformers, several times slower (no kernels: {error.reason})"
 
 

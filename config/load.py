@@ -1,4 +1,7 @@
-"""Loads settings: `PARLEY_SECTION__KEY` in the environment overrides `parley.toml`, which overrides the defaults."""
+"""Loads settings: `PARLEY_SECTION__KEY` in the environment overrides `parley.toml`, which overrides the defaults.
+
+A secret may also come from a file that the environment names: `config/secret_files.py`.
+"""
 
 import os
 import tomllib
@@ -8,7 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from config.settings import PREFIX, Settings, sections
+from config.secret_files import file_variable
+from config.settings import PREFIX, Settings, secret_keys, sections, variable_of
 from core.errors import ConfigError
 
 CONFIG_FILE = Path("parley.toml")
@@ -57,7 +61,7 @@ def _refuse_unknown(written: dict[str, object], path: Path) -> None:
     for key in _flat(written, sections):
         if key not in keys:
             raise ConfigError(key, f"is not a setting ({path}){_suggestion(key, [*keys, *sections])}")
-    variables = [_variable(key) for key in keys]
+    variables = [*map(variable_of, keys), *(file_variable(variable_of(key)) for key in secret_keys())]
     for variable in map(str.upper, os.environ):
         if variable.startswith(PREFIX) and variable not in {*variables, *OTHER_VARIABLES}:
             raise ConfigError(variable, f"is not a setting{_suggestion(variable, variables)}")
@@ -78,10 +82,7 @@ def _suggestion(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _variable(key: str) -> str:
-    return PREFIX + key.replace(".", "__").upper()
-
-
 def _name_used(key: str) -> str:
-    variable = _variable(key)
-    return variable if variable in map(str.upper, os.environ) else key
+    """The name by which the option was given: its variable, the variable of its file, or the key."""
+    given = {*map(str.upper, os.environ)}
+    return next((name for name in (variable_of(key), file_variable(variable_of(key))) if name in given), key)

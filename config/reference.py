@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from config import settings
-from config.settings import COMMON, Settings, sections
+from config.secret_files import file_variable
+from config.settings import COMMON, Settings, secret_keys, sections, variable_of
 
 FOLDER = Path(__file__).parent
 DEFAULT_TOML = FOLDER / "default.toml"
@@ -28,6 +29,9 @@ HEADER = """\
 # Copy what you want to change into `parley.toml` in the folder you start Parley from, or name another file with
 # `--config FILE` or PARLEY_CONFIG=FILE. Each option can also be set in the environment, which overrides the file:
 # engine.model is PARLEY_ENGINE__MODEL, data_dir is PARLEY_DATA_DIR. `parley check` verifies the configuration.
+#
+# A secret may also be the only line of a file that a variable names, as it is said for each: the file must be readable,
+# and not everybody may change it.
 """
 
 
@@ -87,12 +91,19 @@ def _section(
 ) -> Section:
     options = (
         Option(
-            name=key, default=_toml(field.default), description=descriptions[key], is_common=COMMON in field.metadata
+            name=key,
+            default=_toml(field.default),
+            description=descriptions[key] + _file_hint(f"{name}.{key}"),
+            is_common=COMMON in field.metadata,
         )
         for key, field in kind.model_fields.items()
         if key not in without
     )
     return Section(name=name, description=inspect.getdoc(kind) or "", options=tuple(options))
+
+
+def _file_hint(key: str) -> str:
+    return f" {file_variable(variable_of(key))} may name a file that holds it." if key in secret_keys() else ""
 
 
 def _descriptions(source: str) -> dict[str, dict[str, str]]:

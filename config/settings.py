@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import access
+from config.secret_files import with_secrets
 from core.hours import Span
 
 PREFIX = "PARLEY_"
@@ -184,7 +185,7 @@ class EngineSettings(BaseModel):
     """Base URL of another server that speaks OpenAI chat completions. For example "http://127.0.0.1:8000/v1" for vLLM,
     llama.cpp or Ollama. If it is empty, Parley runs the model itself on this machine's CPU."""
     api_key: SecretStr = SecretStr("")
-    """API key for the server at engine.url. Prefer the environment variable PARLEY_ENGINE__API_KEY to a file."""
+    """API key for the server at engine.url. Prefer the environment variable PARLEY_ENGINE__API_KEY to parley.toml."""
     threads: Annotated[int, Field(ge=0, le=1024), COMMON] = 0
     """CPU threads for the model; 0 uses all cores."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
@@ -310,7 +311,7 @@ class TelegramSettings(BaseModel):
 
     model_config = SECTION
     token: SecretStr = SecretStr("")
-    """Bot token from @BotFather. Prefer the environment variable PARLEY_TELEGRAM__TOKEN to a file."""
+    """Bot token from @BotFather. Prefer the environment variable PARLEY_TELEGRAM__TOKEN to parley.toml."""
     base_url: Annotated[str, AfterValidator(_server_url)] = "https://api.telegram.org"
     """Bot API server: Telegram's own, or one that you host."""
     mode: Literal["polling", "webhook"] = "polling"
@@ -334,7 +335,7 @@ class SlackSettings(BaseModel):
 
     model_config = SECTION
     bot_token: SecretStr = SecretStr("")
-    """Bot token (xoxb-...). Prefer the environment variable PARLEY_SLACK__BOT_TOKEN to a file."""
+    """Bot token (xoxb-...). Prefer the environment variable PARLEY_SLACK__BOT_TOKEN to parley.toml."""
     app_token: SecretStr = SecretStr("")
     """App-level token (xapp-...) for Socket Mode, which needs no public address."""
     signing_secret: SecretStr = SecretStr("")
@@ -477,7 +478,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment overrides the file, whose values are the constructor's arguments."""
+        """The environment overrides the file, whose values are the constructor's arguments.
+
+        Raises ConfigError if it names a file for a secret that cannot be used.
+        """
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = with_secrets(env_settings.env_vars, map(variable_of, secret_keys()))
         return env_settings, init_settings
 
 
@@ -486,3 +492,14 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield name, field.annotation
+
+
+def secret_keys() -> Iterator[str]:
+    """The options that are secrets, as "telegram.token". All of them are in a section."""
+    for name, kind in sections():
+        yield from (f"{name}.{key}" for key, field in kind.model_fields.items() if field.annotation is SecretStr)
+
+
+def variable_of(key: str) -> str:
+    """The variable of the environment that sets this option."""
+    return PREFIX + key.replace(".", "__").upper()

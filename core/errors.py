@@ -34,6 +34,7 @@ ParleyError
 │   ├── ModelMissing
 │   ├── ModelDamaged
 │   ├── NoKernels              the C decoder cannot be built or loaded on this machine
+│   ├── TransformersMissing    the model needs transformers, which this installation leaves out
 │   ├── ControlToken           plain text was encoded as a control token; never expected
 │   └── RolesRefused           the model's chat template rejects this order of roles
 ├── DeliveryFailed             the platform does not accept the reply now
@@ -279,6 +280,10 @@ class ModelDamaged(ModelError):
 
 class NoKernels(ModelError):
     """The C decoder, whose source is `path`, cannot be compiled or loaded on this machine."""
+
+
+class TransformersMissing(ModelError):
+    """The model at `path` does not run on the kernels, and torch or transformers is not installed."""
 
 
 class ControlToken(ModelError):

@@ -21,6 +21,7 @@ from core.inference.defaults import published_defaults
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
+from core.inference.networks.installed import UNKNOWN_ARCHITECTURE, require_transformers
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
 from core.inference.weights.layout import weight_count
@@ -119,13 +120,18 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
 
 
 def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) -> Network:
-    """The lean decoder, or transformers if the architecture is not supported or the decoder cannot be compiled."""
-    shape = lean_shape(checkpoint.config)
+    """The lean decoder, or transformers if the architecture is not supported or there are no kernels.
+
+    Raises TransformersMissing if that is not installed.
+    """
+    shape, path = lean_shape(checkpoint.config), str(checkpoint.path)
     try:
         if shape:
             return _open_lean(checkpoint, shape, data_dir, options)
-        log.info("transformers runs this model", reason="the lean decoder does not know its architecture")
+        require_transformers(path, UNKNOWN_ARCHITECTURE)
+        log.info("transformers runs this model", reason=UNKNOWN_ARCHITECTURE)
     except NoKernels as error:
+        require_transformers(path, f"there are no kernels ({error.reason})")
         log.warning("transformers runs this model, several times slower", reason=error.reason)
     from core.inference.networks.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
 

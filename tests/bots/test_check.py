@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def test_names_the_kernels(monkeypatch: pytest.MonkeyPatch, options: dict[str, s
     found = _found(settings)["engine.model"]
     assert "transformers, several times slower" in found
     assert "no-such-compiler" in found
+
+
+def test_a_model_that_needs_transformers_is_refused_without(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    """`check` names what is not installed, for a model of another family and for one without kernels."""
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ConfigError, match=r"^engine\.model: .* transformers would be needed: install"):
+        _found(_settings(monkeypatch, options))
+    settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL="mini")
+    assert " kernels, dtype auto" in _found(settings)["engine.model"]
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"^engine\.model: .*there are no kernels"):
+        _found(settings)
 
 
 def test_a_check_creates_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:

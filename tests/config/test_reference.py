@@ -1,4 +1,6 @@
 from config.reference import DEFAULT_TOML, README, TABLE_END, TABLE_START, default_toml, readme_table, with_table
+from config.secret_files import file_variable
+from config.settings import secret_keys, variable_of
 
 
 def test_default_toml_is_the_generated_text() -> None:
@@ -37,3 +39,11 @@ def test_the_table_holds_common_options_only() -> None:
 def test_the_text_around_the_table_is_kept() -> None:
     """Only what stands between the two markers is replaced."""
     assert with_table(f"a\n{TABLE_START}old\n{TABLE_END}b\n") == f"a\n{TABLE_START}{readme_table()}{TABLE_END}b\n"
+
+
+def test_every_secret_names_the_variable_of_its_file() -> None:
+    """The reference says of each secret, and of no other option, that it may stand in a file."""
+    words = default_toml().split()
+    assert [word for word in words if word.endswith("_FILE")] == [
+        file_variable(variable_of(key)) for key in secret_keys()
+    ]

@@ -1,4 +1,4 @@
-"""Compiles the decoder with this machine's C compiler, once per processor level, and caches the library."""
+"""The decoder as a library for each processor level: prebuilt, or compiled by this machine's C compiler and cached."""
 
 import ctypes
 import hashlib
@@ -55,26 +55,45 @@ def levels(flags: frozenset[str], machine: str) -> tuple[Level, ...]:
 
 
 def build(level: Level, data_dir: Path, source: Path = SOURCE) -> ctypes.CDLL:
-    """Loads a level's library, compiling it if it is not cached. Raises NoKernels if either fails.
+    """Loads a level's library, compiling it if it is neither prebuilt nor cached. Raises NoKernels if either fails.
 
-    The cache is `__pycache__` beside the source, or `kernels` in the data folder if the source's folder is read-only.
+    The prebuilt one comes first even if there is a compiler: it is what was tested with the installation, and the
+    compiler would take seconds to make the same code for the level. The cache is `__pycache__` beside the source, or
+    `kernels` in the data folder if the source's folder is read-only.
     """
-    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
-    command = (*compiler, *FLAGS, *level.flags)
-    name = f"{source.stem}-{level.name}-{_digest(source, command)}.so"
+    command = (*_compiler(), *FLAGS, *level.flags)
+    name = _name(level, source, command)
     beside, with_data = source.parent / "__pycache__" / name, data_dir / "kernels" / name
-    cached = next((path for path in (beside, with_data) if path.exists()), None)
+    found = next((path for path in (prebuilt_path(level, source), beside, with_data) if path.exists()), None)
     target = beside if os.access(source.parent, os.W_OK) else with_data
     try:
-        return ctypes.CDLL(str(cached or _compile(command, source, target)))
+        return ctypes.CDLL(str(found or _compile(command, source, target)))
     except OSError as error:
         raise NoKernels(str(source), str(error)) from error
 
 
-def _digest(source: Path, command: tuple[str, ...]) -> str:
-    """Hash of what a library is made from: the source, the C files it may include, and the compiler's command."""
+def prebuild(level: Level, source: Path = SOURCE) -> Path:
+    """Compiles a level's library into the installation, also for another processor than this one. Raises NoKernels."""
+    try:
+        return _compile((*_compiler(), *FLAGS, *level.flags), source, prebuilt_path(level, source))
+    except OSError as error:
+        raise NoKernels(str(source), str(error)) from error
+
+
+def prebuilt_path(level: Level, source: Path = SOURCE) -> Path:
+    """The place of a level's prebuilt library, by any compiler. That of another source has another name."""
+    return source.parent / "prebuilt" / _name(level, source, (*FLAGS, *level.flags))
+
+
+def _compiler() -> tuple[str, ...]:
+    return tuple((os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split())
+
+
+def _name(level: Level, source: Path, command: tuple[str, ...]) -> str:
+    """A library's name, with a hash of what it is made from: the C files that it may include, and the command."""
     parts = sorted({*source.parent.glob("*.[ch]"), *FOLDER.glob("*.[ch]")})
-    return hashlib.sha256("\0".join((*(part.read_text("utf-8") for part in parts), *command)).encode()).hexdigest()[:16]
+    text = "\0".join((*(part.read_text("utf-8") for part in parts), *command))
+    return f"{source.stem}-{level.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.so"
 
 
 def _compile(command: tuple[str, ...], source: Path, target: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import NoKernels
-from core.inference.hardware import cpu_flags
+from core.inference.hardware import CPU_INFO, cpu_flags
 from core.inference.native.build import SOURCE, build, levels
 
 
@@ -105,10 +105,19 @@ def _check_sizes(library: ctypes.CDLL) -> None:
             raise NoKernels(str(SOURCE), f"{mirror.__name__} differs: {sizes}")
 
 
-def open_kernels(data_dir: Path) -> Kernels:
-    """The best level that the processor can run and the operating system permits. Raises NoKernels if there is none."""
-    for level in levels(cpu_flags(), platform.machine()):
-        kernels = Kernels(build(level, data_dir), level.name)
+def open_kernels(data_dir: Path, source: Path = SOURCE, cpu_info: Path = CPU_INFO) -> Kernels:
+    """The best level that the processor can run, the operating system permits, and is prebuilt or can be compiled.
+
+    Raises NoKernels if there is none, with the reason for the best level.
+    """
+    reasons = []
+    for level in levels(cpu_flags(cpu_info), platform.machine()):
+        try:
+            kernels = Kernels(build(level, data_dir, source), level.name)
+        except NoKernels as error:
+            reasons.append(error.reason)
+            continue
         if kernels.enable_instructions() == 0:
             return kernels
-    raise NoKernels(str(SOURCE), "the operating system permits none of the processor's levels")
+        reasons.append(f"the operating system does not permit {level.name}")
+    raise NoKernels(str(source), reasons[0])

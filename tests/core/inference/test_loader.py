@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 from transformers import Qwen2ForCausalLM
 
-from core.errors import ConfigError, ModelDamaged, ModelMissing
+from core.errors import ConfigError, ModelDamaged, ModelMissing, TransformersMissing
 from core.inference.batching.sequence import Sampling
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import has_fast_bf16
@@ -255,6 +255,27 @@ def test_another_architecture_runs_on_transformers(tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path)
     change(folder / "config.json", use_sliding_window=True, sliding_window=4, max_window_layers=0, layer_types=None)
     assert load(folder).facts["path"] == "transformers"
+
+
+@pytest.mark.parametrize("name", ["torch", "transformers"])
+def test_without_transformers_its_models_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """If one of the two is not installed, the line says why it is needed, and what to do."""
+    folder = write_tiny_model(tmp_path)
+    monkeypatch.setitem(sys.modules, name, None)
+    assert load(folder).facts["path"] != "transformers"
+    change(folder / "config.json", use_sliding_window=True, sliding_window=4, max_window_layers=0, layer_types=None)
+    with pytest.raises(TransformersMissing, match=rf"its architecture, and {name} would be needed: install torch"):
+        load(folder)
+
+
+def test_without_kernels_and_transformers_no_model_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says why there are no kernels."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(TransformersMissing, match=r"there are no kernels .*no-such-compiler"):
+        load(folder)
 
 
 @pytest.mark.parametrize("precision", [Precision.AUTO, Precision.INT8])
