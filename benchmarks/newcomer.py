@@ -49,7 +49,10 @@ def main(
     print(f"{describe_machine()}\n\n{HEAD}\n|---|---|---|---|---|", flush=True)
     for name in way or [name for name in WAYS if name != "uvx" or shutil.which("uvx")]:
         walks = [walk(WAYS[name]) for _ in range(runs)]
-        cells = (f"{statistics.median(getattr(walk, field)):.1f}" for field in ("first", "again", "disk", "download"))
+        cells = (
+            f"{statistics.median(getattr(done, field) for done in walks):.1f}"
+            for field in ("first", "again", "disk", "download")
+        )
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
