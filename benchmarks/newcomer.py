@@ -91,12 +91,12 @@ WAYS: Mapping[str, Way] = {"clone": _clone, "wheel": _wheel, "uvx": _uvx}
 
 def _built(folder: Path, environment: Mapping[str, str]) -> Path:
     """The wheel. Its build counts too, since nothing is published; it takes seconds."""
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder / "wheels"]
-    source = folder / "source"
+    source, wheels = folder / "source", folder / "wheels"
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     _run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", source], folder, environment)
-    _run([*build, source], folder, environment)
+    _run([*pip_wheel, "--wheel-dir", wheels, source], folder, environment)
     shutil.rmtree(source)
-    return next((folder / "wheels").glob("parley-*.whl"))
+    return next(wheels.glob("parley-*.whl"))
 
 
 def _run(command: Command, folder: Path, environment: Mapping[str, str]) -> None:
