@@ -1,10 +1,13 @@
 """A newcomer's walk from nothing to the first answer, in seconds and megabytes: `python -m benchmarks.newcomer`.
 
-Each way starts in an empty folder with empty caches: a clone and `make chat`, the wheel and pip, and `uvx` if uv is
-installed. The indexes are those of this machine's pip. What they have on its own disk is not counted as downloaded.
+Each way starts in an empty folder without caches: a clone and `make chat`, the wheel and pip, and `uvx` if uv is
+installed. The indexes are those of this machine's pip. What pip takes from this machine's own disk is not counted as
+downloaded, and uv does not say what it downloads.
 """
 
+import math
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -24,6 +27,8 @@ from benchmarks.processes import ROOT, wait_or_kill
 HELLO = "Hello!\n"
 HEAD = "| way | first answer, s | the next time, s | disk, MB | downloaded, MB |"
 MEGABYTE = 1e6
+DOWNLOADED = re.compile(r"Downloading .*\((\d+(?:\.\d+)?) ([kM]B)\)$", re.MULTILINE)
+"""A line of pip's log, such as "Downloading numpy-2.4.0-cp311-manylinux.whl (16.6 MB)"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +65,18 @@ def walk(way: Way) -> Walk:
     """Walk one way from an empty folder."""
     with TemporaryDirectory(prefix="newcomer-") as found:
         folder = Path(found)
-        caches = {"PIP_CACHE_DIR": str(folder / "pip"), "UV_CACHE_DIR": str(folder / "uv")}
-        environment = _plain() | caches | {"PARLEY_DATA_DIR": str(folder / "data")}
+        log = folder / "pip.log"
+        environment = _plain() | {
+            "PARLEY_DATA_DIR": str(folder / "data"),
+            "PIP_NO_CACHE_DIR": "1",
+            "PIP_LOG": str(log),
+            "UV_CACHE_DIR": str(folder / "uv"),
+        }
         begun = time.perf_counter()
         command = way(folder, environment)
         first = _until_answered(command, folder, environment, begun)
         again = _until_answered(command, folder, environment, time.perf_counter())
-        download = _megabytes(folder / "pip") + _megabytes(folder / "uv" / "archive-v0")
-        return Walk(first=first, again=again, disk=_megabytes(folder) - _megabytes(folder / "pip"), download=download)
+        return Walk(first=first, again=again, disk=_megabytes(folder), download=_downloaded(log))
 
 
 def _clone(folder: Path, environment: Mapping[str, str]) -> Command:
@@ -118,6 +127,14 @@ def _until_answered(command: Command, folder: Path, environment: Mapping[str, st
     if not answer.strip():
         raise RuntimeError(f"no answer from {' '.join(map(str, command))}")
     return seconds
+
+
+def _downloaded(log: Path) -> float:
+    """The megabytes that pip says it has downloaded; uv does not say."""
+    if not log.exists():
+        return math.nan
+    found = DOWNLOADED.findall(log.read_text("utf-8", "replace"))
+    return sum(float(size) / (1 if unit == "MB" else 1000) for size, unit in found)
 
 
 def _megabytes(folder: Path) -> float:
