@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from uuid import uuid4
 
 from bots.app import open_bot
 from bots.lines import piped_lines, typed_lines
+from bots.progress import counting
 from bots.screens import JsonScreen, LineScreen, Screen, Seconds, TerminalScreen
 from bots.terminal import terminal_locale
 from config.options import fixed_locale
@@ -122,9 +124,15 @@ async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
     clock = SystemClock()
     locale = Languages(hint=terminal_locale()).own_words(fixed_locale(settings))
     interactive = sys.stdin.isatty() and not as_json
-    console = Console(user, _screen(locale, interactive=interactive, as_json=as_json), clock, locale)
+    screen = _screen(locale, interactive=interactive, as_json=as_json)
+    console = Console(user, screen, clock, locale)
     front = console.conversation.front
-    async with open_bot(settings, clock, {front: console}, served=[front]) as bot:
+    async with AsyncExitStack() as stack:
+        with counting("indexing the knowledge") as indexing:
+            opening = open_bot(
+                settings, clock, {front: console}, [front], indexing=indexing, converting=screen.converting
+            )
+            bot = await stack.enter_async_context(opening)
         if interactive:
             print(say(locale, "console.welcome", name="Parley"))  # noqa: T201
         async for line in typed_lines("> ") if interactive else piped_lines():

@@ -40,7 +40,7 @@ def test_the_pinned_version_is_in_the_required_range(requirement: Requirement) -
 
 def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
     """What setuptools puts into the wheel is all that the packages hold: code, words, prompts, C sources, the model."""
-    build = ["egg_info", "--egg-base", tmp_path, "build_py", "--build-lib", tmp_path / "wheel"]
+    build: list[str | Path] = ["egg_info", "--egg-base", tmp_path, "build_py", "--build-lib", tmp_path / "wheel"]
     subprocess.run(
         [sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", *build],
         cwd=ROOT,
