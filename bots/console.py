@@ -128,7 +128,7 @@ async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
     console = Console(user, screen, clock, locale)
     front = console.conversation.front
     async with AsyncExitStack() as stack:
-        with counting("indexing the knowledge") as indexing:
+        with counting(say(locale, "console.indexing")) as indexing:
             opening = open_bot(
                 settings, clock, {front: console}, [front], indexing=indexing, converting=screen.converting
             )
