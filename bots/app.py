@@ -43,6 +43,7 @@ from core.knowledge.knowledge import open_knowledge
 from core.measures import Measures
 from core.models import find_model
 from core.pipeline import compose
+from core.progress import Progress, unwatched
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.measure import measure
@@ -71,17 +72,18 @@ GRACE = 20.0
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+async def open_engine(settings: Settings, clock: Clock, progress: Progress = unwatched) -> AsyncIterator[Engine]:
     """The configured model: the server at `engine.url`, or our own server as a child of this process.
 
-    Raises ModelMissing if there is no model, so that the bot does not start only to apologise.
+    `progress` follows the conversion of its weights. Raises ModelMissing if there is no model, so that the bot does not
+    start only to apologise.
     """
     idle_seconds = settings.chat.idle_timeout
     if settings.engine.url:
         yield IdleTimeoutEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
         return
     find_model(settings.engine.model, settings.data_dir)
-    async with open_local(model_child(settings), clock, idle_seconds=idle_seconds) as engine:
+    async with open_local(model_child(settings), clock, idle_seconds=idle_seconds, progress=progress) as engine:
         yield engine
 
 
@@ -97,12 +99,19 @@ class Bot:
 
 @asynccontextmanager
 async def open_bot(
-    settings: Settings, clock: Clock, fronts: Mapping[str, Delivery], served: Collection[str]
+    settings: Settings,
+    clock: Clock,
+    fronts: Mapping[str, Delivery],
+    served: Collection[str],
+    *,
+    indexing: Progress = unwatched,
+    converting: Progress = unwatched,
 ) -> AsyncIterator[Bot]:
     """Run a bot until the context is left.
 
     `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the platforms, or single front ends,
-    that only this process serves. Raises ConfigError if another process with this data folder serves one of them.
+    that only this process serves. `indexing` follows the reading of the knowledge, and `converting` the conversion of
+    the model's weights. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
     measures = Measures()
@@ -110,12 +119,12 @@ async def open_bot(
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_server(settings.data_dir, served))
         store = await stack.enter_async_context(open_store(settings.store_url, measures.transaction))
-        engine = await stack.enter_async_context(open_engine(settings, clock))
+        engine = await stack.enter_async_context(open_engine(settings, clock, converting))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
         intents = IntentReader(engine)
-        expertise = await stack.enter_async_context(open_expertise(settings, intents, clock))
+        expertise = await stack.enter_async_context(open_expertise(settings, intents, clock, indexing))
         options = chat_options(settings)
         handler = chatbot(store, engine, moods, answers, clock, options, expertise=expertise, intents=intents)
         counted = compose(measure(measures, clock), innermost=handler)
@@ -136,13 +145,15 @@ async def open_bot(
 
 
 @asynccontextmanager
-async def open_expertise(settings: Settings, intents: IntentReader, clock: Clock) -> AsyncIterator[Expertise | None]:
+async def open_expertise(
+    settings: Settings, intents: IntentReader, clock: Clock, progress: Progress
+) -> AsyncIterator[Expertise | None]:
     """What the bot knows; None without a folder. Raises KnowledgeUnusable."""
     options = knowledge_options(settings)
     if options is None:
         yield None
         return
-    async with open_knowledge(options, clock) as known:
+    async with open_knowledge(options, clock, progress) as known:
         yield Expertise(
             knowledge=known,
             folder=options.folder,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bots.app import sole_server
+from bots.progress import waiting
 from config.settings import Settings
 from core.store import backups
 from core.store.database import translated
@@ -14,7 +15,8 @@ PLATFORMS = ("telegram", "slack")
 
 def back_up(settings: Settings, file: Path, out: TextIO) -> None:
     """Write a checked backup of the database to a new file. The bot may run meanwhile. Raises StoreError."""
-    translated(lambda: backups.back_up(settings.store_path, file))
+    with waiting(f"copying {settings.store_path}"):
+        translated(lambda: backups.back_up(settings.store_path, file))
     print(f"{settings.store_path} is backed up to {file}", file=out)
 
 

@@ -56,13 +56,17 @@ def main(config: Annotated[Path | None, typer.Argument()] = None) -> None:
 
 def check_all(settings: Settings) -> Iterator[Finding]:
     """A finding for each check. Raises ConfigError at the first fault, with the setting to correct."""
-    for key, check in CHECKS.items():
-        try:
-            yield Finding(key=key, text=check(settings))
-        except (KnowledgeUnusable, ModelError, StoreError) as error:
-            raise ConfigError(key, str(error)) from error
-        except OSError as error:
-            raise ConfigError(key, f"{error.filename}: {error.strerror}") from error
+    return (check_one(key, settings) for key in CHECKS)
+
+
+def check_one(key: str, settings: Settings) -> Finding:
+    """The finding of one check. Raises ConfigError."""
+    try:
+        return Finding(key=key, text=CHECKS[key](settings))
+    except (KnowledgeUnusable, ModelError, StoreError) as error:
+        raise ConfigError(key, str(error)) from error
+    except OSError as error:
+        raise ConfigError(key, f"{error.filename}: {error.strerror}") from error
 
 
 def check_persona(settings: Settings) -> str:
@@ -181,8 +185,13 @@ def check_access(settings: Settings) -> str:
 
 
 async def _who(opening: AbstractAsyncContextManager[FrontEnd]) -> str:
+    """The bot's name. Raises ConfigError, and not in the group of a front end's tasks."""
     async with opening as front:
-        return await front.who()
+        try:
+            return await front.who()
+        except ConfigError as error:
+            fault = error
+    raise fault
 
 
 CHECKS: dict[str, Check] = {

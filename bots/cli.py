@@ -66,6 +66,12 @@ def main() -> None:
         app(prog_name="parley")
 
 
+@app.command(context_settings=FORWARD_ARGUMENTS, add_help_option=False)
+def init(context: typer.Context) -> None:
+    """Set Parley up: ask for tokens and a model, check them, and write parley.toml."""
+    _replace_process("bots.init", *context.args)
+
+
 @app.command()
 def run(config: ConfigFile = None) -> None:
     """Run the bot on every platform that has a token."""

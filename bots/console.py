@@ -1,14 +1,16 @@
 """The console front end: chat in a terminal or through a pipe."""
 
 import asyncio
-import os
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from uuid import uuid4
 
 from bots.app import open_bot
 from bots.lines import piped_lines, typed_lines
+from bots.progress import counting
 from bots.screens import JsonScreen, LineScreen, Screen, Seconds, TerminalScreen
+from bots.terminal import terminal_locale
 from config.options import fixed_locale
 from config.settings import Settings
 from core.accepting import Refused
@@ -18,7 +20,7 @@ from core.clock import Clock, SystemClock
 from core.delivery import Claim
 from core.errors import DeliveryRejected, StoreError
 from core.i18n import say
-from core.language import Languages, locale_of_tag
+from core.language import Languages
 from core.messages import ConversationKey, Locale, Message, Person, Reply
 
 PLATFORM = "console"
@@ -40,7 +42,7 @@ class Console:
 
     def __init__(self, user: str, screen: Screen, clock: Clock, locale: Locale) -> None:
         self.conversation = ConversationKey(platform=PLATFORM, workspace=user, chat=user)
-        self._person = Person(platform=PLATFORM, workspace=user, id=user, locale=_terminal_locale())
+        self._person = Person(platform=PLATFORM, workspace=user, id=user, locale=terminal_locale())
         self._locale = locale
         self._screen = screen
         self._clock = clock
@@ -120,11 +122,17 @@ class Console:
 async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
     """Chat until the input ends."""
     clock = SystemClock()
-    locale = Languages(hint=_terminal_locale()).own_words(fixed_locale(settings))
+    locale = Languages(hint=terminal_locale()).own_words(fixed_locale(settings))
     interactive = sys.stdin.isatty() and not as_json
-    console = Console(user, _screen(locale, interactive=interactive, as_json=as_json), clock, locale)
+    screen = _screen(locale, interactive=interactive, as_json=as_json)
+    console = Console(user, screen, clock, locale)
     front = console.conversation.front
-    async with open_bot(settings, clock, {front: console}, served=[front]) as bot:
+    async with AsyncExitStack() as stack:
+        with counting(say(locale, "console.indexing")) as indexing:
+            opening = open_bot(
+                settings, clock, {front: console}, [front], indexing=indexing, converting=screen.converting
+            )
+            bot = await stack.enter_async_context(opening)
         if interactive:
             print(say(locale, "console.welcome", name="Parley"))  # noqa: T201
         async for line in typed_lines("> ") if interactive else piped_lines():
@@ -140,8 +148,3 @@ def _screen(locale: Locale, *, interactive: bool, as_json: bool) -> Screen:
     if as_json:
         return JsonScreen()
     return TerminalScreen(locale) if interactive else LineScreen()
-
-
-def _terminal_locale() -> Locale | None:
-    """The language of the environment variables that gettext reads."""
-    return locale_of_tag(os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG"))

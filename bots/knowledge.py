@@ -4,21 +4,17 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from bots.folders import private_folder
+from bots.progress import counting
 from bots.stores import open_existing_store
 from config.options import knowledge_options
 from config.settings import Settings
 from core.errors import ConfigError, KnowledgeUnusable
 from core.knowledge.folder import MAX_FILE_BYTES, SUFFIXES, Source, read_sources
 from core.knowledge.gaps import MOST_QUESTIONS, open_gaps
-from core.knowledge.index import Progress as Told
 from core.knowledge.knowledge import Knowledge
 from core.knowledge.passages import Findings, Match, Passage
 from core.knowledge.readers import read_passages
@@ -100,17 +96,8 @@ def _opened(settings: Settings) -> Knowledge:
     if options is None:
         raise ConfigError("knowledge.folder", "is not set")
     private_folder(settings.data_dir)
-    with _progress() as told:
-        return Knowledge.read(options, told)
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """A progress bar on standard error, which is gone at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("indexing", total=None, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+    with counting("indexing the knowledge") as progress:
+        return Knowledge.read(options, progress)
 
 
 def _content(file: Path) -> bytes:

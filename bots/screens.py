@@ -39,6 +39,9 @@ class Screen(Protocol):
     def recovered(self, reply: Reply) -> None:
         """Show the reply to a message of an earlier session."""
 
+    def converting(self, done: int, total: int) -> None:
+        """Show how many weights of a new model are converted."""
+
 
 class TerminalScreen:
     """Streams a reply to a terminal, with a spinner until its first piece."""
@@ -48,10 +51,11 @@ class TerminalScreen:
         self._locale = locale
         self._spinner: Status | None = None
         self._shown = ""
+        self._activity = say(locale, "console.thinking")
 
     def thinking(self) -> None:
         self._shown = ""
-        self._spinner = self._terminal.status(Text(say(self._locale, "console.thinking"), style="dim"))
+        self._spinner = self._terminal.status(Text(self._activity, style="dim"))
         self._spinner.start()
 
     def piece(self, text: str) -> None:
@@ -72,6 +76,13 @@ class TerminalScreen:
         self._stop_spinner()
         self._terminal.print(Text(say(self._locale, "console.recovered"), style="dim"))
         self._terminal.print(Text(reply.text), soft_wrap=True)
+
+    def converting(self, done: int, total: int) -> None:
+        """The spinner of the message that waits for it says so; before there is one, nothing is shown."""
+        activity = "thinking" if done == total else "converting"
+        self._activity = say(self._locale, f"console.{activity}", percent=done * 100 // total)
+        if self._spinner is not None:
+            self._spinner.update(Text(self._activity, style="dim"))
 
     def _stop_spinner(self) -> None:
         if self._spinner is not None:
@@ -99,6 +110,9 @@ class LineScreen:
         """Goes to standard error: standard output has exactly one line per line of input."""
         print(" ".join(reply.text.split()), file=sys.stderr, flush=True)  # noqa: T201
 
+    def converting(self, done: int, total: int) -> None:
+        """Nothing: it is over in seconds, and the output is for programs."""
+
 
 class JsonScreen:
     """Prints one JSON object per reply, for programs."""
@@ -118,6 +132,9 @@ class JsonScreen:
     def recovered(self, reply: Reply) -> None:
         """Goes to standard error: standard output has exactly one object per line of input."""
         self._write(reply, sys.stderr, None)
+
+    def converting(self, done: int, total: int) -> None:
+        pass
 
     def _write(self, reply: Reply, out: TextIO, seconds: Seconds | None) -> None:
         row = {

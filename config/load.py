@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from config.secret_files import file_variable
 from config.settings import PREFIX, Settings, secret_keys, sections, variable_of
@@ -24,16 +24,29 @@ def load_settings(file: Path | None = None) -> Settings:
 
     Raises ConfigError for the first invalid option, under the name that the file or the environment uses for it.
     """
-    named = file or os.environ.get("PARLEY_CONFIG")
-    path = Path(named or CONFIG_FILE)
-    written = _read(path) if named or path.exists() else {}
-    _refuse_unknown(written, path)
+    path, is_named = config_path(file), bool(file or os.environ.get("PARLEY_CONFIG"))
+    return _made(_read(path) if is_named or path.exists() else {}, path)
+
+
+def environment_settings() -> Settings:
+    """The settings from the environment alone. Raises ConfigError."""
+    return _made({}, CONFIG_FILE)
+
+
+def config_path(file: Path | None = None) -> Path:
+    """The file that settings are read from, and that `parley init` writes."""
+    return Path(file or os.environ.get("PARLEY_CONFIG") or CONFIG_FILE)
+
+
+def with_values(settings: Settings, section: str, **values: str) -> Settings:
+    """The settings with other values in one section, whatever the environment says. Raises ConfigError."""
+    kept: BaseModel = getattr(settings, section)
     try:
-        return Settings(**written)  # type: ignore[arg-type]  # pydantic checks what the file says
+        changed = type(kept).model_validate(dict(kept) | values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        raise ConfigError(_name_used(".".join(map(str, first["loc"][:2]))), reason) from None
+        where, reason = _first_fault(error)
+        raise ConfigError(f"{section}.{where}", reason) from None
+    return settings.model_copy(update={section: changed})
 
 
 def setting_keys() -> Iterator[str]:
@@ -41,6 +54,22 @@ def setting_keys() -> Iterator[str]:
     kinds = dict(sections())
     yield from (name for name in Settings.model_fields if name not in kinds)
     yield from (f"{name}.{key}" for name, kind in kinds.items() for key in kind.model_fields)
+
+
+def _made(written: dict[str, object], path: Path) -> Settings:
+    _refuse_unknown(written, path)
+    try:
+        return Settings(**written)  # type: ignore[arg-type]  # pydantic checks what the file says
+    except ValidationError as error:
+        where, reason = _first_fault(error)
+        raise ConfigError(_name_used(where), reason) from None
+
+
+def _first_fault(error: ValidationError) -> tuple[str, str]:
+    """The option at fault, "engine.url" or "url" in its section, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    reason = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return ".".join(map(str, first["loc"][:2])), reason
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from fnmatch import fnmatch
 from itertools import chain
 from pathlib import Path
 
@@ -39,15 +38,23 @@ def test_the_pinned_version_is_in_the_required_range(requirement: Requirement) -
     assert requirement.specifier.contains(_constraints()[canonicalize_name(requirement.name)])
 
 
-@pytest.mark.parametrize("package", ["bots", "config", "core"])
-def test_every_data_file_is_packaged(package: str) -> None:
-    """Files that are not Python code are part of the installed package."""
-    patterns = PYPROJECT["tool"]["setuptools"]["package-data"].get(package, [])
+def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
+    """What setuptools puts into the wheel is all that the packages hold: code, words, prompts, C sources, the model."""
+    build: list[str | Path] = ["egg_info", "--egg-base", tmp_path, "build_py", "--build-lib", tmp_path / "wheel"]
+    subprocess.run(
+        [sys.executable, "-c", "import setuptools; setuptools.setup()", "--quiet", *build],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    assert _files(ROOT) - _files(tmp_path / "wheel") == set()
+
+
+def _files(root: Path) -> set[str]:
+    paths = [path for package in ("bots", "config", "core") for path in (root / package).rglob("*")]
     made = {"__pycache__", "prebuilt"}  # by a machine, for itself
-    files = [path for path in (ROOT / package).rglob("*") if path.is_file() and made.isdisjoint(path.parts)]
-    paths = [path for path in files if path.suffix != ".py"]
-    names = [path.relative_to(ROOT / package).as_posix() for path in paths]
-    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+    kept = [path for path in paths if path.is_file() and made.isdisjoint(path.parts)]
+    return {path.relative_to(root).as_posix() for path in kept}
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

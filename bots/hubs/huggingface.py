@@ -1,6 +1,7 @@
 """Hugging Face, or a mirror that speaks its API, by the hub's own client."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class HuggingFace:
         return Listing(revision=info.sha or "main", files=files)
 
     def download(self, model_id: str, listing: Listing, folder: Path) -> None:
+        if not sys.stderr.isatty():  # the client shows bars there
+            print(f"downloading {model_id} ({sum(file.size for file in listing.files) / 1e6:.0f} MB)", file=sys.stderr)  # noqa: T201
         with _hub_errors(model_id):
             snapshot_download(
                 model_id,

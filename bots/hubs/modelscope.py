@@ -1,6 +1,6 @@
 """ModelScope, by its public HTTP API: `repo/files` lists the files of a model, `repo` returns one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Final
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
-from rich.progress import DownloadColumn, Progress, TaskID, TransferSpeedColumn
 
 from bots.hubs.hub import ADDRESSES, HubFile, Listing, Source
+from bots.progress import downloading
 from core.errors import ModelMissing
+from core.progress import Progress
 
 REVISION: Final = "master"
 """ModelScope's main branch. Files have revisions of their own, the model as a whole has none."""
@@ -48,11 +49,10 @@ class ModelScope:
         return Listing(revision=REVISION, files=files)
 
     def download(self, model_id: str, listing: Listing, folder: Path) -> None:
-        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-        with _errors(model_id), self._client(model_id) as client, Progress(*columns) as progress:
+        with _errors(model_id), self._client(model_id) as client, downloading() as begin:
             for file in listing.files:
                 if not (folder / file.name).exists():
-                    _download(client, file, folder, progress)
+                    _download(client, file, folder, begin(file.name, file.size))
 
     def _client(self, model_id: str) -> httpx.Client:
         address = f"{(self.endpoint or ADDRESSES[Source.MODEL_SCOPE]).rstrip('/')}/api/v1/models/{model_id}/repo"
@@ -75,16 +75,21 @@ def _download(client: httpx.Client, file: HubFile, folder: Path, progress: Progr
     ) as response:
         response.raise_for_status()
         continues = response.status_code == httpx.codes.PARTIAL_CONTENT
-        task = progress.add_task(file.name, total=file.size, completed=begun if continues else 0)
-        _append(response, part, progress, task, mode="ab" if continues else "wb")
+        chunks = _counted(response, begun if continues else 0, file.size, progress)
+        _append(chunks, part, mode="ab" if continues else "wb")
     part.rename(folder / file.name)
 
 
-def _append(response: httpx.Response, part: Path, progress: Progress, task: TaskID, *, mode: str) -> None:
+def _counted(response: httpx.Response, begun: int, size: int, progress: Progress) -> Iterator[bytes]:
+    for chunk in response.iter_bytes(CHUNK):
+        yield chunk
+        begun += len(chunk)
+        progress(begun, size)
+
+
+def _append(chunks: Iterable[bytes], part: Path, *, mode: str) -> None:
     with part.open(mode) as target:
-        for chunk in response.iter_bytes(CHUNK):
-            target.write(chunk)
-            progress.advance(task, len(chunk))
+        target.writelines(chunks)
 
 
 @contextmanager

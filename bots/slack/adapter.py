@@ -101,7 +101,10 @@ class Slack:
 
     async def who(self) -> str:
         try:
-            return str(await self._identify())
+            identity = await self._identify()
+            if self._app_token:
+                await self._socket_url()
+            return str(identity)
         except ProxyFailed as error:
             raise ConfigError(SETTING, error.reason) from None
         except DeliveryFailed:

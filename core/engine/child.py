@@ -16,6 +16,7 @@ import structlog
 
 from core.clock import Clock
 from core.errors import ConfigError
+from core.progress import Progress, unwatched
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ class ModelChild:
     command: tuple[str, ...] = SERVER
 
     def argv(self, socket_path: Path) -> tuple[str, ...]:
-        return (*self.command, "--uds", str(socket_path), *self.options(), "--exit-with-parent")
+        return (*self.command, "--uds", str(socket_path), *self.options(), "--exit-with-parent", "--tell-progress")
 
     def options(self) -> tuple[str, ...]:
         """The server's command line options for the model and how it runs."""
@@ -114,15 +115,18 @@ def kill(process: asyncio.subprocess.Process) -> None:
         process.kill()
 
 
-async def relay(stderr: asyncio.StreamReader) -> str:
-    """Log the child's standard error until it ends. Returns the last line that was not a log record."""
+async def relay(stderr: asyncio.StreamReader, progress: Progress = unwatched) -> str:
+    """Log the child's standard error until it ends, and pass on how far it is in converting weights.
+
+    Returns the last line that was not a log record.
+    """
     rest, last = b"", ""
     while chunk := await stderr.read(MAX_LINE_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
         rest = rest[-MAX_LINE_BYTES:]
         for line in lines:
-            last = _log_line(line.decode("utf-8", "replace").strip()) or last
-    return _log_line(rest.decode("utf-8", "replace").strip()) or last
+            last = _log_line(line.decode("utf-8", "replace").strip(), progress) or last
+    return _log_line(rest.decode("utf-8", "replace").strip(), progress) or last
 
 
 async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float, clock: Clock) -> None:
@@ -132,12 +136,18 @@ async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float, 
             await process.wait()
 
 
-def _log_line(line: str) -> str:
-    """Log one line. A JSON log record keeps its level and values and returns ""; any other line is returned."""
+def _log_line(line: str, progress: Progress) -> str:
+    """Log one line. A JSON log record keeps its level and values and returns "". Progress does too, and is not logged.
+    Any other line is returned.
+    """
     try:
         record = json.loads(line)
     except ValueError:
         record = None
+    match record:
+        case {"progress": [int(done), int(total)]}:
+            progress(done, total)
+            return ""
     if isinstance(record, dict) and "event" in record:
         level = logging.getLevelNamesMapping().get(str(record.pop("level", "")).upper(), logging.INFO)
         record.pop("timestamp", None)

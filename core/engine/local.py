@@ -13,6 +13,7 @@ from core.engine.protocol import Engine, Piece
 from core.engine.supervisor import Supervised, supervise
 from core.engine.timings import TIMINGS, Timings
 from core.errors import EngineUnavailable
+from core.progress import Progress, unwatched
 from core.prompt import Prompt
 
 SOCKET_URL = "http://localhost/v1"
@@ -29,12 +30,14 @@ async def open_local(
     idle_seconds: float,
     timings: Timings = TIMINGS,
     wait_seconds: float = WAIT_SECONDS,
+    progress: Progress = unwatched,
 ) -> AsyncIterator["LocalEngine"]:
     """Run the child and yield its engine, before the child is ready; stop the child on exit.
 
     A call waits up to `wait_seconds` for the child to be ready. From then on `idle_seconds` is its idle timeout.
+    `progress` follows the conversion of weights at the first start.
     """
-    async with supervise(child, clock, timings) as supervised:
+    async with supervise(child, clock, timings, progress) as supervised:
 
         def connect(socket_path: Path) -> Engine:
             server = OpenAIServer(url=SOCKET_URL, socket_path=socket_path, model="", api_key="")

@@ -16,6 +16,7 @@ from core.engine.child import ModelChild, new_socket_path, relay, start, stoppin
 from core.engine.timings import EX_CONFIG, TIMINGS, Timings
 from core.engine.watchdog import reason_of_end, watch
 from core.errors import EngineUnavailable
+from core.progress import Progress, unwatched
 
 log = structlog.get_logger()
 
@@ -66,14 +67,16 @@ class Supervised:
 
 
 @asynccontextmanager
-async def supervise(child: ModelChild, clock: Clock, timings: Timings = TIMINGS) -> AsyncIterator[Supervised]:
+async def supervise(
+    child: ModelChild, clock: Clock, timings: Timings = TIMINGS, progress: Progress = unwatched
+) -> AsyncIterator[Supervised]:
     """Run the child and restart it until the context is left; no process or file remains. Yields before it is ready.
 
     Raises ConfigError if the temporary folder's path is too long for a Unix socket.
     """
     with ExitStack() as folders:
         supervised = Supervised(new_socket_path(folders), clock)
-        task = asyncio.create_task(_Supervisor(child, supervised, folders, clock, timings).run())
+        task = asyncio.create_task(_Supervisor(child, supervised, folders, clock, timings, progress).run())
         try:
             yield supervised
         finally:
@@ -88,6 +91,7 @@ class _Supervisor:
     folders: ExitStack
     clock: Clock
     timings: Timings
+    progress: Progress
 
     async def run(self) -> None:
         """Run child after child, until cancelled."""
@@ -110,7 +114,7 @@ class _Supervisor:
         assert process.stderr is not None
         log.info("model server started", pid=process.pid, model=self.child.model)
         async with asyncio.TaskGroup() as tasks, stopping(process, self.child.grace_seconds, self.clock):
-            last_line = tasks.create_task(relay(process.stderr))
+            last_line = tasks.create_task(relay(process.stderr, self.progress))
             watching = tasks.create_task(self._watch(process))
             code = await process.wait()
             watching.cancel()

@@ -1,6 +1,7 @@
 """`python -m core.inference`: serve one model over the OpenAI chat completions API."""
 
 import gc
+import json
 import logging
 import os
 import secrets
@@ -30,6 +31,7 @@ from core.inference.loader import LoadedModel, LoadOptions, load_model
 from core.inference.memory import be_killed_first, generous_limit, limit_memory
 from core.inference.weights.precision import Precision
 from core.models import find_model
+from core.progress import Progress, unwatched
 from core.serving.browsers import OwnSiteOnly
 from core.serving.limits import HttpLimits, within_descriptors
 from core.serving.listener import Listener
@@ -58,6 +60,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
     health_uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket too, for the parent.")] = None,
     exit_with_parent: Annotated[bool, typer.Option(help="Exit when standard input is closed.")] = False,
+    tell_progress: Annotated[bool, typer.Option(help="Tell the parent how far the weights are quantised.")] = False,
 ) -> None:
     """Serve one model over the OpenAI chat completions API."""
     _log_to_stderr()
@@ -72,7 +75,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
             bound = [stack.enter_context(unix_socket(uds) if uds else tcp_socket(host, port, key))]
             bound += [stack.enter_context(unix_socket(path)) for path in [health_uds] if path]
             limit_memory(memory_bytes or generous_limit(find_model(model, data_dir), cache_bytes))
-            loaded = load_model(model, data_dir, options)
+            loaded = load_model(model, data_dir, options, _told_progress() if tell_progress else unwatched)
             limits = Limits(
                 max_batch=max_batch, max_queue=max_queue, max_speculative_step=loaded.network.max_speculative_step
             )
@@ -86,6 +89,19 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
         _refuse(error)
     except MemoryError:
         _refuse(ConfigError("engine.memory_bytes", "there is too little memory for this model"))
+
+
+def _told_progress() -> Progress:
+    """Writes a line for each new percent, which `core/engine/child.py` reads and which is no log record."""
+    told = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if done * 100 // total > told:
+            told = done * 100 // total
+            print(json.dumps({"progress": [done, total]}), file=sys.stderr, flush=True)  # noqa: T201
+
+    return progress
 
 
 def _refuse(error: Exception) -> NoReturn:

@@ -29,6 +29,7 @@ from core.inference.weights.precision import DECODER_DTYPES, Precision
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
 from core.models import find_model
+from core.progress import Progress, unwatched
 
 TRANSFORMERS_TOP_K = 50
 """Default of transformers if `generation_config.json` samples without a `top_k`."""
@@ -88,15 +89,16 @@ class LoadedModel:
 
 
 @return_freed_memory()
-def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
+def load_model(name: str, data_dir: Path, options: LoadOptions, progress: Progress = unwatched) -> LoadedModel:
     """Find, verify and load a model. Raises ModelMissing, ModelDamaged or ConfigError.
 
-    `data_dir` also holds the files generated for this machine: the compiled decoder and the quantised weights.
+    `data_dir` also holds the files generated for this machine: the compiled decoder and the quantised weights,
+    whose making `progress` follows.
     """
     checkpoint = open_checkpoint(find_model(name, data_dir))
     vocabulary = load_vocabulary(checkpoint.tokenizer, str(checkpoint.path))
     template = load_template(checkpoint.chat_template, checkpoint.special_tokens, vocabulary, SystemClock())
-    network = _open_network(checkpoint, data_dir, options)
+    network = _open_network(checkpoint, data_dir, options, progress)
     config, path = checkpoint.config, str(checkpoint.path)
     generation = published_defaults(config) if checkpoint.generation is None else checkpoint.generation
     eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
@@ -119,7 +121,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions) -> LoadedModel:
     )
 
 
-def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) -> Network:
+def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions, progress: Progress) -> Network:
     """The lean decoder, or transformers if the architecture is not supported or there are no kernels.
 
     Raises TransformersMissing if that is not installed.
@@ -127,7 +129,7 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) 
     shape, path = lean_shape(checkpoint.config), str(checkpoint.path)
     try:
         if shape:
-            return _open_lean(checkpoint, shape, data_dir, options)
+            return _open_lean(checkpoint, shape, data_dir, options, progress)
         require_transformers(path, UNKNOWN_ARCHITECTURE)
         log.info("transformers runs this model", reason=UNKNOWN_ARCHITECTURE)
     except NoKernels as error:
@@ -138,7 +140,9 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions) 
     return open_generic(checkpoint, options.precision, threads=options.threads or cores())
 
 
-def _open_lean(checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions) -> Decoder:
+def _open_lean(
+    checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions, progress: Progress
+) -> Decoder:
     if weight_count(shape) > 2 * checkpoint.weights:  # packing names a single tensor that does not fit
         raise ModelDamaged(str(checkpoint.path), "its weights do not fit its configuration: they are too few")
     dtype = DECODER_DTYPES[options.precision]
@@ -146,7 +150,7 @@ def _open_lean(checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: Lo
     if not blocks:
         raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
     kernels = open_kernels(data_dir)
-    packed = load_packed(checkpoint, shape, dtype, data_dir / "quantised")
+    packed = load_packed(checkpoint, shape, dtype, data_dir / "quantised", progress)
     return Decoder(packed, shape, dtype, kernels, blocks=blocks, threads=options.threads or cores())
 
 

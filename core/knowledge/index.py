@@ -11,6 +11,7 @@ from core.knowledge.lexicon import Floats, Ints, Lexicon, build_lexicon
 from core.knowledge.meaning import Embedder
 from core.knowledge.passages import Passage
 from core.knowledge.terms import folded, grams, words
+from core.progress import Progress, unwatched
 
 BATCH = 16
 """Texts embedded at once, in some 20 ms: a question waits no longer."""
@@ -24,8 +25,6 @@ FEATURES = (
 """What `Index.features` says of each passage; the cosines are 0 without an embedder. A distance is the number of
 standard deviations by which a cosine exceeds the mean of all texts for that question.
 """
-Progress = Callable[[int, int], None]
-"""Told how many of how many texts are done."""
 Text: TypeAlias = tuple[int, str]
 """A text of a field, behind the number of its passage."""
 
@@ -92,7 +91,7 @@ def build_index(
     *,
     version: str,
     before: Index | None = None,
-    progress: Progress = lambda _done, _all: None,
+    progress: Progress = unwatched,
 ) -> Index:
     """Index passages. The vectors of texts in an index of the same embedder `before` are used again."""
     asked, said = _wordings(passages), [(number, _said(passage)) for number, passage in enumerate(passages)]

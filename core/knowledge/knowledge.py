@@ -12,13 +12,14 @@ import structlog
 from core.clock import Clock
 from core.errors import KnowledgeUnusable
 from core.knowledge.folder import Source, digest, read_sources, stamp
-from core.knowledge.index import Index, Progress, build_index
+from core.knowledge.index import Index, build_index
 from core.knowledge.meaning import Embedder
 from core.knowledge.passages import Findings, Passage
 from core.knowledge.readers import read_passages
 from core.knowledge.saving import load_index, save_index
 from core.knowledge.searching import search
 from core.messages import Locale
+from core.progress import Progress, unwatched
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ class Knowledge:
         self._seen = seen
 
     @classmethod
-    def read(cls, options: KnowledgeOptions, progress: Progress = lambda _done, _total: None) -> Self:
+    def read(cls, options: KnowledgeOptions, progress: Progress = unwatched) -> Self:
         """The knowledge of the folder; its index is loaded if the files are the same, else built and saved.
 
         Blocks, for a minute if ten thousand passages are embedded. Raises KnowledgeUnusable.
@@ -90,9 +91,11 @@ class Knowledge:
 
 
 @asynccontextmanager
-async def open_knowledge(options: KnowledgeOptions, clock: Clock) -> AsyncIterator[Knowledge]:
+async def open_knowledge(
+    options: KnowledgeOptions, clock: Clock, progress: Progress = unwatched
+) -> AsyncIterator[Knowledge]:
     """The folder's knowledge; until the context is left, changed files are read again. Raises KnowledgeUnusable."""
-    knowledge = await asyncio.to_thread(Knowledge.read, options)
+    knowledge = await asyncio.to_thread(Knowledge.read, options, progress)
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(_watch(knowledge, clock))
         try:
@@ -111,14 +114,13 @@ async def _watch(knowledge: Knowledge, clock: Clock) -> None:
             log.warning("knowledge stays as it was", file=error.file, line=error.line, reason=error.reason)
 
 
-def _indexed(
-    options: KnowledgeOptions, progress: Progress = lambda _done, _total: None, *, before: Index | None = None
-) -> Index:
+def _indexed(options: KnowledgeOptions, progress: Progress = unwatched, *, before: Index | None = None) -> Index:
     sources = read_sources(options.folder)
     version = _version(sources, options.embedder)
     index = load_index(options.index_path, version)
     if index is None:
         passages = read_passages(sources)
+        log.info("indexing the knowledge", passages=len(passages))
         index = build_index(passages, options.embedder, version=version, before=before, progress=progress)
         try:
             save_index(index, options.index_path)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -45,12 +46,30 @@ def find_model(name: str, data_dir: Path) -> Path:
         return _present(Path(str(resources.files(__name__).joinpath(EMBEDDED))), "the embedded model is not installed")
     if name and (Path(name).is_dir() or (name.endswith(SUFFIX) and Path(name).is_file())):
         return Path(name)
+    if on_hub := hub_name(name):
+        return _present(pulled_folder(name, data_dir), f"run `{on_hub.command}`")
+    raise ModelMissing(name, "there is no such folder or GGUF file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubName:
+    """A model on a hub; `file` is its GGUF file, or empty for safetensors."""
+
+    model_id: str
+    file: str
+
+    @property
+    def command(self) -> str:
+        """What fetches the model."""
+        return f"parley model pull {self.model_id}{f' --file {self.file}' if self.file else ''}"
+
+
+def hub_name(name: str) -> HubName | None:
+    """The model on a hub that "org/name" or "org/name/file.gguf" names; None for any other name."""
     model_id, _, file = name.rpartition("/")
     if HUB_ID.fullmatch(model_id) and HUB_FILE.fullmatch(file):
-        return _present(pulled_folder(name, data_dir), f"run `parley model pull {model_id} --file {file}`")
-    if HUB_ID.fullmatch(name):
-        return _present(pulled_folder(name, data_dir), f"run `parley model pull {name}`")
-    raise ModelMissing(name, "there is no such folder or GGUF file")
+        return HubName(model_id=model_id, file=file)
+    return HubName(model_id=name, file="") if HUB_ID.fullmatch(name) else None
 
 
 def pulled_folder(name: str, data_dir: Path) -> Path:

@@ -26,6 +26,18 @@ def test_terminal_shows_the_mood(capsys: pytest.CaptureFixture[str], text: str, 
     assert capsys.readouterr().out == shown
 
 
+@pytest.mark.parametrize(("done", "shown"), [(1, "converting the new model, once: 25 %"), (4, "thinking")])
+def test_a_wait_for_a_new_model_says_so(monkeypatch: pytest.MonkeyPatch, done: int, shown: str) -> None:
+    """While the weights of a new model are converted, the spinner says how far that is, and then that it thinks."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr("sys.stdout", out := StringIO())
+    screen = TerminalScreen("en")
+    screen.thinking()
+    screen.converting(done, 4)
+    screen.reply(said("hi", show=False), SECONDS)
+    assert shown in out.getvalue()
+
+
 @pytest.mark.parametrize(("show", "shown"), [(True, "So: ``` x ``` 😊\n"), (False, "So: ``` x ```\n")])
 def test_a_reply_with_its_mood_is_one_line(show: bool, shown: str) -> None:  # noqa: FBT001  a table of facts
     """A pipe gets one line for a reply, with its mood if that is shown."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Final
@@ -12,33 +13,38 @@ from safetensors import SafetensorError
 
 from core.errors import ModelDamaged, ModelError
 from core.inference.arrays import Array
-from core.inference.checkpoint.checkpoint import Checkpoint
+from core.inference.checkpoint.checkpoint import Checkpoint, Source
+from core.inference.weights.layout import weight_count
 from core.inference.weights.packing import Packed, Unpackable, pack
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape
 from core.inference.weights.unfinished import remove_leftovers, unfinished
 from core.models import MANIFEST, verify_manifest, write_manifest
+from core.progress import Progress, unwatched
 
 FORMAT: Final = 2
 """Version of the stored format; raise it if packing.py changes."""
 log = structlog.get_logger()
 
 
-def load_packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path) -> Mapping[str, Array]:
+def load_packed(
+    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress = unwatched
+) -> Mapping[str, Array]:
     """The packed weights of a model. int8 weights are written to the folder `keep` once, and mapped from there.
 
-    Raises ModelDamaged if the checkpoint does not fit the shape.
+    `progress` counts the weights while they are written. Raises ModelDamaged if the checkpoint does not fit the shape.
     """
-    return _quantised(checkpoint, shape, keep) if dtype == INT8 else dict(_packed(checkpoint, shape, dtype))
+    return _quantised(checkpoint, shape, keep, progress) if dtype == INT8 else dict(_packed(checkpoint, shape, dtype))
 
 
-def _quantised(checkpoint: Checkpoint, shape: Shape, keep: Path) -> Mapping[str, Array]:
+def _quantised(checkpoint: Checkpoint, shape: Shape, keep: Path, progress: Progress) -> Mapping[str, Array]:
     keep.mkdir(parents=True, exist_ok=True)
     for leftover in remove_leftovers(keep):
         log.info("removed weights that a killed process left unfinished", folder=str(leftover))
     kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape)}"
     if not _is_whole(kept):
-        _write(kept, checkpoint, shape)
+        log.info("quantising weights, once for this model", model=checkpoint.name)
+        _write(kept, _watched(checkpoint, weight_count(shape), progress), shape)
     return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
@@ -52,6 +58,46 @@ def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> Packe
 def _identity(checkpoint: Checkpoint, shape: Shape) -> str:
     """Hash of everything the packed weights depend on: format version, checkpoint files and shape."""
     return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape)).encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class _Count:
+    """Numbers that have been read of all the matrices of a model."""
+
+    total: int
+    progress: Progress
+    done: int = 0
+
+    def add(self, numbers: int) -> None:
+        self.done = min(self.done + numbers, self.total)  # vectors are read too, and not in the total
+        self.progress(self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A tensor whose reading is counted."""
+
+    source: Source
+    count: _Count
+
+    def get_shape(self) -> list[int]:
+        return self.source.get_shape()
+
+    def __getitem__(self, rows: slice) -> Array:
+        read = self.source[rows]
+        self.count.add(read.size)
+        return read
+
+
+def _watched(checkpoint: Checkpoint, total: int, progress: Progress) -> Checkpoint:
+    """The checkpoint, with what is read of it counted."""
+    count = _Count(total, progress)
+
+    def read(name: str) -> Source | None:
+        source = checkpoint.read(name)
+        return source and _Counted(source, count)
+
+    return replace(checkpoint, read=read)
 
 
 def _write(kept: Path, checkpoint: Checkpoint, shape: Shape) -> None:

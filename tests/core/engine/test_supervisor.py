@@ -403,6 +403,16 @@ async def test_the_log_of_the_child_is_relayed(journal: Journal) -> None:
     ]
 
 
+async def test_the_progress_of_the_child_is_passed_on(journal: Journal) -> None:
+    """How far the child is in converting weights is passed on, and stands in no log."""
+    stderr, told = asyncio.StreamReader(), list[tuple[int, int]]()
+    stderr.feed_data(b'{"progress": [1, 4]}\n{"progress": [4, 4]}\n')
+    stderr.feed_eof()
+    assert await relay(stderr, lambda done, total: told.append((done, total))) == ""
+    assert told == [(1, 4), (4, 4)]
+    assert journal.entries == []
+
+
 async def test_a_line_over_the_size_limit_is_cut(journal: Journal) -> None:
     """A line that never ends is cut at a limit, so that it cannot fill the memory."""
     stderr = asyncio.StreamReader()
@@ -419,7 +429,7 @@ def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
-        " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent"
+        " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent --tell-progress"
     )
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from core.errors import ModelDamaged
 from core.inference.arrays import Array
 from core.inference.checkpoint.opening import open_checkpoint
+from core.inference.weights.layout import weight_count
 from core.inference.weights.precision import INT8
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
@@ -53,6 +54,20 @@ def test_weights_are_quantised_once(folder: Path, tmp_path: Path) -> None:
     assert kept_folder(tmp_path / KEPT).stat().st_ino == made
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_the_first_start_tells_how_far_it_is(folder: Path, tmp_path: Path) -> None:
+    """While weights are quantised, their number grows to the total; a start that maps them tells nothing."""
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    for _ in range(2):
+        load_packed(open_checkpoint(folder), shape_of(folder), INT8, tmp_path / KEPT, progress)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (weight_count(shape_of(folder)),) * 2
+    assert told.count(told[-1]) < len(told)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "lost", "unfinished", "added"])
