@@ -11,6 +11,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from bots.admin.office import Office
+from bots.admin.site import admin_site
+from bots.admin.tries import Tries
 from bots.app import open_bot
 from bots.exits import end_by_signal, one_line_errors
 from bots.fronts import Deliveries, FrontEnd, Welcome
@@ -56,7 +59,9 @@ async def run_bot(settings: Settings) -> None:
             )
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
-        await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
+        office = Office(bot=bot, fronts=fronts, settings=settings, clock=clock, tries=Tries(clock))
+        app = web_app(bot, fronts, clock, settings.web.hosts, [admin_site(office)])
+        await stack.enter_async_context(serving(app, settings.web, clock))
         _announce(settings, fronts)
         gc.collect()
         gc.freeze()  # all that is loaded lives as long as the process; looking through it would stop every reply
