@@ -5,9 +5,10 @@ A page is a file here with a router, which `ROOMS` names, a template, its words 
 a route of a room cannot be reached without a session, nor a form be sent without the token of one.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,13 +27,13 @@ FAULTS = frozenset({403, 404, 405, 422, 503})
 """Statuses that have words of their own."""
 
 
-def admin_site(office: Office) -> Mount:
+def admin_site(office: Office, rooms: Sequence[APIRouter] = ROOMS) -> Mount:
     """Everything below /admin. Its files of style are the chat page's and its own."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(opened)])
     app.state.office = office
     app.mount("/static", StaticFiles(packages=[("bots.web", "static"), ("bots.admin", "static")]))
     app.include_router(door.entrance)
-    for room in ROOMS:
+    for room in rooms:
         app.include_router(room, dependencies=[Depends(operator)])
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

@@ -3,14 +3,16 @@
 import re
 from http.cookies import SimpleCookie
 
+import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.applications import Starlette
 
 from bots.admin.site import admin_site
 from bots.admin.tries import MOST_TRIES, WINDOW
 from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
 from core.operators import IDLE_SECONDS, SESSION_SECONDS, set_password
-from tests.bots.admin.headquarters import HASHED, Headquarters, form_token, open_headquarters
+from tests.bots.admin.headquarters import HASHED, PASSWORD, Headquarters, form_token, open_headquarters
 
 PARAMETER = re.compile(r"{\w+}")
 ENTROPY = bytes(range(ENTROPY_BYTES))
@@ -51,6 +53,21 @@ async def test_every_form_wants_its_token(operator: Headquarters) -> None:
         for token in ({}, {"form_token": "0" * 64}, {"form_token": "ß"}):
             assert (await operator.browser.post(path, data=token)).status_code == 403, path
     assert await operator.read("health")
+
+
+async def test_a_room_is_guarded_whatever_its_routes_ask_for(office: Headquarters) -> None:
+    """A route that takes no visit is closed to strangers all the same, and wants the token of its forms."""
+    room = APIRouter()
+    room.add_api_route("/room", _nothing, methods=["GET", "POST"])
+    app = Starlette(routes=[admin_site(office.office, [room])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as browser:
+        assert [(await browser.request(method, "/admin/room")).status_code for method in ("GET", "POST")] == [401, 401]
+        await browser.post("/admin/sign-in", data={"password": PASSWORD})
+        assert [(await browser.request(method, "/admin/room")).status_code for method in ("GET", "POST")] == [200, 403]
+
+
+async def _nothing() -> None:
+    """A page without a guard of its own."""
 
 
 async def test_the_password_opens_a_session(office: Headquarters) -> None:
