@@ -109,11 +109,11 @@ def _on_signals() -> asyncio.Event:
 
 
 def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
-    """Print what is served, and a hint if no one may talk to the bot yet."""
+    """Print what is served, and a hint if no one may talk to the bot there yet. The web page is open to all."""
     model = f"{settings.engine.model} at {settings.engine.url}" if settings.engine.url else settings.engine.model
     names = ", ".join(front.platform for front in fronts)
     print(f"Parley is on: {names}; model {model}; http://{settings.web.host}:{settings.web.port}/ready", flush=True)  # noqa: T201
-    if not settings.access.allow:
+    if not settings.access.allow and not settings.web.chat:
         print("Nobody may talk to it yet: write to it, and put the id it tells you into access.allow.", flush=True)  # noqa: T201
 
 

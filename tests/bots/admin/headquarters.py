@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from starlette.applications import Starlette
 
 from bots.admin.office import Office
 from bots.admin.site import admin_site
@@ -41,12 +42,13 @@ class Idle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headquarters:
-    """`browser` is an operator's, who has not signed in yet."""
+    """`browser` is an operator's, who has not signed in yet. `app` can be served to a real one."""
 
     store: Store
     clock: ManualClock
     browser: httpx.AsyncClient
     office: Office = field(repr=False)
+    app: Starlette = field(repr=False)
 
     async def ask(self, text: str, reply: Reply, who: str = "ann") -> int:
         """A question with its reply, as the worker would have left them. Returns its turn."""
@@ -91,7 +93,7 @@ async def open_headquarters(
         app = web_app(bot, [front], clock, more=[admin_site(office)])
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser:
-            yield Headquarters(store=store, clock=clock, browser=browser, office=office)
+            yield Headquarters(store=store, clock=clock, browser=browser, office=office, app=app)
 
 
 def _expertise(folder: Path, engine: ScriptedEngine) -> Expertise:
