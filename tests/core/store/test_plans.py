@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core import accepting
 from core.delivery import Claim
 from core.messages import Message, Person, Reply, Source
-from core.store import Store, amendments, backlog, events, history, questions, records, retention, schema, turns
+from core.store import Store, amendments, backlog, daily, events, history, questions, records, retention, schema, turns
 from core.store.backlog import DEFAULT_SECONDS
 from core.store.history import Keeping
 from core.store.turns import Lease
@@ -66,6 +66,11 @@ def exported(connection: sa.Connection, _message: Message) -> None:
     backlog.queue(connection)
 
 
+def tallied(connection: sa.Connection, _message: Message) -> None:
+    daily.count(connection, 0.0, 9.0)
+    daily.tally(connection, 0.0, 9.0)
+
+
 def purged(connection: sa.Connection, _message: Message) -> None:
     events.purge(connection, 1.0, 9)
     retention.purge_turns(connection, 1.0, 9)
@@ -88,6 +93,7 @@ def test_a_scan_is_recognised() -> None:
         (delivered_late, "turns_open"),
         (loaded, "turns_measured"),
         (exported, "PRIMARY KEY"),
+        (tallied, "turns_accepted"),
         (purged, "turns_accepted"),
     ],
 )
