@@ -244,7 +244,7 @@ class QuestionSettings(BaseModel):
 
 
 class LimitSettings(BaseModel):
-    """Limits for each person's messages."""
+    """Limits for each person's messages, and for those of all people for whom a program writes with a key."""
 
     model_config = SECTION
     per_minute: Annotated[Count, COMMON] = 10
@@ -257,6 +257,13 @@ class LimitSettings(BaseModel):
     """Longest message, in bytes."""
     max_queued: Count = 2
     """Messages of one person that may wait for an answer at the same time."""
+    key_per_minute: Count = 60
+    """Messages that one program may send per minute, for all its people. `parley key add --per-minute` changes that of
+    one key."""
+    key_burst: Count = 30
+    """Messages that one program may send at once, ahead of that rate."""
+    key_max_queued: Count = 16
+    """Messages of one program that may wait for an answer at the same time, whoever its people are."""
     exempt: Names = ("console",)
     """Front ends without a rate limit. The person at the console owns the machine."""
 

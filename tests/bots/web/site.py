@@ -29,7 +29,16 @@ from tests.bots.gateway import free_port
 from tests.options import chat_with, limits_with, worker_with
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"web:*"}))
+LIMITS = limits_with(
+    per_minute=6e6,
+    burst=10_000,
+    max_queued=1_000,
+    key_per_minute=6e6,
+    key_burst=10_000,
+    key_max_queued=1_000,
+    max_wait=1e6,
+    allow=frozenset({"web:*"}),
+)
 Event: TypeAlias = tuple[str, Any]
 """The name and the data of a server-sent event."""
 
