@@ -372,11 +372,20 @@ class WebSettings(BaseModel):
     """Whether programs may use /api, with a key of `parley key add`. Its description is at /api/docs."""
     origins: Annotated[Names, AfterValidator(_origins)] = ()
     """Sites that may show the chat in a frame, by /widget.js, such as "https://www.example.com"."""
+    cors: Annotated[Names, AfterValidator(_origins)] = ()
+    """Sites whose pages may use /api with a key, such as "https://www.example.com", and never with the chat page's
+    cookie. Anybody who opens such a page can read its key."""
     hosts: Names = ()
     """Names by which the server may be asked, beside addresses and "localhost", such as "chat.example.com"."""
     proxies: Annotated[Names, AfterValidator(_networks)] = ()
     """Addresses or networks of the reverse proxies in front, such as "127.0.0.1" or "10.0.0.0/8". The clients that they
     name in X-Forwarded-For are believed."""
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if self.cors and not self.api:
+            raise ValueError("cors needs api: no key would be accepted")
+        return self
 
 
 class NetworkSettings(BaseModel):

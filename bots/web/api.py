@@ -1,11 +1,12 @@
 """The HTTP interface: JSON for programs and for the page. `/api/docs` shows it, made from this file."""
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -24,6 +25,7 @@ from core.language import locale_of_tag
 from core.messages import Person
 from core.serving.callers import bearer
 
+PATH = "/api"
 TOO_MANY = 429
 WAIT_SECONDS = 120.0
 """A request that waits for its answer in one piece waits no longer; the answer comes all the same."""
@@ -123,11 +125,19 @@ Key = Annotated[
 router = APIRouter()
 
 
-def api(conversations: Conversations, principals: Principals, clock: Clock) -> FastAPI:
-    """The application below /api."""
-    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": "/api"}])
+def api(conversations: Conversations, principals: Principals, clock: Clock, cors: Collection[str] = ()) -> FastAPI:
+    """The application below `PATH`. Pages of the sites `cors` may use it, with a key and without the page's cookie."""
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": PATH}])
     app.state.conversations, app.state.principals, app.state.clock = conversations, principals, clock
     app.include_router(router)
+    if cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=tuple(cors),
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Idempotency-Key", "Parley-User", "Prefer"),
+            expose_headers=("Retry-After",),
+        )
     app.add_exception_handler(Later, _later)
     app.add_exception_handler(StoreError, _unstored)
     app.add_exception_handler(RequestValidationError, _malformed)
