@@ -243,17 +243,21 @@ def add_key(
     name: KeyName,
     *,
     scope: Annotated[list[Scope], typer.Option(default_factory=lambda: [Scope.CHAT], help="What it opens.")],
+    per_minute: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Messages of all its people; limits.key_per_minute if not given."),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Make a key, and print it. It is stored as a digest only, so nothing prints it again."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
-    asyncio.run(add_a_key(settings, name, frozenset(scope), time.time(), sys.stdout))
+    asyncio.run(add_a_key(settings, name, frozenset(scope), time.time(), sys.stdout, per_minute))
 
 
 @key.command(name="list")
 def list_all_keys(config: ConfigFile = None) -> None:
-    """Print the names of all keys, what they open, and when they were last used, up to an hour late."""
+    """Print the names of all keys, what they open, their limits, and when they were last used, up to an hour late."""
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(list_keys(settings, sys.stdout))

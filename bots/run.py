@@ -59,8 +59,8 @@ async def run_bot(settings: Settings) -> None:
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
         admin = admin_site(open_office(bot, fronts, settings, clock))
-        app = web_app(bot, fronts, clock, settings.web.hosts, [admin])
-        await stack.enter_async_context(serving(app, settings.web, clock))
+        web = web_app(bot, fronts, clock, settings.web.hosts, settings.web.cors, more=[admin])
+        await stack.enter_async_context(serving(web, settings.web, clock))
         _announce(settings, fronts)
         gc.collect()
         gc.freeze()  # all that is loaded lives as long as the process; looking through it would stop every reply

@@ -71,7 +71,7 @@ def knowledge_options(settings: Settings) -> KnowledgeOptions | None:
 
 
 def limits(settings: Settings) -> Limits:
-    """Limits for each person's messages. Administrators are allowed if they are asked."""
+    """Limits for messages of people and of programs. Administrators are allowed if they are asked."""
     chosen = settings.limits
     asked = settings.access.admins if settings.access.ask else ()
     return Limits(
@@ -79,6 +79,9 @@ def limits(settings: Settings) -> Limits:
         burst=chosen.burst,
         max_bytes=chosen.max_bytes,
         max_queued=chosen.max_queued,
+        key_per_minute=chosen.key_per_minute,
+        key_burst=chosen.key_burst,
+        key_max_queued=chosen.key_max_queued,
         max_wait=chosen.max_wait,
         slots=settings.engine.max_batch,
         exempt=frozenset(chosen.exempt),

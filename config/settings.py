@@ -244,7 +244,7 @@ class QuestionSettings(BaseModel):
 
 
 class LimitSettings(BaseModel):
-    """Limits for each person's messages."""
+    """Limits for each person's messages, and for those of all people for whom a program writes with a key."""
 
     model_config = SECTION
     per_minute: Annotated[Count, COMMON] = 10
@@ -257,6 +257,13 @@ class LimitSettings(BaseModel):
     """Longest message, in bytes."""
     max_queued: Count = 2
     """Messages of one person that may wait for an answer at the same time."""
+    key_per_minute: Count = 60
+    """Messages that one program may send per minute, for all its people. `parley key add --per-minute` changes that of
+    one key."""
+    key_burst: Count = 30
+    """Messages that one program may send at once, ahead of that rate."""
+    key_max_queued: Count = 16
+    """Messages of one program that may wait for an answer at the same time, whoever its people are."""
     exempt: Names = ("console",)
     """Front ends without a rate limit. The person at the console owns the machine."""
 
@@ -365,11 +372,20 @@ class WebSettings(BaseModel):
     """Whether programs may use /api, with a key of `parley key add`. Its description is at /api/docs."""
     origins: Annotated[Names, AfterValidator(_origins)] = ()
     """Sites that may show the chat in a frame, by /widget.js, such as "https://www.example.com"."""
+    cors: Annotated[Names, AfterValidator(_origins)] = ()
+    """Sites whose pages may use /api with a key, such as "https://www.example.com", and never with the chat page's
+    cookie. Anybody who opens such a page can read its key."""
     hosts: Names = ()
     """Names by which the server may be asked, beside addresses and "localhost", such as "chat.example.com"."""
     proxies: Annotated[Names, AfterValidator(_networks)] = ()
     """Addresses or networks of the reverse proxies in front, such as "127.0.0.1" or "10.0.0.0/8". The clients that they
     name in X-Forwarded-For are believed."""
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> Self:
+        if self.cors and not self.api:
+            raise ValueError("cors needs api: no key would be accepted")
+        return self
 
 
 class AdminSettings(BaseModel):

@@ -9,7 +9,7 @@ from core import amending, commands
 from core.amending import JOINABLE, MAX_QUOTED_CHARACTERS
 from core.apologies import refusal
 from core.entry import ask_administrators
-from core.errors import NotAllowed, NotAnOperator, QueueFull, Refusal, Throttled
+from core.errors import NotAllowed, NotAnOperator, NotNow, QueueFull, Refusal, Throttled
 from core.gathering import GATHERING
 from core.handoff import relaying, taking
 from core.handoff.notes import tell_operators_why
@@ -44,7 +44,9 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The message gets a notice instead of an answer. `turn_id` is None if the notice follows another too soon."""
+    """The message gets a notice instead of an answer. `turn_id` is None if the notice follows another too soon, or if a
+    program is told to wait: it reads no notices, and may send the same message again.
+    """
 
     error: Refusal
     notice: Reply
@@ -86,7 +88,13 @@ def _from_person(
     outcome = _admit(connection, message, limits, now)
     if outcome.turn_id is not None:
         events.assign(connection, message.event_keys, outcome.turn_id)
+    elif _is_program_to_wait(message, outcome):
+        events.forget(connection, message.event_keys)
     return outcome
+
+
+def _is_program_to_wait(message: Message, outcome: Accepted | Refused) -> bool:
+    return message.sender.program != "" and isinstance(outcome, Refused) and isinstance(outcome.error, NotNow)
 
 
 def overhear(connection: sa.Connection, message: Message, limits: Limits, now: float) -> Outcome:
@@ -231,8 +239,12 @@ def _refuse(
     error: Refusal,
     now: float,
 ) -> Refused:
-    """Insert the notice as an answered turn without the refused text, unless a recent notice stands."""
+    """Insert the notice as an answered turn without the refused text, unless a recent notice stands or a program may
+    try again.
+    """
     notice = refusal(error, locale)
+    if message.sender.program and isinstance(error, NotNow):
+        return Refused(error=error, notice=notice, turn_id=None)
     if isinstance(error, NotAllowed | Throttled | QueueFull):
         if 0 <= now - person.noticed_at < NOTICE_EVERY:  # a time in the future was stored before the clock was set
             return Refused(error=error, notice=notice, turn_id=None)

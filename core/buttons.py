@@ -27,12 +27,14 @@ class Receipt:
     """What a press has done.
 
     `notice` is for the person who pressed alone; it may be empty. `error` is the kind of refusal behind it, in snake
-    case, or empty. `vote` is their vote that stands now, 1 or -1. `interrupts` are the running turns that it stops, and
-    `is_work` says that a turn waits for the worker.
+    case, or empty; `retry_after` are the seconds after which it may be pressed again, None if that changes nothing.
+    `vote` is their vote that stands now, 1 or -1. `interrupts` are the running turns that it stops, and `is_work` says
+    that a turn waits for the worker.
     """
 
     notice: str = ""
     error: str = ""
+    retry_after: float | None = None
     vote: int = 0
     interrupts: tuple[int, ...] = ()
     is_work: bool = False

@@ -10,9 +10,12 @@ ParleyError
 │   ├── EmptyText
 │   ├── Unreadable             there are no words in it, only pictures, voice and the like
 │   ├── TooLong                over the size limit, in bytes, tokens or characters
-│   ├── Throttled              over the person's rate limit
-│   ├── QueueFull              too many of the person's own messages are waiting
-│   ├── Busy                   the predicted wait exceeds the limit
+│   ├── NotNow                 the same message may be accepted later
+│   │   ├── Throttled          over the person's rate limit
+│   │   │   └── KeyThrottled   over that of the key by which a program writes for them
+│   │   ├── QueueFull          too many of the person's own messages are waiting
+│   │   │   └── KeyQueueFull   too many of all people for whom the program writes
+│   │   └── Busy               the predicted wait exceeds the limit
 │   ├── Misused                a command without what it needs
 │   ├── KnowledgeMissing       there is no folder of knowledge to be taught
 │   ├── GapUnknown             a number that names no question without a good answer
@@ -140,28 +143,36 @@ class TooLong(Refusal):
         self.unit = unit
 
 
-class Throttled(Refusal):
-    """The person exceeds their rate limit; the next message is accepted in `retry_after` seconds."""
+class NotNow(Refusal):
+    """There are too many messages; the same one may be accepted in `retry_after` seconds."""
 
     def __init__(self, *, retry_after: float) -> None:
         super().__init__(f"retry after {retry_after:.0f} s")
         self.retry_after = retry_after
 
 
-class QueueFull(Refusal):
-    """This person has `limit` messages waiting already."""
+class Throttled(NotNow):
+    """The person exceeds their rate limit; the next message is accepted in `retry_after` seconds."""
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(f"{limit} waiting")
+
+class KeyThrottled(Throttled):
+    """All people for whom a program writes exceed the rate limit of its key together."""
+
+
+class QueueFull(NotNow):
+    """This person has `limit` messages waiting already. One takes about `retry_after` seconds."""
+
+    def __init__(self, *, limit: int, retry_after: float) -> None:
+        super().__init__(retry_after=retry_after)
         self.limit = limit
 
 
-class Busy(Refusal):
-    """The predicted wait exceeds `limits.max_wait`; try again in `retry_after` seconds."""
+class KeyQueueFull(QueueFull):
+    """The people for whom a program writes have `limit` messages waiting already."""
 
-    def __init__(self, *, retry_after: float) -> None:
-        super().__init__(f"retry after {retry_after:.0f} s")
-        self.retry_after = retry_after
+
+class Busy(NotNow):
+    """The predicted wait exceeds `limits.max_wait`; try again in `retry_after` seconds."""
 
 
 class Misused(Refusal):

@@ -42,16 +42,24 @@ class Key:
     scopes: frozenset[Scope]
 
 
-def add_key(connection: sa.Connection, name: str, scopes: Collection[Scope], entropy: bytes, now: float) -> str:
+def add_key(
+    connection: sa.Connection,
+    name: str,
+    scopes: Collection[Scope],
+    entropy: bytes,
+    now: float,
+    per_minute: int | None = None,
+) -> str:
     """Add a key with a name of its own, and return it. Raises KeyRefused.
 
-    The name of a revoked key may be used again: a new key then takes its place.
+    The name of a revoked key may be used again: a new key then takes its place. All its people together may write so
+    many messages `per_minute`, or as many as the setting says.
     """
     assert len(entropy) == ENTROPY_BYTES
     if not NAME.fullmatch(name):
         raise KeyRefused(name, "should have up to 64 letters, digits, dots, dashes and underscores")
     key = PREFIX + urlsafe_b64encode(entropy).rstrip(b"=").decode()
-    if not keys.add(connection, name, _digest(key), tuple(sorted(scopes)), now):
+    if not keys.add(connection, name, _digest(key), tuple(sorted(scopes)), now, per_minute):
         raise KeyRefused(name, "there is a key with this name already")
     return key
 

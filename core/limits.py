@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from core.access import is_allowed
-from core.errors import Busy, NotAllowed, QueueFull, Throttled, TooLong
+from core.errors import Busy, KeyQueueFull, KeyThrottled, NotAllowed, QueueFull, Throttled, TooLong
 from core.help_desk import HelpDesk
 from core.messages import Locale, Message
-from core.store import admissions, backlog, people
+from core.store import admissions, backlog, keys, people
 from core.text import size_in_bytes
 
 ROUNDING = 1e-6
@@ -17,7 +17,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits for each person; sizes in bytes, times in seconds.
+    """Limits for each person, and for all people of a key; sizes in bytes, times in seconds.
 
     `slots` is how many turns run at once. People on `exempt` platforms have no rate limit. `allow` lists who may write,
     as `core/access.py` reads it. If `asks_admins`, the `admins` are asked about others. `locale` is the language of the
@@ -28,6 +28,9 @@ class Limits:
     burst: int
     max_bytes: int
     max_queued: int
+    key_per_minute: float
+    key_burst: int
+    key_max_queued: int
     max_wait: float
     slots: int
     exempt: frozenset[str]
@@ -65,25 +68,51 @@ def check_load(connection: sa.Connection, platform: str, person: people.PersonRo
 
 
 def throttle(connection: sa.Connection, person: people.PersonRow, limits: Limits, now: float) -> None:
-    """GCRA (ITU-T I.371): each message moves the theoretical arrival time, by at most `burst` intervals from now.
+    """Count a message of a person, and of the key by which a program writes for them.
 
-    One that is further ahead was stored before the clock was set back; it is corrected, or it would stay ahead.
+    Raises Throttled or KeyThrottled: then it counts for neither.
     """
-    interval = 60.0 / limits.per_minute
-    furthest = now + limits.burst * interval
-    until = max(min(person.throttled_until, furthest), now) + interval
-    if until - furthest > ROUNDING:
-        if person.throttled_until > furthest:
-            people.set_throttle(connection, person.id, furthest)
-        raise Throttled(retry_after=until - furthest)
-    people.set_throttle(connection, person.id, until)
+    until, wait = _arrival(person.throttled_until, limits.per_minute, limits.burst, now)
+    if not wait and person.program:
+        _throttle_key(connection, person.program, limits, now)
+    if until != person.throttled_until:
+        people.set_throttle(connection, person.id, until)
+    if wait:
+        raise Throttled(retry_after=wait)
 
 
 def check_queue(connection: sa.Connection, person: people.PersonRow, limits: Limits) -> None:
-    """Raises QueueFull or Busy."""
-    queue = backlog.measure(connection, person.id)
+    """Raises QueueFull, KeyQueueFull or Busy."""
+    queue = backlog.measure(connection, person.id, person.program)
     if queue.own >= limits.max_queued:
-        raise QueueFull(limit=limits.max_queued)
+        raise QueueFull(limit=limits.max_queued, retry_after=queue.turn_seconds)
+    if person.program and queue.of_program >= limits.key_max_queued:
+        raise KeyQueueFull(limit=limits.key_max_queued, retry_after=queue.turn_seconds)
     wait = queue.predicted_wait(limits.slots)
     if wait > limits.max_wait:
         raise Busy(retry_after=wait - limits.max_wait)
+
+
+def _throttle_key(connection: sa.Connection, program: str, limits: Limits, now: float) -> None:
+    """Count a message of a program. A key that was revoked in the meantime has no limits any more."""
+    pace = keys.pace(connection, program)
+    if pace is None:
+        return
+    until, wait = _arrival(pace.throttled_until, pace.per_minute or limits.key_per_minute, limits.key_burst, now)
+    if until != pace.throttled_until:
+        keys.set_throttle(connection, program, until)
+    if wait:
+        raise KeyThrottled(retry_after=wait)
+
+
+def _arrival(until: float, per_minute: float, burst: int, now: float) -> tuple[float, float]:
+    """GCRA (ITU-T I.371): the theoretical arrival time after one more message, and how long it is too early, or 0.
+
+    Each message moves that time, by at most `burst` intervals from now. One that is further ahead was stored before the
+    clock was set back; it is corrected, or it would stay ahead.
+    """
+    interval = 60.0 / per_minute
+    furthest = now + burst * interval
+    stored = min(until, furthest)
+    moved = max(stored, now) + interval
+    return (stored, moved - furthest) if moved - furthest > ROUNDING else (moved, 0.0)

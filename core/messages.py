@@ -44,7 +44,8 @@ class ConversationKey:
 class Person:
     """A sender: the unit of rate limits, history and deletion. `locale` is the platform's hint at their language.
 
-    An outsider is no full member of the bot's workspace: a guest, or somebody of another company.
+    An outsider is no full member of the bot's workspace: a guest, or somebody of another company. `program` is the name
+    of the key by which a program writes for the person; empty if they write themselves.
     """
 
     platform: str
@@ -53,6 +54,7 @@ class Person:
     display_name: str = ""
     locale: Locale | None = None
     is_outsider: bool = False
+    program: str = ""
 
     def __str__(self) -> str:
         return _path(self.platform, self.workspace, self.id)

@@ -19,6 +19,7 @@ from core.errors import (
     Expired,
     HandoffClosed,
     NotAnOperator,
+    NotNow,
     NotTheAsker,
     QuestionForgotten,
     Refusal,
@@ -38,20 +39,26 @@ Action: TypeAlias = Callable[[sa.Connection, Press, PersonRow, Limits, float], R
 
 
 def carry_out(connection: sa.Connection, action: Action, press: Press, limits: Limits, now: float) -> Receipt:
-    """Deduplicate a press, and do what its button does. A press that was delivered before has an empty receipt."""
+    """Deduplicate a press, and do what its button does. A press that was delivered before has an empty receipt.
+
+    A program that is told to wait may send the same press again.
+    """
     if not events.remember(connection, press.event_keys, now):
         return Receipt()
     person = people.find_or_add(connection, press.person)
     try:
         return action(connection, press, person, limits, now)
     except Refusal as error:
+        if press.person.program and isinstance(error, NotNow):
+            events.forget(connection, press.event_keys)
         return refused(error, person.languages.own_words(limits.locale))
 
 
 def refused(error: Refusal, locale: Locale) -> Receipt:
     """The receipt of a press that is refused."""
     notice = refusal(error, locale)
-    return Receipt(notice=notice.text, error=notice.error)
+    retry_after = error.retry_after if isinstance(error, NotNow) else None
+    return Receipt(notice=notice.text, error=notice.error, retry_after=retry_after)
 
 
 def again(connection: sa.Connection, press: Press, person: PersonRow, limits: Limits, now: float) -> Receipt:

@@ -1,10 +1,12 @@
 """The HTTP interface: JSON for programs and for the page. `/api/docs` shows it, made from this file."""
 
-from collections.abc import AsyncGenerator
+import math
+from collections.abc import AsyncGenerator, Collection
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -23,6 +25,8 @@ from core.language import locale_of_tag
 from core.messages import Person
 from core.serving.callers import bearer
 
+PATH = "/api"
+TOO_MANY = 429
 WAIT_SECONDS = 120.0
 """A request that waits for its answer in one piece waits no longer; the answer comes all the same."""
 MAX_TEXT = 100_000
@@ -64,6 +68,15 @@ class Notice(BaseModel):
     notice: str = ""
     error: str = ""
     vote: int = 0
+
+
+class Later(Exception):
+    """A program is told to wait. The `body` of the response says why."""
+
+    def __init__(self, body: BaseModel, retry_after: float) -> None:
+        super().__init__(f"retry after {retry_after:.0f} s")
+        self.body = body
+        self.retry_after = retry_after
 
 
 async def _sender(
@@ -112,14 +125,29 @@ Key = Annotated[
 router = APIRouter()
 
 
-def api(conversations: Conversations, principals: Principals, clock: Clock) -> FastAPI:
-    """The application below /api."""
-    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": "/api"}])
+def api(conversations: Conversations, principals: Principals, clock: Clock, cors: Collection[str] = ()) -> FastAPI:
+    """The application below `PATH`. Pages of the sites `cors` may use it, with a key and without the page's cookie."""
+    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": PATH}])
     app.state.conversations, app.state.principals, app.state.clock = conversations, principals, clock
     app.include_router(router)
+    if cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=tuple(cors),
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Idempotency-Key", "Parley-User", "Prefer"),
+            expose_headers=("Retry-After",),
+        )
+    app.add_exception_handler(Later, _later)
     app.add_exception_handler(StoreError, _unstored)
     app.add_exception_handler(RequestValidationError, _malformed)
     return app
+
+
+async def _later(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Later)
+    headers = {"Retry-After": str(math.ceil(error.retry_after))}
+    return JSONResponse(error.body.model_dump(mode="json"), TOO_MANY, headers)
 
 
 async def _unstored(_request: Request, _error: Exception) -> Response:
@@ -133,7 +161,7 @@ async def _malformed(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": faults}, 422)
 
 
-@router.post("/chat", response_model=Answer)
+@router.post("/chat", response_model=Answer, responses={TOO_MANY: {"model": Answer}})
 async def chat(
     question: Question, sender: Sender, here: Here, clock: Time, manner: Manner, key: Key = ""
 ) -> Answer | Response:
@@ -141,8 +169,11 @@ async def chat(
 
     With `Accept: text/event-stream` it comes while it is written: events `begun`, `written` (a piece, and the character
     at which it begins) and `replied`. Asked again with the same key, an answer under way is joined.
+
+    If the program has asked too much, for this person or for all of its people, the status is 429, `Retry-After` has
+    the seconds to wait, and nothing is stored: the same request may be sent again. `error` of the reply says why.
     """
-    following = await here.ask(sender, question.text, key)
+    following = await _asked(here, sender, question.text, key)
     if manner == "stream":
         return EventStream(_followed(here, sender, following), clock)
     return _noted(following) if manner == "note" else await _answered(here, sender, following, clock)
@@ -166,21 +197,29 @@ async def events(sender: Sender, here: Here, clock: Time) -> Response:
 @router.post("/feedback")
 async def feedback(vote: Vote, sender: Sender, here: Here, key: Key = "") -> Notice:
     """Vote on an answer."""
-    return _told(await here.press(sender, vote.turn, vote.vote, key))
+    return _told(sender, await here.press(sender, vote.turn, vote.vote, key))
 
 
-@router.post("/press")
+@router.post("/press", responses={TOO_MANY: {"model": Notice}})
 async def press(pressed: Pressed, sender: Sender, here: Here, key: Key = "") -> Notice:
-    """Press a button that a reply shows, or stop an answer."""
+    """Press a button that a reply shows, or stop an answer. One that asks again counts like a message."""
     if pressed.button not in BUTTONS:
         raise HTTPException(404, "there is no such button")
-    return _told(await here.press(sender, pressed.turn, pressed.button, key))
+    return _told(sender, await here.press(sender, pressed.turn, pressed.button, key))
 
 
-@router.post("/forget")
+@router.post("/forget", responses={TOO_MANY: {"model": Answer}})
 async def forget(sender: Sender, here: Here, clock: Time) -> Answer:
     """Delete everything that is stored about the person."""
-    return await _answered(here, sender, await here.ask(sender, f"{FORGET} yes", ""), clock)
+    return await _answered(here, sender, await _asked(here, sender, f"{FORGET} yes", ""), clock)
+
+
+async def _asked(here: Conversations, sender: Person, text: str, key: str) -> Following:
+    """Ask. Raises Later for a program; the page shows a person why they have to wait."""
+    following = await here.ask(sender, text, key)
+    if sender.program and following.retry_after is not None:
+        raise Later(_noted(following), following.retry_after)
+    return following
 
 
 def _noted(following: Following) -> Answer:
@@ -216,5 +255,8 @@ async def _watched(here: Conversations, sender: Person) -> AsyncGenerator[Sent]:
         yield event_view(event)
 
 
-def _told(receipt: Receipt) -> Notice:
-    return Notice(notice=receipt.notice, error=receipt.error, vote=receipt.vote)
+def _told(sender: Person, receipt: Receipt) -> Notice:
+    notice = Notice(notice=receipt.notice, error=receipt.error, vote=receipt.vote)
+    if sender.program and receipt.retry_after is not None:
+        raise Later(notice, receipt.retry_after)
+    return notice

@@ -11,6 +11,7 @@ from core.accepting import Accepted, Refused
 from core.admission import Admission
 from core.buttons import Press, Receipt
 from core.clock import Clock
+from core.errors import NotNow
 from core.messages import Message, Person, Reply
 from core.store.transcripts import Shown
 
@@ -20,7 +21,8 @@ SHOWN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """A message that was admitted. `turn_id` is None if it became no turn; then `reply` may say why.
+    """A message that was admitted. `turn_id` is None if it became no turn; then `reply` may say why, and `retry_after`
+    in how many seconds it may become one.
 
     `events` are all that happen in the conversation since it was asked.
     """
@@ -28,6 +30,7 @@ class Following:
     turn_id: int | None
     events: Listener
     reply: Reply | None = None
+    retry_after: float | None = None
 
 
 class Conversations:
@@ -52,8 +55,11 @@ class Conversations:
         match await self._admission.accept(message):
             case Accepted(turn_id=turn_id):
                 return Following(turn_id=turn_id, events=listener)
-            case Refused(turn_id=turn_id, notice=notice):
-                return Following(turn_id=turn_id, events=listener, reply=None if turn_id else notice)
+            case Refused(turn_id=None, notice=notice, error=error):
+                wait = error.retry_after if isinstance(error, NotNow) else None
+                return Following(turn_id=None, events=listener, reply=notice, retry_after=wait)
+            case Refused(turn_id=turn_id):
+                return Following(turn_id=turn_id, events=listener)
             case _:
                 return Following(turn_id=await self._admission.turn_of(event_keys), events=listener)
 

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
-from bots.web.api import api
+from bots.web.api import PATH, api
 from bots.web.conversations import Conversations
 from bots.web.documentation import documentation
 from bots.web.live import Live
@@ -41,10 +41,10 @@ class Web:
     def routes(self, admission: Admission) -> Sequence[BaseRoute]:
         settings, clock = self._settings, self._clock
         principals = Principals(admission, clock, has_page=settings.chat, has_api=settings.api)
-        interface = api(Conversations(admission, self._live, clock), principals, clock)
+        interface = api(Conversations(admission, self._live, clock), principals, clock, settings.cors)
         routes: list[BaseRoute] = [
             documentation(interface),
-            Mount("/api", interface),
+            Mount(PATH, interface),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
         return [*routes, *page_routes(principals, self._welcome, settings.origins)] if settings.chat else routes

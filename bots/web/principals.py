@@ -40,7 +40,9 @@ class Principals:
 
     async def _of_program(self, presented: str, user: str, locale: Locale | None) -> Person | None:
         key = await self._admission.key(presented) if self._has_api else None
-        return person_named(f"k-{key.name}:{user}", locale) if key and Scope.CHAT in key.scopes else None
+        if key is None or Scope.CHAT not in key.scopes:
+            return None
+        return person_named(f"k-{key.name}:{user}", locale, key.name)
 
     async def _opened(self) -> Visitors:
         """The secret of the cookies is in the store, so that it is the same after a restart."""

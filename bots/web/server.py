@@ -16,11 +16,12 @@ from bots.app import Bot
 from bots.fronts import FrontEnd
 from bots.readiness import readiness
 from bots.scraping import metrics_route
+from bots.web.api import PATH as API
 from bots.web.page import PUBLIC
 from config.settings import WebSettings
 from core.clock import Clock
 from core.errors import ConfigError
-from core.serving.browsers import OwnSiteOnly
+from core.serving.browsers import Guests, OwnSiteOnly
 from core.serving.limits import HttpLimits, within_descriptors
 from core.serving.listener import Listener
 from core.serving.server import http_server
@@ -34,12 +35,15 @@ def web_app(
     fronts: Sequence[FrontEnd],
     clock: Clock,
     hosts: Collection[str] = (),
+    cors: Collection[str] = (),
+    *,
     more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """/health (restart the process if it fails), /ready (it can answer messages), /metrics, the routes of the front
     ends, and `more`.
 
-    `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
+    `hosts` are names of the server, other than "localhost" and addresses. Pages of the sites `cors` may use the HTTP
+    interface. A front end checks who calls its routes.
     """
 
     async def health(_request: Request) -> JSONResponse:
@@ -55,7 +59,8 @@ def web_app(
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), metrics_route(bot, fronts, clock)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]
     signed = [route.path for route in webhooks if isinstance(route, Route) and route.methods == {"POST"}]
-    guard = Middleware(OwnSiteOnly, hosts=hosts, signed=signed, public=PUBLIC)
+    guests = Guests(origins=frozenset(cors), below=f"{API}/")
+    guard = Middleware(OwnSiteOnly, hosts=hosts, signed=signed, public=PUBLIC, guests=guests)
     return Starlette(routes=[*routes, *webhooks, *more], middleware=[guard])
 
 

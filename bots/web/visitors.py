@@ -21,8 +21,8 @@ WINDOW = 600.0
 ADDRESSES = 10_000
 
 
-def person_named(name: str, locale: Locale | None = None) -> Person:
-    return Person(platform=PLATFORM, workspace=SITE, id=name, locale=locale)
+def person_named(name: str, locale: Locale | None = None, program: str = "") -> Person:
+    return Person(platform=PLATFORM, workspace=SITE, id=name, locale=locale, program=program)
 
 
 def conversation_of(person: Person) -> ConversationKey:

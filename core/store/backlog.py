@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from core.messages import Source
-from core.store.schema import turns
+from core.store.schema import people, turns
 from core.store.turns import ANSWERED, IS_OPEN, RUNNING, WAITING
 
 RECENT = 20
@@ -19,10 +19,14 @@ LONGEST = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """The unanswered turns: the person's `own`, those of each other person, and the mean duration of a turn."""
+    """The unanswered turns: the person's `own`, those of each other person, and the mean duration of a turn.
+
+    `of_program` is how many are of people for whom the person's program writes, their own included.
+    """
 
     own: int
     others: tuple[int, ...]
+    of_program: int
     turn_seconds: float
 
     def predicted_wait(self, slots: int) -> float:
@@ -53,12 +57,18 @@ def queue(connection: sa.Connection) -> Queue:
     return Queue(waiting=waiting, running=running, answered=answered, since=since)
 
 
-def measure(connection: sa.Connection, person_id: int) -> Backlog:
-    """The backlog as it is for one person."""
+def measure(connection: sa.Connection, person_id: int, program: str = "") -> Backlog:
+    """The backlog as it is for one person, for whom a `program` writes, or none."""
     unanswered = turns.c.state.in_([WAITING, RUNNING])
-    counts = Counter(connection.scalars(sa.select(turns.c.person_id).where(IS_OPEN, unanswered)))
-    own = counts.pop(person_id, 0)
-    return Backlog(own=own, others=tuple(counts.values()), turn_seconds=_turn_seconds(connection))
+    query = sa.select(turns.c.person_id, people.c.program).join(people, people.c.id == turns.c.person_id)
+    found = connection.execute(query.where(IS_OPEN, unanswered)).all()
+    counts = Counter(row.person_id for row in found)
+    return Backlog(
+        own=counts.pop(person_id, 0),
+        others=tuple(counts.values()),
+        of_program=sum(row.program == program for row in found) if program else 0,
+        turn_seconds=_turn_seconds(connection),
+    )
 
 
 def _turn_seconds(connection: sa.Connection) -> float:

@@ -22,6 +22,11 @@ def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -
     return True
 
 
+def forget(connection: sa.Connection, event_keys: Sequence[str]) -> None:
+    """Have the keys be unknown again: what they identify was not done, and may be tried again."""
+    connection.execute(events.delete().where(_of(event_keys)))
+
+
 def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -> None:
     """Record that the message with these keys, which are recorded already, is that of a turn."""
     connection.execute(events.update().where(_of(event_keys)).values(turn_id=turn_id))

@@ -11,18 +11,37 @@ IS_LIVE = keys.c.revoked_at.is_(None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredKey:
-    """What is known about a key. Times are UTC epoch seconds; `used_at` is up to an hour behind."""
+    """What is known about a key. Times are UTC epoch seconds; `used_at` is up to an hour behind.
+
+    `per_minute` is its own limit of messages, None if it has that of all keys.
+    """
 
     name: str
     scopes: tuple[str, ...]
     created_at: float
     revoked_at: float | None
     used_at: float | None
+    per_minute: int | None
 
 
-def add(connection: sa.Connection, name: str, digest: bytes, scopes: tuple[str, ...], now: float) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast the people of a key may write, and GCRA's theoretical arrival time of all of them together."""
+
+    per_minute: int | None
+    throttled_until: float
+
+
+def add(
+    connection: sa.Connection,
+    name: str,
+    digest: bytes,
+    scopes: tuple[str, ...],
+    now: float,
+    per_minute: int | None = None,
+) -> bool:
     """Add a key; False if one with this name is in use."""
-    values = {"name": name, "digest": digest, "scopes": scopes, "created_at": now}
+    values = {"name": name, "digest": digest, "scopes": scopes, "created_at": now, "per_minute": per_minute}
     return connection.execute(keys.insert().prefix_with("OR IGNORE").values(values)).rowcount == 1
 
 
@@ -30,6 +49,17 @@ def find(connection: sa.Connection, digest: bytes) -> StoredKey | None:
     """The key with this digest, unless it is revoked."""
     row = connection.execute(sa.select(keys).where(keys.c.digest == digest, IS_LIVE)).first()
     return _stored(row) if row else None
+
+
+def pace(connection: sa.Connection, name: str) -> Pace | None:
+    """The pace of the key with this name that is in use."""
+    row = connection.execute(sa.select(keys.c.per_minute, keys.c.throttled_until).where(keys.c.name == name, IS_LIVE))
+    found = row.first()
+    return Pace(per_minute=found.per_minute, throttled_until=found.throttled_until) if found else None
+
+
+def set_throttle(connection: sa.Connection, name: str, until: float) -> None:
+    connection.execute(keys.update().where(keys.c.name == name, IS_LIVE).values(throttled_until=until))
 
 
 def note_use(connection: sa.Connection, digest: bytes, now: float) -> None:
@@ -67,4 +97,5 @@ def _stored(row: sa.Row[tuple[object, ...]]) -> StoredKey:
         created_at=row.created_at,
         revoked_at=row.revoked_at,
         used_at=row.used_at,
+        per_minute=row.per_minute,
     )

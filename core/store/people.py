@@ -15,7 +15,8 @@ from core.store.schema import people
 class PersonRow:
     """A person as stored. `throttled_until` is GCRA's theoretical arrival time, `noticed_at` when they were last told
     to slow down, and `asked_at` when administrators were last asked to let them in; all are UTC epoch seconds.
-    `admitted` is what an administrator has decided, None if none has.
+    `admitted` is what an administrator has decided, None if none has. `program` is the name of the key by which a
+    program writes for them, or empty.
     """
 
     id: int
@@ -25,6 +26,7 @@ class PersonRow:
     asked_at: float
     throttled_until: float
     noticed_at: float
+    program: str
 
 
 def id_of(person: Person) -> sa.Select[int]:
@@ -33,19 +35,18 @@ def id_of(person: Person) -> sa.Select[int]:
 
 
 def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
-    """The person's row, inserted if there is none, with the platform's latest hint of their language.
+    """The person's row, inserted if there is none, with the latest hint of their language and the program that writes.
 
     A person who was forgotten has the rate limit that they had, and is let in or shut out as before.
     """
     query = sa.select(people).where(people.c.key == str(person))
     row = connection.execute(query).one_or_none()
+    told = {"hint": person.locale, "program": person.program}
     if row is None:
-        connection.execute(
-            people.insert().values(key=str(person), hint=person.locale, **tombstones.kept(connection, person))
-        )
+        connection.execute(people.insert().values(key=str(person), **told, **tombstones.kept(connection, person)))
         row = connection.execute(query).one()
-    elif person.locale and person.locale != row.hint:
-        connection.execute(people.update().where(people.c.id == row.id).values(hint=person.locale))
+    elif news := {column: value for column, value in told.items() if value and value != getattr(row, column)}:
+        connection.execute(people.update().where(people.c.id == row.id).values(news))
         row = connection.execute(query).one()
     return PersonRow(
         id=row.id,
@@ -60,6 +61,7 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
         asked_at=row.asked_at,
         throttled_until=row.throttled_until,
         noticed_at=row.noticed_at,
+        program=row.program,
     )
 
 

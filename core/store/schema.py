@@ -48,6 +48,7 @@ people = sa.Table(
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
     sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
     sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next
+    sa.Column("program", sa.Text, nullable=False, default="", server_default=""),  # the key that writes for them
     sa.Index("people_served", "served"),
 )
 
@@ -192,6 +193,8 @@ keys = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
     sa.Column("used_at", sa.Float),  # or up to an hour later
+    sa.Column("per_minute", sa.Integer),  # messages of its people; NULL for the setting
+    sa.Column("throttled_until", sa.Float, nullable=False, default=0.0, server_default="0"),  # as in `people`
     sa.Index("keys_live", "name", unique=True, sqlite_where=sa.text("revoked_at IS NULL")),
 )
 

@@ -25,14 +25,15 @@ from core.chat import chatbot
 from core.clock import Clock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.help_desk import HelpDesk
-from core.messages import ConversationKey
+from core.messages import ConversationKey, Reply, Turn
+from core.pipeline import Handler, Stage, compose
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import open_store, turns
 from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
-from tests.faults.crash_points import CrashingStore, CrashPoint
+from tests.faults.crash_points import LOOP_ITERATIONS, CrashingStore, CrashPoint
 from tests.options import chat_with, limits_with, worker_with
 
 Note: TypeAlias = Callable[[str, object], None]
@@ -104,6 +105,7 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
         chat = chat_with(persona=PERSONA, show_mood="always", help_desk=desk)  # tells a whole reply from its previews
         engine = ScriptedEngine.replying(_answer)
         handler = chatbot(store, engine, MoodReader(engine), answers, clock, chat)
+        handler = compose(_crashing_sink(crash_point), innermost=handler)
         worker = Worker(store, handler, Deliveries(fronts), clock, worker_with(owner=uuid4().hex))
         admission = Admission(store, clock, replace(LIMITS, help_desk=desk), worker)
         app = Starlette(routes=[route for front in fronts for route in front.routes(admission)])
@@ -145,6 +147,24 @@ def _desk(plan: Plan) -> HelpDesk | None:
     if not plan.desk:
         return None
     return HelpDesk(place=ConversationKey.parse(plan.desk), operators=ANYBODY, timeout=1e6)
+
+
+def _crashing_sink(crash_point: CrashPoint) -> Stage:
+    """The stage with crash points after the first and the third piece of a reply, once those who look on have it."""
+
+    async def stage(turn: Turn, call_next: Handler) -> Reply:
+        points = iter(("first piece", "", "third piece"))
+
+        async def sink(piece: str) -> None:
+            await turn.sink(piece)
+            if (point := next(points, "")) and crash_point.is_due(point):
+                for _ in range(LOOP_ITERATIONS):
+                    await asyncio.sleep(0)
+                crash_point.crash()
+
+        return await call_next(replace(turn, sink=sink))
+
+    return stage
 
 
 def _answer(prompt: Prompt) -> str:

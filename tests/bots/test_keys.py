@@ -37,7 +37,8 @@ async def test_a_key_lives_from_add_to_revoke(settings: Settings) -> None:
     await revoke(settings, "shop", 3 * DAY, told)
     await list_keys(settings, told)
     assert await scopes_of(settings, key) is None
-    known = "shop: chat, metrics; created 1970-01-02 00:00 UTC, used 1970-01-03 00:00 UTC"
+    limits = "60 messages a minute, 30 at once, 16 waiting"
+    known = f"shop: chat, metrics; {limits}; created 1970-01-02 00:00 UTC, used 1970-01-03 00:00 UTC"
     assert told.getvalue().splitlines() == [known, "shop is revoked", f"{known}, revoked 1970-01-04 00:00 UTC"]
 
 
@@ -63,9 +64,16 @@ async def test_what_is_not_there_is_not_revoked(settings: Settings) -> None:
 
 
 def test_the_command_line_makes_a_key_for_chat(settings: Settings) -> None:
-    """Without a scope a key opens the chat only; each scope that is named is one that it opens."""
+    """Without a scope a key opens the chat only; each scope that is named is one that it opens. A rate is its own."""
     env = {"PARLEY_DATA_DIR": str(settings.data_dir)}
-    for arguments in (["add", "a"], ["add", "b", "--scope", "metrics"], ["list"]):
+    added = ["a"], ["b", "--scope", "metrics"], ["c", "--per-minute", "600"]
+    for arguments in (*(["add", *arguments] for arguments in added), ["list"]):
         done = CliRunner().invoke(app, ["key", *arguments], env=env)
         assert done.exit_code == 0
-    assert [line.split(";")[0] for line in done.output.splitlines()] == ["a: chat", "b: metrics"]
+    assert [line.partition("; created")[0] for line in done.output.splitlines()] == [
+        "a: chat; 60 messages a minute, 30 at once, 16 waiting",
+        "b: metrics",
+        "c: chat; 600 messages a minute, 30 at once, 16 waiting",
+    ]
+    refused = CliRunner().invoke(app, ["key", "add", "d", "--per-minute", "0"], env=env)
+    assert refused.exit_code == 2

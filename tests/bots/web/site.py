@@ -29,7 +29,16 @@ from tests.bots.gateway import free_port
 from tests.options import chat_with, limits_with, worker_with
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"web:*"}))
+LIMITS = limits_with(
+    per_minute=6e6,
+    burst=10_000,
+    max_queued=1_000,
+    key_per_minute=6e6,
+    key_burst=10_000,
+    key_max_queued=1_000,
+    max_wait=1e6,
+    allow=frozenset({"web:*"}),
+)
 Event: TypeAlias = tuple[str, Any]
 """The name and the data of a server-sent event."""
 
@@ -47,26 +56,27 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(
+async def open_site(  # noqa: PLR0913  a bot has these
     engine: ScriptedEngine,
     *,
     chat: bool = True,
     api: bool = True,
     origins: Collection[str] = (),
+    cors: Collection[str] = (),
     limits: Limits = LIMITS,
     welcome: Welcome = DEFAULT_WELCOME,
     clock: Clock | None = None,
 ) -> AsyncIterator[Site]:
     """A bot composed as bots/app.py and bots/run.py do."""
     clock = clock or SystemClock()
-    settings = WebSettings(port=free_port(), chat=chat, api=api, origins=tuple(origins))
+    settings = WebSettings(port=free_port(), chat=chat, api=api, origins=tuple(origins), cors=tuple(cors))
     address = f"http://127.0.0.1:{settings.port}"
     async with open_store("sqlite://") as store, open_web(settings, clock, welcome=welcome) as front:
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         handler = chatbot(store, engine, MoodReader(engine), answers, clock, chat_with(persona=PERSONA))
         worker = Worker(store, handler, Deliveries([front]), clock, worker_with(owner="site"))
         admission = Admission(store, clock, limits, worker)
-        app = web_app(Bot(admission=admission, store=store, engine=engine), [front], clock)
+        app = web_app(Bot(admission=admission, store=store, engine=engine), [front], clock, cors=cors)
         key = await store.run(add_key, "shop", [Scope.CHAT], bytes(range(32)), clock.now())
         async with (
             working(worker, grace=0.1),

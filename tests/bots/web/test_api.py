@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.keys import revoke_key
 from tests.bots.web.site import LIMITS, Site, events_of, open_site
@@ -118,11 +119,61 @@ async def test_everything_is_forgotten(site: Site) -> None:
     assert (await site.program.get("/api/history")).json() == {"turns": []}
 
 
-async def test_who_is_too_fast_is_told() -> None:
-    """The rate limit is that of every platform: a refusal as a reply, and none for a flood."""
-    async with open_site(ScriptedEngine.fixed("ok"), limits=limits_with(burst=1, allow=LIMITS.allow)) as site:
-        replies = [(await site.program.post("/api/chat", json={"text": f"{n}"})).json()["reply"] for n in range(3)]
-        assert [reply["error"] for reply in replies] == ["", "throttled", "throttled"]
+HOURLY = limits_with(per_minute=1 / 60, burst=1, allow=LIMITS.allow)
+STREAM, NOTE = {"Accept": "text/event-stream"}, {"Prefer": "respond-async"}
+
+
+@pytest.mark.parametrize("manner", [{}, STREAM, NOTE])
+async def test_a_program_that_is_too_fast_is_told_by_the_status(manner: dict[str, str]) -> None:
+    """429 with Retry-After, the refusal as the reply, and nothing of it in the history."""
+    async with open_site(ScriptedEngine.fixed("ok"), limits=HOURLY) as site:
+        await site.program.post("/api/chat", json={"text": "first"})
+        refused = await site.program.post("/api/chat", json={"text": "second"}, headers=manner)
+        assert (refused.status_code, refused.json()["turn"]) == (429, None)
+        assert refused.json()["reply"]["error"] == "throttled"
+        assert 3_500 <= int(refused.headers["retry-after"]) <= 3_600
+        assert [turn["question"] for turn in (await site.program.get("/api/history")).json()["turns"]] == ["first"]
+
+
+async def test_a_person_at_the_page_who_is_too_fast_is_told_in_words() -> None:
+    """The refusal is a reply as on every platform: 200, once as a turn, and none for a flood."""
+    async with open_site(ScriptedEngine.fixed("ok"), limits=HOURLY) as site:
+        await site.browser.get("/")
+        answers = [await site.browser.post("/api/chat", json={"text": f"{n}"}) for n in range(3)]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        assert [answer.json()["reply"]["error"] for answer in answers] == ["", "throttled", "throttled"]
+        assert [answer.json()["turn"] for answer in answers] == [1, 2, None]
+
+
+async def test_invented_people_do_not_multiply_the_limits() -> None:
+    """The limit of a key holds for all names that its program makes up, and for buttons that ask again."""
+    limits = limits_with(key_per_minute=1 / 60, key_burst=2, allow=LIMITS.allow)
+    async with open_site(ScriptedEngine.fixed("ok"), limits=limits) as site:
+        answers = [
+            await site.program.post("/api/chat", json={"text": "hi"}, headers={"Parley-User": f"u{number}"})
+            for number in range(4)
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert {answer.json()["reply"]["error"] for answer in answers[2:]} == {"key_throttled"}
+        again = {"turn": 1, "button": "again"}
+        pressed = await site.program.post("/api/press", json=again, headers={"Parley-User": "u0"})
+        assert (pressed.status_code, pressed.json()["error"]) == (429, "key_throttled")
+        assert int(pressed.headers["retry-after"]) > 3_500
+        vote = await site.program.post("/api/feedback", json={"turn": 1, "vote": "up"}, headers={"Parley-User": "u0"})
+        assert (vote.status_code, vote.json()["vote"]) == (200, 1)
+
+
+async def test_what_was_refused_for_now_may_be_sent_again() -> None:
+    """The same Idempotency-Key is accepted once there is room, and counts once from then on."""
+    clock = ManualClock()
+    limits = limits_with(key_per_minute=1, key_burst=1, allow=LIMITS.allow)
+    async with open_site(ScriptedEngine.fixed("ok"), limits=limits, clock=clock) as site:
+        note = {"Idempotency-Key": "a-2", **NOTE}
+        await site.program.post("/api/chat", json={"text": "first"}, headers=NOTE)
+        refused = await site.program.post("/api/chat", json={"text": "second"}, headers=note)
+        clock.epoch += int(refused.headers["retry-after"])
+        accepted = [await site.program.post("/api/chat", json={"text": "second"}, headers=note) for _ in range(2)]
+        assert [answer.json()["turn"] for answer in accepted] == [2, 2]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/api/history", "/api/events"])

@@ -58,6 +58,7 @@ def loaded(connection: sa.Connection, message: Message) -> None:
     history.load(connection, message.conversation, None)
     history.has_taken_part(connection, message.conversation)
     backlog.measure(connection, 1)
+    backlog.measure(connection, 1, "shop")
 
 
 def exported(connection: sa.Connection, _message: Message) -> None:
