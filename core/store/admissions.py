@@ -10,10 +10,12 @@ from core.store import tombstones
 from core.store.schema import people, turns
 
 
-def is_admitted(connection: sa.Connection, person: Person) -> bool:
-    """Whether an administrator has let this person in, also if the person was forgotten since."""
+def decision(connection: sa.Connection, person: Person) -> bool | None:
+    """Whether an administrator has let this person in or has shut them out, also if the person was forgotten since;
+    None if none has decided.
+    """
     row = connection.execute(sa.select(people.c.admitted).where(people.c.key == str(person))).one_or_none()
-    return bool(row.admitted if row else tombstones.kept(connection, person).get("admitted"))
+    return row.admitted if row else cast("bool | None", tombstones.kept(connection, person).get("admitted"))
 
 
 def admitted(connection: sa.Connection) -> tuple[Person, ...]:
