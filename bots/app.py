@@ -44,6 +44,7 @@ from core.measures import Measures
 from core.models import find_model
 from core.pipeline import compose
 from core.progress import Progress, unwatched
+from core.school import School
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.measure import measure
@@ -89,12 +90,22 @@ async def open_engine(settings: Settings, clock: Clock, progress: Progress = unw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """A running bot: where messages are admitted, the parts that /ready checks, and what has been counted."""
+    """A running bot: where messages are admitted, and the parts that /ready, /metrics and /admin look into.
+
+    Without a folder of knowledge there is no `expertise`.
+    """
 
     admission: Admission
     store: Store
     engine: Engine
     measures: Measures = field(default_factory=Measures)
+    expertise: Expertise | None = None
+
+    @property
+    def school(self) -> School | None:
+        """What operators can teach it."""
+        known = self.expertise
+        return School(store=self.store, knowledge=known.knowledge, folder=known.folder) if known else None
 
 
 @asynccontextmanager
@@ -141,7 +152,7 @@ async def open_bot(
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
             admission = Admission(store, clock, limits(settings), worker, measures)
-            yield Bot(admission=admission, store=store, engine=engine, measures=measures)
+            yield Bot(admission=admission, store=store, engine=engine, measures=measures, expertise=expertise)
 
 
 @asynccontextmanager

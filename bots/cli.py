@@ -23,6 +23,7 @@ from bots.keys import revoke as revoke_a_key
 from bots.knowledge import add_file, check_files, list_files, print_gaps, search_files
 from bots.logs import configure_logs
 from bots.moods import run_moods
+from bots.password import ask_password, change_password, remove_password
 from bots.proxies import proxies_of
 from bots.report import report as report_outcomes
 from bots.report import report_as_csv, seconds_of
@@ -134,6 +135,19 @@ def retry_dead(
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(reopen(settings, turn, sys.stdout))
+
+
+@app.command()
+def password(
+    *, off: Annotated[bool, typer.Option("--off", help="Have no password.")] = False, config: ConfigFile = None
+) -> None:
+    """Set the password of the operator's page at /admin: asked for twice, or the first line of the input."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    if off:
+        asyncio.run(remove_password(settings, sys.stdout))
+    else:
+        asyncio.run(change_password(settings, ask_password(), sys.stdout))
 
 
 @app.command()

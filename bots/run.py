@@ -11,6 +11,9 @@ from typing import Annotated
 import structlog
 import typer
 
+from bots.admin.office import Office
+from bots.admin.site import admin_site
+from bots.admin.tries import Tries
 from bots.app import open_bot
 from bots.exits import end_by_signal, one_line_errors
 from bots.fronts import Deliveries, FrontEnd, Welcome
@@ -56,7 +59,9 @@ async def run_bot(settings: Settings) -> None:
             )
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
-        await stack.enter_async_context(serving(web_app(bot, fronts, clock, settings.web.hosts), settings.web, clock))
+        office = Office(bot=bot, fronts=fronts, settings=settings, clock=clock, tries=Tries(clock))
+        app = web_app(bot, fronts, clock, settings.web.hosts, [admin_site(office)])
+        await stack.enter_async_context(serving(app, settings.web, clock))
         _announce(settings, fronts)
         gc.collect()
         gc.freeze()  # all that is loaded lives as long as the process; looking through it would stop every reply
@@ -104,11 +109,11 @@ def _on_signals() -> asyncio.Event:
 
 
 def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
-    """Print what is served, and a hint if no one may talk to the bot yet."""
+    """Print what is served, and a hint if no one may talk to the bot there yet. The web page is open to all."""
     model = f"{settings.engine.model} at {settings.engine.url}" if settings.engine.url else settings.engine.model
     names = ", ".join(front.platform for front in fronts)
     print(f"Parley is on: {names}; model {model}; http://{settings.web.host}:{settings.web.port}/ready", flush=True)  # noqa: T201
-    if not settings.access.allow:
+    if not settings.access.allow and not settings.web.chat:
         print("Nobody may talk to it yet: write to it, and put the id it tells you into access.allow.", flush=True)  # noqa: T201
 
 

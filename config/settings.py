@@ -372,6 +372,15 @@ class WebSettings(BaseModel):
     name in X-Forwarded-For are believed."""
 
 
+class AdminSettings(BaseModel):
+    """The operator's page at /admin, which is there once `parley password` has set a password."""
+
+    model_config = SECTION
+    read_conversations: Annotated[bool, COMMON] = False
+    """Whether operators may read what people wrote and were answered. Questions without a good answer are shown either
+    way."""
+
+
 class NetworkSettings(BaseModel):
     """How Parley reaches Telegram, Slack and the model hubs."""
 
@@ -455,6 +464,7 @@ class Settings(BaseSettings):
     telegram: TelegramSettings = TelegramSettings()
     slack: SlackSettings = SlackSettings()
     web: WebSettings = WebSettings()
+    admin: AdminSettings = AdminSettings()
     network: NetworkSettings = NetworkSettings()
     access: AccessSettings = AccessSettings()
     handoff: HandoffSettings = HandoffSettings()

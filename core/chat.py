@@ -9,6 +9,7 @@ from core.help_desk import HelpDesk
 from core.intent import IntentReader
 from core.pipeline import Handler, compose
 from core.prompt import Persona
+from core.school import School
 from core.stages.audit import audit
 from core.stages.cache import AnswerCache, cache
 from core.stages.commands import Desk, commands
@@ -24,7 +25,6 @@ from core.stages.refusals import refusals
 from core.stages.retry import retry
 from core.stages.suggested import suggested
 from core.store import Store
-from core.teaching import School
 from core.text import digest
 
 

@@ -4,6 +4,7 @@ ParleyError
 ├── ConfigError                a setting is unknown or unusable
 ├── KnowledgeUnusable          a file of the knowledge folder cannot be used
 ├── KeyRefused                 a key of the HTTP interface cannot be added or revoked
+├── PasswordRefused            a password for operators cannot be set
 ├── Refusal                    the message is not answered, and the person is told why
 │   ├── NotAllowed             the person is not in access.allow
 │   ├── EmptyText
@@ -91,6 +92,10 @@ class KeyRefused(ParleyError):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class PasswordRefused(ParleyError):
+    """The message is the reason, in a few words."""
 
 
 class Refusal(ParleyError):

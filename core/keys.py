@@ -31,6 +31,7 @@ class Scope(StrEnum):
 
     CHAT = "chat"
     METRICS = "metrics"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bots.fronts import Welcome
+from bots.web.locales import locale_of
 from bots.web.principals import Principals
 from bots.web.visitors import COOKIE, COOKIE_SECONDS, Visitor
 from core.i18n import LOCALES, say
-from core.language import locale_of_tag
 from core.messages import Locale
 
 STATIC = Path(str(resources.files("bots.web").joinpath("static")))
@@ -27,7 +27,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors {ancestors}"
 )
-PUBLIC = ("/", "/widget.js")
+PUBLIC = ("/", "/widget.js", "/admin", "/admin/")
 """Paths that a page of another site may lead to, or fetch: they do nothing."""
 
 
@@ -43,7 +43,7 @@ def page_routes(principals: Principals, welcome: Welcome, origins: Collection[st
     async def page(request: Request) -> Response:
         address = request.client.host if request.client else ""
         visitor = await principals.visitor(request.cookies.get(COOKIE, "")) or await principals.welcome(address)
-        locale = _locale(request)
+        locale = locale_of(request)
         if visitor is None:
             return PlainTextResponse(say(locale, "web.again_later"), 429, headers)
         response = Response(_rendered(locale, welcome), media_type="text/html", headers=headers)
@@ -72,13 +72,6 @@ def _rendered(locale: Locale, welcome: Welcome) -> str:
 def _template() -> Template:
     environment = Environment(loader=PackageLoader("bots.web"), autoescape=select_autoescape(), trim_blocks=True)
     return environment.get_template("chat.html")
-
-
-def _locale(request: Request) -> Locale:
-    """The language chosen in the address, else the first of the browser's that the bot speaks."""
-    asked = request.headers.get("accept-language", "").split(",")
-    tags = [request.query_params.get("lang", ""), *(tag.partition(";")[0].strip() for tag in asked)]
-    return next((found for tag in tags if (found := locale_of_tag(tag))), "en")
 
 
 def _cookie(visitor: Visitor, request: Request, *, in_frame: bool) -> str:

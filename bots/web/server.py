@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -13,27 +14,30 @@ from starlette.routing import BaseRoute, Route
 
 from bots.app import Bot
 from bots.fronts import FrontEnd
+from bots.readiness import readiness
 from bots.scraping import metrics_route
 from bots.web.page import PUBLIC
 from config.settings import WebSettings
 from core.clock import Clock
-from core.engine.deadline import in_time
-from core.errors import ConfigError, EngineError, StoreError
+from core.errors import ConfigError
 from core.serving.browsers import OwnSiteOnly
 from core.serving.limits import HttpLimits, within_descriptors
 from core.serving.listener import Listener
 from core.serving.server import http_server
-from core.store import installation
 
-CHECK_SECONDS = 2.0
-"""Time limit of each check of /ready."""
 DRAIN_SECONDS = 5
 """Seconds that requests have at a shutdown. A platform sends those again that were not answered."""
 
 
-def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collection[str] = ()) -> Starlette:
-    """/health (restart the process if it fails), /ready (it can answer messages), /metrics, and the routes of the
-    front ends.
+def web_app(
+    bot: Bot,
+    fronts: Sequence[FrontEnd],
+    clock: Clock,
+    hosts: Collection[str] = (),
+    more: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """/health (restart the process if it fails), /ready (it can answer messages), /metrics, the routes of the front
+    ends, and `more`.
 
     `hosts` are names of the server, other than "localhost" and addresses. A front end checks who calls its routes.
     """
@@ -42,18 +46,17 @@ def web_app(bot: Bot, fronts: Sequence[FrontEnd], clock: Clock, hosts: Collectio
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> JSONResponse:
-        fault, model = await asyncio.gather(_store_fault(bot, clock), _model_answers(bot, clock))
-        platforms = {front.platform: _platform(front, clock) for front in fronts}
-        is_ready = not fault and model and all(platform["connected"] for platform in platforms.values())
-        body = {"ready": is_ready, "store": not fault, "model": model, "platforms": platforms}
-        told = {"store_fault": fault} if fault else {}
-        return JSONResponse(body | told, status_code=200 if is_ready else 503)
+        found = await readiness(bot, fronts, clock)
+        platforms = {name: asdict(connection) for name, connection in found.platforms.items()}
+        body = {"ready": found.is_ready, "store": not found.store_fault, "model": found.model, "platforms": platforms}
+        told = {"store_fault": found.store_fault} if found.store_fault else {}
+        return JSONResponse(body | told, status_code=200 if found.is_ready else 503)
 
     routes: list[BaseRoute] = [Route("/health", health), Route("/ready", ready), metrics_route(bot, fronts, clock)]
     webhooks = [route for front in fronts for route in front.routes(bot.admission)]
     signed = [route.path for route in webhooks if isinstance(route, Route) and route.methods == {"POST"}]
     guard = Middleware(OwnSiteOnly, hosts=hosts, signed=signed, public=PUBLIC)
-    return Starlette(routes=routes + webhooks, middleware=[guard])
+    return Starlette(routes=[*routes, *webhooks, *more], middleware=[guard])
 
 
 @asynccontextmanager
@@ -78,26 +81,3 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError("web.port", f"cannot listen on {host}:{port}: {error.strerror}") from None
-
-
-async def _store_fault(bot: Bot, clock: Clock) -> str:
-    """The kind of error that keeps messages from being stored, such as "StoreFull"; empty if there is none."""
-    try:
-        await in_time(bot.store.run(installation.touch, clock.now()), clock, CHECK_SECONDS)
-    except (StoreError, EngineError) as error:
-        return type(error).__name__ if isinstance(error, StoreError) else "StoreLocked"
-    return ""
-
-
-async def _model_answers(bot: Bot, clock: Clock) -> bool:
-    try:
-        await in_time(bot.engine.count_tokens("ready"), clock, CHECK_SECONDS)
-    except EngineError:
-        return False
-    return True
-
-
-def _platform(front: FrontEnd, clock: Clock) -> Mapping[str, bool | float | None]:
-    health = front.health()
-    age = None if health.heard_at is None else round(clock.monotonic() - health.heard_at, 1)
-    return {"connected": health.connected, "seconds_since_heard": age}

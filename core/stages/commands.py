@@ -41,10 +41,10 @@ from core.help_desk import HelpDesk
 from core.i18n import LOCALES, say
 from core.messages import ANSWERS, Label, Locale, Reply, Source, Turn
 from core.pipeline import Handler, Stage
+from core.school import School
 from core.stages.cache import AnswerCache
 from core.stages.person import hand_over
 from core.store import Store, admissions, history, outcomes, people, questions, totals
-from core.teaching import School
 
 WEEK = 7 * 86_400.0
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import BackupRefused, StoreDamaged, StoreLocked
 from core.messages import Person
-from core.store import installation, keys, records, tombstones
+from core.store import installation, keys, records, sessions, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
 from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
@@ -65,6 +65,7 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
         copy(backup, new)
         with _opened(new, path=None) as restored:
             dropped = remove_turns(restored, IS_OPEN)
+            sessions.end_all(restored)
             if database.exists():
                 dropped = 0
                 with _present(database) as present:
@@ -135,6 +136,7 @@ def _carry_over(present: sa.Connection, restored: sa.Connection) -> None:
     """Bring what the present database knows into the restored one."""
     _carry_tombstones(present, restored)
     keys.carry_over(present, restored)
+    installation.set_password(restored, installation.password(present))
     installation.note_last_turn(present)
     installation.note_last_turn(restored)
     last = max(connection.scalar(sa.select(installations.c.last_turn)) or 0 for connection in (present, restored))

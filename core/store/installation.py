@@ -10,6 +10,15 @@ def key(connection: sa.Connection) -> bytes:
     return bytes(connection.execute(sa.select(installation.c.key)).scalar_one())
 
 
+def password(connection: sa.Connection) -> str:
+    """The hash of the operators' password; empty if there is none."""
+    return str(connection.execute(sa.select(installation.c.password)).scalar_one())
+
+
+def set_password(connection: sa.Connection, hashed: str) -> None:
+    connection.execute(installation.update().values(password=hashed))
+
+
 def next_turn(connection: sa.Connection) -> int:
     """The id for a new turn, above those of all turns that ever were: a button may name one that is deleted."""
     return _last_turn(connection) + 1

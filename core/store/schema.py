@@ -194,6 +194,15 @@ keys = sa.Table(
     sa.Index("keys_live", "name", unique=True, sqlite_where=sa.text("revoked_at IS NULL")),
 )
 
+sessions = sa.Table(
+    "sessions",  # of operators who have signed in
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),  # the session's token is stored nowhere
+    sa.Column("key_id", sa.ForeignKey("keys.id", ondelete="CASCADE")),  # signed in with it; NULL: with the password
+    sa.Column("opened_at", sa.Float, nullable=False),
+    sa.Column("used_at", sa.Float, nullable=False),  # or a minute later
+)
+
 installation = sa.Table(
     "installation",  # one row
     metadata,
@@ -202,4 +211,5 @@ installation = sa.Table(
     sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
     sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
+    sa.Column("password", sa.Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
 )

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
+from bots.admin.office import Office
+from bots.admin.site import admin_site
+from bots.admin.tries import Tries
 from bots.app import Bot
 from bots.slack.adapter import open_slack
 from bots.slack.http import PATH as SLACK
@@ -21,7 +24,7 @@ from bots.telegram.http import HEADER
 from bots.telegram.http import PATH as TELEGRAM
 from bots.web.front import open_web
 from bots.web.server import web_app
-from config.settings import SlackSettings, TelegramSettings, WebSettings
+from config.settings import Settings, SlackSettings, TelegramSettings, WebSettings
 from core.admission import Admission
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
@@ -34,7 +37,7 @@ OPEN = ("/", "/api/docs", "/health", "/metrics", "/ready", "/widget.js")
 """Routes that anybody may ask."""
 SIGNED = (SLACK, TELEGRAM)
 """Those of the platforms, which sign or name a secret."""
-MOUNTED = ("/api", "/static")
+MOUNTED = ("/admin", "/api", "/static")
 GUARDED = ("/api/chat", "/api/events", "/api/feedback", "/api/forget", "/api/history", "/api/press")
 """Those that need a key or the page's cookie."""
 FILES = ("/api/openapi.json", "/static/chat.js", "/static/../chat.html", "/static/%2e%2e/front.py", "/static/")
@@ -86,7 +89,8 @@ async def site() -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
     ):
         admission = Admission(store, clock, limits_with(), Idle())
         bot = Bot(admission=admission, store=store, engine=ScriptedEngine.fixed("ok"))
-        app = web_app(bot, [first, second, third], clock)
+        office = Office(bot=bot, fronts=[third], settings=Settings(), clock=clock, tries=Tries(clock))
+        app = web_app(bot, [first, second, third], clock, more=[admin_site(office)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
             yield app, client
 

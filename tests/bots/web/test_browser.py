@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -19,34 +18,19 @@ from bots.web.server import serving
 from config.settings import WebSettings
 from core.clock import SystemClock
 from core.engine.scripted import ScriptedEngine
+from tests.bots.chromium import PHONE, Browser, Page, faults, open_browser
 from tests.bots.gateway import Plan, free_port, whole_answer
 from tests.bots.web.site import open_site
 from tests.faults.fork_server import ForkServer
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.async_api", reason='needs the extra "browser"')
-axe = pytest.importorskip("axe_playwright_python.async_playwright", reason='needs the extra "browser"')
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
 WELCOME = Welcome(name="Lamp", questions={"en": ["When do you open?"], "zh": ["几点开门？"]})
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>[a](javascript:window.hacked=1)'
-PHONE = {
-    "viewport": {"width": 360, "height": 640},
-    "locale": "zh-CN",
-    "color_scheme": "dark",
-    "reduced_motion": "reduce",
-}
-Browser: TypeAlias = Any
-Page: TypeAlias = Any
-"""Of playwright, which comes with an extra."""
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with playwright.async_playwright() as driver:
-        opened = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    async with open_browser() as opened:
         yield opened
-        await opened.close()
 
 
 async def say(page: Page, text: str) -> None:
@@ -71,12 +55,6 @@ async def until_up(port: int) -> None:
         else:
             writer.close()
             return await writer.wait_closed()
-
-
-async def faults(page: Page) -> list[str]:
-    """What axe-core finds wrong for people who use keyboards, screen readers or strong contrast."""
-    found = await axe.Axe().run(page)
-    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found.response["violations"]]
 
 
 async def test_a_conversation(browser: Browser) -> None:

@@ -1,0 +1,72 @@
+"""What operators see."""
+
+from pathlib import Path
+
+import pytest
+
+from bots.admin.rendering import PAGES
+from config.settings import Settings, TelegramSettings
+from core.messages import Reply, Source
+from tests.bots.admin.headquarters import Headquarters, open_headquarters
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+async def test_every_page_of_the_menu_is_there(operator: Headquarters, page: str, language: str) -> None:
+    """Each page of the menu can be read in both languages, and marks itself there."""
+    operator.browser.headers["accept-language"] = language
+    text = await operator.read(page)
+    assert f'href="/admin/{page}" aria-current="page"' in text
+    assert f'<html lang="{"zh-Hans" if language == "zh-CN" else "en"}">' in text
+
+
+async def test_a_language_is_kept(operator: Headquarters) -> None:
+    """The language that was chosen stays, whatever the browser prefers."""
+    assert "健康" in await operator.read("health?lang=zh")
+    assert "健康" in await operator.read("health")
+
+
+async def test_secrets_are_not_shown() -> None:
+    """The settings say that a secret is set, and not what it is; options that somebody has set are marked."""
+    settings = Settings(telegram=TelegramSettings.model_validate({"token": "7001:of-this-test"}))
+    async with open_headquarters(settings=settings) as office:
+        await office.sign_in()
+        page = await office.read("settings")
+    assert "of-this-test" not in page
+    row = page.partition("<code>telegram.token</code>")[2].partition("</tr>")[0]
+    assert "(set, not shown)" in row
+    assert page.partition("<code>telegram.mode</code>")[0].count('<tr class="set">') == 1
+
+
+async def test_health_is_that_of_the_parts(operator: Headquarters) -> None:
+    """The store and the model are named, and the platform that is served."""
+    page = await operator.read("health")
+    assert page.count("works</td>") == 4
+    assert "mini" in page
+
+
+async def test_the_queue_is_counted(operator: Headquarters) -> None:
+    """A turn that has its reply is being shown; the part that changes is no whole page."""
+    await operator.ask("Hello?", Reply(text="Hi.", source=Source.MODEL))
+    part = await operator.read("queue/now")
+    assert "<dt>Are being shown</dt><dd>1</dd>" in part
+    assert "<html" not in part
+    assert part in await operator.read("queue")
+
+
+async def test_a_search_shows_scores(tmp_path: Path) -> None:
+    """A question finds passages, with their scores and what the bot would do; what is unlike is called so."""
+    (tmp_path / "faq.csv").write_text("questions,answer\nDo you sell umbrellas?,In <i>blue</i>.\n")
+    async with open_headquarters(knowledge=tmp_path) as office:
+        await office.sign_in()
+        found = await office.read("search?question=Do+you+sell+umbrellas%3F")
+        assert "would be said word for word" in found
+        assert "In &lt;i&gt;blue&lt;/i&gt;." in found
+        assert "too unlike" in await office.read("search?question=xyzzy")
+
+
+async def test_an_unknown_page_is_said_in_words(operator: Headquarters) -> None:
+    """A path without a page, a method that is not meant and a number that is none have a page of their own."""
+    for method, path, status in [("GET", "nothing", 404), ("POST", "health", 405), ("GET", "gaps/x", 422)]:
+        answer = await operator.browser.request(method, f"/admin/{path}")
+        assert (answer.status_code, "This did not work" in answer.text) == (status, True), path
