@@ -31,8 +31,8 @@ def known(connection: sa.Connection, names: Iterable[str]) -> tuple[Person, ...]
     return tuple(person for person in everybody if person.name.lower() in wanted)
 
 
-def decide(connection: sa.Connection, person: Person, admit: bool) -> bool:  # noqa: FBT001  a stored value
-    """Let a person in, or shut them out. Returns whether that is new."""
+def decide(connection: sa.Connection, person: Person, admit: bool | None) -> bool:  # noqa: FBT001  a stored value
+    """Let a person in, or shut them out, or withdraw what was decided if it is None. Returns whether that is new."""
     theirs = people.update().where(people.c.key == str(person), people.c.admitted.is_distinct_from(admit))
     return connection.execute(theirs.values(admitted=admit)).rowcount == 1
 

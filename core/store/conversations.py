@@ -68,6 +68,12 @@ def page(connection: sa.Connection, before: int = 0, limit: int = PAGE) -> tuple
     )
 
 
+def of_turn(connection: sa.Connection, turn_id: int) -> ConversationKey | None:
+    """The conversation of a turn: a name for it that tells nobody's id."""
+    key = connection.scalar(sa.select(turns.c.conversation).where(turns.c.id == turn_id))
+    return None if key is None else ConversationKey.parse(key)
+
+
 def said(connection: sa.Connection, conversation: ConversationKey, before: int = 0, limit: int = PAGE) -> Extract:
     """The latest turns of a conversation `before` a turn, or of all, without what was withdrawn or is being forgotten.
 

@@ -45,18 +45,22 @@ def page(connection: sa.Connection, part: str = "", after: Mark | None = None, l
 
     `part` chooses people by a part of their name or key, such as "telegram:123", in any case.
     """
-    last = sa.select(sa.func.max(turns.c.id)).where(turns.c.person_id == people.c.id).scalar_subquery()
-    everybody = sa.select(people, sa.func.coalesce(last, 0).label("last_turn")).where(_has(part)).cte("everybody")
+    everybody = sa.select(people, _last_turn().label("last_turn")).where(_has(part)).cte("everybody")
     mark = sa.tuple_(everybody.c.last_turn, everybody.c.id)
     query = sa.select(everybody).order_by(everybody.c.last_turn.desc(), everybody.c.id.desc()).limit(limit)
     return _described(connection, connection.execute(query.where(mark < after) if after else query).all())
 
 
-def find(connection: sa.Connection, person_id: int) -> Known | None:
-    """The person with a row's id; None if they were forgotten meanwhile."""
-    last = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).where(turns.c.person_id == person_id)
-    query = sa.select(people, last.scalar_subquery().label("last_turn")).where(people.c.id == person_id)
+def find(connection: sa.Connection, person: Person) -> Known | None:
+    """What is known of a person; None if they never wrote, or were forgotten meanwhile."""
+    query = sa.select(people, _last_turn().label("last_turn")).where(people.c.key == str(person))
     return next(iter(_described(connection, connection.execute(query).all())), None)
+
+
+def _last_turn() -> sa.ColumnElement[int]:
+    """The last turn of a person; 0 without one."""
+    last = sa.select(sa.func.max(turns.c.id)).where(turns.c.person_id == people.c.id)
+    return sa.func.coalesce(last.scalar_subquery(), 0)
 
 
 def _has(part: str) -> sa.ColumnElement[bool]:

@@ -48,10 +48,10 @@ async def test_what_is_known_of_people(scene: Scene) -> None:
     )
     assert first != last
     await scene.store.run(handoffs.close, handoff.id, "close", 3.0)
-    found = await scene.store.read(directory.find, 1)
+    found = await scene.store.read(directory.find, person("ann"))
     assert found is not None
     assert not found.is_handed_over
-    assert await scene.store.read(directory.find, 2) is None
+    assert await scene.store.read(directory.find, person("bob")) is None
 
 
 async def test_people_come_by_their_last_turn(scene: Scene) -> None:

@@ -85,7 +85,7 @@ def overseen(connection: sa.Connection, message: Message) -> None:
     backlog.under_way(connection)
     dead_letters.letters(connection)
     dead_letters.drop(connection, 1, 1.0)
-    directory.find(connection, 1)
+    directory.find(connection, message.sender)
     conversations.said(connection, message.conversation)
 
 
