@@ -19,7 +19,18 @@ from benchmarks.machine import describe_machine
 from core.admission import Admission
 from core.clock import SystemClock
 from core.messages import ConversationKey, Message, Person, Reply, Source
-from core.store import Database, backlog, conversations, directory, history, open_store, records, retention, turns
+from core.store import (
+    Database,
+    backlog,
+    conversations,
+    daily,
+    directory,
+    history,
+    open_store,
+    records,
+    retention,
+    turns,
+)
 from core.store.history import Keeping
 from core.store.schema import people
 from core.store.schema import turns as table
@@ -101,6 +112,7 @@ def _works(store: Database) -> dict[str, Callable[[], Awaitable[object]]]:
         "history": lambda: store.run(history.load, ROOM, BUSY),
         "export, one page of a person": lambda: store.read(records.export, BUSY, 0),
         "export, one page of everybody": lambda: store.read(records.export, None, 500_000),
+        "figures of 4,000 turns": lambda: store.read(daily.tally, 500_000.0, 504_000.0),
         "retention, one step of 200": lambda: store.run(retention.purge_turns, 2e9, 200),
         "operator: open turns": lambda: store.read(backlog.under_way),
         "operator: a page of people": lambda: store.read(directory.page),

@@ -11,9 +11,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from bots.admin.office import Office
+from bots.admin.office import open_office
 from bots.admin.site import admin_site
-from bots.admin.tries import Tries
 from bots.app import open_bot
 from bots.exits import end_by_signal, one_line_errors
 from bots.fronts import Deliveries, FrontEnd, Welcome
@@ -59,8 +58,8 @@ async def run_bot(settings: Settings) -> None:
             )
         served = [front.platform for front in fronts]
         bot = await stack.enter_async_context(open_bot(settings, clock, Deliveries(fronts), served))
-        office = Office(bot=bot, fronts=fronts, settings=settings, clock=clock, tries=Tries(clock))
-        app = web_app(bot, fronts, clock, settings.web.hosts, [admin_site(office)])
+        admin = admin_site(open_office(bot, fronts, settings, clock))
+        app = web_app(bot, fronts, clock, settings.web.hosts, [admin])
         await stack.enter_async_context(serving(app, settings.web, clock))
         _announce(settings, fronts)
         gc.collect()

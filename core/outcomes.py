@@ -118,8 +118,8 @@ def outcomes(
         handed_over=sum(case.is_handed_over for case in cases),
         reopened=sum(case.is_reopened for case in cases),
         gaps=gaps,
-        first_answer=_wait([case.questions[0].seconds for case in cases if case.questions[0].is_answered]),
-        takeover=_wait([one.taken_at - one.opened_at for one in opened if one.taken_at is not None]),
+        first_answer=wait_of([case.questions[0].seconds for case in cases if case.questions[0].is_answered]),
+        takeover=wait_of([one.taken_at - one.opened_at for one in opened if one.taken_at is not None]),
         up=_by_source((question.source, question.up) for question in answered),
         down=_by_source((question.source, question.down) for question in answered),
     )
@@ -158,7 +158,7 @@ def _by_source(counted: Iterable[tuple[Source | None, int]]) -> Mapping[Source, 
     return counts
 
 
-def _wait(seconds: Iterable[float | None]) -> Wait:
+def wait_of(seconds: Iterable[float | None]) -> Wait:
     """Never below 0, since the clock may have been set."""
     waited = sorted(max(one, 0.0) for one in seconds if one is not None)
     if not waited:

@@ -23,7 +23,7 @@ from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, handoffs, turns
 from core.store.history import Keeping
-from core.store.turns import Lease
+from core.store.turns import Lease, Took
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -254,16 +254,19 @@ class Worker:
         if not claim.handle and claim.reply is None:
             claim = await self._commit_handle(claim, await delivery.begin(claim))
 
+        begun, first_piece = self._clock.monotonic(), None
+
         async def preview(piece: str) -> None:
-            nonlocal claim
+            nonlocal claim, first_piece
+            if first_piece is None:
+                first_piece = self._clock.monotonic() - begun
             if handle := await delivery.preview(claim, piece):
                 claim = await self._commit_handle(claim, handle)
 
-        begun = self._clock.monotonic()
         reply = claim.reply or await self._reply(claim, preview)
-        seconds, keeping = self._clock.monotonic() - begun, self._options.keeping
+        took = Took(seconds=self._clock.monotonic() - begun, first_piece=first_piece)
         if not await self._run_until_stored(
-            self._finish, claim, self._owner, reply, self._clock.now(), keeping, seconds=seconds
+            self._finish, claim, self._owner, reply, self._clock.now(), self._options.keeping, took=took
         ):
             raise LeaseLost
         await self._interrupt_changed()

@@ -17,6 +17,7 @@ from bots.fronts import FrontEnd
 from bots.web.locales import LANGUAGE, locale_of
 from config.settings import Settings
 from core.clock import Clock
+from core.latest_days import LatestDays
 from core.messages import Locale
 from core.operators import Session, find_session, is_open
 
@@ -32,13 +33,20 @@ Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """A running bot with its settings, and the limit of tries to sign in."""
+    """A running bot with its settings, its figures, and the limit of tries to sign in."""
 
     bot: Bot
     fronts: Sequence[FrontEnd]
     settings: Settings
     clock: Clock
     tries: Tries
+    latest_days: LatestDays
+
+
+def open_office(bot: Bot, fronts: Sequence[FrontEnd], settings: Settings, clock: Clock) -> Office:
+    """The office of a bot, which nobody has tried to enter yet."""
+    latest_days = LatestDays(bot.store, clock)
+    return Office(bot=bot, fronts=fronts, settings=settings, clock=clock, tries=Tries(clock), latest_days=latest_days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,9 @@ MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
 def render(template: str, locale: Locale, **values: object) -> str:
-    """The text of a template in `templates/`. In it `say("people")` is the sentence "admin.people"."""
+    """The text of a template in `templates/`. In it `say("people")` is the sentence "admin.people", and
+    `word("charts.up")` one of any section.
+    """
     return (
         _environment()
         .get_template(template)
@@ -33,6 +35,7 @@ def render(template: str, locale: Locale, **values: object) -> str:
             others=[(other, say(other, "web.language")) for other in LOCALES if other != locale],
             pages=[(path, say(locale, f"admin.{_name(path)}")) for path in PAGES],
             say=partial(_say, locale),
+            word=partial(say, locale),
             age=partial(age, locale),
             minute=minute,
             **values,

@@ -10,6 +10,7 @@ from core.i18n import say
 from core.messages import Choice, ConversationKey, Finish, Label, Locale, Message, Reply, Source
 from core.store import handoffs, people, turns
 from core.store.history import Keeping
+from core.store.turns import UNTIMED, Took
 
 IN_A_ROW = 2
 """Answers in a row that must go wrong in the same way before a person is offered."""
@@ -30,10 +31,10 @@ def finish(
     now: float,
     keeping: Keeping,
     *,
-    seconds: float | None = None,
+    took: Took = UNTIMED,
 ) -> bool:
     """`turns.finish`, which is followed by the offer of a person if the answer is one too many that goes wrong."""
-    is_stored = turns.finish(connection, claim, owner, reply, now, keeping, seconds=seconds)
+    is_stored = turns.finish(connection, claim, owner, reply, now, keeping, took=took)
     if is_stored:
         offer_if_due(connection, claim.message, claim.locale, now)
     return is_stored

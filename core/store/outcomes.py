@@ -31,7 +31,7 @@ def _asked(connection: sa.Connection, since: float, until: float) -> Iterator[As
     query = (
         sa.select(
             *(turns.c.person_id, turns.c.conversation, turns.c.accepted_at, turns.c.finished_at),
-            *(turns.c.source, turns.c.finish, _thumbs(1).label("up"), _thumbs(-1).label("down")),
+            *(turns.c.source, turns.c.finish, thumbs(1).label("up"), thumbs(-1).label("down")),
         )
         .where(is_question, is_near)
         .order_by(turns.c.person_id, turns.c.conversation, turns.c.id)
@@ -49,7 +49,8 @@ def _asked(connection: sa.Connection, since: float, until: float) -> Iterator[As
         )
 
 
-def _thumbs(vote: int) -> sa.ScalarSelect[int]:
+def thumbs(vote: int) -> sa.ScalarSelect[int]:
+    """The number of such votes, 1 or -1, on a turn of a query."""
     query = sa.select(sa.func.count()).where(votes.c.turn_id == turns.c.id, votes.c.vote == vote)
     return query.correlate(turns).scalar_subquery()
 

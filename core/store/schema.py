@@ -113,6 +113,7 @@ turns = sa.Table(
     sa.Column("claimed_at", sa.Float),
     sa.Column("finished_at", sa.Float),
     sa.Column("seconds", sa.Float),  # that the reply took, by a clock that cannot be set
+    sa.Column("first_piece", sa.Float),  # of these, those until its first words; NULL if none came before the whole
     # the reply
     sa.Column("reply", sa.Text),
     sa.Column("source", sa.Text),

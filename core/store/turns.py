@@ -48,6 +48,19 @@ class Lease:
     until: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """How long a reply took: the whole of it, and its first words, which came before the whole. Both are None if that
+    was not measured; `first_piece` is None also if there was no preview of the reply.
+    """
+
+    seconds: float | None = None
+    first_piece: float | None = None
+
+
+UNTIMED = Took()
+
+
 def add(  # noqa: PLR0913  a turn has these
     connection: sa.Connection,
     person_id: int,
@@ -145,17 +158,16 @@ def finish(
     now: float,
     keeping: history.Keeping,
     *,
-    seconds: float | None = None,
+    took: Took = UNTIMED,
 ) -> bool:
     """Record a turn's reply and add the exchange to the history, which is trimmed to its size.
 
-    `seconds` is how long the reply took, None if that was not measured. The answer to a question asked again replaces
-    the earlier one. Returns False, and changes nothing, if the lease was lost. Raises MessageChanged if the reply is to
-    another message.
+    The answer to a question asked again replaces the earlier one. Returns False, and changes nothing, if the lease was
+    lost. Raises MessageChanged if the reply is to another message.
     """
     _check_unchanged(connection, claim, owner)
     values = reply_values(reply, now) | {"state": ANSWERED, "tokens": reply.tokens, "remembered": reply.tokens > 0}
-    values |= {"seconds": seconds}
+    values |= {"seconds": took.seconds, "first_piece": took.first_piece}
     if not _update_owned(connection, claim, owner, values):
         return False
     if reply.tokens:

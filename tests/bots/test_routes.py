@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from bots.admin.office import Office
+from bots.admin.office import open_office
 from bots.admin.site import admin_site
-from bots.admin.tries import Tries
 from bots.app import Bot
 from bots.slack.adapter import open_slack
 from bots.slack.http import PATH as SLACK
@@ -89,7 +88,7 @@ async def site() -> AsyncIterator[tuple[Starlette, httpx.AsyncClient]]:
     ):
         admission = Admission(store, clock, limits_with(), Idle())
         bot = Bot(admission=admission, store=store, engine=ScriptedEngine.fixed("ok"))
-        office = Office(bot=bot, fronts=[third], settings=Settings(), clock=clock, tries=Tries(clock))
+        office = open_office(bot, [third], Settings(), clock)
         app = web_app(bot, [first, second, third], clock, more=[admin_site(office)])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
             yield app, client

@@ -18,7 +18,7 @@ from core.messages import ConversationKey, Finish, Message, Person, Reply, Sourc
 from core.store import Store, backlog, open_store, people, turns
 from core.store.backlog import DEFAULT_SECONDS, LONGEST
 from core.store.history import Keeping
-from core.store.turns import Lease
+from core.store.turns import Lease, Took
 from core.worker import Worker, working
 from tests.core.conftest import Write
 from tests.options import limits_with, worker_with
@@ -153,7 +153,7 @@ async def test_estimate_comes_from_measured_seconds(
     assert turn is not None
     clock.jump(DAY)
     reply = Reply(text="x", source=Source.MODEL, finish=Finish.STOP)
-    await store.run(turns.finish, turn, "me", reply, clock.now(), KEEPING, seconds=seconds)
+    await store.run(turns.finish, turn, "me", reply, clock.now(), KEEPING, took=Took(seconds=seconds))
     assert (await store.run(backlog.measure, 99)).turn_seconds == expected
 
 

@@ -126,6 +126,23 @@ async def test_answers_waiting_turns(store: Store, clock: ManualClock, shown: Sh
     assert await states(store) == ["delivered"]
 
 
+async def test_the_times_of_a_reply_are_stored(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """Both begin when the turn is answered; of two pieces the first one counts, and without pieces there is no time."""
+
+    async def slowly(turn: Turn) -> Reply:
+        for piece in turn.message.text.split():
+            clock.advance(2)
+            await turn.sink(piece)
+        return Reply(text="-", source=Source.MODEL)
+
+    await add(store, clock, write("in pieces"))
+    await add(store, clock, write("", who="bob"))
+    async with working(gateway(store, clock, shown, slowly), grace=5):
+        await shown.until(2)
+    rows = await store.read(lambda c: c.execute(sa.text("SELECT first_piece, seconds FROM turns ORDER BY id")).all())
+    assert [tuple(row) for row in rows] == [(2.0, 4.0), (None, 0.0)]
+
+
 class LateShown(Shown):
     """A front end that posts its message with the first piece."""
 

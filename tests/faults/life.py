@@ -17,7 +17,7 @@ from core.messages import ConversationKey, Message, Person, Reply, Source
 from core.store import Database, backups, installation, open_store, records, retention, schema, turns, votes
 from core.store.database import translated
 from core.store.history import Keeping
-from core.store.turns import Lease
+from core.store.turns import Lease, Took
 from tests.options import limits_with
 
 P = ParamSpec("P")
@@ -157,7 +157,9 @@ class Life:
                 await self.run(turns.set_handle, claim, self.owner, f"bubble {claim.id}")
             reply = claim.reply or await self._reply(claim)
             if claim.reply is None:
-                await self.run(turns.finish, claim, self.owner, reply, self.clock.now(), KEEPING, seconds=1.0)
+                await self.run(
+                    turns.finish, claim, self.owner, reply, self.clock.now(), KEEPING, took=Took(seconds=1.0)
+                )
             self.shown.setdefault(claim.id, set()).add(reply.text)
             await self.run(turns.mark_delivered, claim, self.owner)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import httpx
 from starlette.applications import Starlette
 
-from bots.admin.office import Office
+from bots.admin.office import Office, open_office
 from bots.admin.site import admin_site
-from bots.admin.tries import Tries
 from bots.app import Bot
 from bots.web.front import open_web
 from bots.web.server import web_app
@@ -90,7 +89,7 @@ async def open_headquarters(
         admission = Admission(store, clock, limits_with(), Idle())
         expertise = _expertise(knowledge, engine) if knowledge else None
         bot = Bot(admission=admission, store=store, engine=engine, expertise=expertise)
-        office = Office(bot=bot, fronts=[front], settings=settings, clock=clock, tries=Tries(clock))
+        office = open_office(bot, [front], settings, clock)
         app = web_app(bot, [front], clock, more=[admin_site(office)])
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bots.admin.charts import CHARTS
 from bots.admin.rendering import PAGES
 from config.settings import Settings, TelegramSettings
 from core.messages import Reply, Source
@@ -36,6 +37,21 @@ async def test_secrets_are_not_shown() -> None:
     row = page.partition("<code>telegram.token</code>")[2].partition("</tr>")[0]
     assert "(set, not shown)" in row
     assert page.partition("<code>telegram.mode</code>")[0].count('<tr class="set">') == 1
+
+
+async def test_the_overview_has_the_numbers_of_today(operator: Headquarters) -> None:
+    """Messages are counted above the charts and in their tables, and each chart is a picture in the page's language."""
+    for _ in range(3):
+        await operator.ask("Hello?", Reply(text="Hi.", source=Source.MODEL))
+    page = await operator.read("?lang=zh")
+    assert "<dt>消息</dt><dd>3 <small>30 天：3</small></dd>" in page
+    assert '<td class="number">3</td>' in page
+    for name in CHARTS:
+        assert f'<img src="/admin/charts/{name}.svg?lang=zh"' in page
+        picture = await operator.browser.get(f"/admin/charts/{name}.svg?lang=zh")
+        assert picture.headers["content-type"] == "image/svg+xml"
+        assert 'lang="zh"' in picture.text
+    assert (await operator.browser.get("/admin/charts/nothing.svg")).status_code == 404
 
 
 async def test_health_is_that_of_the_parts(operator: Headquarters) -> None:

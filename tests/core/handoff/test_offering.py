@@ -8,10 +8,11 @@ from core.handoff import offering
 from core.messages import ConversationKey, Finish, Label, Mood, Reply, Source
 from core.store import Store, handoffs, people, turns, votes
 from core.store.history import Keeping
-from core.store.turns import Lease
+from core.store.turns import Lease, Took
 from tests.core.conftest import Write
 
 KEEPING = Keeping(max_tokens=99, shared=False)
+TOOK = Took(seconds=2.0, first_piece=0.5)
 GOOD = Reply(text="words", source=Source.MODEL)
 SAD = replace(GOOD, mood=Mood(label=Label.NEGATIVE, confidence=0.9))
 FAILED = Reply(text="sorry", source=Source.REFUSAL, finish=Finish.ERROR, error="engine_lost")
@@ -28,7 +29,7 @@ async def answer(store: Store, clock: ManualClock, write: Write, reply: Reply, *
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 9)
     claim = await store.run(turns.claim_waiting, lease, [message.conversation.front])
     assert claim is not None
-    await store.run(offering.finish, claim, "me", reply, clock.now(), KEEPING)
+    await store.run(offering.finish, claim, "me", reply, clock.now(), KEEPING, took=TOOK)
     await store.run(turns.mark_delivered, claim, "me")
     while offer := await store.run(turns.claim_answered, lease, [message.conversation.front]):
         await store.run(turns.mark_delivered, offer, "me")
@@ -38,6 +39,17 @@ async def answer(store: Store, clock: ManualClock, write: Write, reply: Reply, *
 async def offers(store: Store) -> int:
     query = "SELECT count(*) FROM turns WHERE choices = '[\"person\"]'"
     return await store.read(lambda connection: connection.scalar(sa.text(query)) or 0)
+
+
+async def test_the_times_of_a_reply_are_stored_with_a_help_desk_too(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """The figures of the operator, and the predicted wait, are made of them."""
+    await answer(store, clock, write, GOOD)
+    row = await store.read(
+        lambda connection: connection.execute(sa.text("SELECT seconds, first_piece FROM turns")).one()
+    )
+    assert tuple(row) == (TOOK.seconds, TOOK.first_piece)
 
 
 @pytest.mark.parametrize("replies", [(SAD, SAD), (FAILED, FAILED), (FAILED, SLOW), (GOOD, SLOW, FAILED)])

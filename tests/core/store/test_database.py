@@ -78,6 +78,17 @@ def test_quoted_lines_survive_the_migration_to_parts() -> None:
     assert rows[1] == ((), ())
 
 
+def test_replies_of_before_have_no_time_of_their_first_words() -> None:
+    """The migration that adds the column fills in nothing, since it was not measured."""
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        migrate(connection, "0004")
+        connection.execute(sa.text(OLD_PERSON))
+        connection.execute(sa.text(OLD_TURN), {"context": ""})
+        migrate(connection)
+        assert connection.scalars(sa.select(turns.c.first_piece)).all() == [None]
+
+
 async def test_a_scrub_leaves_no_statement_open(store: Store) -> None:
     """A transaction that follows a scrub commits."""
     for _ in range(200):

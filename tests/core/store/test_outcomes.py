@@ -1,28 +1,12 @@
 from core.clock import ManualClock
-from core.messages import ConversationKey, Finish, Message, Reply, Source
+from core.messages import ConversationKey, Finish, Reply, Source
 from core.outcomes import Outcomes, Wait
-from core.store import Store, handoffs, outcomes, people, records, turns, votes
-from core.store.history import Keeping
+from core.store import Store, handoffs, outcomes, people, records, votes
 from core.store.schema import turns as table
-from core.store.turns import Lease
 from tests.core.conftest import Write
+from tests.core.store.asking import ask
 
 DESK = ConversationKey(platform="test", workspace="w", chat="desk")
-ANSWER = Reply(text="words", source=Source.MODEL)
-
-
-async def ask(store: Store, clock: ManualClock, message: Message, reply: Reply | None = ANSWER) -> int:
-    """A turn that is answered after two seconds; or never, without a reply."""
-    person = await store.run(people.find_or_add, message.sender)
-    turn_id = await store.run(turns.add, person.id, message, "en", clock.now())
-    if reply is not None:
-        lease = Lease(owner="me", now=clock.now(), until=clock.now() + 9)
-        claim = await store.run(turns.claim_waiting, lease, ["test/w"])
-        assert claim is not None
-        clock.advance(2)
-        await store.run(turns.finish, claim, "me", reply, clock.now(), Keeping(max_tokens=99, shared=False))
-        await store.run(turns.mark_delivered, claim, "me")
-    return turn_id
 
 
 async def measured(store: Store, clock: ManualClock, seconds: float = 3_600) -> Outcomes:

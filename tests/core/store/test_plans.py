@@ -13,6 +13,7 @@ from core.store import (
     amendments,
     backlog,
     conversations,
+    daily,
     dead_letters,
     directory,
     events,
@@ -89,6 +90,11 @@ def overseen(connection: sa.Connection, message: Message) -> None:
     conversations.said(connection, message.conversation)
 
 
+def tallied(connection: sa.Connection, _message: Message) -> None:
+    daily.count(connection, 0.0, 9.0)
+    daily.tally(connection, 0.0, 9.0)
+
+
 def purged(connection: sa.Connection, _message: Message) -> None:
     events.purge(connection, 1.0, 9)
     retention.purge_turns(connection, 1.0, 9)
@@ -112,6 +118,7 @@ def test_a_scan_is_recognised() -> None:
         (loaded, "turns_measured"),
         (exported, "PRIMARY KEY"),
         (overseen, "turns_dead"),
+        (tallied, "turns_accepted"),
         (purged, "turns_accepted"),
     ],
 )
