@@ -1,6 +1,7 @@
 """The people who have written to the bot: who may, who may not, and who is to be forgotten."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import Response
@@ -32,9 +33,10 @@ class Chosen(BaseModel):
 
 
 class Decided(Chosen):
-    """What an operator has decided about a person."""
+    """What an operator has decided about a person whom they found by a `part` of the name."""
 
     decision: Literal["in", "out", "open"]
+    part: Annotated[str, Field(max_length=200)] = ""
 
 
 class Wish(Chosen):
@@ -71,7 +73,7 @@ async def decide(visit: Operator, here: Here, decided: Annotated[Decided, Form()
         return _gone(visit)
     await here.bot.store.run(entry.decide, known.person, DECISIONS[decided.decision], here.clock.now())
     await note(here, visit, f"decided {decided.decision}", known.person)
-    return back_to("people")
+    return back_to(f"people?{urlencode({'part': decided.part})}" if decided.part else "people")
 
 
 @router.post("/people/forget")

@@ -3,19 +3,19 @@ drops them.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import sqlalchemy as sa
 
 from core.apologies import UNEXPECTED, apology
-from core.commands import prefix_in
-from core.messages import ConversationKey
+from core.messages import Locale
 from core.store import farewells
 from core.store.schema import turns
 from core.store.turns import ANSWERED, DEAD, DELIVERED, WAITING, reply_values
 
 IS_DEAD = turns.c.state == sa.literal_column(f"'{DEAD}'")
 """Spelled like the condition of the partial index `turns_dead`."""
-ANEW = {"faults": 0, "attempts": 0}
+ANEW = {"faults": 0, "fault": "", "attempts": 0}
 PAGE = 50
 """Letters on a page."""
 
@@ -24,15 +24,15 @@ PAGE = 50
 class DeadLetter:
     """A turn that was given up on. Times are UTC epoch seconds.
 
-    If it `is_answered`, its reply could not be delivered; else it has none. `error` is the kind of error behind such a
-    reply, or empty. `faults` are the tries that failed unexpectedly. The words are None unless they were asked for.
+    If it `is_answered`, its reply could not be delivered; else it has none. `fault` says what the last try has raised,
+    and where; `faults` are those tries that failed unexpectedly. The words are None unless they were asked for.
     """
 
     id: int
     platform: str
     accepted_at: float
     is_answered: bool
-    error: str
+    fault: str
     attempts: int
     faults: int
     question: str | None = None
@@ -43,7 +43,7 @@ def letters(
     connection: sa.Connection, after: int = 0, limit: int = PAGE, *, with_words: bool = False
 ) -> tuple[DeadLetter, ...]:
     """A page of dead letters, oldest first, `after` the last one of the page before."""
-    query = sa.select(turns.c.id, turns.c.front, turns.c.accepted_at, turns.c.error, turns.c.attempts, turns.c.faults)
+    query = sa.select(turns.c.id, turns.c.front, turns.c.accepted_at, turns.c.fault, turns.c.attempts, turns.c.faults)
     words = (_bytes(turns.c.text).label("question"), _bytes(turns.c.reply).label("answer"))
     query = query.add_columns(turns.c.reply.is_not(None).label("is_answered"), *(words if with_words else ()))
     rows = connection.execute(query.where(IS_DEAD, turns.c.id > after).order_by(turns.c.id).limit(limit))
@@ -53,7 +53,7 @@ def letters(
             platform=row.front.partition("/")[0],
             accepted_at=row.accepted_at,
             is_answered=row.is_answered,
-            error=row.error or "",
+            fault=row.fault,
             attempts=row.attempts,
             faults=row.faults,
             question=_text(row.question) if with_words else None,
@@ -90,10 +90,10 @@ def drop(connection: sa.Connection, turn_id: int, now: float) -> bool:
     Its message is kept like any other. Returns False, and changes nothing, if there is no such dead letter.
     """
     dead = sa.and_(IS_DEAD, turns.c.id == turn_id)
-    row = connection.execute(sa.select(turns.c.locale, turns.c.conversation).where(dead)).one_or_none()
-    if row is None:
+    locale = cast("Locale | None", connection.scalar(sa.select(turns.c.locale).where(dead)))
+    if locale is None:
         return False
-    sorry = apology(UNEXPECTED, row.locale, prefix_in(ConversationKey.parse(row.conversation)))
+    sorry = apology(UNEXPECTED, locale)
     closed = {"state": DELIVERED, "tokens": 0, "remembered": False}
     connection.execute(turns.update().where(dead).values(reply_values(sorry, now) | closed))
     farewells.leave(connection, turn_id)

@@ -48,6 +48,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[Headquarters, str]]:
 async def sign_in(page: Page, address: str) -> None:
     """By the keyboard alone: the field has the focus."""
     await page.goto(address)
+    await page.wait_for_function("document.activeElement.id === 'password'")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
     await page.wait_for_selector("nav")

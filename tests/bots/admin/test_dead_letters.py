@@ -7,7 +7,7 @@ from core.messages import Source
 from core.store import dead_letters, turns
 from core.store.dead_letters import PAGE
 from tests.bots.admin.headquarters import Headquarters, open_headquarters
-from tests.bots.letters import FRONT, add_dead_letter
+from tests.bots.letters import FAULT, FRONT, add_dead_letter
 
 
 async def test_dead_letters_are_listed_without_words(operator: Headquarters) -> None:
@@ -18,6 +18,7 @@ async def test_dead_letters_are_listed_without_words(operator: Headquarters) -> 
     page = await operator.read("dead-letters")
     assert f"Message {number} · test" in page
     assert "Could not be answered" in page
+    assert FAULT.replace("<", "&lt;") in page
     assert "2 hours ago" in page
     assert "a secret" not in page
     async with open_headquarters(settings=Settings(admin=AdminSettings(read_conversations=True))) as reader:

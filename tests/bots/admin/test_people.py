@@ -43,7 +43,7 @@ async def test_people_are_listed_without_words(operator: Headquarters) -> None:
     operator.clock.jump(180)
     page = await operator.read("people")
     assert page.index("web:ann") < page.index("web:b&lt;b&gt;b")
-    assert "2 messages" in page
+    assert "messages: 2" in page
     assert "3 minutes ago" in page
     assert "canary" not in page
     assert "/admin/conversations/" not in page
@@ -58,6 +58,8 @@ async def test_people_are_found_by_name(operator: Headquarters) -> None:
     assert "<code>web:ann</code>" not in page
     assert 'value="web:b"' in page
     assert "Nobody was found." in await operator.read("people?part=xyzzy")
+    sent = await operator.send("people/decide", person="web/site/bob", decision="in", part="web:b")
+    assert sent.headers["location"] == "/admin/people?part=web%3Ab"
 
 
 async def test_people_come_in_pages(operator: Headquarters) -> None:

@@ -47,7 +47,7 @@ async def test_open_turns_are_shown_as_they_are(store: Store, clock: ManualClock
     for claim in (answered, delivered):
         await store.run(turns.finish, claim, "me", reply, clock.now(), Keeping(max_tokens=9, shared=False))
     await store.run(turns.mark_delivered, delivered, "me")
-    await store.run(turns.bury, buried, "me")
+    await store.run(turns.bury, buried, "me", fault="KeyError")
     shown = await store.read(under_way)
     assert [(turn.id, turn.state, turn.since - begun, turn.attempts, turn.tokens) for turn in shown] == [
         (1, "answered", 5, 1, 7),

@@ -26,10 +26,7 @@ async def bury(scene: Scene, *, is_answered: bool = False) -> int:
     claim = await scene.claim()
     if is_answered:
         await scene.finish(claim, "canary answer")
-    await scene.store.run(turns.fail, claim, "me", 0.0)
-    await scene.store.run(
-        lambda c: c.execute(sa.text("UPDATE turns SET state = 'dead' WHERE id = :id"), {"id": turn_id}).rowcount
-    )
+    await scene.store.run(turns.bury, claim, "me", fault="KeyError at api.py:12")
     return turn_id
 
 
@@ -41,8 +38,24 @@ async def test_dead_letters_are_listed_without_words(scene: Scene) -> None:
     second = await bury(scene, is_answered=True)
     listed = await scene.store.read(dead_letters.letters)
     assert listed == (
-        DeadLetter(id=first, platform="test", accepted_at=at, is_answered=False, error="", attempts=0, faults=1),
-        DeadLetter(id=second, platform="test", accepted_at=at + 1, is_answered=True, error="", attempts=1, faults=1),
+        DeadLetter(
+            id=first,
+            platform="test",
+            accepted_at=at,
+            is_answered=False,
+            fault="KeyError at api.py:12",
+            attempts=1,
+            faults=0,
+        ),
+        DeadLetter(
+            id=second,
+            platform="test",
+            accepted_at=at + 1,
+            is_answered=True,
+            fault="KeyError at api.py:12",
+            attempts=1,
+            faults=0,
+        ),
     )
     assert "canary" not in str(listed)
     assert await scene.store.read(dead_letters.letters, first) == listed[1:]
@@ -72,6 +85,15 @@ async def test_a_dropped_letter_ends_in_an_apology(scene: Scene, *, is_answered:
     assert shown.claim.reply.error == "unexpected"
     assert await scene.store.read(history.load, HERE, ANN) == ()
     assert not await scene.store.run(dead_letters.drop, turn_id, scene.clock.now())
+
+
+async def test_a_letter_that_cannot_be_read_is_dropped(scene: Scene) -> None:
+    """What a damaged store holds in another form is what most needs to go."""
+    turn_id = await bury(scene)
+    damage = "UPDATE turns SET conversation = 'x', quotes = 'x', kind = 'x', text = CAST(x'80' AS TEXT)"
+    await scene.store.run(lambda c: c.execute(sa.text(damage)).rowcount)
+    assert len(await scene.store.read(dead_letters.letters)) == 1
+    assert await scene.store.run(dead_letters.drop, turn_id, scene.clock.now())
 
 
 async def test_only_dead_letters_are_dropped(scene: Scene) -> None:
