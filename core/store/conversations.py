@@ -10,10 +10,7 @@ from core.store.schema import people, turns, votes
 
 PAGE = 50
 """Conversations on a page, and turns of one."""
-SAID: tuple[sa.ColumnElement[object], ...] = (
-    *(turns.c.id, turns.c.text, turns.c.media, turns.c.sent_at),
-    *(turns.c.reply, turns.c.at_desk, turns.c.finished_at, turns.c.source, turns.c.error, turns.c.mood_label),
-)
+SAID = ("id", "text", "media", "sent_at", "reply", "at_desk", "finished_at", "source", "error", "mood_label")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +84,8 @@ def said(connection: sa.Connection, conversation: ConversationKey, before: int =
     finding = (here.where(turns.c.id < before) if before else here).order_by(turns.c.id.desc()).limit(limit)
     ids = connection.scalars(finding).all()
     is_said = sa.and_(turns.c.id.in_(ids), ~turns.c.leaving, turns.c.error.is_distinct_from(WITHDRAWN.error))
-    joined = sa.select(*SAID, people.c.key.label("person")).join(people, people.c.id == turns.c.person_id)
+    columns = [*(turns.c[name] for name in SAID), people.c.key.label("person")]
+    joined = sa.select(*columns).join(people, people.c.id == turns.c.person_id)
     rows = connection.execute(joined.where(is_said).order_by(turns.c.id)).all()
     cast = _votes(connection, ids)
     spoken = tuple(_spoken(row, tuple(cast.get(row.id, ()))) for row in rows)
