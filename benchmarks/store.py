@@ -1,7 +1,7 @@
 """The store at its size after years: `python -m benchmarks.store`.
 
-It has a million turns, a hundred thousand of them in one conversation. Each figure is one transaction with its commit,
-for a person of that conversation.
+It has a million turns of ten thousand people, a hundred thousand of them in one conversation. Each figure is one
+transaction with its commit, for a person of that conversation.
 """
 
 import asyncio
@@ -19,14 +19,25 @@ from benchmarks.machine import describe_machine
 from core.admission import Admission
 from core.clock import SystemClock
 from core.messages import ConversationKey, Message, Person, Reply, Source
-from core.store import Database, daily, history, open_store, records, retention, turns
+from core.store import (
+    Database,
+    backlog,
+    conversations,
+    daily,
+    directory,
+    history,
+    open_store,
+    records,
+    retention,
+    turns,
+)
 from core.store.history import Keeping
 from core.store.schema import people
 from core.store.schema import turns as table
 from core.store.turns import Lease
 from tests.options import limits_with
 
-PEOPLE = 5_000
+PEOPLE = 10_000
 IN_ONE = 10
 """One turn in so many is in the busy conversation."""
 BATCH = 10_000
@@ -103,6 +114,11 @@ def _works(store: Database) -> dict[str, Callable[[], Awaitable[object]]]:
         "export, one page of everybody": lambda: store.read(records.export, None, 500_000),
         "figures of 4,000 turns": lambda: store.read(daily.tally, 500_000.0, 504_000.0),
         "retention, one step of 200": lambda: store.run(retention.purge_turns, 2e9, 200),
+        "operator: open turns": lambda: store.read(backlog.under_way),
+        "operator: a page of people": lambda: store.read(directory.page),
+        "operator: people of a name": lambda: store.read(directory.page, "test:123"),
+        "operator: a page of conversations": lambda: store.read(conversations.page),
+        "operator: a part of the busy conversation": lambda: store.read(conversations.said, ROOM),
         "forget, one step of 200": lambda: store.run(records.forget, BUSY, 0, limit=200),
     }
 

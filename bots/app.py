@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -92,7 +93,7 @@ async def open_engine(settings: Settings, clock: Clock, progress: Progress = unw
 class Bot:
     """A running bot: where messages are admitted, and the parts that /ready, /metrics and /admin look into.
 
-    Without a folder of knowledge there is no `expertise`.
+    Without a folder of knowledge there is no `expertise`. `answers` are those that are cached.
     """
 
     admission: Admission
@@ -100,6 +101,7 @@ class Bot:
     engine: Engine
     measures: Measures = field(default_factory=Measures)
     expertise: Expertise | None = None
+    answers: AnswerCache = field(default_factory=partial(AnswerCache, size=1, ttl=1.0, timer=time.monotonic))
 
     @property
     def school(self) -> School | None:
@@ -152,7 +154,14 @@ async def open_bot(
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
             admission = Admission(store, clock, limits(settings), worker, measures)
-            yield Bot(admission=admission, store=store, engine=engine, measures=measures, expertise=expertise)
+            yield Bot(
+                admission=admission,
+                store=store,
+                engine=engine,
+                measures=measures,
+                expertise=expertise,
+                answers=answers,
+            )
 
 
 @asynccontextmanager

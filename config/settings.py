@@ -416,11 +416,12 @@ class AccessSettings(BaseModel):
 
     model_config = SECTION
     allow: Annotated[Names, AfterValidator(access.allow), COMMON] = ()
-    """People who may talk to the bot, or places where all people may, such as "telegram:123456789" or "slack:*".
-    Anybody else is told their id, so that you can add it. The console is always allowed."""
+    """People who may talk to the bot, such as "telegram:123456789", or places where all may but those whom an
+    administrator has shut out, such as "slack:*". Anybody else is told their id, so that you can add it. The console is
+    always such a place."""
     admins: Annotated[Names, AfterValidator(access.admins), COMMON] = ()
-    """People who see everybody's totals in /stats, may let others in with /access, see with /gaps what was asked in
-    vain, and answer it with /teach."""
+    """People who see everybody's totals in /stats, may let others in or shut them out with /access, see with /gaps what
+    was asked in vain, and answer it with /teach."""
     ask: Annotated[bool, COMMON] = False
     """Whether access.admins are asked to let in a person who may not talk to the bot yet, at most once a day for each.
     On Telegram an administrator must have written to the bot before."""

@@ -6,17 +6,15 @@ from typing import Protocol
 
 from core import accepting, corrections, presses
 from core.accepting import Accepted, Outcome, Refused
-from core.access import is_allowed, is_open
 from core.buttons import Press, Receipt
 from core.clock import Clock
-from core.errors import NotAllowed
 from core.greeting import Words, greet
 from core.keys import Key, find_key
-from core.limits import Limits
+from core.limits import Limits, may_write
 from core.measures import Measures
-from core.messages import ConversationKey, Deletion, Edit, Kind, Locale, Message, Person
+from core.messages import ConversationKey, Deletion, Edit, Locale, Message, Person
 from core.presses import Action
-from core.store import Store, admissions, events, history, installation, people, transcripts, turns
+from core.store import Store, events, history, installation, people, transcripts, turns
 from core.store.transcripts import Shown
 
 
@@ -79,10 +77,8 @@ class Admission:
             self._workforce.notify()
 
     async def allows(self, person: Person, place: ConversationKey) -> bool:
-        """Whether this person may write in this place, or was let in. `accept` sends a notice to those who may not."""
-        if is_allowed(person, place, self._limits.allow):
-            return True
-        return await self._store.read(admissions.is_admitted, person)
+        """Whether this person may write in this place. `accept` sends a notice to those who may not."""
+        return await self._store.read(may_write, person, place, self._limits)
 
     @property
     def help_desk(self) -> ConversationKey | None:
@@ -92,11 +88,9 @@ class Admission:
     async def greet(self, opening: Message, words: Words | None = None) -> None:
         """Greet a place, as if its person had typed the `opening`, with some words or by the command that it is.
 
-        A group is greeted only if it is open to all. Only a person whom the bot `allows` may be greeted.
+        A group is greeted only if it is open to all, and a person only if they may write.
         """
-        if opening.kind is Kind.GROUP and not is_open(opening.conversation, self._limits.allow):
-            return  # leaves no trace of a stranger
-        is_work = await self._store.run(greet, opening, words, self._limits.locale, self._clock.now())
+        is_work = await self._store.run(greet, opening, words, self._limits, self._clock.now())
         self._tell((), is_work=is_work)
 
     async def language(self, person: Person) -> Locale:
@@ -132,17 +126,8 @@ class Admission:
         """Move history and open turns to the conversation's new key. Idempotent."""
         await self._store.run(turns.move, old, new)
 
-    async def _may_press(self, press: Press) -> bool:
-        """Whether a person may press buttons: they may talk to the bot, or are an operator at the help desk."""
-        desk = self._limits.help_desk
-        is_operators = desk is not None and desk.is_at(press.conversation) and desk.trusts(press.person)
-        return is_operators or await self.allows(press.person, press.conversation)
-
     async def press(self, action: Action, press: Press) -> Receipt:
         """Do what a button does. Acknowledge the press after this returns, and not if it raises StoreError."""
-        if not await self._may_press(press):  # leaves no trace of a stranger
-            locale = self._limits.locale or press.person.locale or "en"
-            return presses.refused(NotAllowed(person=press.person.name), locale)
         receipt = await self._store.run(presses.carry_out, action, press, self._limits, self._clock.now())
         self._tell(receipt.interrupts, is_work=receipt.is_work)
         return receipt

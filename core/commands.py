@@ -150,6 +150,12 @@ def is_start(text: str) -> bool:
     return call is not None and call.command is START
 
 
+def is_forget(text: str) -> bool:
+    """Whether a message asks to have everything deleted that is stored about its sender, or answers whether to."""
+    call = parse(text)
+    return call is not None and call.command is FORGET and FORGET.accepts(call.argument.lower())
+
+
 def asking_command(text: str) -> Command | None:
     """The command that a message calls and that asks its sender first, or None."""
     call = parse(text)

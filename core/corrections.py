@@ -30,7 +30,7 @@ def edit(connection: sa.Connection, change: Edit, limits: Limits, now: float) ->
     message = cleaned(change.message)
     if limits.help_desk and relaying.read(connection, message, limits.help_desk):
         return _edit_operators(connection, replace(change, message=message), limits, limits.help_desk, now)
-    if not may_write(connection, message, limits):
+    if not may_write(connection, message.sender, message.conversation, limits):
         return Ignored()
     if events.is_known(connection, message.event_keys):
         events.remember(connection, change.event_keys, now)

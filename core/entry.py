@@ -58,14 +58,15 @@ def ask_administrators(
     return True
 
 
-def decide(connection: sa.Connection, person: Person, admit: bool, now: float) -> None:  # noqa: FBT001  a stored value
-    """Let a person in, which they are told once in their private chat, or shut them out.
+def decide(connection: sa.Connection, person: Person, admit: bool | None, now: float) -> None:  # noqa: FBT001  stored
+    """Let a person in, which they are told once in their private chat, or shut them out, or withdraw what was decided
+    if it is None. What they have asked before is still answered.
 
     The message is an answered turn of theirs. They are not told if they write in a chat's name, which has no private
     chat, or if the platform does not let the bot write to them.
     """
+    row = people.find_or_add(connection, person)  # of a person who was forgotten there is none
     is_new = admissions.decide(connection, person, admit)
-    row = people.find_or_add(connection, person)
     locale = admissions.last_locale(connection, row.id)
     if not (is_new and admit) or locale is None or ":" in person.id:
         return

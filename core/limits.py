@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from core.access import is_allowed
+from core import commands
+from core.access import is_welcome
 from core.errors import Busy, KeyQueueFull, KeyThrottled, NotAllowed, QueueFull, Throttled, TooLong
 from core.help_desk import HelpDesk
-from core.messages import Locale, Message
+from core.messages import ConversationKey, Locale, Message, Person
 from core.store import admissions, backlog, keys, people
 from core.text import size_in_bytes
 
@@ -41,16 +42,23 @@ class Limits:
     help_desk: HelpDesk | None = None
 
 
-def may_write(connection: sa.Connection, message: Message, limits: Limits) -> bool:
-    """Whether a person may write a message, by the configuration or because an administrator has let them in."""
-    is_listed = is_allowed(message.sender, message.conversation, limits.allow)
-    return is_listed or admissions.is_admitted(connection, message.sender)
+def may_write(connection: sa.Connection, person: Person, place: ConversationKey, limits: Limits) -> bool:
+    """Whether a person may write in a place, by the configuration and by what an administrator has decided."""
+    admitted = admissions.decision(connection, person)
+    return is_welcome(person, place, limits.allow, limits.admins, admitted=admitted)
 
 
 def check_allowed(message: Message, person: people.PersonRow, limits: Limits) -> None:
-    """Raises NotAllowed. Administrators are asked about a stranger whom none has refused."""
-    if not is_allowed(message.sender, message.conversation, limits.allow) and not person.admitted:
-        raise NotAllowed(person=message.sender.name, is_asked=limits.asks_admins and person.admitted is None)
+    """Raises NotAllowed. Administrators are asked about a stranger whom none has refused.
+
+    A person who was shut out may still have everything deleted that is stored about them.
+    """
+    sender, place = message.sender, message.conversation
+    if is_welcome(sender, place, limits.allow, limits.admins, admitted=person.admitted):
+        return
+    if person.admitted is False and commands.is_forget(message.text):
+        return
+    raise NotAllowed(person=sender.name, is_asked=limits.asks_admins and person.admitted is None)
 
 
 def check_size(text: str, limits: Limits) -> None:

@@ -18,6 +18,7 @@ from core.errors import (
     AnsweringAgain,
     Expired,
     HandoffClosed,
+    NotAllowed,
     NotAnOperator,
     NotNow,
     NotTheAsker,
@@ -27,7 +28,7 @@ from core.errors import (
 from core.handoff import offering, relaying, taking
 from core.help_desk import HelpDesk
 from core.i18n import say
-from core.limits import Limits, check_load
+from core.limits import Limits, check_load, may_write
 from core.messages import Finish, Locale, Message, Reply, Source
 from core.store import amendments, confirmations, events, handoffs, people, questions, turns, votes
 from core.store.handoffs import CLOSED
@@ -41,8 +42,11 @@ Action: TypeAlias = Callable[[sa.Connection, Press, PersonRow, Limits, float], R
 def carry_out(connection: sa.Connection, action: Action, press: Press, limits: Limits, now: float) -> Receipt:
     """Deduplicate a press, and do what its button does. A press that was delivered before has an empty receipt.
 
-    A program that is told to wait may send the same press again.
+    A program that is told to wait may send the same press again. That of a person who may press none is refused, and
+    leaves no trace of them.
     """
+    if not _may_press(connection, action, press, limits):
+        return refused(NotAllowed(person=press.person.name), limits.locale or press.person.locale or "en")
     if not events.remember(connection, press.event_keys, now):
         return Receipt()
     person = people.find_or_add(connection, press.person)
@@ -52,6 +56,19 @@ def carry_out(connection: sa.Connection, action: Action, press: Press, limits: L
         if press.person.program and isinstance(error, NotNow):
             events.forget(connection, press.event_keys)
         return refused(error, person.languages.own_words(limits.locale))
+
+
+def _may_press(connection: sa.Connection, action: Action, press: Press, limits: Limits) -> bool:
+    """Whether a person may press a button: they may talk to the bot, are an operator at the help desk, or answer
+    whether everything about them shall be deleted.
+    """
+    desk = limits.help_desk
+    if desk is not None and desk.is_at(press.conversation) and desk.trusts(press.person):
+        return True
+    if may_write(connection, press.person, press.conversation, limits):
+        return True
+    asked = confirmations.find(connection, press.turn_id) if action in {yes, no} else None
+    return asked is not None and commands.is_forget(asked.message.text)
 
 
 def refused(error: Refusal, locale: Locale) -> Receipt:

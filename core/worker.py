@@ -207,11 +207,11 @@ class Worker:
         if faults < 2 * MAX_FAULTS:
             self._count(claim, Ending.RETRIED)
             until = self._clock.now() + FAULT_BACKOFF.pause(faults)
-            await self._run_until_stored(turns.fail, claim, self._owner, until)
+            await self._run_until_stored(turns.fail, claim, self._owner, until, fault=fault)
         else:
             log.error("dead letter", turn=claim.id)
             self._count(claim, Ending.FAILED)
-            await self._run_until_stored(turns.bury, claim, self._owner)
+            await self._run_until_stored(turns.bury, claim, self._owner, fault=fault)
             self.notify()  # the conversation's next turn may begin
 
     async def _try(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:

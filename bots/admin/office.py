@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import Field
 
 from bots.admin.rendering import HEADERS, render
 from bots.admin.tries import Tries
@@ -26,6 +27,8 @@ FORM_TOKEN = "form_token"  # noqa: S105  the name of a field
 SAFE = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
 LANGUAGE_SECONDS = 400 * 86_400
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The number of a row of the store, or 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

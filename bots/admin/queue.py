@@ -3,23 +3,23 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from bots.admin.office import Here, Office, Operator
+from bots.admin.office import Here, Office, Operator, Visit
 from core.store import backlog
-from core.store.backlog import Queue
 
 router = APIRouter()
 
 
 @router.get("/queue")
 async def queue(visit: Operator, here: Here) -> Response:
-    return visit.page("queue.html", queue=await _now(here), now=here.clock.now())
+    return await _shown(visit, here, "queue.html")
 
 
 @router.get("/queue/now")
 async def queue_now(visit: Operator, here: Here) -> Response:
     """The part of the page that changes."""
-    return visit.page("queue_now.html", queue=await _now(here), now=here.clock.now())
+    return await _shown(visit, here, "queue_now.html")
 
 
-async def _now(here: Office) -> Queue:
-    return await here.bot.store.read(backlog.queue)
+async def _shown(visit: Visit, here: Office, template: str) -> Response:
+    counts, turns = await here.bot.store.read(lambda open_: (backlog.queue(open_), backlog.under_way(open_)))
+    return visit.page(template, queue=counts, turns=turns, now=here.clock.now())

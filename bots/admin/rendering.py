@@ -17,7 +17,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",  # with "no-referrer", browsers would not say which site a form comes from
     "Cache-Control": "no-store",
 }
-PAGES = ("", "queue", "gaps", "search", "health", "settings")
+PAGES = ("", "queue", "gaps", "search", "conversations", "people", "dead-letters", "health", "settings")
 """The paths of the pages, as the menu lists them; the first is the overview."""
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 

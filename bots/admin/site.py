@@ -16,12 +16,23 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from bots.admin import door, gaps, health, options, overview, queue, search
+from bots.admin import conversations, dead_letters, door, gaps, health, options, overview, people, queue, search
 from bots.admin.office import PATH, Office, Visit, opened, operator
 from bots.web.locales import locale_of
 from core.errors import StoreError
 
-ROOMS = (door.exit_, overview.router, queue.router, gaps.router, search.router, health.router, options.router)
+ROOMS = (
+    door.exit_,
+    overview.router,
+    queue.router,
+    gaps.router,
+    search.router,
+    conversations.router,
+    people.router,
+    dead_letters.router,
+    health.router,
+    options.router,
+)
 """The pages, each in a file of its own."""
 FAULTS = frozenset({403, 404, 405, 422, 503})
 """Statuses that have words of their own."""

@@ -32,12 +32,11 @@ from core.commands import (
     prefix_in,
     start_text,
 )
-from core.engine.deadline import in_time
 from core.engine.protocol import Engine
-from core.errors import EngineError, KnowledgeMissing
+from core.errors import KnowledgeMissing
 from core.exporting import all_records
 from core.faces import ShowMood
-from core.forgetting import forget_in_model
+from core.forgetting import forget_person
 from core.help_desk import HelpDesk
 from core.i18n import LOCALES, say
 from core.messages import ANSWERS, Label, Locale, Reply, Source, Turn
@@ -45,13 +44,9 @@ from core.pipeline import Handler, Stage
 from core.school import School
 from core.stages.cache import AnswerCache
 from core.stages.person import hand_over
-from core.store import Store, admissions, history, outcomes, people, questions, records, totals
+from core.store import Store, admissions, history, outcomes, people, questions, totals
 
 WEEK = 7 * 86_400.0
-STEP = 200
-"""Turns deleted in a transaction, so that other people's messages do not wait for it."""
-FORGET_SECONDS = 5.0
-"""How long a person waits for the model server to forget. After that it is told later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,27 +200,22 @@ async def export(desk: Desk, turn: Turn, _argument: str) -> str:
 
 
 async def forget(desk: Desk, turn: Turn, argument: str) -> str:
-    """Delete everything stored about the person, empty the write-ahead log, and have the model server forget their
-    prompts; but ask them first. The answer says what is not done yet.
-    """
+    """Delete everything stored about the person, but ask them first. The answer says what is not done yet."""
     if argument != "yes":
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
         key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
         return say(turn.locale, key, command=typed)
-    while await desk.store.run(records.forget, turn.message.sender, turn.id, limit=STEP, now=desk.clock.now()):
-        continue
-    desk.answers.forget(turn.message.sender)
-    said = ["forget", "" if await desk.store.scrub() else "forget_log", await _left_in_model(desk, turn)]
-    return "\n".join(say(turn.locale, f"command.{key}") for key in said if key)
-
-
-async def _left_in_model(desk: Desk, turn: Turn) -> str:
-    """The words for what the model server has not forgotten; empty if it has forgotten all."""
-    telling = forget_in_model(desk.store, desk.engine, [turn.message.conversation.front])
-    try:
-        return "" if await in_time(telling, desk.clock, FORGET_SECONDS) else "forget_model_never"
-    except EngineError:
-        return "forget_model_later"
+    left = await forget_person(
+        desk.store,
+        desk.engine,
+        desk.clock,
+        turn.message.sender,
+        fronts=[turn.message.conversation.front],
+        forget_answers=desk.answers.forget,
+        turn_id=turn.id,
+    )
+    said = ["forget", *["forget_log"] * left.in_log, *[f"forget_model_{left.in_model}"] * bool(left.in_model)]
+    return "\n".join(say(turn.locale, f"command.{key}") for key in said)
 
 
 async def access(desk: Desk, turn: Turn, argument: str) -> str:

@@ -10,10 +10,12 @@ from core.store import tombstones
 from core.store.schema import people, turns
 
 
-def is_admitted(connection: sa.Connection, person: Person) -> bool:
-    """Whether an administrator has let this person in, also if the person was forgotten since."""
+def decision(connection: sa.Connection, person: Person) -> bool | None:
+    """Whether an administrator has let this person in or has shut them out, also if the person was forgotten since;
+    None if none has decided.
+    """
     row = connection.execute(sa.select(people.c.admitted).where(people.c.key == str(person))).one_or_none()
-    return bool(row.admitted if row else tombstones.kept(connection, person).get("admitted"))
+    return row.admitted if row else cast("bool | None", tombstones.kept(connection, person).get("admitted"))
 
 
 def admitted(connection: sa.Connection) -> tuple[Person, ...]:
@@ -29,8 +31,8 @@ def known(connection: sa.Connection, names: Iterable[str]) -> tuple[Person, ...]
     return tuple(person for person in everybody if person.name.lower() in wanted)
 
 
-def decide(connection: sa.Connection, person: Person, admit: bool) -> bool:  # noqa: FBT001  a stored value
-    """Let a person in, or shut them out. Returns whether that is new."""
+def decide(connection: sa.Connection, person: Person, admit: bool | None) -> bool:  # noqa: FBT001  a stored value
+    """Let a person in, or shut them out, or withdraw what was decided if it is None. Returns whether that is new."""
     theirs = people.update().where(people.c.key == str(person), people.c.admitted.is_distinct_from(admit))
     return connection.execute(theirs.values(admitted=admit)).rowcount == 1
 

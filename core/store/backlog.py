@@ -17,6 +17,10 @@ LONGEST = 300.0
 """Seconds that one turn counts at most: what takes longer was held up by something else."""
 
 
+MOST_SHOWN = 100
+"""Open turns that an operator is shown."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """The unanswered turns: the person's `own`, those of each other person, and the mean duration of a turn.
@@ -55,6 +59,41 @@ def queue(connection: sa.Connection) -> Queue:
     }
     (waiting, since), (running, _), (answered, _) = (found.get(key, (0, None)) for key in (WAITING, RUNNING, ANSWERED))
     return Queue(waiting=waiting, running=running, answered=answered, since=since)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTurn:
+    """A turn that waits, runs, or has an answer that is to be shown. `tokens` are those of its answer, None if there is
+    none yet; `accepted_at` is in UTC epoch seconds, and `since` when its state began.
+    """
+
+    id: int
+    platform: str
+    state: str
+    accepted_at: float
+    since: float
+    attempts: int
+    tokens: int | None
+
+
+def under_way(connection: sa.Connection, limit: int = MOST_SHOWN) -> tuple[OpenTurn, ...]:
+    """The open turns of all front ends, oldest first, without what is said in them."""
+    columns = (turns.c.front, turns.c.state, turns.c.accepted_at, turns.c.claimed_at, turns.c.finished_at)
+    query = sa.select(turns.c.id, *columns, turns.c.attempts, turns.c.completion_tokens)
+    is_alive = sa.and_(IS_OPEN, turns.c.state.in_([WAITING, RUNNING, ANSWERED]))
+    unindexed: sa.ColumnElement[int] = sa.literal_column("+turns.id")  # the index of open turns is better
+    return tuple(
+        OpenTurn(
+            id=row.id,
+            platform=row.front.partition("/")[0],
+            state=row.state,
+            accepted_at=row.accepted_at,
+            since={RUNNING: row.claimed_at, ANSWERED: row.finished_at}.get(row.state) or row.accepted_at,
+            attempts=row.attempts,
+            tokens=row.completion_tokens,
+        )
+        for row in connection.execute(query.where(is_alive).order_by(unindexed).limit(limit))
+    )
 
 
 def measure(connection: sa.Connection, person_id: int, program: str = "") -> Backlog:

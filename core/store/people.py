@@ -50,18 +50,23 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
         row = connection.execute(query).one()
     return PersonRow(
         id=row.id,
-        languages=Languages(
-            chosen=cast("Locale | None", row.locale),
-            spoken=cast("Locale | None", row.spoken),
-            straying=row.straying,
-            hint=cast("Locale | None", row.hint),
-        ),
+        languages=languages_of(row),
         show_mood=row.show_mood,
         admitted=row.admitted,
         asked_at=row.asked_at,
         throttled_until=row.throttled_until,
         noticed_at=row.noticed_at,
         program=row.program,
+    )
+
+
+def languages_of(row: sa.Row[tuple[object, ...]]) -> Languages:
+    """What a person's row tells about their languages."""
+    return Languages(
+        chosen=cast("Locale | None", row.locale),
+        spoken=cast("Locale | None", row.spoken),
+        straying=row.straying,
+        hint=cast("Locale | None", row.hint),
     )
 
 

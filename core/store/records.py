@@ -1,5 +1,6 @@
 """Export and deletion of everything that is stored about a person."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -69,10 +70,10 @@ def export(connection: sa.Connection, person: Person | None, after: int = 0, lim
 def forget(connection: sa.Connection, person: Person, current_turn: int, limit: int = ALL, *, now: float = 0.0) -> bool:
     """Forget a person. True if something is left, since no more than `limit` turns are changed: call it again.
 
-    The turn that asks for it and all that are open stay, without words, until they are delivered. The quotes of all
-    messages are deleted as well, since they may be of this person; so is what administrators were asked about them, and
-    what operators are shown of their conversations. A tombstone remains, and digests of event keys, so that a message
-    delivered again is still a duplicate.
+    The turn that asks for it, 0 if an operator does, and all that are open stay, without words, until they are
+    delivered. The quotes of all messages are deleted as well, since they may be of this person; so is what
+    administrators were asked about them, and what operators are shown of their conversations. A tombstone remains, and
+    digests of event keys, so that a message delivered again is still a duplicate.
     """
     person_id = connection.scalars(id_of(person)).first()
     if person_id is None:
@@ -151,13 +152,18 @@ def _votes(connection: sa.Connection, turn_ids: list[int]) -> dict[int, list[int
 def _asked_at(connection: sa.Connection, person: Person, current_turn: int) -> float:
     """When the person asked for it, by the platform's clock: later messages must not be taken for earlier ones.
 
-    The turn of a button has the time of this machine, and the reference of the message that asked.
+    The turn of a button has the time of this machine, and the reference of the message that asked. If an operator asks,
+    there is no time of the platform's: it is a moment after the last one, so that backups know of it and no message is
+    dropped.
     """
+    before = tombstones.forgotten_at(connection, person)
+    if not current_turn:
+        return math.nextafter(before, math.inf)
     latest = sa.select(turns.c.id, turns.c.reference, turns.c.sent_at).where(asked_by(person))
     rows = connection.execute(latest.order_by(turns.c.id.desc()).limit(LATEST)).all()
     reference = next((row.reference for row in rows if row.id == current_turn), "")
     times = [row.sent_at for row in rows if row.id == current_turn or (reference and row.reference == reference)]
-    return max(min(times, default=0.0), tombstones.forgotten_at(connection, person))
+    return max(min(times, default=0.0), before)
 
 
 def _delete_quotes(connection: sa.Connection, limit: int) -> int:

@@ -109,6 +109,9 @@ turns = sa.Table(
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
+    sa.Column(
+        "fault", sa.Text, nullable=False, default="", server_default=""
+    ),  # what the last of them raised, and where
     sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),
     sa.Column("claimed_at", sa.Float),

@@ -212,15 +212,17 @@ def end_in_apology(connection: sa.Connection, claim: Claim, owner: str, apology:
     return _update_owned(connection, claim, owner, reply_values(apology, now) | closed)
 
 
-def fail(connection: sa.Connection, claim: Claim, owner: str, until: float) -> None:
-    """Give the lease of a turn up after a try that failed unexpectedly. It is not claimed again before `until`."""
-    _update_owned(connection, claim, owner, {"faults": turns.c.faults + 1})
+def fail(connection: sa.Connection, claim: Claim, owner: str, until: float, *, fault: str) -> None:
+    """Give the lease of a turn up after a try that failed unexpectedly with a `fault`, which `bulkhead.described` has
+    put into words. It is not claimed again before `until`.
+    """
+    _update_owned(connection, claim, owner, {"faults": turns.c.faults + 1, "fault": fault})
     release(connection, claim, owner, until)
 
 
-def bury(connection: sa.Connection, claim: Claim, owner: str) -> None:
-    """Make a turn a dead letter. Its message and its reply, if it has one, are kept."""
-    _bury(connection, claim.id, owner)
+def bury(connection: sa.Connection, claim: Claim, owner: str, *, fault: str) -> None:
+    """Make a turn a dead letter because of a `fault`. Its message and its reply, if it has one, are kept."""
+    _bury(connection, claim.id, owner, fault)
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
@@ -451,14 +453,15 @@ def _read(connection: sa.Connection, turn_id: int, owner: str) -> Claim | None:
     except (*UNREADABLE, sa.exc.OperationalError) as error:
         if isinstance(error, sa.exc.OperationalError) and NO_TEXT not in str(error.orig):
             raise
-        log.error("dead letter", turn=turn_id, fault=described(error))  # noqa: TRY400  its message may quote the person
-        _bury(connection, turn_id, owner)
+        fault = described(error)
+        log.error("dead letter", turn=turn_id, fault=fault)  # noqa: TRY400  its message may quote the person
+        _bury(connection, turn_id, owner, fault)
         return None
 
 
-def _bury(connection: sa.Connection, turn_id: int, owner: str) -> None:
+def _bury(connection: sa.Connection, turn_id: int, owner: str, fault: str) -> None:
     mine = turns.update().where(turns.c.id == turn_id, turns.c.owner == owner)
-    connection.execute(mine.values(state=DEAD, owner="", lease_until=0.0))
+    connection.execute(mine.values(state=DEAD, owner="", lease_until=0.0, fault=fault))
 
 
 def claim_of(row: sa.Row[tuple[object, ...]]) -> Claim:

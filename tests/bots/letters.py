@@ -6,6 +6,7 @@ from core.store import Store, people, turns
 from core.store.turns import Lease
 
 FRONT = "test/w"
+FAULT = "KeyError at api.py:12 < delivery.py:40"
 
 
 async def add_dead_letter(store: Store, clock: Clock) -> int:
@@ -18,5 +19,5 @@ async def add_dead_letter(store: Store, clock: Clock) -> int:
     lease = Lease(owner="me", now=clock.now(), until=clock.now() + 10)
     claim = await store.run(turns.claim_waiting, lease, [FRONT])
     assert claim is not None
-    await store.run(turns.bury, claim, "me")
+    await store.run(turns.bury, claim, "me", fault=FAULT)
     return claim.id

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.access import is_allowed
+from core.access import is_allowed, is_welcome
 from core.messages import ConversationKey, Person
 
 ANN = Person(platform="p", workspace="w", id="ann")
@@ -35,3 +35,27 @@ def test_an_outsider_must_be_named() -> None:
     assert not is_allowed(GUEST, HERE, {"p:*", "p:chat:here", "p:channel:here", "p:ann"})
     assert is_allowed(GUEST, HERE, {"p:guest"})
     assert not is_allowed(ANN, HERE, set())
+
+
+@pytest.mark.parametrize(
+    ("allow", "admins", "admitted", "is_in"),
+    [
+        ("p:*", "", None, True),
+        ("p:*", "", False, False),
+        ("p:chat:here", "", False, False),
+        ("p:ann", "", False, True),
+        ("p:*", "p:ann", False, True),
+        ("", "p:ann", False, False),
+        ("", "p:ann", None, False),
+        ("", "", True, True),
+        ("", "", None, False),
+    ],
+)
+def test_a_no_counts_more_than_an_entry_for_all_and_less_than_a_name(
+    allow: str,
+    admins: str,
+    admitted: bool | None,  # noqa: FBT001
+    is_in: bool,  # noqa: FBT001
+) -> None:
+    """A person who was shut out is refused in an open place too, unless the configuration names them."""
+    assert is_welcome(ANN, HERE, {allow}, {admins}, admitted=admitted) == is_in

@@ -155,7 +155,7 @@ async def test_an_edit_during_the_delivery_costs_no_attempt(ann: Person) -> None
 async def test_an_edit_is_tried_as_often_as_a_new_question(ann: Person) -> None:
     """Tries of the old words that failed unexpectedly do not count against the new ones."""
     question = await ann.say("one")
-    await ann.store.run(turns.fail, await begun(ann.store, ann.clock), "me", 0.0)
+    await ann.store.run(turns.fail, await begun(ann.store, ann.clock), "me", 0.0, fault="KeyError")
     await ann.edit(question, "two")
     assert (await begun(ann.store, ann.clock)).faults == 0
 

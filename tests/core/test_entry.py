@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import pytest
 import sqlalchemy as sa
 
-from core import presses
-from core.accepting import Accepted, Refused
+from core import entry, presses
+from core.accepting import Accepted, Ignored, Refused
 from core.admission import Admission
 from core.buttons import Press
 from core.chat import chatbot
@@ -14,12 +14,12 @@ from core.clock import ManualClock
 from core.delivery import Claim
 from core.engine.scripted import ScriptedEngine
 from core.entry import ASK_EVERY, HOUR
-from core.messages import ConversationKey, Person, Reply, Turn
+from core.messages import ConversationKey, Edit, Kind, Person, Reply, Turn
 from core.presses import Action
 from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
-from core.store import Store, people, turns
+from core.store import Store, history, people, schema, totals, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
@@ -220,6 +220,120 @@ async def test_forgetting_changes_no_decision(door: Door) -> None:
     await door.knock()
     assert "may talk" in await door.say("/access test:eve yes")
     assert "deleted" in await door.say("/forget yes", who="eve")
+    assert isinstance(await door.knock(), Accepted)
+
+
+def opened(door: Door, *allow: str, **changes: object) -> Door:
+    """The door of a bot to which all may talk."""
+    limits = replace(LIMITS, allow=frozenset({"test:*", *allow}), **changes)  # type: ignore[arg-type]  # of limits
+    return replace(door, admission=Admission(door.store, door.clock, limits, Idle()))
+
+
+async def shut_out(door: Door, who: str = "eve") -> Person:
+    person = Person(platform="test", workspace="w", id=who)
+    await door.store.run(entry.decide, person, False, door.clock.now())  # noqa: FBT003
+    return person
+
+
+async def test_who_is_shut_out_of_an_open_place_does_nothing_there(door: Door) -> None:
+    """Their messages are refused, their edits and openings have no effect, and others are served as before."""
+    door = opened(door)
+    first = replace(door.write("hello", who="eve"), sent_at=door.clock.now())
+    assert isinstance(await door.admission.accept(first), Accepted)
+    await door.work()
+    eve = await shut_out(door)
+    outcome = await door.knock()
+    assert isinstance(outcome, Refused)
+    assert outcome.notice.error == "not_allowed"
+    edit = Edit(event_keys=("edit",), message=replace(first, text="hello again", edited_at=1.0))
+    assert await door.admission.edit(edit) == Ignored()
+    assert not await door.admission.allows(eve, first.conversation)
+    assert isinstance(await door.knock("bob"), Accepted)
+
+
+@pytest.mark.parametrize("kind", [Kind.PRIVATE, Kind.GROUP])
+@pytest.mark.parametrize("is_out", [True, False])
+async def test_who_is_shut_out_opens_no_chat(door: Door, kind: Kind, *, is_out: bool) -> None:
+    """Neither their own chat nor a group to which they add the bot is greeted."""
+    door = opened(door)
+    opening = replace(door.write("/start", who="eve", chat="new"), kind=kind)
+    if is_out:
+        await shut_out(door)
+    await door.admission.greet(opening)
+    assert await door.store.read(history.has_taken_part, opening.conversation) != is_out
+
+
+async def test_who_is_shut_out_presses_no_button(door: Door) -> None:
+    """A vote of theirs does not count, and the receipt says why."""
+    door = opened(door)
+    accepted = await door.knock()
+    await door.work()
+    eve = await shut_out(door)
+    place = ConversationKey(platform="test", workspace="w", chat="eve")
+    press = Press(event_keys=("vote",), person=eve, conversation=place, turn_id=accepted.turn_id or 0)
+    receipt = await door.admission.press(presses.vote_up, press)
+    assert receipt.error == "not_allowed"
+    assert (await door.store.read(totals.totals, None)).up == 0
+
+
+async def test_who_is_shut_out_is_told_once_a_minute(door: Door) -> None:
+    """A flood of messages gets one notice, and asks no administrator."""
+    door = opened(door)
+    await shut_out(door)
+    notices = [(await door.knock()).turn_id is not None for _ in range(5)]
+    assert notices == [True, False, False, False, False]
+    assert await door.answered() == []
+
+
+async def test_what_was_asked_before_the_no_is_answered(door: Door) -> None:
+    """A message that waited when its sender was shut out gets its answer."""
+    door = opened(door)
+    await door.knock()
+    await shut_out(door)
+    assert (await door.work()).text == "ok"
+
+
+async def test_who_is_shut_out_can_be_forgotten(door: Door) -> None:
+    """They may have everything deleted, by a button too. Then they are shut out still, until an administrator lets them
+    in.
+    """
+    door = opened(door)
+    await door.knock()
+    await door.work()
+    eve = await shut_out(door)
+    assert isinstance(await door.knock(text="/forget yes please"), Refused)
+    asked = await door.knock(text="/forget")
+    assert isinstance(asked, Accepted)
+    assert "delete everything" in (await door.work()).text
+    place = ConversationKey(platform="test", workspace="w", chat="eve")
+    press = Press(event_keys=("1",), person=eve, conversation=place, turn_id=asked.turn_id, words="tell me a joke")
+    for action in (presses.again, presses.ask, presses.stop):
+        assert (await door.admission.press(action, press)).error == "not_allowed"
+    assert (await door.admission.press(presses.yes, press)).error == ""
+    assert "deleted" in (await door.work()).text
+    await door.answered()
+    assert await door.store.read(lambda c: c.execute(sa.select(schema.people)).all()) == []
+    assert isinstance(await door.knock(), Refused)
+    await door.store.run(entry.decide, eve, True, door.clock.now())  # noqa: FBT003
+    assert isinstance(await door.knock(), Accepted)
+
+
+async def test_a_stranger_cannot_be_forgotten(door: Door) -> None:
+    """Only those who were shut out have this word; to a stranger there is nothing to delete but their id."""
+    assert isinstance(await door.knock(text="/forget"), Refused)
+
+
+async def test_a_decision_about_a_person_who_was_forgotten_counts(door: Door) -> None:
+    """Their row is made again, or the decision would be lost."""
+    await shut_out(door)
+    assert isinstance(await opened(door).knock(), Refused)
+
+
+@pytest.mark.parametrize("name", ["allow", "admins"])
+async def test_a_name_in_the_configuration_is_not_shut_out(door: Door, name: str) -> None:
+    """What the operator has written into the settings is not overruled from a chat."""
+    door = opened(door, "test:eve") if name == "allow" else opened(door, admins=frozenset({"test:eve"}))
+    await shut_out(door)
     assert isinstance(await door.knock(), Accepted)
 
 

@@ -1,18 +1,19 @@
-"""What is deleted from the store is forgotten by the model server too, whenever the process ends."""
+"""What is deleted from the store is forgotten by the caches and by the model server too, whenever the process ends."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from core.accepting import Accepted
 from core.classifier import OWNER
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.errors import EngineUnavailable
-from core.forgetting import forget_in_model
-from core.messages import Quote, Relation
+from core.forgetting import Left, forget_in_model, forget_person
+from core.messages import Person, Quote, Relation
 from core.scopes import scope
-from core.store import open_store, records, retention, stale_scopes, turns
+from core.store import admissions, open_store, records, retention, stale_scopes, tombstones, turns
 from tests.core.conftest import Write
 from tests.core.store.test_records import ANN, BOB, Scene
 
@@ -112,3 +113,55 @@ async def test_a_server_that_cannot_forget_is_asked_once(scene: Scene, engine: S
     engine.can_forget = False
     assert not await forget_in_model(scene.store, engine, FRONTS)
     assert not await scene.store.read(stale_scopes.pending, FRONTS, 9)
+
+
+async def forget(scene: Scene, engine: ScriptedEngine, who: Person = ANN) -> tuple[Left, list[Person]]:
+    """An operator has a person forgotten: what is left, and whom the answer cache was told to forget."""
+    told: list[Person] = []
+    left = await forget_person(scene.store, engine, scene.clock, who, fronts=FRONTS, forget_answers=told.append)
+    return left, told
+
+
+async def test_an_operator_forgets_like_the_person(scene: Scene, engine: ScriptedEngine) -> None:
+    """No word of theirs is in a file, both caches have forgotten them, and a tombstone keeps what was decided."""
+    await scene.answered("canary-annabel sings", ANN)
+    await scene.answered("from bob", BOB)
+    await scene.store.run(admissions.decide, ANN, False)  # noqa: FBT003
+    left, told = await forget(scene, engine)
+    assert left == Left(in_log=False, in_model="")
+    assert told == [ANN]
+    assert set(engine.forgotten) == scopes(scene, ANN.id)
+    assert scene.files_with("annabel") == []
+    assert await scene.rows("SELECT text FROM turns") == [("from bob",)]
+    assert await scene.store.read(admissions.decision, ANN) is False
+
+
+async def test_who_was_forgotten_by_an_operator_may_write_on(scene: Scene, engine: ScriptedEngine) -> None:
+    """No message is taken for one from before, however wrong the clock of this machine is, and each time counts."""
+    await scene.answered("hello", ANN)
+    scene.clock.advance(86_400)
+    await forget(scene, engine)
+    scene.clock.jump(-86_400)
+    assert isinstance(await scene.admission.accept(scene.write("hello again", who=ANN.id)), Accepted)
+    first = await scene.store.read(tombstones.forgotten_at, ANN)
+    await forget(scene, engine)
+    assert await scene.store.read(tombstones.forgotten_at, ANN) > first
+
+
+async def test_open_turns_of_who_is_forgotten_by_an_operator_end(scene: Scene, engine: ScriptedEngine) -> None:
+    """What waits is answered with a word, and the person goes with it; nothing is left of one who never wrote."""
+    await scene.ask("canary-annabel waits", ANN)
+    await forget(scene, engine)
+    assert scene.files_with("canary-annabel") == []
+    assert await scene.deliver_answered() == ["Stopped."]
+    assert await scene.rows("SELECT * FROM people") == []
+    assert (await forget(scene, engine))[0] == Left(in_log=False, in_model="")
+
+
+async def test_what_an_operator_could_not_have_forgotten_is_named(scene: Scene, engine: ScriptedEngine) -> None:
+    """A model server that is away forgets later, and another one than ours never."""
+    await scene.answered("mine", ANN)
+    engine.available = False
+    assert (await forget(scene, engine))[0].in_model == "later"
+    engine.available, engine.can_forget = True, False
+    assert (await forget(scene, engine))[0].in_model == "never"

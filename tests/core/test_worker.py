@@ -715,7 +715,9 @@ async def test_apology_that_cannot_be_delivered_is_a_dead_letter(
                 clock.advance(1)
                 await asyncio.sleep(0)
     assert [entry["turn"] for entry in logs if entry["event"] == "dead letter"] == [1]
-    assert await store.run(dead_letters.listed) == (1,)
+    (letter,) = await store.run(dead_letters.letters)
+    assert (letter.id, letter.is_answered) == (1, True)
+    assert letter.fault.startswith("KeyError at test_worker.py:")
     assert await store.run(dead_letters.retry) == 1
     assert (await states(store), await counts(store)) == (["answered", "delivered"], [0, 0])
     await served(store, clock, gateway(store, clock, shown), state="delivered")

@@ -48,6 +48,7 @@ class Headquarters:
     browser: httpx.AsyncClient
     office: Office = field(repr=False)
     app: Starlette = field(repr=False)
+    engine: ScriptedEngine
 
     async def ask(self, text: str, reply: Reply, who: str = "ann") -> int:
         """A question with its reply, as the worker would have left them. Returns its turn."""
@@ -92,7 +93,7 @@ async def open_headquarters(
         app = web_app(bot, [front], clock, more=[admin_site(office)])
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser:
-            yield Headquarters(store=store, clock=clock, browser=browser, office=office, app=app)
+            yield Headquarters(store=store, clock=clock, browser=browser, office=office, app=app, engine=engine)
 
 
 def _expertise(folder: Path, engine: ScriptedEngine) -> Expertise:

@@ -9,12 +9,15 @@ import pytest
 
 from bots.admin.rendering import PAGES
 from bots.web.server import serving
-from config.settings import WebSettings
+from bots.web.visitors import conversation_of, person_named
+from config.settings import AdminSettings, Settings, WebSettings
 from core.clock import SystemClock
 from core.messages import Reply, Source
+from core.store import conversations
 from tests.bots.admin.headquarters import PASSWORD, Headquarters, open_headquarters
 from tests.bots.chromium import PHONE, Browser, Page, faults, open_browser
 from tests.bots.gateway import free_port
+from tests.bots.letters import add_dead_letter
 
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>' + "x" * 300
 UNKNOWN = Reply(text="I do not know.", source=Source.REFUSAL, error="not_known")
@@ -28,17 +31,24 @@ async def browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[tuple[Headquarters, str]]:
-    """An operator's page, and its address. A question with markup was asked in vain."""
+    """An operator's page, and its address. A question with markup was asked in vain, and a turn was given up on.
+    Operators may read all.
+    """
     (folder / "faq.csv").write_text("questions,answer\nDo you sell umbrellas?,In blue.\n")
-    settings = WebSettings(port=free_port())
-    async with open_headquarters(knowledge=folder) as office, serving(office.app, settings, SystemClock()):
+    settings, reading = WebSettings(port=free_port()), Settings(admin=AdminSettings(read_conversations=True))
+    async with (
+        open_headquarters(knowledge=folder, settings=reading) as office,
+        serving(office.app, settings, SystemClock()),
+    ):
         await office.ask(HOSTILE, UNKNOWN)
+        await add_dead_letter(office.store, office.clock)
         yield office, f"http://127.0.0.1:{settings.port}/admin/"
 
 
 async def sign_in(page: Page, address: str) -> None:
     """By the keyboard alone: the field has the focus."""
     await page.goto(address)
+    await page.wait_for_function("document.activeElement.id === 'password'")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
     await page.wait_for_selector("nav")
@@ -55,7 +65,7 @@ async def test_everybody_can_use_it(browser: Browser, tmp_path: Path, options: d
         await page.goto(address)
         assert await faults(page) == []
         await sign_in(page, address)
-        for path in (*PAGES, "gaps/1", "search?question=umbrellas", "nothing"):
+        for path in (*PAGES, "gaps/1", "conversations/1", "search?question=umbrellas", "nothing"):
             await page.goto(address + path)
             assert await faults(page) == [], path
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
@@ -97,3 +107,18 @@ async def test_the_queue_is_live(browser: Browser, tmp_path: Path) -> None:
         )
         await page.context.clear_cookies()
         await page.wait_for_selector("#password")
+
+
+async def test_a_person_is_forgotten(browser: Browser, tmp_path: Path) -> None:
+    """The button asks first; the page to answer can be used by everybody, and the person is gone afterwards."""
+    async with served(tmp_path) as (office, address):
+        page = await browser.new_page()
+        await sign_in(page, address)
+        await page.click("nav >> text=People")
+        await page.click("li:has-text('web:ann') >> text=Forget")
+        await page.wait_for_selector("text=Delete everything")
+        assert await faults(page) == []
+        await page.click("text=Delete everything")
+        await page.wait_for_selector("[role=status].good")
+        extract = await office.store.read(conversations.said, conversation_of(person_named("ann")))
+        assert extract.turns == ()

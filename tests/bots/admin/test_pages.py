@@ -64,8 +64,12 @@ async def test_health_is_that_of_the_parts(operator: Headquarters) -> None:
 async def test_the_queue_is_counted(operator: Headquarters) -> None:
     """A turn that has its reply is being shown; the part that changes is no whole page."""
     await operator.ask("Hello?", Reply(text="Hi.", source=Source.MODEL))
+    operator.clock.jump(120)
     part = await operator.read("queue/now")
     assert "<dt>Are being shown</dt><dd>1</dd>" in part
+    assert "<td>web</td><td>Are being shown</td>" in part
+    assert "2 minutes" in part
+    assert "Hello" not in part
     assert "<html" not in part
     assert part in await operator.read("queue")
 

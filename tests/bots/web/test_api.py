@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from core import entry
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.keys import revoke_key
+from core.store import directory
 from tests.bots.web.site import LIMITS, Site, events_of, open_site
 from tests.options import limits_with
 
@@ -98,6 +100,19 @@ async def test_a_vote_is_cast_and_shown(site: Site) -> None:
     assert (await site.program.get("/api/history")).json()["turns"][0]["vote"] == -1
     other = await site.program.post("/api/feedback", json={"turn": 1, "vote": "up"}, headers={"Parley-User": "bob"})
     assert other.json()["error"] == "question_forgotten"
+
+
+async def test_who_is_shut_out_can_only_be_forgotten(site: Site) -> None:
+    """The web is open to all, but an administrator's No counts: all is refused but /forget."""
+    await site.program.post("/api/chat", json={"text": "Hi"})
+    (person,) = [known.person for known in await site.store.read(directory.page)]
+    await site.store.run(entry.decide, person, False, 0.0)  # noqa: FBT003
+    assert (await site.program.post("/api/chat", json={"text": "Hi"})).json()["reply"]["error"] == "not_allowed"
+    assert (await site.program.post("/api/press", json={"turn": 1, "button": "again"})).json()["error"] == "not_allowed"
+    done = (await site.program.post("/api/forget")).json()
+    assert "deleted everything" in done["reply"]["markdown"]
+    assert (await site.program.post("/api/chat", json={"text": "Hi"})).json()["reply"]["error"] == "not_allowed"
+    assert len(site.engine.prompts) == 1
 
 
 async def test_an_answer_is_stopped() -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from core.clock import ManualClock
 from core.errors import BackupRefused
 from core.messages import Person
-from core.store import backups, open_store
+from core.store import backups, open_store, records
 from core.store.migrate import migrate
 from tests.core.conftest import Write
 from tests.core.store.test_records import ANN, BOB, Scene
@@ -118,6 +118,18 @@ async def test_a_forgotten_person_does_not_come_back(house: House) -> None:
         assert scene.files_with("canary-annabel") == []
         assert await scene.rows("SELECT text FROM turns") == [("from bob",)]
         assert type(await scene.admission.accept(late)).__name__ == "Duplicate"
+
+
+async def test_whom_an_operator_had_forgotten_does_not_come_back(house: House) -> None:
+    """A backup from before is restored without the person, also if they were forgotten earlier."""
+    async with house.scene() as scene:
+        await scene.forget()
+        await scene.answered("canary-annabel sings")
+        backups.back_up(house.database, house.backup)
+        await scene.store.run(records.forget, ANN, 0)
+    house.restore()
+    async with house.scene() as scene:
+        assert await scene.rows("SELECT text FROM turns") == []
 
 
 async def test_who_came_back_after_being_forgotten_stays(house: House) -> None:

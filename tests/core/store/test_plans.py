@@ -8,14 +8,29 @@ import sqlalchemy as sa
 from core import accepting
 from core.delivery import Claim
 from core.messages import Message, Person, Reply, Source
-from core.store import Store, amendments, backlog, daily, events, history, questions, records, retention, schema, turns
+from core.store import (
+    Store,
+    amendments,
+    backlog,
+    conversations,
+    daily,
+    dead_letters,
+    directory,
+    events,
+    history,
+    questions,
+    records,
+    retention,
+    schema,
+    turns,
+)
 from core.store.backlog import DEFAULT_SECONDS
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
 from tests.options import limits_with
 
-PARTIAL = {"turns_open", "turns_open_here", "turns_open_theirs", "turns_measured", "turns_quoting"}
+PARTIAL = {"turns_dead", "turns_open", "turns_open_here", "turns_open_theirs", "turns_measured", "turns_quoting"}
 """Indexes of few turns, or read up to a limit: scanning one of them whole is no scan of the table."""
 LEASE = Lease(owner="me", now=10.0, until=20.0)
 KEEPING = Keeping(max_tokens=100, shared=False)
@@ -67,6 +82,15 @@ def exported(connection: sa.Connection, _message: Message) -> None:
     backlog.queue(connection)
 
 
+def overseen(connection: sa.Connection, message: Message) -> None:
+    """What operators look at often."""
+    backlog.under_way(connection)
+    dead_letters.letters(connection)
+    dead_letters.drop(connection, 1, 1.0)
+    directory.find(connection, message.sender)
+    conversations.said(connection, message.conversation)
+
+
 def tallied(connection: sa.Connection, _message: Message) -> None:
     daily.count(connection, 0.0, 9.0)
     daily.tally(connection, 0.0, 9.0)
@@ -94,6 +118,7 @@ def test_a_scan_is_recognised() -> None:
         (delivered_late, "turns_open"),
         (loaded, "turns_measured"),
         (exported, "PRIMARY KEY"),
+        (overseen, "turns_dead"),
         (tallied, "turns_accepted"),
         (purged, "turns_accepted"),
     ],

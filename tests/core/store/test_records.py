@@ -175,7 +175,7 @@ async def test_rate_limit_and_admission_outlive_the_person(scene: Scene) -> None
     limit = (await scene.store.run(people.find_or_add, ANN)).throttled_until
     await scene.forget()
     assert await scene.rows("SELECT * FROM people") == []
-    assert await scene.store.read(admissions.is_admitted, ANN)
+    assert await scene.store.read(admissions.decision, ANN)
     back = await scene.store.run(people.find_or_add, ANN)
     assert (back.admitted, back.noticed_at) == (True, 77.0)
     assert back.throttled_until >= limit
