@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from bots.admin.office import Here, Office, Operator, Visit, back_to
+from bots.admin.office import Here, Number, Office, Operator, Visit, back_to
 from core import school
 from core.apologies import refusal
 from core.errors import EmptyText, KnowledgeMissing, Refusal
@@ -16,13 +16,12 @@ from core.school import MAX_CHARACTERS, School, Trial, different
 
 router = APIRouter()
 MOST_GAPS = 50
-LAST_TURN = 2**63 - 1
 
 
 class Draft(BaseModel):
     """An entry that is being written: a wording of the question in each line, and the answer."""
 
-    number: int = Field(ge=1, le=LAST_TURN)
+    number: Number
     wordings: str = Field(default="", max_length=2 * MAX_CHARACTERS)
     answer: str = Field(default="", max_length=2 * MAX_CHARACTERS)
     step: Literal["try", "learn"] = "try"
@@ -45,7 +44,7 @@ async def gaps(visit: Operator, here: Here) -> Response:
 
 
 @router.get("/gaps/{number}")
-async def gap(visit: Operator, here: Here, number: int) -> Response:
+async def gap(visit: Operator, here: Here, number: Number) -> Response:
     return await _form(visit, here, Draft.model_construct(number=number, wordings="", answer=""), Judged(), 200)
 
 
