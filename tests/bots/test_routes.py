@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import resource
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -36,10 +37,12 @@ from core.chat import chatbot
 from core.clock import Clock, ManualClock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.operators import set_password
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import Store, open_store
 from core.worker import Worker, working
+from tests.bots.admin.headquarters import HASHED
 from tests.bots.gateway import Note
 from tests.bots.hostile import METHODS, Asked, answer, request
 from tests.bots.web.site import LIMITS, PERSONA
@@ -54,6 +57,13 @@ SIGNED = (SLACK, TELEGRAM)
 MOUNTED = ("/admin", "/api", "/static")
 GUARDED = ("/api/chat", "/api/events", "/api/feedback", "/api/forget", "/api/history", "/api/press")
 """Those that need a key or the page's cookie."""
+OPERATORS = (
+    *("/admin/", "/admin/charts/messages.svg", "/admin/conversations", "/admin/conversations/1", "/admin/dead-letters"),
+    *("/admin/dead-letters/drop", "/admin/dead-letters/retry", "/admin/gaps", "/admin/gaps/1", "/admin/gaps/answer"),
+    *("/admin/health", "/admin/people", "/admin/people/decide", "/admin/people/forget", "/admin/queue"),
+    *("/admin/queue/now", "/admin/search", "/admin/settings", "/admin/sign-in", "/admin/sign-out"),
+)
+"""Those of operators, who have signed in."""
 FILES = ("/api/openapi.json", "/static/chat.js", "/static/../chat.html", "/static/%2e%2e/front.py", "/static/")
 SECRET = "a-secret-of-this-test"
 TOKEN_HEADERS = ("authorization", "cookie", HEADER, "x-slack-signature", "x-slack-request-timestamp")
@@ -69,7 +79,7 @@ VALUES = st.binary(max_size=20).filter(lambda value: not {0, 10, 13}.intersectio
 ASKED = st.builds(
     Asked,
     method=st.sampled_from(METHODS),
-    path=st.sampled_from((*OPEN, *SIGNED, *GUARDED, *FILES))
+    path=st.sampled_from((*OPEN, *SIGNED, *GUARDED, *OPERATORS, *FILES))
     | st.sampled_from(("/telegram", "/slack/events/", "/Ready", "//ready", "/api", "/api/nothing")),
     query=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#"), max_size=10),
     headers=st.dictionaries(st.sampled_from((*TOKEN_HEADERS, "content-type", "origin", "accept")), VALUES, max_size=4),
@@ -123,6 +133,15 @@ async def test_every_route_is_known_here() -> None:
         described = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/api")
         assert isinstance(described, FastAPI)
         assert sorted(f"/api{path}" for path in described.openapi()["paths"]) == sorted(GUARDED)
+        pages = next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "/admin")
+        assert isinstance(pages, FastAPI)
+        assert sorted(PARAMETER.sub(_example, f"/admin{path}") for path in pages.openapi()["paths"]) == sorted(
+            OPERATORS
+        )
+
+
+def _example(parameter: re.Match[str]) -> str:
+    return "messages" if parameter[0] == "{name}" else "1"
 
 
 async def test_without_a_signature_there_is_nothing() -> None:
@@ -138,6 +157,7 @@ async def _any_request_is_answered(asked: list[Asked]) -> None:
             status = await ask(client, one)
             assert status < 500 or (status, one.path) == (503, "/ready"), one
             assert one.path not in SIGNED or status in {401, 403, 405}, one
+            assert one.path not in OPERATORS or status in TO_STRANGERS, one
             assert one.path not in GUARDED or status in {401, 403, 405, 422}, one
 
 
@@ -167,12 +187,26 @@ async def test_any_signed_body_is_taken_or_refused(bodies: list[bytes]) -> None:
             assert {slack.status_code, telegram.status_code} <= {200, 400, 503}, body
 
 
-PATHS = (*GUARDED, *GUARDED, *OPEN, *SIGNED, *FILES, "/api", "//api/history", "/api/../api/history", "/api/history/")
+PATHS = (
+    *GUARDED,
+    *GUARDED,
+    *OPERATORS,
+    *OPEN,
+    *SIGNED,
+    *FILES,
+    "/api",
+    "//api/history",
+    "/api/../api/history",
+    "/api/history/",
+)
 SECRETS = ("the-word-of-alice", "the-word-of-her-program")
 WARM_UP, GROWTH = 0.2, 4 << 20
 """The part of the requests after which memory is measured first, and the bytes by which it may grow from then on."""
 NOTHING = frozenset({400, 401, 403, 404, 405, 421, 422})
 """Statuses of a guarded route for those whom it does not know. FastAPI reads the body first: 400 if it is no JSON."""
+TO_STRANGERS = NOTHING | {429}
+"""Statuses of an operator's route for them: too many tries to sign in are one more."""
+PARAMETER = re.compile(r"{\w+}")
 MANY = 50_000
 ADDRESSES = 200
 OTHERS_VOTES = sa.text("SELECT count(*) FROM votes WHERE turn_id <= 2")
@@ -202,6 +236,7 @@ async def _withstands(folder: Path, requests: int, note: Note) -> list[int]:
     async with open_store(f"sqlite:///{folder}/parley.db") as store, composed(store, clock) as app:
         shop, other, old = [await _key(store, name, Scope.CHAT) for name in ("shop", "other", "old")]
         metrics = await _key(store, "metrics", Scope.METRICS)
+        await store.run(set_password, HASHED)
         await store.run(revoke_key, "old", clock.now())
         cookie, own_cookie = await _cookie(app), await _cookie(app)
         hers = {"cookie": cookie}, {"authorization": shop, "parley-user": b"alice"}
@@ -220,6 +255,7 @@ async def _withstands(folder: Path, requests: int, note: Note) -> list[int]:
             assert not any(word.encode() in body for word in SECRETS), asked
             assert has_own or asked.path not in GUARDED or status in NOTHING, (status, asked)
             assert asked.path not in SIGNED or status in {401, 403, 405}, asked
+            assert asked.path not in OPERATORS or status in TO_STRANGERS, (status, asked)
             if number in {int(requests * part) for part in (WARM_UP, 0.6, 1)}:
                 resident.append(_resident())
         assert [await answer(app, _history(headers)) for headers in hers] == seen
@@ -263,6 +299,8 @@ def _forged(*stolen: bytes) -> Sequence[Mapping[str, bytes]]:
         {"cookie": b"parley=" + name + b"." + signature[:-1]},
         {"cookie": b"parley=k-shop:alice." + signature},
         {"cookie": b"parley=\xff; other=1"},
+        {"cookie": b"parley-operator=" + cookie.removeprefix(b"parley=")},
+        {"cookie": b"parley-operator=" + shop.removeprefix(b"Bearer ")},
         {"cookie": cookie, "sec-fetch-site": b"cross-site", "origin": b"https://evil.example"},
     )
 

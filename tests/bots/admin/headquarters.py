@@ -1,11 +1,13 @@
 """The operator's page of a bot with a scripted model, asked without a socket."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from bots.admin.office import Office, open_office
@@ -28,6 +30,7 @@ from tests.options import limits_with
 
 PASSWORD = "correct horse battery"
 HASHED = hash_password(PASSWORD)
+PARAMETER = re.compile(r"{\w+}")
 TOKEN = 'name="form_token" value="'
 
 
@@ -99,3 +102,12 @@ async def open_headquarters(
 def _expertise(folder: Path, engine: ScriptedEngine) -> Expertise:
     options = KnowledgeOptions(folder=folder, index_path=folder / "index", embedder=None)
     return Expertise(knowledge=Knowledge.read(options), folder=folder, intents=IntentReader(engine), strict=True)
+
+
+def every_route(office: Headquarters) -> list[tuple[str, str]]:
+    """The method and the path of each route but that to sign in, with a number where it has a parameter."""
+    app = admin_site(office.office).app
+    assert isinstance(app, FastAPI)
+    described = app.openapi()["paths"].items()
+    pairs = [(method.upper(), PARAMETER.sub("1", f"/admin{path}")) for path, methods in described for method in methods]
+    return [(method, path) for method, path in pairs if path != "/admin/sign-in"]

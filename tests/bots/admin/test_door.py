@@ -1,30 +1,19 @@
 """Nobody sees the operator's page who has not signed in, and no other site can use it for them."""
 
-import re
 from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from starlette.applications import Starlette
 
 from bots.admin.site import admin_site
 from bots.admin.tries import MOST_TRIES, WINDOW
 from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
 from core.operators import IDLE_SECONDS, SESSION_SECONDS, set_password
-from tests.bots.admin.headquarters import HASHED, PASSWORD, Headquarters, form_token, open_headquarters
+from tests.bots.admin.headquarters import HASHED, PASSWORD, Headquarters, every_route, form_token, open_headquarters
 
-PARAMETER = re.compile(r"{\w+}")
 ENTROPY = bytes(range(ENTROPY_BYTES))
-
-
-def every_route(office: Headquarters) -> list[tuple[str, str]]:
-    """The method and the path of each route but that to sign in, with a number where it has a parameter."""
-    app = admin_site(office.office).app
-    assert isinstance(app, FastAPI)
-    described = app.openapi()["paths"].items()
-    pairs = [(method.upper(), PARAMETER.sub("1", f"/admin{path}")) for path, methods in described for method in methods]
-    return [(method, path) for method, path in pairs if path != "/admin/sign-in"]
 
 
 async def test_without_a_password_there_is_no_page() -> None:

@@ -1,6 +1,7 @@
 """What operators see."""
 
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -8,7 +9,7 @@ from bots.admin.charts import CHARTS
 from bots.admin.rendering import PAGES
 from config.settings import Settings, TelegramSettings
 from core.messages import Reply, Source
-from tests.bots.admin.headquarters import Headquarters, open_headquarters
+from tests.bots.admin.headquarters import Headquarters, every_route, form_token, open_headquarters
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -90,3 +91,23 @@ async def test_an_unknown_page_is_said_in_words(operator: Headquarters) -> None:
     for method, path, status in [("GET", "nothing", 404), ("POST", "health", 405), ("GET", "gaps/x", 422)]:
         answer = await operator.browser.request(method, f"/admin/{path}")
         assert (answer.status_code, "This did not work" in answer.text) == (status, True), path
+
+
+@pytest.mark.parametrize("odd", ["0", "-1", "9" * 30, "1.5", "\x00", "\ud800", "ß" * 800, "%", "telegram//", "/"])
+async def test_nothing_odd_is_a_server_error(operator: Headquarters, odd: str) -> None:
+    """Whatever stands in an address or in a form, each page answers, or says that something is wrong there."""
+    value = odd.encode("utf-8", "surrogatepass")
+    await operator.ask("Hello?", Reply(text="Hi.", source=Source.MODEL))
+    fields = ("number", "wordings", "answer", "step", "person", "decision", "part", "password")
+    form = {"form_token": form_token(await operator.read("health")), **dict.fromkeys(fields, odd)}
+    body = urlencode(form, errors="surrogatepass")
+    query = urlencode(dict.fromkeys(("question", "before", "after", "turn", "person", "part", "lang"), value))
+    for method, path in every_route(operator):
+        if path != "/admin/sign-out":
+            answer = await operator.browser.request(
+                method,
+                f"{path.removesuffix('1')}{quote(value, safe='') if path.endswith('1') else ''}?{query}",
+                content=body if method == "POST" else None,
+                headers={"content-type": "application/x-www-form-urlencoded"},
+            )
+            assert answer.status_code < 500, path
