@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cachetools import LRUCache
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -25,6 +25,8 @@ from core.messages import Finish, Message, Reply, Turn
 from core.pipeline import Handler, Stage
 
 SCOPE = InstrumentationScope("parley")
+UNNAMED = "unknown_service"
+"""Begins the name that the SDK gives a service without one."""
 FIRST_PIECE = "first piece"
 FAILED = frozenset({Finish.ERROR, Finish.TIMEOUT})
 OPEN_TURNS = 10_000
@@ -47,7 +49,7 @@ class OpenTelemetry:
         self._clock = clock
         self._key = key
         self._ids = RandomIdGenerator()
-        self._resource = Resource.create()
+        self._resource = _service()
         self._admitted: LRUCache[int, Admitted] = LRUCache(OPEN_TURNS)
 
     def note_admission(self, turn_id: int, message: Message, begun: float, ended: float) -> None:
@@ -185,6 +187,13 @@ class TracedDelivery:
 def otlp() -> SpanProcessor:
     """Sends spans in batches from a thread to the collector that the environment names."""
     return BatchSpanProcessor(OTLPSpanExporter())
+
+
+def _service() -> Resource:
+    """What the environment says about this service, whose name is "parley" if it says none."""
+    told = Resource.create()
+    is_named = not str(told.attributes[SERVICE_NAME]).startswith(UNNAMED)
+    return told if is_named else told.merge(Resource({SERVICE_NAME: "parley"}))
 
 
 def _place(message: Message) -> dict[str, AttributeValue]:

@@ -81,7 +81,7 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
         preferences(store, options.show_mood),
         refusals,
         retry(clock),
-        guard(engine, options.max_input_tokens),
+        tracing.stage("guard", guard(engine, options.max_input_tokens)),
         commands(desk),
         person(store, options.help_desk, intents, clock.now),
         suggested(store),

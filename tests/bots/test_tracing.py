@@ -25,7 +25,7 @@ from core.tracing import UNTRACED
 from tests.bots.collector import Collector, open_collector
 from tests.bots.web.site import open_site
 
-SPANS = ["admission", "delivery", "generate", "knowledge", "mood", "queue", "turn"]
+SPANS = ["admission", "delivery", "generate", "guard", "knowledge", "mood", "queue", "turn"]
 ATTRIBUTES = {
     "parley.platform",
     "parley.source",
@@ -35,6 +35,13 @@ ATTRIBUTES = {
 }
 ROOT = Path(__file__).parents[2]
 FILES = [file for folder in ("bots", "config", "core") for file in (ROOT / folder).rglob("*.py")]
+MESSAGE = Message(
+    event_keys=("a",),
+    conversation=ConversationKey(platform="web", workspace="site", chat="ann"),
+    sender=Person(platform="web", workspace="site", id="ann"),
+    text="hi",
+    sent_at=0.0,
+)
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
@@ -59,6 +66,16 @@ async def traced(collector: Collector, engine: ScriptedEngine, *texts: str) -> l
         for text in texts:
             await site.program.post("/api/chat", json={"text": text}, headers={"Parley-User": "ada-lovelace"})
     return collector.spans
+
+
+@pytest.mark.parametrize("name", ["", "helpdesk"])
+async def test_the_service_has_a_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is that of the environment, or else the program's."""
+    monkeypatch.setenv("OTEL_SERVICE_NAME", name)
+    kept = InMemorySpanExporter()
+    traces = OpenTelemetry(SimpleSpanProcessor(kept), ManualClock(), b"key")
+    traces.note_admission(7, MESSAGE, 0.0, 1.0)
+    assert [span.resource.attributes["service.name"] for span in kept.get_finished_spans()] == [name or "parley"]
 
 
 async def test_a_turn_is_one_trace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +126,7 @@ async def test_a_failure_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_turn_has_the_same_trace_after_a_restart() -> None:
     """Another process goes on with the trace; another installation has its own."""
     clock, ids = ManualClock(), []
-    person = Person(platform="web", workspace="site", id="ann")
-    place = ConversationKey(platform="web", workspace="site", chat="ann")
-    message = Message(event_keys=("a",), conversation=place, sender=person, text="hi", sent_at=clock.now())
-    claim = Claim(id=7, attempt=1, message=message, locale="en")
+    claim = Claim(id=7, attempt=1, message=MESSAGE, locale="en")
     for key in (b"a", b"a", b"b"):
         kept = InMemorySpanExporter()
         traces = OpenTelemetry(SimpleSpanProcessor(kept), clock, key)
