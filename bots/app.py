@@ -1,6 +1,7 @@
 """The composition root: settings become a store, an engine, a chatbot and a worker."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from bots.folders import private_folder
 from bots.metrics import CacheLookups
+from bots.tracing import open_tracing
 from config.options import (
     chat_options,
     help_desk,
@@ -139,13 +141,17 @@ async def open_bot(
         intents = IntentReader(engine)
         expertise = await stack.enter_async_context(open_expertise(settings, intents, clock, indexing))
         options = chat_options(settings)
-        handler = chatbot(store, engine, moods, answers, clock, options, expertise=expertise, intents=intents)
+        tracing = await stack.enter_async_context(open_tracing(os.environ, store, clock))
+        handler = chatbot(
+            store, engine, moods, answers, clock, options, expertise=expertise, intents=intents, tracing=tracing
+        )
         counted = compose(measure(measures, clock), innermost=handler)
         chosen = worker_options(settings, owner=uuid4().hex)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
         withdrawn = answers.forget_turn
-        worker = Worker(store, counted, fronts, clock, chosen, finish=finish, on_withdrawn=withdrawn, measures=measures)
+        shown = tracing.deliveries(fronts)
+        worker = Worker(store, counted, shown, clock, chosen, finish=finish, on_withdrawn=withdrawn, measures=measures)
         async with (
             working(worker, GRACE),
             giving_back(store, clock, desk, worker),
@@ -153,7 +159,7 @@ async def open_bot(
             _forgetting(store, engine, clock, fronts),
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
-            admission = Admission(store, clock, limits(settings), worker, measures)
+            admission = Admission(store, clock, limits(settings), worker, measures, tracing)
             yield Bot(
                 admission=admission,
                 store=store,

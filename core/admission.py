@@ -16,6 +16,7 @@ from core.messages import ConversationKey, Deletion, Edit, Locale, Message, Pers
 from core.presses import Action
 from core.store import Store, events, history, installation, people, transcripts, turns
 from core.store.transcripts import Shown
+from core.tracing import UNTRACED, Tracing
 
 
 class Workforce(Protocol):
@@ -32,23 +33,32 @@ class Admission:
     """Accepts messages, one transaction each, and notifies the worker."""
 
     def __init__(
-        self, store: Store, clock: Clock, limits: Limits, workforce: Workforce, measures: Measures | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        limits: Limits,
+        workforce: Workforce,
+        measures: Measures | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
         self._workforce = workforce
         self._measures = measures or Measures()
+        self._tracing = tracing
 
     async def accept(self, message: Message) -> Outcome:
         """Accept a message. Acknowledge it to the platform after this returns, and not if it raises StoreError."""
-        outcome = await self._store.run(accepting.accept, message, self._limits, self._clock.now())
-        return self._told(self._counted(message, outcome))
+        now = self._clock.now()
+        outcome = await self._store.run(accepting.accept, message, self._limits, now)
+        return self._told(self._counted(message, now, outcome))
 
     async def overhear(self, message: Message) -> Outcome:
         """Accept a message that is not addressed to the bot if it belongs to one that is. Acknowledge it likewise."""
-        outcome = await self._store.run(accepting.overhear, message, self._limits, self._clock.now())
-        return self._told(self._counted(message, outcome))
+        now = self._clock.now()
+        outcome = await self._store.run(accepting.overhear, message, self._limits, now)
+        return self._told(self._counted(message, now, outcome))
 
     async def edit(self, edit: Edit) -> Outcome:
         """Accept what a person has made of their message. Acknowledge it likewise."""
@@ -58,9 +68,11 @@ class Admission:
         """Forget a message that its sender has deleted, and its answer. Acknowledge it likewise."""
         return self._told(await self._store.run(corrections.delete, deletion, self._clock.now()))
 
-    def _counted(self, message: Message, outcome: Outcome) -> Outcome:
+    def _counted(self, message: Message, begun: float, outcome: Outcome) -> Outcome:
         kind = outcome.notice.error if isinstance(outcome, Refused) else type(outcome).__name__.lower()
         self._measures.note_message(message.conversation.platform, kind)
+        if isinstance(outcome, Accepted | Refused) and outcome.turn_id:
+            self._tracing.note_admission(outcome.turn_id, message, begun, self._clock.now())
         return outcome
 
     def _told(self, outcome: Outcome) -> Outcome:

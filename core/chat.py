@@ -26,6 +26,7 @@ from core.stages.retry import retry
 from core.stages.suggested import suggested
 from core.store import Store
 from core.text import digest
+from core.tracing import UNTRACED, Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
     *,
     expertise: Expertise | None = None,
     intents: IntentReader | None = None,
+    tracing: Tracing = UNTRACED,
 ) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`.
 
@@ -73,21 +75,22 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
         help_desk=options.help_desk,
         school=School(store=store, knowledge=expertise.knowledge, folder=expertise.folder) if expertise else None,
     )
+    writer = generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history)
     return compose(
         audit(clock),
         preferences(store, options.show_mood),
         refusals,
         retry(clock),
-        guard(engine, options.max_input_tokens),
+        tracing.stage("guard", guard(engine, options.max_input_tokens)),
         commands(desk),
         person(store, options.help_desk, intents, clock.now),
         suggested(store),
         history(store, shared=options.shared_history),
         cache(answers, engine, lambda: f"{persona} {expertise.knowledge.version}" if expertise else persona),
-        knowledge(expertise, has_people=options.help_desk is not None),
+        tracing.stage("knowledge", knowledge(expertise, has_people=options.help_desk is not None)),
         quotes(engine, options.max_input_tokens),
-        mood(moods),
-        innermost=generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history),
+        tracing.stage("mood", mood(moods)),
+        innermost=tracing.handler("generate", writer),
     )
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, HTTPException, 
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel, Field
 
 from bots.web.buttons import BUTTONS
@@ -26,6 +27,8 @@ from core.messages import Person
 from core.serving.callers import bearer
 
 PATH = "/api"
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI by itself would trace each request if the process has OpenTelemetry, and log what was sent."""
 TOO_MANY = 429
 WAIT_SECONDS = 120.0
 """A request that waits for its answer in one piece waits no longer; the answer comes all the same."""
@@ -127,7 +130,14 @@ router = APIRouter()
 
 def api(conversations: Conversations, principals: Principals, clock: Clock, cors: Collection[str] = ()) -> FastAPI:
     """The application below `PATH`. Pages of the sites `cors` may use it, with a key and without the page's cookie."""
-    app = FastAPI(title="Parley", docs_url=None, redoc_url=None, openapi_url="/openapi.json", servers=[{"url": PATH}])
+    app = FastAPI(
+        title="Parley",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        servers=[{"url": PATH}],
+        telemetry=NO_TELEMETRY,
+    )
     app.state.conversations, app.state.principals, app.state.clock = conversations, principals, clock
     app.include_router(router)
     if cors:

@@ -24,6 +24,7 @@ from core.prompt import Persona
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import Store, open_store
+from core.tracing import UNTRACED, Tracing
 from core.worker import Worker, working
 from tests.bots.gateway import free_port
 from tests.options import chat_with, limits_with, worker_with
@@ -66,6 +67,7 @@ async def open_site(  # noqa: PLR0913  a bot has these
     limits: Limits = LIMITS,
     welcome: Welcome = DEFAULT_WELCOME,
     clock: Clock | None = None,
+    tracing: Tracing = UNTRACED,
 ) -> AsyncIterator[Site]:
     """A bot composed as bots/app.py and bots/run.py do."""
     clock = clock or SystemClock()
@@ -73,9 +75,12 @@ async def open_site(  # noqa: PLR0913  a bot has these
     address = f"http://127.0.0.1:{settings.port}"
     async with open_store("sqlite://") as store, open_web(settings, clock, welcome=welcome) as front:
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
-        handler = chatbot(store, engine, MoodReader(engine), answers, clock, chat_with(persona=PERSONA))
-        worker = Worker(store, handler, Deliveries([front]), clock, worker_with(owner="site"))
-        admission = Admission(store, clock, limits, worker)
+        handler = chatbot(
+            store, engine, MoodReader(engine), answers, clock, chat_with(persona=PERSONA), tracing=tracing
+        )
+        shown = tracing.deliveries(Deliveries([front]))
+        worker = Worker(store, handler, shown, clock, worker_with(owner="site"))
+        admission = Admission(store, clock, limits, worker, tracing=tracing)
         app = web_app(Bot(admission=admission, store=store, engine=engine), [front], clock, cors=cors)
         key = await store.run(add_key, "shop", [Scope.CHAT], bytes(range(32)), clock.now())
         async with (
