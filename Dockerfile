@@ -38,7 +38,9 @@ RUN python -m pip install --no-deps --index-url "${TORCH_INDEX}" "$(grep '^torch
 
 # hadolint ignore=DL3006
 FROM ${PYTHON} AS runtime
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data parley \
+# The image of Python has no bytecode of the standard library: each of our processes would compile it at its start.
+RUN python -m compileall -q -x site-packages "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
+    && useradd --system --uid 10001 --user-group --no-create-home --home-dir /data parley \
     && install --directory --owner parley --group parley --mode 700 /data \
     && install --directory /etc/parley
 ENV PATH=/opt/parley/bin:${PATH} \

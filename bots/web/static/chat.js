@@ -185,6 +185,7 @@ async function ask(question) {
     status.textContent = turn === null && reply ? reply.markdown : "";
     said.textContent = status.textContent;
     if (turn !== null && !shown.has(turn)) {
+      turns.append(waiting); // a transcript without it may have come meanwhile
       waiting.dataset.turn = turn;
       shown.set(turn, waiting);
     } else waiting.remove();

@@ -93,6 +93,28 @@ async def test_an_answer_is_stopped(browser: Browser) -> None:
         assert await page.locator("#stop").is_hidden()
 
 
+async def test_a_question_that_is_asked_while_the_page_connects_is_shown(browser: Browser) -> None:
+    """A transcript that comes between a question and its acceptance does not hide what follows."""
+    async with open_site(ScriptedEngine.fixed("The shop is open.")) as site:
+        page = await browser.new_page()
+        has_asked = asyncio.Event()
+
+        async def connect(route: Any) -> None:  # noqa: ANN401  of playwright
+            await has_asked.wait()
+            await route.continue_()
+
+        async def accept(route: Any) -> None:  # noqa: ANN401
+            has_asked.set()
+            await page.wait_for_selector(".turn", state="detached")
+            await route.continue_()
+
+        await page.route("**/api/events", connect)
+        await page.route("**/api/chat", accept)
+        await page.goto(site.address)
+        await say(page, "Are you open?")
+        assert await answers(page, 1) == ["The shop is open."]
+
+
 async def test_no_text_is_code(browser: Browser) -> None:
     """Markup in a question and in an answer stays text, while it is written and afterwards."""
     async with open_site(ScriptedEngine.fixed(HOSTILE)) as site:
