@@ -60,7 +60,7 @@ class OpenAIEngine:
 
     def __init__(self, server: OpenAIServer) -> None:
         self.server = server
-        self._tls = httpx.create_ssl_context()
+        self._tls = False if server.socket_path else httpx.create_ssl_context()  # a Unix socket has no TLS
         self._model = _configured(server)
         self._tokenize_fields: tuple[TokenizeField, ...] = TOKENIZE_FIELDS
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from core.bulkhead import bulkhead
 from core.clock import Clock
 from core.engine.child import ModelChild, new_socket_path, relay, start, stopping
 from core.engine.timings import EX_CONFIG, TIMINGS, Timings
@@ -20,6 +21,7 @@ from core.progress import Progress, unwatched
 
 log = structlog.get_logger()
 
+EX_SOFTWARE: Final = 70
 EX_OSERR: Final = 71
 
 
@@ -97,12 +99,18 @@ class _Supervisor:
         """Run child after child, until cancelled."""
         failures = 0
         while True:
-            code, reason = await self._run_child()
+            code, reason = await self._run_guarded()
             served = self.supervised.mark_ended(reason, fail_fast=code == EX_CONFIG)
             failures = self.timings.count_failures(failures, served=served)
             pause = self.timings.restart_pause(failures, code=code)
             log.warning("model server ended", code=code, reason=reason, served=round(served, 1), pause=pause)
             await self.clock.sleep(pause)
+
+    async def _run_guarded(self) -> tuple[int, str]:
+        """Like `_run_child`. An unexpected fault of this process costs one child: nothing else would start the next."""
+        with bulkhead() as outcome:
+            return await self._run_child()
+        return EX_SOFTWARE, f"unexpected: {outcome.fault}"
 
     async def _run_child(self) -> tuple[int, str]:
         """Run one child to its end; its exit status and why it ended."""

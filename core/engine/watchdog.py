@@ -24,7 +24,7 @@ async def watch(
 
     `on_ready` is called when it answers for the first time.
     """
-    transport = httpx.AsyncHTTPTransport(uds=str(socket_path))
+    transport = httpx.AsyncHTTPTransport(uds=str(socket_path), verify=False)  # a Unix socket has no TLS
     async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False) as client:
         reason = await _Watchdog(socket_path, client, clock, timings).until_lost(on_ready)
     kill(process)

@@ -64,7 +64,7 @@ async def test_an_answer_is_learned(shop: Headquarters) -> None:
         ({"number": "1", "wordings": "How deep?", "answer": "x" * 2_001}, 409),
         ({"number": "1", "wordings": "Do you sell umbrellas?", "answer": "No."}, 409),
         ({"number": "9", "wordings": "How deep?", "answer": "Two metres."}, 404),
-        ({"number": "0", "wordings": "How deep?", "answer": "Two metres."}, 422),
+        ({"number": "-1", "wordings": "How deep?", "answer": "Two metres."}, 422),
         ({"number": "1", "wordings": "How deep?", "answer": "Two metres.", "step": "all"}, 422),
     ],
 )

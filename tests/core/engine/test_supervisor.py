@@ -422,6 +422,35 @@ async def test_a_line_over_the_size_limit_is_cut(journal: Journal) -> None:
     assert len(journal.entries) == 1
 
 
+async def test_an_unexpected_fault_costs_one_child(make_child: MakeChild, journal: Journal) -> None:
+    """What nobody expects in supervising a child ends it, is told, and the next child is started."""
+    clock = Faulty(faults=1)
+    async with open_local(make_child("healthy"), clock, idle_seconds=30, timings=QUICK) as engine:
+        ended = await journal.until("model server ended")
+        assert (ended["code"], ended["reason"].partition(" at ")[0]) == (70, "unexpected: RuntimeError")
+        assert await ask(engine) == "hello"
+
+
+@dataclass(slots=True, kw_only=True)
+class Faulty(SystemClock):
+    """A clock that fails in the first waits of the watch."""
+
+    faults: int
+
+    async def sleep(self, seconds: float) -> None:
+        if self.faults and seconds == QUICK.probe_starting:
+            self.faults -= 1
+            raise RuntimeError
+        await super(Faulty, self).sleep(seconds)
+
+
+async def test_a_socket_needs_no_certificates(make_child: MakeChild, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child is watched and asked although the environment names certificates that are not there."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+    async with open_local(make_child("healthy"), CLOCK, idle_seconds=30, timings=QUICK) as engine:
+        assert await ask(engine) == "hello"
+
+
 def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     """The command line names every option of the model server and asks it to exit with its parent."""
     child = child_with(data_dir=tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
