@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from core.messages import Source
+from core.store.portable import Least
 from core.store.schema import turns
 from core.store.turns import ANSWERED, IS_OPEN, RUNNING, WAITING
 
@@ -65,7 +66,7 @@ def _turn_seconds(connection: sa.Connection) -> float:
     """The mean duration of the last turns whose duration was measured."""
     is_measured = sa.text(f"source = '{Source.MODEL}' AND seconds >= 0")  # like the index `turns_measured`
     recent = (
-        sa.select(sa.func.min(turns.c.seconds, LONGEST).label("seconds"))  # SQLite's minimum of two values
+        sa.select(Least(turns.c.seconds, LONGEST).label("seconds"))
         .where(is_measured)
         .order_by(turns.c.id.desc())
         .limit(RECENT)

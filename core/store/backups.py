@@ -22,6 +22,7 @@ from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
 from core.store.handoffs import CLOSED
 from core.store.people import find_or_add
+from core.store.portable import insert_new
 from core.store.removal import remove_turns
 from core.store.schema import events, handoffs, people, turns
 from core.store.schema import installation as installations
@@ -142,7 +143,7 @@ def _carry_over(present: sa.Connection, restored: sa.Connection) -> None:
     last = max(connection.scalar(sa.select(installations.c.last_turn)) or 0 for connection in (present, restored))
     restored.execute(installations.update().values(last_turn=last))
     for rows in present.execute(sa.select(events.c.digest, events.c.seen_at)).partitions(BATCH):
-        restored.execute(events.insert().prefix_with("OR IGNORE"), [row._asdict() for row in rows])
+        restored.execute(insert_new(restored, events), [row._asdict() for row in rows])
     _carry_open_turns(present, restored)
 
 

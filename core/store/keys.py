@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from core.store.portable import insert_new
 from core.store.schema import keys
 
 IS_LIVE = keys.c.revoked_at.is_(None)
@@ -23,7 +24,7 @@ class StoredKey:
 def add(connection: sa.Connection, name: str, digest: bytes, scopes: tuple[str, ...], now: float) -> bool:
     """Add a key; False if one with this name is in use."""
     values = {"name": name, "digest": digest, "scopes": scopes, "created_at": now}
-    return connection.execute(keys.insert().prefix_with("OR IGNORE").values(values)).rowcount == 1
+    return connection.execute(insert_new(connection, keys).values(values)).rowcount == 1
 
 
 def find(connection: sa.Connection, digest: bytes) -> StoredKey | None:

@@ -4,9 +4,11 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
+from sqlalchemy.dialects import postgresql
 
 from core.gathering import Piece
 from core.messages import Choice, Media, Quote
+from core.store.portable import POSTGRESQL, partial_index
 
 T = TypeVar("T")
 
@@ -31,17 +33,25 @@ class Json(sa.TypeDecorator[T], Generic[T]):
         return self._adapter.validate_json(value)
 
 
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), POSTGRESQL)
+"""Text that is compared byte by byte, whatever the collation of the database: SQLite does so too."""
+
 metadata = sa.MetaData()
+
+SERVINGS = sa.Sequence("servings", metadata=metadata)
+"""PostgreSQL's numbers of the round robin. SQLite has no sequences."""
+TURN_IDS = sa.Sequence("turns_id_seq")
+"""PostgreSQL's ids of turns, which are never given twice. It makes this sequence with the column."""
 
 people = sa.Table(
     "people",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("key", sa.Text, nullable=False, unique=True),  # str(Person)
-    sa.Column("locale", sa.Text),  # set with /lang
-    sa.Column("spoken", sa.Text),  # of their sentences; NULL until the first one
+    sa.Column("key", TEXT, nullable=False, unique=True),  # str(Person)
+    sa.Column("locale", TEXT),  # set with /lang
+    sa.Column("spoken", TEXT),  # of their sentences; NULL until the first one
     sa.Column("straying", sa.Integer, nullable=False, default=0, server_default="0"),  # sentences in another language
-    sa.Column("hint", sa.Text),  # the language the platform says they use
+    sa.Column("hint", TEXT),  # the language the platform says they use
     sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
     sa.Column("admitted", sa.Boolean),  # by an administrator; NULL if none has decided
     sa.Column("asked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for admission
@@ -64,19 +74,19 @@ handoffs = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),  # the customer
-    sa.Column("conversation", sa.Text, nullable=False),  # theirs
-    sa.Column("kind", sa.Text, nullable=False),  # of that chat
-    sa.Column("locale", sa.Text, nullable=False),  # of the bot's own words to the customer
-    sa.Column("desk", sa.Text, nullable=False),  # where people work, a str(ConversationKey)
-    sa.Column("thread", sa.Text, nullable=False, default=""),  # of the desk, once there is one
-    sa.Column("state", sa.Text, nullable=False),  # asked, taken, closed
-    sa.Column("owner", sa.Text, nullable=False, default=""),  # str(Person) of the operator who has taken over
+    sa.Column("conversation", TEXT, nullable=False),  # theirs
+    sa.Column("kind", TEXT, nullable=False),  # of that chat
+    sa.Column("locale", TEXT, nullable=False),  # of the bot's own words to the customer
+    sa.Column("desk", TEXT, nullable=False),  # where people work, a str(ConversationKey)
+    sa.Column("thread", TEXT, nullable=False, default=""),  # of the desk, once there is one
+    sa.Column("state", TEXT, nullable=False),  # asked, taken, closed
+    sa.Column("owner", TEXT, nullable=False, default=""),  # str(Person) of the operator who has taken over
     sa.Column("opened_at", sa.Float, nullable=False),
     sa.Column("due_at", sa.Float, nullable=False),  # when it is given back unless somebody acts
     sa.Column("taken_at", sa.Float),
     sa.Column("closed_at", sa.Float),
-    sa.Column("ending", sa.Text, nullable=False, default=""),  # why it was closed
-    sa.Index("handoffs_open", "person_id", "conversation", unique=True, sqlite_where=sa.text("state <> 'closed'")),
+    sa.Column("ending", TEXT, nullable=False, default=""),  # why it was closed
+    partial_index("handoffs_open", "person_id", "conversation", where="state <> 'closed'", unique=True),
     sa.Index("handoffs_desk", "desk", "thread"),
 )
 
@@ -86,21 +96,21 @@ turns = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
     # the message
-    sa.Column("front", sa.Text, nullable=False),
-    sa.Column("conversation", sa.Text, nullable=False),  # str(ConversationKey)
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("locale", sa.Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
+    sa.Column("front", TEXT, nullable=False),
+    sa.Column("conversation", TEXT, nullable=False),  # str(ConversationKey)
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("text", TEXT, nullable=False),
+    sa.Column("locale", TEXT, nullable=False, default="en", server_default="en"),  # of the bot's own words
     sa.Column("sent_at", sa.Float, nullable=False),
-    sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("reference", TEXT, nullable=False, default="", server_default=""),
     sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("again", sa.Integer, nullable=False, default=0, server_default="0"),  # the turn whose question it asks
     sa.Column("pieces", Json(tuple[Piece, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("opens", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"),  # names to join it by
     # its way through the bot
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("state", TEXT, nullable=False),
+    sa.Column("owner", TEXT, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
     sa.Column("leased_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # or renewed
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
@@ -108,21 +118,21 @@ turns = sa.Table(
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
-    sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
+    sa.Column("handle", TEXT, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),
     sa.Column("claimed_at", sa.Float),
     sa.Column("finished_at", sa.Float),
     sa.Column("seconds", sa.Float),  # that the reply took, by a clock that cannot be set
     sa.Column("first_piece", sa.Float),  # of these, those until its first words; NULL if none came before the whole
     # the reply
-    sa.Column("reply", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("finish", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("mood_label", sa.Text),
+    sa.Column("reply", TEXT),
+    sa.Column("source", TEXT),
+    sa.Column("finish", TEXT),
+    sa.Column("error", TEXT),
+    sa.Column("mood_label", TEXT),
     sa.Column("mood_confidence", sa.Float),
     sa.Column("show_mood", sa.Boolean),
-    sa.Column("cites", sa.Text),
+    sa.Column("cites", TEXT),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("cached_tokens", sa.Integer),
@@ -138,18 +148,20 @@ turns = sa.Table(
     sa.Column(
         "suggestions", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"
     ),  # of the reply too
-    sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_dead", "id", sqlite_where=sa.text("state = 'dead'")),
+    partial_index("turns_open", "front", "state", where="state <> 'delivered'"),
+    partial_index("turns_dead", "id", where="state = 'dead'"),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),
     sa.Index("turns_accepted", "accepted_at"),
-    sa.Index("turns_open_here", "conversation", "id", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_open_theirs", "person_id", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
-    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model' AND seconds >= 0")),
-    sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
-    sa.Index("turns_handoff", "handoff_id", "id", sqlite_where=sa.text("handoff_id IS NOT NULL")),
-    sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),
+    partial_index("turns_open_here", "conversation", "id", where="state <> 'delivered'"),
+    partial_index("turns_open_theirs", "person_id", where="state <> 'delivered'"),
+    partial_index(
+        "turns_remembered", "conversation", "person_id", "id", where=sa.column("remembered", sa.Boolean) == sa.true()
+    ),
+    partial_index("turns_measured", "id", where="source = 'model' AND seconds >= 0"),
+    partial_index("turns_quoting", "id", where="quotes <> '[]'"),
+    partial_index("turns_handoff", "handoff_id", "id", where="handoff_id IS NOT NULL"),
+    partial_index("turns_commands", "text", where="source = 'command'"),
 )
 
 votes = sa.Table(
@@ -178,21 +190,21 @@ stale_scopes = sa.Table(
     "stale_scopes",  # of the prefix cache, which the model server must still drop
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("front", sa.Text, nullable=False),  # whose gateway tells it
-    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("front", TEXT, nullable=False),  # whose gateway tells it
+    sa.Column("scope", TEXT, nullable=False),
 )
 
 keys = sa.Table(
     "keys",  # of programs that use the HTTP interface
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name", TEXT, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),  # the key itself is stored nowhere
     sa.Column("scopes", Json(tuple[str, ...]), nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("revoked_at", sa.Float),
     sa.Column("used_at", sa.Float),  # or up to an hour later
-    sa.Index("keys_live", "name", unique=True, sqlite_where=sa.text("revoked_at IS NULL")),
+    partial_index("keys_live", "name", where="revoked_at IS NULL", unique=True),
 )
 
 sessions = sa.Table(
@@ -212,5 +224,5 @@ installation = sa.Table(
     sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
     sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
-    sa.Column("password", sa.Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
+    sa.Column("password", TEXT, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
 )

@@ -24,6 +24,7 @@ from core.i18n import say
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import farewells, history, installation, removal, stale_scopes
 from core.store.people import id_of, set_served
+from core.store.portable import Greatest, Unindexed
 from core.store.schema import handoffs, people, turns
 
 log = structlog.get_logger()
@@ -251,7 +252,7 @@ def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:
 
 def next_due(connection: sa.Connection, now: float, fronts: Sequence[str]) -> float | None:
     """When the next of the turns that must wait until a time can be claimed; None if there is none."""
-    due = sa.func.max(turns.c.lease_until, turns.c.not_before)  # SQLite's maximum of two values
+    due = Greatest(turns.c.lease_until, turns.c.not_before)
     waits = sa.and_(IS_OPEN, turns.c.front.in_(fronts), turns.c.owner == "", due > now)
     return connection.execute(sa.select(sa.func.min(due)).where(waits)).scalar()
 
@@ -270,8 +271,8 @@ def stop(
     Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
     turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
-    unindexed: sa.ColumnElement[str] = sa.literal_column("+turns.conversation")  # the index of open turns is better
-    theirs = sa.and_(IS_OPEN, unindexed == str(conversation), turns.c.person_id == person_id)
+    here = Unindexed(turns.c.conversation) == str(conversation)  # the index of open turns is better
+    theirs = sa.and_(IS_OPEN, here, turns.c.person_id == person_id)
     if turn_id:
         theirs = sa.and_(theirs, turns.c.id == turn_id)
     is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)
