@@ -45,6 +45,7 @@ from core.models import find_model
 from core.pipeline import compose
 from core.progress import Progress, unwatched
 from core.school import School
+from core.side_by_side import SIDE_BY_SIDE
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.measure import measure
@@ -129,7 +130,9 @@ async def open_bot(
     measures.registry.register(CacheLookups(answers))
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_server(settings.data_dir, served))
-        store = await stack.enter_async_context(open_store(settings.store_url, measures.transaction))
+        store = await stack.enter_async_context(
+            open_store(settings.store_url, measures.transaction, beside=SIDE_BY_SIDE)
+        )
         engine = await stack.enter_async_context(open_engine(settings, clock, converting))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended

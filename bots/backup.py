@@ -8,7 +8,7 @@ from bots.app import sole_server
 from bots.progress import waiting
 from config.settings import Settings
 from core.store import backups
-from core.store.database import translated
+from core.store.translation import translated
 
 PLATFORMS = ("telegram", "slack")
 

@@ -13,6 +13,10 @@ T = TypeVar("T")
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 
 
+class Text(sa.Text):
+    """Text that is compared byte by byte, whatever the collation of a PostgreSQL database: SQLite does so too."""
+
+
 class Greatest(ReturnTypeFromArgs[T]):
     """The greatest of several values, none of which is NULL."""
 
@@ -58,13 +62,18 @@ class Listed(GenericFunction[list[float]]):
 def insert_new(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """An insert that leaves out the rows that are there already."""
     insert = postgresql.insert if connection.dialect.name == POSTGRESQL else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def partial_index(name: str, *columns: str, where: str | sa.ColumnElement[bool], unique: bool = False) -> sa.Index:
     """An index of the rows for which a condition holds."""
     condition = sa.text(where) if isinstance(where, str) else where
     return sa.Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+@compiles(Text, POSTGRESQL)
+def _bytewise(_type: Text, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401
+    return 'TEXT COLLATE "C"'
 
 
 def _arguments(element: GenericFunction[Any], compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401

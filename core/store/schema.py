@@ -4,11 +4,10 @@ from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
-from sqlalchemy.dialects import postgresql
 
 from core.gathering import Piece
 from core.messages import Choice, Media, Quote
-from core.store.portable import POSTGRESQL, partial_index
+from core.store.portable import POSTGRESQL, Text, partial_index
 
 T = TypeVar("T")
 
@@ -33,9 +32,6 @@ class Json(sa.TypeDecorator[T], Generic[T]):
         return self._adapter.validate_json(value)
 
 
-TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), POSTGRESQL)
-"""Text that is compared byte by byte, whatever the collation of the database: SQLite does so too."""
-
 metadata = sa.MetaData()
 
 SERVINGS = sa.Sequence("servings", metadata=metadata)
@@ -47,11 +43,11 @@ people = sa.Table(
     "people",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("key", TEXT, nullable=False, unique=True),  # str(Person)
-    sa.Column("locale", TEXT),  # set with /lang
-    sa.Column("spoken", TEXT),  # of their sentences; NULL until the first one
+    sa.Column("key", Text, nullable=False, unique=True),  # str(Person)
+    sa.Column("locale", Text),  # set with /lang
+    sa.Column("spoken", Text),  # of their sentences; NULL until the first one
     sa.Column("straying", sa.Integer, nullable=False, default=0, server_default="0"),  # sentences in another language
-    sa.Column("hint", TEXT),  # the language the platform says they use
+    sa.Column("hint", Text),  # the language the platform says they use
     sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
     sa.Column("admitted", sa.Boolean),  # by an administrator; NULL if none has decided
     sa.Column("asked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for admission
@@ -68,24 +64,32 @@ events = sa.Table(
     sa.Column("seen_at", sa.Float, nullable=False, index=True),
     sa.Column("turn_id", sa.ForeignKey("turns.id", ondelete="SET NULL"), index=True),  # whose message it is
 )
+sa.event.listen(
+    events,
+    "after_create",
+    # SQLite has this number in every table
+    sa.DDL("ALTER TABLE events ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE").execute_if(  # type: ignore[no-untyped-call]
+        dialect=POSTGRESQL
+    ),
+)
 
 handoffs = sa.Table(
     "handoffs",  # of conversations to people
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),  # the customer
-    sa.Column("conversation", TEXT, nullable=False),  # theirs
-    sa.Column("kind", TEXT, nullable=False),  # of that chat
-    sa.Column("locale", TEXT, nullable=False),  # of the bot's own words to the customer
-    sa.Column("desk", TEXT, nullable=False),  # where people work, a str(ConversationKey)
-    sa.Column("thread", TEXT, nullable=False, default=""),  # of the desk, once there is one
-    sa.Column("state", TEXT, nullable=False),  # asked, taken, closed
-    sa.Column("owner", TEXT, nullable=False, default=""),  # str(Person) of the operator who has taken over
+    sa.Column("conversation", Text, nullable=False),  # theirs
+    sa.Column("kind", Text, nullable=False),  # of that chat
+    sa.Column("locale", Text, nullable=False),  # of the bot's own words to the customer
+    sa.Column("desk", Text, nullable=False),  # where people work, a str(ConversationKey)
+    sa.Column("thread", Text, nullable=False, default=""),  # of the desk, once there is one
+    sa.Column("state", Text, nullable=False),  # asked, taken, closed
+    sa.Column("owner", Text, nullable=False, default=""),  # str(Person) of the operator who has taken over
     sa.Column("opened_at", sa.Float, nullable=False),
     sa.Column("due_at", sa.Float, nullable=False),  # when it is given back unless somebody acts
     sa.Column("taken_at", sa.Float),
     sa.Column("closed_at", sa.Float),
-    sa.Column("ending", TEXT, nullable=False, default=""),  # why it was closed
+    sa.Column("ending", Text, nullable=False, default=""),  # why it was closed
     partial_index("handoffs_open", "person_id", "conversation", where="state <> 'closed'", unique=True),
     sa.Index("handoffs_desk", "desk", "thread"),
 )
@@ -96,21 +100,21 @@ turns = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
     # the message
-    sa.Column("front", TEXT, nullable=False),
-    sa.Column("conversation", TEXT, nullable=False),  # str(ConversationKey)
-    sa.Column("kind", TEXT, nullable=False),
-    sa.Column("text", TEXT, nullable=False),
-    sa.Column("locale", TEXT, nullable=False, default="en", server_default="en"),  # of the bot's own words
+    sa.Column("front", Text, nullable=False),
+    sa.Column("conversation", Text, nullable=False),  # str(ConversationKey)
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("text", Text, nullable=False),
+    sa.Column("locale", Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
     sa.Column("sent_at", sa.Float, nullable=False),
-    sa.Column("reference", TEXT, nullable=False, default="", server_default=""),
+    sa.Column("reference", Text, nullable=False, default="", server_default=""),
     sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("again", sa.Integer, nullable=False, default=0, server_default="0"),  # the turn whose question it asks
     sa.Column("pieces", Json(tuple[Piece, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("opens", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"),  # names to join it by
     # its way through the bot
-    sa.Column("state", TEXT, nullable=False),
-    sa.Column("owner", TEXT, nullable=False, default=""),
+    sa.Column("state", Text, nullable=False),
+    sa.Column("owner", Text, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
     sa.Column("leased_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # or renewed
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
@@ -118,21 +122,21 @@ turns = sa.Table(
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
-    sa.Column("handle", TEXT, nullable=False, default=""),  # the placeholder shown for this turn, if any
+    sa.Column("handle", Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),
     sa.Column("claimed_at", sa.Float),
     sa.Column("finished_at", sa.Float),
     sa.Column("seconds", sa.Float),  # that the reply took, by a clock that cannot be set
     sa.Column("first_piece", sa.Float),  # of these, those until its first words; NULL if none came before the whole
     # the reply
-    sa.Column("reply", TEXT),
-    sa.Column("source", TEXT),
-    sa.Column("finish", TEXT),
-    sa.Column("error", TEXT),
-    sa.Column("mood_label", TEXT),
+    sa.Column("reply", Text),
+    sa.Column("source", Text),
+    sa.Column("finish", Text),
+    sa.Column("error", Text),
+    sa.Column("mood_label", Text),
     sa.Column("mood_confidence", sa.Float),
     sa.Column("show_mood", sa.Boolean),
-    sa.Column("cites", TEXT),
+    sa.Column("cites", Text),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("cached_tokens", sa.Integer),
@@ -190,15 +194,15 @@ stale_scopes = sa.Table(
     "stale_scopes",  # of the prefix cache, which the model server must still drop
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("front", TEXT, nullable=False),  # whose gateway tells it
-    sa.Column("scope", TEXT, nullable=False),
+    sa.Column("front", Text, nullable=False),  # whose gateway tells it
+    sa.Column("scope", Text, nullable=False),
 )
 
 keys = sa.Table(
     "keys",  # of programs that use the HTTP interface
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", TEXT, nullable=False),
+    sa.Column("name", Text, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),  # the key itself is stored nowhere
     sa.Column("scopes", Json(tuple[str, ...]), nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
@@ -224,5 +228,5 @@ installation = sa.Table(
     sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
     sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
-    sa.Column("password", TEXT, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
+    sa.Column("password", Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
 )

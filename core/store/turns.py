@@ -9,9 +9,9 @@ Times come from a clock that may be set. If a turn was leased or accepted in the
 and how long the turn is leased or put off means nothing any more: it is due.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 import structlog
@@ -38,6 +38,8 @@ IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 QUOTES = turns.c.quotes != sa.literal_column("'[]'")
 """Spelled like the condition of the index `turns_quoting`."""
+UNCLAIMED: Mapping[str, Any] = {"of": turns, "skip_locked": True, "key_share": True}
+"""Of the lock on a turn that is to be claimed: one that another gateway is claiming is passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def add(  # noqa: PLR0913  a turn has these
     hand-off with a `desk_front`, which serves the operators, is shown to them instead of in its conversation.
     """
     values = {
-        "id": installation.next_turn(connection),
+        "id": installation.next_turn(connection, str(message.conversation)),
         "person_id": person_id,
         "front": desk_front or message.conversation.front,
         "conversation": str(message.conversation),
@@ -121,6 +123,7 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
     order = (turns.c.attempts == 0, people.c.served, turns.c.id)
     query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order).limit(1)
+    query = query.with_for_update(**UNCLAIMED)
     while row := connection.execute(query).one_or_none():
         if row.attempts and running:
             return None
@@ -139,6 +142,7 @@ def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str
     """
     is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
     query = _open_turns(fronts).where(is_claimable, ~_follows_in_its_handoff()).order_by(turns.c.id).limit(1)
+    query = query.with_for_update(**UNCLAIMED)
     while row := connection.execute(query).one_or_none():
         _take_lease(connection, row.id, lease, {})
         if claim := _read(connection, row.id, lease.owner):

@@ -1,6 +1,6 @@
 """Fixtures of the core's tests: a store in memory, a manual clock, and messages."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 
 import pytest
@@ -8,14 +8,43 @@ import pytest
 from core.clock import ManualClock
 from core.messages import ConversationKey, Kind, Message, Person
 from core.prompt import Persona
+from core.side_by_side import SIDE_BY_SIDE
 from core.store import Store, open_store
+from core.store.postgresql import make_engine, prepare
+from tests.postgresql import empty, new_schema
 
 Write = Callable[..., Message]
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL database with the tables of a store."""
+    with new_schema() as url:
+        engine = make_engine(url)
+        prepare(engine)
+        engine.dispose()
+        yield url
+
+
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
+def empty_postgresql(postgresql: str) -> Iterator[str]:
+    """The URL of that database, which this test leaves empty."""
+    yield postgresql
+    empty(postgresql)
+
+
+@pytest.fixture
+async def sqlite_store() -> AsyncIterator[Store]:
+    """An empty store for what SQLite alone has, such as its query plans."""
     async with open_store("sqlite://") as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty store in each kind of database."""
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("empty_postgresql")
+    async with open_store(url, beside=SIDE_BY_SIDE) as opened:
         yield opened
 
 
