@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import sqlalchemy as sa
@@ -73,10 +73,11 @@ async def open_store(url: str, timed: Timed = nullcontext, *, beside: Verbs = ()
     """
     kind = postgresql if sa.make_url(url).get_backend_name() == POSTGRESQL else sqlite
     engine = kind.make_engine(url)
-    with ThreadPoolExecutor(kind.THREADS, thread_name_prefix="store") as threads:
-        try:
-            loop = asyncio.get_running_loop()
-            transactions: Transactions = await loop.run_in_executor(threads, kind.open_transactions, engine, timed)
-            yield Database(transactions, threads, frozenset(beside))
-        finally:
-            threads.submit(engine.dispose).result()
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        stack.callback(engine.dispose)
+        threads = stack.enter_context(ThreadPoolExecutor(kind.THREADS, thread_name_prefix="store"))
+        if kind.THREADS == 1:  # a connection of SQLite is closed on the thread that has opened it
+            stack.callback(lambda: threads.submit(engine.dispose).result())
+        transactions: Transactions = await loop.run_in_executor(threads, kind.open_transactions, engine, timed)
+        yield Database(transactions, threads, frozenset(beside))

@@ -5,6 +5,7 @@ is released after the commit, so that the next transaction sees all that was com
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -36,6 +37,10 @@ ROLLED_BACK = {"40001", "40P01"}
 UNIQUE_VIOLATION = "23505"
 
 
+class NotBegun(Exception):
+    """The connection had ended before anything was done with it."""
+
+
 class PostgreSQL:
     """The `Transactions` of a PostgreSQL database."""
 
@@ -64,6 +69,9 @@ class PostgreSQL:
                 return self._attempt(work, beside=beside)
             except NotAlone:
                 beside = False
+            except NotBegun as stale:
+                if not tries_left and stale.__cause__:
+                    raise stale.__cause__ from None
             except sa.exc.DBAPIError as error:
                 is_clash = beside and sqlstate(error) == UNIQUE_VIOLATION
                 if not tries_left or not (is_clash or sqlstate(error) in ROLLED_BACK):
@@ -72,13 +80,20 @@ class PostgreSQL:
         raise AssertionError("the last try returns or raises")
 
     def _attempt(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
-        lock = LOCK_SHARED if beside else LOCK_ALONE
         opened = self.engine.connect().execution_options(**{BESIDE: beside})
         with opened as connection, self._timed(), connection.begin():
-            connection.execute(lock)
+            _lock(connection, LOCK_SHARED if beside else LOCK_ALONE)
             return work(connection)
 
     def _read(self, work: Callable[[sa.Connection], R]) -> R:
+        try:
+            return self._look(work)
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._look(work)
+
+    def _look(self, work: Callable[[sa.Connection], R]) -> R:
         snapshot: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with self.engine.connect().execution_options(**snapshot) as connection, connection.begin():
             return work(connection)
@@ -99,7 +114,7 @@ def make_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **pool)
     except ImportError:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
-    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
     return engine
 
 
@@ -115,7 +130,28 @@ def sqlstate(error: sa.exc.DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def _configure(connection: Any, _record: Any) -> None:  # noqa: ANN401  the driver's, and SQLAlchemy's own signature
+def _lock(connection: sa.Connection, lock: sa.TextClause) -> None:
+    """Take a lock, which is the first thing that a transaction does. The server may have ended an idle connection."""
+    try:
+        connection.execute(lock)
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise NotBegun from error
+        raise
+
+
+def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
+    """The driver's writer of texts, which leaves out the one character that PostgreSQL does not store."""
+
+    class Words(driver.types.string.StrDumperUnknown):  # type: ignore[misc]  # it is not typed here
+        def dump(self, text: str) -> Any:  # noqa: ANN401
+            return super().dump(text.replace("\0", ""))
+
+    return Words
+
+
+def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
+    connection.adapters.register_dumper(str, words)
     connection.autocommit = True
     for setting in SESSION:
         connection.execute(setting)

@@ -49,6 +49,8 @@ SQLSTATES: Mapping[str, type[StoreError]] = {
     "XX002": StoreDamaged,
 }
 """PostgreSQL's errors by the beginnings of their codes; the longest one counts."""
+UNREACHED = {"OperationalError", "InterfaceError"}
+"""Names of the driver's errors of a connection; others are about values."""
 OS_ERRORS: Mapping[int | None, type[StoreError]] = {
     errno.ENOSPC: StoreFull,
     errno.EDQUOT: StoreFull,
@@ -85,7 +87,8 @@ def store_error(error: BaseException | None) -> StoreError:
 def _postgresql_error(error: Any) -> StoreError:  # noqa: ANN401  the driver need not be installed
     """An error without a code comes from the client: the server was not reached, or the connection has ended."""
     if error.sqlstate is None:
-        return StoreFailing(" ".join(str(error).split()))
+        is_lost = UNREACHED & {kind.__name__ for kind in type(error).__mro__}
+        return (StoreFailing if is_lost else StoreError)(" ".join(str(error).split()))
     known = (SQLSTATES.get(error.sqlstate[:length]) for length in (5, 2))
     kind = next(filter(None, known), StoreError)
     return kind(f"{error.sqlstate}: {error.diag.message_primary}")  # its details quote what people have written
