@@ -31,7 +31,8 @@ def new_schema() -> Iterator[str]:
 
 def url_of(schema: str) -> str:
     """The URL of a schema, where a commit does not wait for the disk."""
-    found = SERVER.update_query_dict({"options": f"-csearch_path={schema} -csynchronous_commit=off"})
+    options = f"-csearch_path={schema} -csynchronous_commit=off"
+    found = SERVER.update_query_dict({"options": options, "application_name": schema})
     return found.render_as_string(hide_password=False)
 
 

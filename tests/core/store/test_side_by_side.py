@@ -85,7 +85,7 @@ async def test_no_turn_is_claimed_twice_and_conversations_keep_their_order(
     in the order of their ids, which are committed in order.
     """
     office, done = Office(clock=clock), asyncio.Event()
-    messages = [write("hello", who=f"p{number % 7}", chat=f"room {number % 5}") for number in range(40)]
+    messages = [write("hello", who=f"p{number % 7}", chat=f"room {number % 5}") for number in range(30)]
 
     async def write_all() -> None:
         async def accept(number: int, message: Message) -> object:
@@ -111,8 +111,9 @@ def states(connection: sa.Connection) -> dict[str, int]:
 
 
 async def test_a_burst_is_exact(gateways: tuple[Store, Store], clock: ManualClock, write: Write) -> None:
-    """Of forty messages that a new person sends at once to two gateways, a burst of five is accepted."""
+    """Of forty messages that a person sends at once to two gateways, a burst of five is accepted."""
     limits = replace(FREE, per_minute=1.0, burst=5)
+    await gateways[0].run(people.find_or_add, write("").sender)
     messages = [write(f"hello {number}", chat=f"room {number}") for number in range(40)]
     outcomes = await asyncio.gather(
         *(gateways[number % 2].run(accepting.accept, said, limits, clock.now()) for number, said in enumerate(messages))
@@ -125,6 +126,7 @@ async def test_a_burst_is_exact(gateways: tuple[Store, Store], clock: ManualCloc
 async def test_a_queue_is_exact(gateways: tuple[Store, Store], clock: ManualClock, write: Write) -> None:
     """A person has no more messages waiting than they may, however many come at once."""
     limits = replace(FREE, max_queued=3)
+    await gateways[0].run(people.find_or_add, write("").sender)
     outcomes = await asyncio.gather(
         *(gateways[number % 2].run(accepting.accept, write("hello"), limits, clock.now()) for number in range(20))
     )
@@ -154,6 +156,7 @@ async def test_an_album_that_comes_at_once_is_one_turn(
     gateways: tuple[Store, Store], clock: ManualClock, write: Write
 ) -> None:
     """Each picture joins the first one, whichever that is."""
+    await gateways[0].run(people.find_or_add, write("").sender)
     ties = Ties(joins=("album",), opens=("album",))
     pictures = [replace(write(f"picture {number}"), ties=ties, reference=str(number)) for number in range(10)]
     outcomes = await asyncio.gather(
@@ -167,7 +170,7 @@ async def test_an_album_that_comes_at_once_is_one_turn(
 async def test_what_runs_alone_fits_between(gateways: tuple[Store, Store], clock: ManualClock, write: Write) -> None:
     """Edits, /stop and /forget in the middle of it all fail nothing, and in the end nothing is open."""
     office, done = Office(clock=clock), asyncio.Event()
-    said = [write(f"hello {number}", who=f"p{number % 4}") for number in range(40)]
+    said = [write(f"hello {number}", who=f"p{number % 4}") for number in range(20)]
 
     async def talk(store: Store, messages: list[Message]) -> None:
         for number, message in enumerate(messages):
@@ -213,6 +216,13 @@ async def serve(store: Store, office: Office, until: asyncio.Event) -> None:
             await store.run(turns.reopen, claim, owner)
 
 
+def waiting_for_locks(connection: sa.Connection) -> int:
+    """The transactions of this test that wait for a lock."""
+    name = "application_name = current_setting('application_name')"
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE {name} AND wait_event_type = 'Lock'"
+    return int(connection.exec_driver_sql(query).scalar_one())
+
+
 async def test_a_rare_case_is_begun_anew_alone(empty_postgresql: str) -> None:
     """A verb that asks to be alone is rolled back and run again, and then it may go on."""
     tries = 0
@@ -253,11 +263,34 @@ async def test_any_other_verb_runs_alone(empty_postgresql: str, write: Write) ->
         await begun.wait()
         await store.run(quick)
         waiting = asyncio.create_task(store.run(other))
-        while not await store.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))):
-            await asyncio.sleep(0)
+        while not await store.read(waiting_for_locks):
+            assert not waiting.done()
         go_on.set()
         await asyncio.gather(running, waiting)
     assert order == ["quick", "slow", "other"]
+
+
+async def test_a_conversation_gets_one_turn_after_the_other(empty_postgresql: str, write: Write) -> None:
+    """A turn gets its id when those before it in the conversation are committed, also if they are of others."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def add(connection: sa.Connection, message: Message) -> None:
+        person = people.find_or_add(connection, message.sender)
+        turns.add(connection, person.id, message, "en", 1.0)
+        loop.call_soon_threadsafe(begun.set)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+
+    async with open_store(empty_postgresql, beside=[add, accepting.accept]) as store:
+        first = asyncio.create_task(store.run(add, write("one", who="bob", chat="room")))
+        await begun.wait()
+        second = asyncio.create_task(store.run(accepting.accept, write("two", chat="room"), FREE, 1.0))
+        elsewhere = await store.run(accepting.accept, write("three", who="cid"), FREE, 1.0)
+        while not await store.read(waiting_for_locks):
+            assert not second.done()
+        go_on.set()
+        await asyncio.gather(first, second)
+        assert isinstance(elsewhere, Accepted)
 
 
 async def test_a_deadlock_is_begun_anew(empty_postgresql: str, write: Write) -> None:
