@@ -1,6 +1,6 @@
 """Fixtures of the core's tests: a store in memory, a manual clock, and messages."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 
 import pytest
@@ -10,27 +10,8 @@ from core.messages import ConversationKey, Kind, Message, Person
 from core.prompt import Persona
 from core.side_by_side import SIDE_BY_SIDE
 from core.store import Store, open_store
-from core.store.postgresql import make_engine, prepare
-from tests.postgresql import empty, new_schema
 
 Write = Callable[..., Message]
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL database with the tables of a store."""
-    with new_schema() as url:
-        engine = make_engine(url)
-        prepare(engine)
-        engine.dispose()
-        yield url
-
-
-@pytest.fixture
-def empty_postgresql(postgresql: str) -> Iterator[str]:
-    """The URL of that database, which this test leaves empty."""
-    yield postgresql
-    empty(postgresql)
 
 
 @pytest.fixture
