@@ -7,6 +7,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from core.clock import ManualClock, ShiftedClock
 from core.errors import (
     StoreDamaged,
     StoreError,
@@ -20,6 +21,7 @@ from core.errors import (
 from core.messages import Person
 from core.store import Database, Store, open_store, people
 from core.store.postgresql import THREADS
+from core.store.server_time import adjust
 from core.store.translation import store_error
 from tests.postgresql import new_schema
 
@@ -141,6 +143,22 @@ async def test_a_newer_database_is_refused() -> None:
         with pytest.raises(StoreTooNew, match="9999"):
             async with open_store(url):
                 pass
+
+
+async def test_a_clock_follows_that_of_the_server(store: Store) -> None:
+    """Two gateways whose clocks are years apart have the same time."""
+    clocks = [ShiftedClock(clock=ManualClock(epoch=epoch)) for epoch in (0.0, 1e9)]
+    assert [await adjust(store, clock) for clock in clocks] == [True, True]
+    one, other = (clock.now() for clock in clocks)
+    assert abs(one - other) < 60
+
+
+async def test_a_file_has_no_clock() -> None:
+    """With SQLite there is one machine, and its clock is not touched."""
+    clock = ShiftedClock(clock=ManualClock())
+    async with open_store("sqlite://") as store:
+        assert not await adjust(store, clock)
+    assert clock.offset == 0.0
 
 
 async def test_two_gateways_make_one_database() -> None:
