@@ -27,7 +27,14 @@ SESSION = (
     "SET idle_in_transaction_session_timeout = '15s'",  # of a gateway that stands still, or is cut off, with a lock
     "SET client_min_messages = 'warning'",
 )
-CONNECT_SECONDS, UNACKNOWLEDGED_MS = 5, 15_000
+NOTICING = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,  # milliseconds without an acknowledgement
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
 LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
 LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
 LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
@@ -107,8 +114,7 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
-    limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": UNACKNOWLEDGED_MS}
-    chosen = {key: value for key, value in limits.items() if key not in sa.make_url(url).query}
+    chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
     pool = {"pool_size": THREADS, "max_overflow": 0}
     try:
         engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **pool)
