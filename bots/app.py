@@ -31,7 +31,7 @@ from config.settings import Settings
 from core.admission import Admission
 from core.backoff import Backoff
 from core.chat import chatbot
-from core.clock import Clock
+from core.clock import Clock, ShiftedClock
 from core.delivery import Delivery
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
@@ -48,11 +48,13 @@ from core.models import find_model
 from core.pipeline import compose
 from core.progress import Progress, unwatched
 from core.school import School
+from core.side_by_side import SIDE_BY_SIDE
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.measure import measure
 from core.stages.mood import MoodReader
 from core.store import Store, events, handoffs, open_store, retention, turns
+from core.store.server_time import adjust
 from core.worker import Worker, working
 
 log = structlog.get_logger()
@@ -66,6 +68,8 @@ PURGE_PAUSE = 0.05
 """Seconds between two such transactions, in which messages are accepted."""
 LATENESS = 15.0
 """Seconds by which a conversation may be given back too late."""
+TIME_ASKED_EVERY = 60.0
+"""Seconds between two looks at the clock of the database's server."""
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
@@ -133,7 +137,10 @@ async def open_bot(
     measures.registry.register(CacheLookups(answers))
     async with AsyncExitStack() as stack:
         stack.enter_context(sole_server(settings.data_dir, served))
-        store = await stack.enter_async_context(open_store(settings.store_url, measures.transaction))
+        store = await stack.enter_async_context(
+            open_store(settings.store_url, measures.transaction, beside=SIDE_BY_SIDE)
+        )
+        clock = await stack.enter_async_context(_shared_time(store, clock))
         engine = await stack.enter_async_context(open_engine(settings, clock, converting))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
@@ -197,6 +204,29 @@ async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterat
             yield
         finally:
             task.cancel()
+
+
+@asynccontextmanager
+async def _shared_time(store: Store, clock: Clock) -> AsyncIterator[Clock]:
+    """The clock of all gateways of a store: that of the database's server, which is asked again and again, or this one.
+
+    Raises StoreError.
+    """
+    shared = ShiftedClock(clock=clock)
+
+    async def follow() -> None:
+        while True:
+            await clock.sleep(TIME_ASKED_EVERY)
+            try:
+                await adjust(store, shared)
+            except StoreError as error:
+                log.warning("the server's time is not known", error=type(error).__name__, reason=str(error))
+
+    if not await adjust(store, shared):
+        yield clock
+        return
+    async with _beside(follow):
+        yield shared
 
 
 def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:

@@ -15,6 +15,7 @@ from bots.exits import one_line_errors
 from bots.fronts import FrontEnd
 from bots.proxies import proxies_of
 from bots.slack.adapter import open_slack
+from bots.stores import has_store
 from bots.telegram.adapter import open_telegram
 from config.load import load_settings
 from config.options import help_desk, openai_server
@@ -100,14 +101,14 @@ def check_data_dir(settings: Settings) -> str:
 
 
 def check_store(settings: Settings) -> str:
-    """The database, with its dead letters. An existing one is opened, which also migrates it; a missing one is not
+    """The database, with its dead letters. An existing one is opened, which also migrates it; a missing file is not
     created.
     """
-    path = settings.store_path
-    if not path.exists():
-        return f"{path} (made on first use)"
+    name = settings.store_name
+    if not has_store(settings):
+        return f"{name} (made on first use)"
     dead = asyncio.run(_open_and_migrate(settings.store_url))
-    return f"{path}, dead letters: {', '.join(map(str, dead))} (parley retry-dead)" if dead else str(path)
+    return f"{name}, dead letters: {', '.join(map(str, dead))} (parley retry-dead)" if dead else name
 
 
 def check_model(settings: Settings) -> str:

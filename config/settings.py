@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from config import access
 from config.secret_files import with_secrets
@@ -25,6 +27,8 @@ PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 """The characters that Telegram accepts in the header that carries the secret."""
 DESK = re.compile(r"slack:[TE][A-Z0-9]+:[CG][A-Z0-9]+|telegram:-[1-9][0-9]{0,17}")
+SQLITE, POSTGRESQL = "sqlite:///", "postgresql+psycopg"
+STORE_URLS = f"should be {SQLITE}PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
 PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 SECTION = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
@@ -79,10 +83,18 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _store_url(url: str) -> str:
-    if url and not url.startswith("sqlite:///"):
-        raise ValueError("should be sqlite:///PATH")
-    return url
+def _store_url(secret: SecretStr) -> SecretStr:
+    """The URL of a database, which is not quoted: it may hold a password."""
+    url = secret.get_secret_value()
+    if not url or url.startswith(SQLITE):
+        return secret
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(STORE_URLS) from None
+    if parsed.drivername not in {"postgresql", POSTGRESQL} or not parsed.database:
+        raise ValueError(STORE_URLS)
+    return SecretStr(parsed.set(drivername=POSTGRESQL).render_as_string(hide_password=False))
 
 
 def _folder(path: Path) -> Path:
@@ -206,8 +218,9 @@ class StoreSettings(BaseModel):
     """The database of conversations, people and answers."""
 
     model_config = SECTION
-    url: Annotated[str, AfterValidator(_store_url)] = ""
-    """Database URL, sqlite:///PATH. If it is empty, the database is parley.db in the data folder."""
+    url: Annotated[SecretStr, AfterValidator(_store_url)] = SecretStr("")
+    """Database URL, sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE, which needs the extra postgres:
+    `pip install 'psycopg[binary]'`. If it is empty, the database is parley.db in the data folder."""
 
 
 class ChatSettings(BaseModel):
@@ -489,12 +502,25 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """The database URL: the configured one, or that of a file in the data folder."""
-        return self.store.url or f"sqlite:///{self.data_dir}/parley.db"
+        return self.store.url.get_secret_value() or f"{SQLITE}{self.data_dir}/parley.db"
+
+    @property
+    def has_store_file(self) -> bool:
+        """Whether the database is a file, at `store_path`, and not on a server."""
+        return self.store_url.startswith(SQLITE)
 
     @property
     def store_path(self) -> Path:
         """The database file."""
-        return Path(self.store_url.removeprefix("sqlite:///"))
+        assert self.has_store_file
+        return Path(self.store_url.removeprefix(SQLITE))
+
+    @property
+    def store_name(self) -> str:
+        """The file, or the server's URL without password and options."""
+        if self.has_store_file:
+            return str(self.store_path)
+        return make_url(self.store_url).set(drivername="postgresql", query={}).render_as_string()
 
     @classmethod
     def settings_customise_sources(

@@ -20,6 +20,7 @@ from core.limits import Limits, check_allowed, check_load, check_size, throttle
 from core.messages import Finish, Locale, Message, Reply, Source
 from core.parts import fitted
 from core.store import amendments, events, handoffs, people, tombstones, turns
+from core.store.alone import alone
 from core.store.handoffs import TAKEN
 from core.text import clean
 
@@ -71,6 +72,7 @@ def _from_operator(
 ) -> Accepted | Duplicate | Refused | None:
     """Hear a message that is written in the thread of a hand-off; None if it is not."""
     if limits.help_desk and (said := relaying.read(connection, message, limits.help_desk)):
+        alone(connection)
         return _hear_operator(connection, message, said, limits.help_desk, limits, now)
     return None
 
@@ -112,12 +114,15 @@ def _admit(connection: sa.Connection, message: Message, limits: Limits, now: flo
     try:
         check_allowed(message, person, limits)
         if (call := commands.parse(message.text)) and call.command is commands.STOP:
+            alone(connection)
             return _stop(connection, message, person, locale, limits.help_desk, now)
         if turn := _joinable(connection, message, now):
+            alone(connection)
             must_stop = amending.join(connection, turn, cleaned(message), locale, limits.max_bytes, now)
             return Accepted(turn_id=turn.id, interrupts=(turn.id,) if must_stop else ())
         check_size(message.text, limits)
         if handoff := _taken(connection, message, person, limits):
+            alone(connection)
             if message.conversation.platform not in limits.exempt:
                 throttle(connection, person, limits, now)
             turn_id = relaying.pass_on(connection, cleaned(message), person.id, locale, handoff, now)
@@ -173,6 +178,7 @@ def _with_request(
     """The refusal, which says that administrators were asked about a stranger if they were."""
     if not isinstance(error, NotAllowed) or not error.is_asked:
         return error
+    alone(connection)
     is_asked = ask_administrators(connection, message.sender, person, limits.admins, limits.locale, now)
     return NotAllowed(person=error.person, is_asked=is_asked)
 

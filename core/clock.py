@@ -41,6 +41,26 @@ class SystemClock:
         return asyncio.timeout(seconds)
 
 
+@dataclass(slots=True, kw_only=True)
+class ShiftedClock:
+    """A clock that shows the time of another machine, which is `offset` seconds ahead. Durations are this machine's."""
+
+    clock: Clock
+    offset: float = 0.0
+
+    def now(self) -> float:
+        return self.clock.now() + self.offset
+
+    def monotonic(self) -> float:
+        return self.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return self.clock.timeout(seconds)
+
+
 STEP = 1.0
 """Seconds by which the two times of a clock may drift apart between two looks, as when a time server corrects one."""
 

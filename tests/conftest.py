@@ -1,5 +1,5 @@
 """Rules for every test: loopback network only, no settings from the environment, reproducible examples. Also the fake
-Slack that all tests share.
+Slack and the PostgreSQL database that all tests share.
 """
 
 import os
@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from core.store.postgresql import make_engine, prepare
 from tests.fakes.slack.client import FakeSlack, fake_slack, fake_slack_process
+from tests.postgresql import empty, new_schema
 
 settings.register_profile("parley", derandomize=True, deadline=None)
 settings.load_profile("parley")
@@ -56,6 +58,23 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with fake_slack_process(tmp_path_factory.mktemp("slack") / "journal") as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL database with the tables of a store."""
+    with new_schema() as url:
+        engine = make_engine(url)
+        prepare(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def empty_postgresql(postgresql: str) -> Iterator[str]:
+    """The URL of that database, which this test leaves empty."""
+    yield postgresql
+    empty(postgresql)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from core.messages import Source
+from core.store.portable import Least, Unindexed
 from core.store.schema import people, turns
 from core.store.turns import ANSWERED, IS_OPEN, RUNNING, WAITING
 
@@ -81,7 +82,6 @@ def under_way(connection: sa.Connection, limit: int = MOST_SHOWN) -> tuple[OpenT
     columns = (turns.c.front, turns.c.state, turns.c.accepted_at, turns.c.claimed_at, turns.c.finished_at)
     query = sa.select(turns.c.id, *columns, turns.c.attempts, turns.c.completion_tokens)
     is_alive = sa.and_(IS_OPEN, turns.c.state.in_([WAITING, RUNNING, ANSWERED]))
-    unindexed: sa.ColumnElement[int] = sa.literal_column("+turns.id")  # the index of open turns is better
     return tuple(
         OpenTurn(
             id=row.id,
@@ -92,7 +92,7 @@ def under_way(connection: sa.Connection, limit: int = MOST_SHOWN) -> tuple[OpenT
             attempts=row.attempts,
             tokens=row.completion_tokens,
         )
-        for row in connection.execute(query.where(is_alive).order_by(unindexed).limit(limit))
+        for row in connection.execute(query.where(is_alive).order_by(Unindexed(turns.c.id)).limit(limit))
     )
 
 
@@ -114,7 +114,7 @@ def _turn_seconds(connection: sa.Connection) -> float:
     """The mean duration of the last turns whose duration was measured."""
     is_measured = sa.text(f"source = '{Source.MODEL}' AND seconds >= 0")  # like the index `turns_measured`
     recent = (
-        sa.select(sa.func.min(turns.c.seconds, LONGEST).label("seconds"))  # SQLite's minimum of two values
+        sa.select(Least(turns.c.seconds, LONGEST).label("seconds"))
         .where(is_measured)
         .order_by(turns.c.id.desc())
         .limit(RECENT)

@@ -18,14 +18,16 @@ from core.errors import BackupRefused, StoreDamaged, StoreLocked
 from core.messages import Person
 from core.store import installation, keys, records, sessions, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
-from core.store.database import make_engine, prepare, store_error
 from core.store.files import SIDES, sync
 from core.store.handoffs import CLOSED
 from core.store.people import find_or_add
+from core.store.portable import insert_new
 from core.store.removal import remove_turns
 from core.store.schema import events, handoffs, people, turns
 from core.store.schema import installation as installations
 from core.store.schema import tombstones as stones
+from core.store.sqlite import make_engine, prepare
+from core.store.translation import store_error
 from core.store.turns import IS_OPEN, with_senders
 
 NO_BACKUP = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR"}
@@ -142,7 +144,7 @@ def _carry_over(present: sa.Connection, restored: sa.Connection) -> None:
     last = max(connection.scalar(sa.select(installations.c.last_turn)) or 0 for connection in (present, restored))
     restored.execute(installations.update().values(last_turn=last))
     for rows in present.execute(sa.select(events.c.digest, events.c.seen_at)).partitions(BATCH):
-        restored.execute(events.insert().prefix_with("OR IGNORE"), [row._asdict() for row in rows])
+        restored.execute(insert_new(restored, events), [row._asdict() for row in rows])
     _carry_open_turns(present, restored)
 
 
@@ -175,7 +177,7 @@ def _carry_open_turns(present: sa.Connection, restored: sa.Connection) -> None:
     for row in present.execute(open_).all():
         values = {column.name: getattr(row, column.name) for column in turns.columns}
         sender = find_or_add(restored, Person.parse(row.person))
-        values |= {"id": installation.next_turn(restored), "person_id": sender.id, "lease_until": 0.0}
+        values |= {"id": installation.next_turn(restored, row.conversation), "person_id": sender.id, "lease_until": 0.0}
         values["handoff_id"] = None
         restored.execute(turns.insert().values(values))
 

@@ -1,6 +1,5 @@
 """Counts what happened in a span of time, from which the figures of `core/daily.py` are made."""
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from core.daily import SOURCES, Tally
 from core.messages import ANSWERS, WITHDRAWN, Label, Source
 from core.store.outcomes import BROKEN, thumbs
+from core.store.portable import Listed
 from core.store.schema import handoffs, turns
 
 K = TypeVar("K")
@@ -35,15 +35,15 @@ def count(connection: sa.Connection, since: float, until: float) -> int:
 def tally(connection: sa.Connection, since: float, until: float) -> Tally:
     """What happened from `since` to before `until`, in UTC epoch seconds.
 
-    SQLite reads each turn of the span once, and hands over a row for each source and mood.
+    The database reads each turn of the span once, and hands over a row for each source and mood.
     """
     rows = connection.execute(_grouped(since, until)).all()
     return Tally(
         messages=sum(row.messages for row in rows),
         replies=_counted((Source(row.source), row.messages) for row in rows if row.source in SOURCES),
         moods=_counted((Label(row.mood_label), row.messages) for row in rows if row.mood_label),
-        waits=array("d", (seconds for row in rows for seconds in json.loads(row.waits))),
-        first_pieces=array("d", (seconds for row in rows for seconds in json.loads(row.first_pieces))),
+        waits=array("d", (seconds for row in rows for seconds in row.waits)),
+        first_pieces=array("d", (seconds for row in rows for seconds in row.first_pieces)),
         tokens=sum(row.tokens for row in rows),
         seconds=sum(row.seconds for row in rows),
         up=sum(row.up for row in rows),
@@ -57,8 +57,8 @@ def _grouped(since: float, until: float) -> sa.Select[tuple[object, ...]]:
     has_first_piece = sa.and_(IS_ANSWER, turns.c.source == Source.MODEL, turns.c.first_piece.is_not(None))
     columns = (
         *(turns.c.source, turns.c.mood_label, sa.func.count().label("messages")),
-        sa.func.json_group_array(turns.c.finished_at - turns.c.accepted_at).filter(is_awaited).label("waits"),
-        sa.func.json_group_array(turns.c.first_piece).filter(has_first_piece).label("first_pieces"),
+        Listed(turns.c.finished_at - turns.c.accepted_at).filter(is_awaited).label("waits"),
+        Listed(turns.c.first_piece).filter(has_first_piece).label("first_pieces"),
         sa.func.coalesce(sa.func.sum(turns.c.completion_tokens).filter(IS_TIMED), 0).label("tokens"),
         sa.func.coalesce(sa.func.sum(turns.c.seconds).filter(IS_TIMED), 0.0).label("seconds"),
         *(sa.func.sum(thumbs(1)).label("up"), sa.func.sum(thumbs(-1)).label("down")),

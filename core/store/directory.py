@@ -67,7 +67,7 @@ def _has(part: str) -> sa.ColumnElement[bool]:
     """A name has a colon between the platform and the id; in the key the workspace stands between the two."""
     platform, colon, id_ = map(_in_key, part.strip().partition(":"))
     patterns = [f"%{_in_key(part.strip())}%", *[f"%{platform}/%/{id_}%"] * bool(colon)]
-    return sa.or_(*(people.c.key.like(pattern, escape=ESCAPE) for pattern in patterns))
+    return sa.or_(*(people.c.key.ilike(pattern, escape=ESCAPE) for pattern in patterns))
 
 
 def _in_key(part: str) -> str:

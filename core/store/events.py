@@ -10,7 +10,7 @@ from core.text import digest
 NEWEST = 10_000
 """Keys that are kept whatever their time: a clock that was far behind may have given them an old one."""
 ORDER: sa.ColumnElement[int] = sa.literal_column("rowid", sa.Integer)
-"""SQLite's number of a row, in the order in which rows were inserted."""
+"""The number of a row, in the order in which rows were inserted."""
 
 
 def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from core.messages import Person
 from core.store import tombstones
+from core.store.alone import alone
 from core.store.removal import note_words, remove_turns
 from core.store.schema import people, turns, votes
 
@@ -13,6 +14,7 @@ def leave(connection: sa.Connection, turn_id: int) -> None:
     is_last = sa.and_(turns.c.id == turn_id, turns.c.leaving)
     person_id = connection.scalar(sa.select(turns.c.person_id).where(is_last))
     if person_id is not None:
+        alone(connection)
         remove_turns(connection, turns.c.id == turn_id)
         remove_person(connection, person_id)
 

@@ -16,7 +16,7 @@ from core.text import CUT
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
-IS_REMEMBERED = turns.c.remembered == sa.literal_column("1")
+IS_REMEMBERED = turns.c.remembered == sa.true()
 """Spelled like the condition of the index `turns_remembered`: a long conversation has few turns in its history."""
 
 

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from core.store.schema import installation, turns
+from core.store.portable import Greatest
+from core.store.schema import TURN_IDS, installation, turns
 
 
 def key(connection: sa.Connection) -> bytes:
@@ -19,14 +20,22 @@ def set_password(connection: sa.Connection, hashed: str) -> None:
     connection.execute(installation.update().values(password=hashed))
 
 
-def next_turn(connection: sa.Connection) -> int:
-    """The id for a new turn, above those of all turns that ever were: a button may name one that is deleted."""
+def next_turn(connection: sa.Connection, conversation: str) -> int:
+    """The id for a new turn, above those of all turns that ever were: a button may name one that is deleted.
+
+    No other turn is added to the conversation until the transaction ends, so that they are committed in order.
+    """
+    if connection.dialect.supports_sequences:
+        waited = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(conversation, 0)).label("waited"))
+        query = sa.select(TURN_IDS.next_value()).select_from(waited.cte().prefix_with("MATERIALIZED"))
+        return connection.execute(query).scalar_one()
     return _last_turn(connection) + 1
 
 
 def note_last_turn(connection: sa.Connection) -> None:
     """Remember the highest id of a turn, before turns are deleted."""
-    connection.execute(installation.update().values(last_turn=_last_turn(connection)))
+    if not connection.dialect.supports_sequences:
+        connection.execute(installation.update().values(last_turn=_last_turn(connection)))
 
 
 def touch(connection: sa.Connection, now: float) -> None:
@@ -36,4 +45,4 @@ def touch(connection: sa.Connection, now: float) -> None:
 
 def _last_turn(connection: sa.Connection) -> int:
     highest = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
-    return int(connection.execute(sa.select(sa.func.max(installation.c.last_turn, highest))).scalar_one())
+    return int(connection.execute(sa.select(Greatest(installation.c.last_turn, highest))).scalar_one())

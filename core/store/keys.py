@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from core.store.portable import insert_new
 from core.store.schema import keys
 
 IS_LIVE = keys.c.revoked_at.is_(None)
@@ -42,7 +43,7 @@ def add(
 ) -> bool:
     """Add a key; False if one with this name is in use."""
     values = {"name": name, "digest": digest, "scopes": scopes, "created_at": now, "per_minute": per_minute}
-    return connection.execute(keys.insert().prefix_with("OR IGNORE").values(values)).rowcount == 1
+    return connection.execute(insert_new(connection, keys).values(values)).rowcount == 1
 
 
 def find(connection: sa.Connection, digest: bytes) -> StoredKey | None:
@@ -52,8 +53,9 @@ def find(connection: sa.Connection, digest: bytes) -> StoredKey | None:
 
 
 def pace(connection: sa.Connection, name: str) -> Pace | None:
-    """The pace of the key with this name that is in use."""
-    row = connection.execute(sa.select(keys.c.per_minute, keys.c.throttled_until).where(keys.c.name == name, IS_LIVE))
+    """The pace of the key with this name that is in use, which is locked until the end of the transaction."""
+    query = sa.select(keys.c.per_minute, keys.c.throttled_until).where(keys.c.name == name, IS_LIVE)
+    row = connection.execute(query.with_for_update())
     found = row.first()
     return Pace(per_minute=found.per_minute, throttled_until=found.throttled_until) if found else None
 

@@ -1,5 +1,6 @@
 """Migrates a database to the current schema with Alembic."""
 
+import secrets
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,8 +10,10 @@ from alembic.script import ScriptDirectory
 
 from core.errors import StoreTooNew
 from core.store.copies import BEFORE_MIGRATION, beside, copy
+from core.store.schema import installation, metadata
 
 SCRIPTS = Path(__file__).parent / "migrations"
+KEY_BYTES = 32
 
 
 def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | None = None) -> None:
@@ -19,9 +22,7 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     A database at `path` that has content is copied first: to "parley.db.before-0011", if it will have that schema.
     Raises StoreTooNew if a newer version of the program has migrated it.
     """
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
     present, head = _revision(connection), scripts.get_current_head()
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
@@ -29,6 +30,24 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     if path and head and present not in {None, head}:
         copy(path, beside(path, BEFORE_MIGRATION, head))
     command.upgrade(config, revision)
+
+
+def migrate_or_create(connection: sa.Connection) -> None:
+    """Migrate a database; in a new one, make the tables as they are now. Raises StoreTooNew."""
+    if sa.inspect(connection).has_table("alembic_version"):
+        migrate(connection)
+        return
+    metadata.create_all(connection, checkfirst=False)
+    values = {"id": 1, "key": secrets.token_bytes(KEY_BYTES), "last_turn": 0, "checked_at": 0.0}
+    connection.execute(installation.insert().values(values))
+    command.stamp(_config(connection), "head")
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
 
 
 def _revision(connection: sa.Connection) -> str | None:

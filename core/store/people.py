@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.language import Languages
 from core.messages import Locale, Person
 from core.store import tombstones
-from core.store.schema import people
+from core.store.schema import SERVINGS, people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,10 @@ def id_of(person: Person) -> sa.Select[int]:
 def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
     """The person's row, inserted if there is none, with the latest hint of their language and the program that writes.
 
-    A person who was forgotten has the rate limit that they had, and is let in or shut out as before.
+    A person who was forgotten has the rate limit that they had, and is let in or shut out as before. The row is locked
+    until the transaction ends, so that what is read from it may be written.
     """
-    query = sa.select(people).where(people.c.key == str(person))
+    query = sa.select(people).where(people.c.key == str(person)).with_for_update(key_share=True)
     row = connection.execute(query).one_or_none()
     told = {"hint": person.locale, "program": person.program}
     if row is None:
@@ -101,4 +102,5 @@ def set_noticed(connection: sa.Connection, person_id: int, at: float) -> None:
 def set_served(connection: sa.Connection, person_id: int) -> None:
     """Move the person to the end of the round robin."""
     last = sa.select(sa.func.coalesce(sa.func.max(people.c.served), 0) + 1).scalar_subquery()
-    connection.execute(people.update().where(people.c.id == person_id).values(served=last))
+    following = SERVINGS.next_value() if connection.dialect.supports_sequences else last
+    connection.execute(people.update().where(people.c.id == person_id).values(served=following))

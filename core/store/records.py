@@ -67,7 +67,9 @@ def export(connection: sa.Connection, person: Person | None, after: int = 0, lim
     )
 
 
-def forget(connection: sa.Connection, person: Person, current_turn: int, limit: int = ALL, *, now: float = 0.0) -> bool:
+def forget(
+    connection: sa.Connection, person: Person, current_turn: int, limit: int | None = ALL, *, now: float = 0.0
+) -> bool:
     """Forget a person. True if something is left, since no more than `limit` turns are changed: call it again.
 
     The turn that asks for it, 0 if an operator does, and all that are open stay, without words, until they are
@@ -166,7 +168,7 @@ def _asked_at(connection: sa.Connection, person: Person, current_turn: int) -> f
     return max(min(times, default=0.0), before)
 
 
-def _delete_quotes(connection: sa.Connection, limit: int) -> int:
+def _delete_quotes(connection: sa.Connection, limit: int | None) -> int:
     quoting = sa.select(turns.c.id).where(QUOTES).limit(limit)
     stale_scopes.note(connection, turns.c.id.in_(quoting))
     return connection.execute(turns.update().where(turns.c.id.in_(quoting)).values(quotes=())).rowcount

@@ -7,11 +7,11 @@ from core.store.schema import turns
 
 LEFT_WORDS = "left words"
 """Set in a connection's `info` if its transaction has deleted words."""
-ALL = -1
-"""SQLite's limit of a query without one."""
+ALL = None
+"""The limit of a query without one."""
 
 
-def remove_turns(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int = ALL) -> int:
+def remove_turns(connection: sa.Connection, which: sa.ColumnElement[bool], limit: int | None = ALL) -> int:
     """Delete turns that a condition chooses, and the votes on them. Returns their number.
 
     The model server is told later to forget the prompts of their conversations.

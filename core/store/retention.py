@@ -5,6 +5,7 @@ How old something is, is counted from the time that `look` returns, not from the
 
 import sqlalchemy as sa
 
+from core.store.portable import Greatest
 from core.store.removal import remove_turns
 from core.store.schema import handoffs, installation, people, turns, votes
 from core.store.turns import DELIVERED
@@ -26,7 +27,7 @@ def look(connection: sa.Connection, now: float) -> float | None:
     return min(now, looked_at)
 
 
-def purge_turns(connection: sa.Connection, before: float, limit: int) -> int:
+def purge_turns(connection: sa.Connection, before: float, limit: int | None) -> int:
     """Delete delivered turns that were sent and accepted before a time, and the votes on them; the number of turns.
 
     The time at which a message was sent is its platform's, so that a clock that was far behind makes nothing old.
@@ -40,7 +41,7 @@ def purge_people(connection: sa.Connection, before: float, limit: int) -> int:
 
     Those on whom an administrator has decided stay.
     """
-    is_quiet = sa.func.max(people.c.throttled_until, people.c.noticed_at, people.c.asked_at) < before
+    is_quiet = Greatest(people.c.throttled_until, people.c.noticed_at, people.c.asked_at) < before
     has_turns = sa.exists().where(turns.c.person_id == people.c.id)
     has_votes = sa.exists().where(votes.c.person_id == people.c.id)
     has_handoffs = sa.exists().where(handoffs.c.person_id == people.c.id)

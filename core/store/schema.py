@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from core.gathering import Piece
 from core.messages import Choice, Media, Quote
+from core.store.portable import POSTGRESQL, Text, partial_index
 
 T = TypeVar("T")
 
@@ -33,22 +34,27 @@ class Json(sa.TypeDecorator[T], Generic[T]):
 
 metadata = sa.MetaData()
 
+SERVINGS = sa.Sequence("servings", metadata=metadata)
+"""PostgreSQL's numbers of the round robin. SQLite has no sequences."""
+TURN_IDS = sa.Sequence("turns_id_seq")
+"""PostgreSQL's ids of turns, which are never given twice. It makes this sequence with the column."""
+
 people = sa.Table(
     "people",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("key", sa.Text, nullable=False, unique=True),  # str(Person)
-    sa.Column("locale", sa.Text),  # set with /lang
-    sa.Column("spoken", sa.Text),  # of their sentences; NULL until the first one
+    sa.Column("key", Text, nullable=False, unique=True),  # str(Person)
+    sa.Column("locale", Text),  # set with /lang
+    sa.Column("spoken", Text),  # of their sentences; NULL until the first one
     sa.Column("straying", sa.Integer, nullable=False, default=0, server_default="0"),  # sentences in another language
-    sa.Column("hint", sa.Text),  # the language the platform says they use
+    sa.Column("hint", Text),  # the language the platform says they use
     sa.Column("show_mood", sa.Boolean, nullable=False, default=True),
     sa.Column("admitted", sa.Boolean),  # by an administrator; NULL if none has decided
     sa.Column("asked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for admission
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0),  # GCRA: theoretical arrival time
     sa.Column("noticed_at", sa.Float, nullable=False, default=0.0),  # when a flood was last answered
     sa.Column("served", sa.Integer, nullable=False, default=0),  # round robin: the smallest is next
-    sa.Column("program", sa.Text, nullable=False, default="", server_default=""),  # the key that writes for them
+    sa.Column("program", Text, nullable=False, default="", server_default=""),  # the key that writes for them
     sa.Index("people_served", "served"),
 )
 
@@ -59,25 +65,33 @@ events = sa.Table(
     sa.Column("seen_at", sa.Float, nullable=False, index=True),
     sa.Column("turn_id", sa.ForeignKey("turns.id", ondelete="SET NULL"), index=True),  # whose message it is
 )
+sa.event.listen(
+    events,
+    "after_create",
+    # SQLite has this number in every table
+    sa.DDL("ALTER TABLE events ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE").execute_if(  # type: ignore[no-untyped-call]
+        dialect=POSTGRESQL
+    ),
+)
 
 handoffs = sa.Table(
     "handoffs",  # of conversations to people
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),  # the customer
-    sa.Column("conversation", sa.Text, nullable=False),  # theirs
-    sa.Column("kind", sa.Text, nullable=False),  # of that chat
-    sa.Column("locale", sa.Text, nullable=False),  # of the bot's own words to the customer
-    sa.Column("desk", sa.Text, nullable=False),  # where people work, a str(ConversationKey)
-    sa.Column("thread", sa.Text, nullable=False, default=""),  # of the desk, once there is one
-    sa.Column("state", sa.Text, nullable=False),  # asked, taken, closed
-    sa.Column("owner", sa.Text, nullable=False, default=""),  # str(Person) of the operator who has taken over
+    sa.Column("conversation", Text, nullable=False),  # theirs
+    sa.Column("kind", Text, nullable=False),  # of that chat
+    sa.Column("locale", Text, nullable=False),  # of the bot's own words to the customer
+    sa.Column("desk", Text, nullable=False),  # where people work, a str(ConversationKey)
+    sa.Column("thread", Text, nullable=False, default=""),  # of the desk, once there is one
+    sa.Column("state", Text, nullable=False),  # asked, taken, closed
+    sa.Column("owner", Text, nullable=False, default=""),  # str(Person) of the operator who has taken over
     sa.Column("opened_at", sa.Float, nullable=False),
     sa.Column("due_at", sa.Float, nullable=False),  # when it is given back unless somebody acts
     sa.Column("taken_at", sa.Float),
     sa.Column("closed_at", sa.Float),
-    sa.Column("ending", sa.Text, nullable=False, default=""),  # why it was closed
-    sa.Index("handoffs_open", "person_id", "conversation", unique=True, sqlite_where=sa.text("state <> 'closed'")),
+    sa.Column("ending", Text, nullable=False, default=""),  # why it was closed
+    partial_index("handoffs_open", "person_id", "conversation", where="state <> 'closed'", unique=True),
     sa.Index("handoffs_desk", "desk", "thread"),
 )
 
@@ -87,21 +101,21 @@ turns = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
     # the message
-    sa.Column("front", sa.Text, nullable=False),
-    sa.Column("conversation", sa.Text, nullable=False),  # str(ConversationKey)
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("locale", sa.Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
+    sa.Column("front", Text, nullable=False),
+    sa.Column("conversation", Text, nullable=False),  # str(ConversationKey)
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("text", Text, nullable=False),
+    sa.Column("locale", Text, nullable=False, default="en", server_default="en"),  # of the bot's own words
     sa.Column("sent_at", sa.Float, nullable=False),
-    sa.Column("reference", sa.Text, nullable=False, default="", server_default=""),
+    sa.Column("reference", Text, nullable=False, default="", server_default=""),
     sa.Column("quotes", Json(tuple[Quote, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("media", Json(tuple[Media, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("again", sa.Integer, nullable=False, default=0, server_default="0"),  # the turn whose question it asks
     sa.Column("pieces", Json(tuple[Piece, ...]), nullable=False, default=(), server_default="[]"),
     sa.Column("opens", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"),  # names to join it by
     # its way through the bot
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("state", Text, nullable=False),
+    sa.Column("owner", Text, nullable=False, default=""),
     sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
     sa.Column("leased_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # or renewed
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
@@ -109,24 +123,22 @@ turns = sa.Table(
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
-    sa.Column(
-        "fault", sa.Text, nullable=False, default="", server_default=""
-    ),  # what the last of them raised, and where
-    sa.Column("handle", sa.Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
+    sa.Column("fault", Text, nullable=False, default="", server_default=""),  # what the last of them raised, and where
+    sa.Column("handle", Text, nullable=False, default=""),  # the placeholder shown for this turn, if any
     sa.Column("accepted_at", sa.Float, nullable=False),
     sa.Column("claimed_at", sa.Float),
     sa.Column("finished_at", sa.Float),
     sa.Column("seconds", sa.Float),  # that the reply took, by a clock that cannot be set
     sa.Column("first_piece", sa.Float),  # of these, those until its first words; NULL if none came before the whole
     # the reply
-    sa.Column("reply", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("finish", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("mood_label", sa.Text),
+    sa.Column("reply", Text),
+    sa.Column("source", Text),
+    sa.Column("finish", Text),
+    sa.Column("error", Text),
+    sa.Column("mood_label", Text),
     sa.Column("mood_confidence", sa.Float),
     sa.Column("show_mood", sa.Boolean),
-    sa.Column("cites", sa.Text),
+    sa.Column("cites", Text),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("cached_tokens", sa.Integer),
@@ -142,18 +154,20 @@ turns = sa.Table(
     sa.Column(
         "suggestions", Json(tuple[str, ...]), nullable=False, default=(), server_default="[]"
     ),  # of the reply too
-    sa.Index("turns_open", "front", "state", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_dead", "id", sqlite_where=sa.text("state = 'dead'")),
+    partial_index("turns_open", "front", "state", where="state <> 'delivered'"),
+    partial_index("turns_dead", "id", where="state = 'dead'"),
     sa.Index("turns_conversation", "conversation", "person_id", "id"),
     sa.Index("turns_person", "person_id", "id"),
     sa.Index("turns_accepted", "accepted_at"),
-    sa.Index("turns_open_here", "conversation", "id", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_open_theirs", "person_id", sqlite_where=sa.text("state <> 'delivered'")),
-    sa.Index("turns_remembered", "conversation", "person_id", "id", sqlite_where=sa.text("remembered = 1")),
-    sa.Index("turns_measured", "id", sqlite_where=sa.text("source = 'model' AND seconds >= 0")),
-    sa.Index("turns_quoting", "id", sqlite_where=sa.text("quotes <> '[]'")),
-    sa.Index("turns_handoff", "handoff_id", "id", sqlite_where=sa.text("handoff_id IS NOT NULL")),
-    sa.Index("turns_commands", "text", sqlite_where=sa.text("source = 'command'")),
+    partial_index("turns_open_here", "conversation", "id", where="state <> 'delivered'"),
+    partial_index("turns_open_theirs", "person_id", where="state <> 'delivered'"),
+    partial_index(
+        "turns_remembered", "conversation", "person_id", "id", where=sa.column("remembered", sa.Boolean) == sa.true()
+    ),
+    partial_index("turns_measured", "id", where="source = 'model' AND seconds >= 0"),
+    partial_index("turns_quoting", "id", where="quotes <> '[]'"),
+    partial_index("turns_handoff", "handoff_id", "id", where="handoff_id IS NOT NULL"),
+    partial_index("turns_commands", "text", where="source = 'command'"),
 )
 
 votes = sa.Table(
@@ -182,15 +196,15 @@ stale_scopes = sa.Table(
     "stale_scopes",  # of the prefix cache, which the model server must still drop
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("front", sa.Text, nullable=False),  # whose gateway tells it
-    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("front", Text, nullable=False),  # whose gateway tells it
+    sa.Column("scope", Text, nullable=False),
 )
 
 keys = sa.Table(
     "keys",  # of programs that use the HTTP interface
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name", Text, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),  # the key itself is stored nowhere
     sa.Column("scopes", Json(tuple[str, ...]), nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
@@ -198,7 +212,7 @@ keys = sa.Table(
     sa.Column("used_at", sa.Float),  # or up to an hour later
     sa.Column("per_minute", sa.Integer),  # messages of its people; NULL for the setting
     sa.Column("throttled_until", sa.Float, nullable=False, default=0.0, server_default="0"),  # as in `people`
-    sa.Index("keys_live", "name", unique=True, sqlite_where=sa.text("revoked_at IS NULL")),
+    partial_index("keys_live", "name", where="revoked_at IS NULL", unique=True),
 )
 
 sessions = sa.Table(
@@ -218,5 +232,5 @@ installation = sa.Table(
     sa.Column("last_turn", sa.Integer, nullable=False),  # no turn gets a lower id: buttons name turns that are deleted
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
     sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
-    sa.Column("password", sa.Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
+    sa.Column("password", Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
 )

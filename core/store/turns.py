@@ -9,9 +9,9 @@ Times come from a clock that may be set. If a turn was leased or accepted in the
 and how long the turn is leased or put off means nothing any more: it is due.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 import structlog
@@ -24,6 +24,7 @@ from core.i18n import say
 from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
 from core.store import farewells, history, installation, removal, stale_scopes
 from core.store.people import id_of, set_served
+from core.store.portable import Greatest, Unindexed
 from core.store.schema import handoffs, people, turns
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
 """Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 QUOTES = turns.c.quotes != sa.literal_column("'[]'")
 """Spelled like the condition of the index `turns_quoting`."""
+UNCLAIMED: Mapping[str, Any] = {"of": turns, "skip_locked": True, "key_share": True}
+"""Of the lock on a turn that is to be claimed: one that another gateway is claiming is passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ def add(  # noqa: PLR0913  a turn has these
     hand-off with a `desk_front`, which serves the operators, is shown to them instead of in its conversation.
     """
     values = {
-        "id": installation.next_turn(connection),
+        "id": installation.next_turn(connection, str(message.conversation)),
         "person_id": person_id,
         "front": desk_front or message.conversation.front,
         "conversation": str(message.conversation),
@@ -120,6 +123,7 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
     order = (turns.c.attempts == 0, people.c.served, turns.c.id)
     query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order).limit(1)
+    query = query.with_for_update(**UNCLAIMED)
     while row := connection.execute(query).one_or_none():
         if row.attempts and running:
             return None
@@ -138,6 +142,7 @@ def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str
     """
     is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
     query = _open_turns(fronts).where(is_claimable, ~_follows_in_its_handoff()).order_by(turns.c.id).limit(1)
+    query = query.with_for_update(**UNCLAIMED)
     while row := connection.execute(query).one_or_none():
         _take_lease(connection, row.id, lease, {})
         if claim := _read(connection, row.id, lease.owner):
@@ -253,7 +258,7 @@ def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:
 
 def next_due(connection: sa.Connection, now: float, fronts: Sequence[str]) -> float | None:
     """When the next of the turns that must wait until a time can be claimed; None if there is none."""
-    due = sa.func.max(turns.c.lease_until, turns.c.not_before)  # SQLite's maximum of two values
+    due = Greatest(turns.c.lease_until, turns.c.not_before)
     waits = sa.and_(IS_OPEN, turns.c.front.in_(fronts), turns.c.owner == "", due > now)
     return connection.execute(sa.select(sa.func.min(due)).where(waits)).scalar()
 
@@ -272,8 +277,8 @@ def stop(
     Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
     turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
-    unindexed: sa.ColumnElement[str] = sa.literal_column("+turns.conversation")  # the index of open turns is better
-    theirs = sa.and_(IS_OPEN, unindexed == str(conversation), turns.c.person_id == person_id)
+    here = Unindexed(turns.c.conversation) == str(conversation)  # the index of open turns is better
+    theirs = sa.and_(IS_OPEN, here, turns.c.person_id == person_id)
     if turn_id:
         theirs = sa.and_(theirs, turns.c.id == turn_id)
     is_orphaned = sa.and_(turns.c.state == RUNNING, turns.c.lease_until < now)

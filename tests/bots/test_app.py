@@ -9,7 +9,17 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from bots.app import CALIBRATION, CALIBRATION_BACKOFF, DAY, PURGE_PAUSE, REDELIVERY, Bot, calibrating, open_bot
+from bots.app import (
+    CALIBRATION,
+    CALIBRATION_BACKOFF,
+    DAY,
+    PURGE_PAUSE,
+    REDELIVERY,
+    TIME_ASKED_EVERY,
+    Bot,
+    calibrating,
+    open_bot,
+)
 from config.settings import Settings
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
@@ -129,3 +139,24 @@ async def test_a_calibration_in_progress_does_not_delay_the_end(tmp_path: Path, 
 
 def files(data_dir: Path) -> list[Path]:
     return list((data_dir / CALIBRATION).glob("*.json"))
+
+
+async def test_gateways_of_a_server_have_its_time(
+    tmp_path: Path, clock: ManualClock, empty_postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is accepted has the time of the database's server, whatever this machine's clock says; it is asked again."""
+    monkeypatch.setenv("PARLEY_STORE__URL", empty_postgresql)
+    async with opened(tmp_path, clock) as bot:
+        place = ConversationKey(platform="console", workspace="local", chat="c")
+        sender = Person(platform="console", workspace="local", id="ann")
+        for number in range(2):
+            said = Message(event_keys=(f"{number}",), conversation=place, sender=sender, text="hello", sent_at=2e9)
+            await bot.admission.accept(said)
+            clock.jump(1e6)
+            while TIME_ASKED_EVERY not in await clock.until_sleeping():
+                await asyncio.sleep(0)
+            clock.advance(TIME_ASKED_EVERY)
+            while TIME_ASKED_EVERY not in await clock.until_sleeping():
+                await asyncio.sleep(0)
+        query = sa.text("SELECT abs(accepted_at - extract(epoch FROM now())) FROM turns")
+        assert [float(off) < 60 for off in await bot.store.read(lambda c: c.scalars(query).all())] == [True, True]

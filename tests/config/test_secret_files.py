@@ -9,6 +9,8 @@ from config.settings import Settings, secret_keys, variable_of
 from core.errors import ConfigError
 
 TOKEN, TOKEN_FILE = "PARLEY_TELEGRAM__TOKEN", "PARLEY_TELEGRAM__TOKEN_FILE"
+URLS = {"network.proxy": "http://canary:1", "store.url": "sqlite:///canary"}
+"""Secrets of a form of their own."""
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_every_secret_is_known() -> None:
 @pytest.mark.parametrize("key", [*secret_keys()])
 def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, file: Path, key: str) -> None:
     """The variable with _FILE names a file; the line break at its end does not count."""
-    file.write_text("http://canary:1\r\n" if key == "network.proxy" else "canary\n")
+    file.write_text(URLS.get(key, "canary") + "\r\n")
     monkeypatch.delenv(TOKEN_FILE)
     monkeypatch.setenv(file_variable(variable_of(key)), str(file))
     assert _secret(load_settings(), key) == file.read_text().rstrip()

@@ -113,6 +113,8 @@ def test_settings_cannot_be_changed() -> None:
         ('[engine]\nurl = "http://host:99999/v1"', "engine.url", "Port out of range"),
         ('[engine]\nurl = "http://host/v1?a=/v1"', "engine.url", "should end in /v1"),
         ('[store]\nurl = "mysql://host/db"', "store.url", "sqlite:///PATH"),
+        ('[store]\nurl = "postgresql://host"', "store.url", "HOST/DATABASE"),
+        ('[store]\nurl = "postgresql://host:port/db"', "store.url", "HOST/DATABASE"),
         ('[chat]\nlocale = "fr"', "chat.locale", "'auto', 'en' or 'zh'"),
         ('[chat]\npersona = ""', "chat.persona", "at least 1 character"),
         ("[chat]\nmax_input_tokens = 0", "chat.max_input_tokens", "greater than or equal to 1"),
@@ -222,3 +224,23 @@ def test_a_bad_proxy_is_not_quoted(monkeypatch: pytest.MonkeyPatch, url: str) ->
     with pytest.raises(ConfigError, match="should be like http://") as refused:
         load_settings()
     assert "canary" not in str(refused.value)
+
+
+def test_the_password_of_a_database_is_a_secret(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
+    """It may come from a file, is in no text about the settings, and is not quoted if the URL is wrong."""
+    (own_folder / "url").write_text("postgresql://bot:hunter2@db.example:5433/parley?sslmode=require&password=hunter2")
+    monkeypatch.setenv("PARLEY_STORE__URL_FILE", str(own_folder / "url"))
+    settings = load_settings()
+    assert settings.store_url.startswith("postgresql+psycopg://bot:hunter2@db.example:5433/parley?")
+    assert (settings.store_name, settings.has_store_file) == ("postgresql://bot:***@db.example:5433/parley", False)
+    assert "hunter2" not in repr(settings)
+    (own_folder / "url").write_text("postgresql://bot:hunter2@db.example:none/parley")
+    with pytest.raises(ConfigError) as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_database_file_has_its_path_for_a_name() -> None:
+    """What is printed about an SQLite database is where it is."""
+    settings = load_settings(_written('[store]\nurl = "sqlite:///kept.db"'))
+    assert (settings.store_name, settings.has_store_file) == ("kept.db", True)

@@ -8,14 +8,24 @@ import pytest
 from core.clock import ManualClock
 from core.messages import ConversationKey, Kind, Message, Person
 from core.prompt import Persona
+from core.side_by_side import SIDE_BY_SIDE
 from core.store import Store, open_store
 
 Write = Callable[..., Message]
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
+async def sqlite_store() -> AsyncIterator[Store]:
+    """An empty store for what SQLite alone has, such as its query plans."""
     async with open_store("sqlite://") as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An empty store in each kind of database."""
+    url = "sqlite://" if request.param == "sqlite" else request.getfixturevalue("empty_postgresql")
+    async with open_store(url, beside=SIDE_BY_SIDE) as opened:
         yield opened
 
 

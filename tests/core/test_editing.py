@@ -67,7 +67,8 @@ class Person:
 
     async def words(self) -> list[str]:
         """The texts of all messages in the store."""
-        return list(await self.store.run(lambda c: c.scalars(sa.select(schema.turns.c.text)).all()))
+        query = sa.select(schema.turns.c.text).order_by(schema.turns.c.id)
+        return list(await self.store.run(lambda c: c.scalars(query).all()))
 
 
 @pytest.fixture

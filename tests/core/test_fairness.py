@@ -86,7 +86,7 @@ class Bot:
         await self.until_idle()
 
     async def until_idle(self) -> None:
-        """Wait until every task sleeps: work happens only in the store or between sleeps."""
+        """Wait until every task sleeps: work happens only in the store, which is SQLite, or between sleeps."""
         before = None
         while (now := await self._look()) != before:
             before = now
@@ -133,11 +133,13 @@ async def talk(bot: Bot, *, flood: int) -> float:
     return p99(bot.shown.waits())
 
 
-async def test_two_hundred_at_once_are_answered_or_refused(store: Store, write: Write, clock: ManualClock) -> None:
+async def test_two_hundred_at_once_are_answered_or_refused(
+    sqlite_store: Store, write: Write, clock: ManualClock
+) -> None:
     """Of 200 people within 10 s, with eight slots of 5 s, each is answered within the promised time or refused as busy.
     A flooder costs the others one place per round.
     """
-    async with open_bot(store, write, clock, slots=8) as bot:
+    async with open_bot(sqlite_store, write, clock, slots=8) as bot:
         outcomes = []
         for number in range(200):
             outcomes.append(await bot.say(f"p{number}"))

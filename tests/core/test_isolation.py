@@ -135,8 +135,8 @@ class House:
 
 
 @pytest.fixture
-def house(store: Store, clock: ManualClock, persona: Persona) -> House:
-    return House(store, clock, persona)
+def house(sqlite_store: Store, clock: ManualClock, persona: Persona) -> House:
+    return House(sqlite_store, clock, persona)
 
 
 async def talk_at_random(house: House, write: Write, seed: int) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -483,8 +483,9 @@ async def test_turn_cut_off_at_shutdown_is_given_back(
         assert claim.attempt == 1
 
 
-async def test_reply_survives_a_full_disk(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+async def test_reply_survives_a_full_disk(sqlite_store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
     """A reply that cannot be saved is retried until it is, and then delivered once."""
+    store = sqlite_store
     await add(store, clock, write("hello"))
 
     def set_room(pages: int) -> Callable[[sa.Connection], object]:
@@ -728,14 +729,28 @@ async def test_turn_that_cannot_be_read_is_a_dead_letter(
     store: Store, clock: ManualClock, shown: Shown, write: Write
 ) -> None:
     """Turns that a damaged store holds in another form do not keep the others from being answered."""
-    damages = ("quotes = 'x'", "kind = 'x'", "conversation = 'x'", "handle = CAST(x'ff' AS TEXT)")
-    for number, damage in enumerate(damages):
-        turn_id = await add(store, clock, write("hello", who=f"p{number}"))
-        await store.run(lambda c: c.execute(sa.text(f"UPDATE turns SET {damage} WHERE id = {turn_id}")))  # noqa: B023
+    await damage_turns(store, clock, write, ["quotes = 'x'", "kind = 'x'", "conversation = 'x'"])
     await add(store, clock, write("sound"))
     async with working(gateway(store, clock, shown), grace=5):
         await shown.until(1)
     assert [text for _, text in shown.replies] == ["SOUND"]
+
+
+async def test_text_that_is_none_is_a_dead_letter(
+    sqlite_store: Store, clock: ManualClock, shown: Shown, write: Write
+) -> None:
+    """So it is with bytes that are no UTF-8, which PostgreSQL does not store."""
+    await damage_turns(sqlite_store, clock, write, ["handle = CAST(x'ff' AS TEXT)"])
+    await add(sqlite_store, clock, write("sound"))
+    async with working(gateway(sqlite_store, clock, shown), grace=5):
+        await shown.until(1)
+    assert [text for _, text in shown.replies] == ["SOUND"]
+
+
+async def damage_turns(store: Store, clock: ManualClock, write: Write, damages: Sequence[str]) -> None:
+    for number, damage in enumerate(damages):
+        turn_id = await add(store, clock, write("hello", who=f"p{number}"))
+        await store.run(lambda c: c.execute(sa.text(f"UPDATE turns SET {damage} WHERE id = {turn_id}")))  # noqa: B023
 
 
 async def test_claim_that_fails_unexpectedly_is_made_again(

@@ -130,7 +130,7 @@ async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
     def crash() -> None:
         victim = child.pid if plan.victim == "child" else os.getpid()
         if plan.signal == signal.SIGSTOP and plan.victim == "gateway":
-            plain._thread.submit(os.kill, victim, plan.signal).result()  # between transactions
+            plain._threads.submit(os.kill, victim, plan.signal).result()  # between transactions
         else:
             os.kill(victim, plan.signal)
 

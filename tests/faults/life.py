@@ -15,8 +15,8 @@ from core.delivery import Claim
 from core.errors import StoreError
 from core.messages import ConversationKey, Message, Person, Reply, Source
 from core.store import Database, backups, installation, open_store, records, retention, schema, turns, votes
-from core.store.database import translated
 from core.store.history import Keeping
+from core.store.translation import translated
 from core.store.turns import Lease, Took
 from tests.options import limits_with
 
@@ -227,7 +227,7 @@ class Life:
                 self.clock.advance(LEASE / 4)
 
     def _checkpoint_often(self) -> None:
-        connection = self.store._engine.raw_connection()
+        connection = self.store.transactions.engine.raw_connection()
         connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}").fetchall()
         connection.close()
 

@@ -129,7 +129,7 @@ def _fault_of_copies(image: Path, recording: Recording, moment: int, *, is_repla
 
 
 def _sync_seldom(store: Database) -> None:
-    connection = store._engine.raw_connection()
+    connection = store.transactions.engine.raw_connection()
     connection.execute("PRAGMA synchronous = NORMAL").fetchall()
     connection.close()
 

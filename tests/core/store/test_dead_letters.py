@@ -63,10 +63,18 @@ async def test_dead_letters_are_listed_without_words(scene: Scene) -> None:
 
 
 async def test_their_words_are_read_if_that_is_permitted(scene: Scene) -> None:
-    """Even if they are what made the letter undeliverable: bytes that are no text."""
-    turn_id = await bury(scene, is_answered=True)
+    """The message and its reply are those of the turn."""
+    await bury(scene, is_answered=True)
     (letter,) = await scene.store.read(lambda c: dead_letters.letters(c, with_words=True))
     assert (letter.question, letter.reply) == ("canary question", "canary answer")
+
+
+async def test_bytes_that_are_no_text_are_read(
+    sqlite_store: Store, clock: ManualClock, write: Write, tmp_path: Path
+) -> None:
+    """They may be what made the letter undeliverable. PostgreSQL stores none."""
+    scene = Scene(sqlite_store, clock, write, tmp_path)  # type: ignore[arg-type]  # no file is read
+    turn_id = await bury(scene)
     broken = sa.text("UPDATE turns SET text = CAST(x'80ff41' AS TEXT), reply = NULL WHERE id = :id")
     await scene.store.run(lambda c: c.execute(broken, {"id": turn_id}).rowcount)
     (letter,) = await scene.store.read(lambda c: dead_letters.letters(c, with_words=True))

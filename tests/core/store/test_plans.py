@@ -39,6 +39,12 @@ ANN = Person(platform="test", workspace="w", id="ann")
 LIMITS = limits_with(allow=frozenset({"test:*"}), max_queued=99)
 
 
+@pytest.fixture
+def store(sqlite_store: Store) -> Store:
+    """The plans are SQLite's."""
+    return sqlite_store
+
+
 def claimed(connection: sa.Connection, message: Message) -> Claim:
     accepting.accept(connection, message, LIMITS, 1.0)
     claim = turns.claim_waiting(connection, LEASE, ["test/w"])

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from core.clock import ManualClock
 from core.messages import ConversationKey, Message
 from core.store import Store, admissions, events, open_store, people, retention, turns, votes
-from core.store.database import make_engine, prepare
 from core.store.removal import ALL
 from core.store.schema import turns as table
+from core.store.sqlite import make_engine, prepare
 from tests.core.conftest import Write
 from tests.core.store.test_records import ANN, BOB, Scene
 

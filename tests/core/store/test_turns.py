@@ -283,7 +283,7 @@ async def test_a_conversation_moves_with_all_that_was_said(store: Store, clock: 
     assert (claimed.message.conversation, claimed.message.reference) == (there, "")
 
 
-async def test_closed_turns_are_not_scanned(store: Store) -> None:
+async def test_closed_turns_are_not_scanned(sqlite_store: Store) -> None:
     """Queries that run per message or per poll read open turns by index, regardless of the number of closed ones."""
     lease = Lease(owner="me", now=1.0, until=2.0)
     asked: list[tuple[str, tuple[object, ...]]] = []
@@ -302,7 +302,7 @@ async def test_closed_turns_are_not_scanned(store: Store) -> None:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values).all() for said, values in asked]
         return [step.detail for plan in plans for step in plan]
 
-    steps = await store.run(ask)
+    steps = await sqlite_store.run(ask)
     assert [step for step in steps if "turns_open" in step]
     newest_first = "SCAN turns USING INDEX turns_measured"  # the mean duration of the latest turns, which stops early
     assert [step for step in steps if step.startswith("SCAN turns") and "turns_open" not in step] == [newest_first]

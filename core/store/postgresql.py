@@ -1,0 +1,164 @@
+"""The store in a PostgreSQL database: a few connections, and verbs that run beside each other if they are safe so.
+
+Each transaction that may write takes the advisory lock of the installation, for itself alone or shared with others. It
+is released after the commit, so that the next transaction sees all that was committed.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from core.errors import StoreUnusable
+from core.store.alone import BESIDE, NotAlone
+from core.store.migrate import migrate_or_create
+from core.store.transactions import Timed
+from core.store.translation import translated
+
+R = TypeVar("R")
+
+THREADS = 4
+"""Connections, and threads that use them."""
+TRIES = 5
+"""Of a transaction that the server has rolled back for the sake of others."""
+SESSION = (
+    "SET lock_timeout = '5s'",
+    "SET idle_in_transaction_session_timeout = '15s'",  # of a gateway that stands still, or is cut off, with a lock
+    "SET client_min_messages = 'warning'",
+)
+NOTICING = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,  # milliseconds without an acknowledgement
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
+LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
+LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
+LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
+"""Different installations in one database do not wait for each other."""
+ROLLED_BACK = {"40001", "40P01"}
+"""A serialisation failure, and a deadlock."""
+UNIQUE_VIOLATION = "23505"
+
+
+class NotBegun(Exception):
+    """The connection had ended before anything was done with it."""
+
+
+class PostgreSQL:
+    """The `Transactions` of a PostgreSQL database."""
+
+    def __init__(self, engine: sa.Engine, timed: Timed) -> None:
+        self.engine = engine
+        self._timed = timed
+
+    def run(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
+        return translated(lambda: self._run(work, beside=beside))
+
+    def read(self, work: Callable[[sa.Connection], R]) -> R:
+        """The work reads the state of one moment, and the server refuses to write anything."""
+        return translated(lambda: self._read(work))
+
+    def scrub(self) -> bool:
+        """What the server's files keep of deleted rows is its own affair: vacuuming, and the log of its backups."""
+        return True
+
+    def call(self, work: Callable[[], R]) -> R:
+        return translated(work)
+
+    def _run(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
+        """Try until the server lets it pass. Of two verbs that insert the same row, the later one is begun anew."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._attempt(work, beside=beside)
+            except NotAlone:
+                beside = False
+            except NotBegun as stale:
+                if not tries_left and stale.__cause__:
+                    raise stale.__cause__ from None
+            except sa.exc.DBAPIError as error:
+                is_clash = beside and sqlstate(error) == UNIQUE_VIOLATION
+                if not tries_left or not (is_clash or sqlstate(error) in ROLLED_BACK):
+                    raise
+                beside = beside and not is_clash
+        raise AssertionError("the last try returns or raises")
+
+    def _attempt(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
+        opened = self.engine.connect().execution_options(**{BESIDE: beside})
+        with opened as connection, self._timed(), connection.begin():
+            _lock(connection, LOCK_SHARED if beside else LOCK_ALONE)
+            return work(connection)
+
+    def _read(self, work: Callable[[sa.Connection], R]) -> R:
+        try:
+            return self._look(work)
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._look(work)
+
+    def _look(self, work: Callable[[sa.Connection], R]) -> R:
+        snapshot: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self.engine.connect().execution_options(**snapshot) as connection, connection.begin():
+            return work(connection)
+
+
+def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
+    """The transactions of a database, in which the tables are made or migrated."""
+    translated(lambda: prepare(engine))
+    return PostgreSQL(engine, timed)
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine with a small pool of connections, which notice soon that the server is gone."""
+    chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
+    pool = {"pool_size": THREADS, "max_overflow": 0}
+    try:
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **pool)
+    except ImportError:
+        raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
+    sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
+    return engine
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Make the tables of a new database, and migrate those of an older one."""
+    with engine.begin() as connection:
+        connection.execute(LOCK_TO_PREPARE)
+        migrate_or_create(connection)
+
+
+def sqlstate(error: sa.exc.DBAPIError) -> str | None:
+    """The server's code of an error; None if it comes from the client."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _lock(connection: sa.Connection, lock: sa.TextClause) -> None:
+    """Take a lock, which is the first thing that a transaction does. The server may have ended an idle connection."""
+    try:
+        connection.execute(lock)
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated:
+            raise NotBegun from error
+        raise
+
+
+def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
+    """The driver's writer of texts, which leaves out the one character that PostgreSQL does not store."""
+
+    class Words(driver.types.string.StrDumperUnknown):  # type: ignore[misc]  # it is not typed here
+        def dump(self, text: str) -> Any:  # noqa: ANN401
+            return super().dump(text.replace("\0", ""))
+
+    return Words
+
+
+def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
+    connection.adapters.register_dumper(str, words)
+    connection.autocommit = True
+    for setting in SESSION:
+        connection.execute(setting)
+    connection.autocommit = False
