@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 
 from core.store.postgresql import make_engine, prepare
@@ -61,19 +62,19 @@ def slack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL database with the tables of a store."""
+def postgresql() -> Iterator[sa.Engine]:
+    """Connections to a PostgreSQL database with the tables of a store."""
     with new_schema() as url:
         engine = make_engine(url)
         prepare(engine)
+        yield engine
         engine.dispose()
-        yield url
 
 
 @pytest.fixture
-def empty_postgresql(postgresql: str) -> Iterator[str]:
+def empty_postgresql(postgresql: sa.Engine) -> Iterator[str]:
     """The URL of that database, which this test leaves empty."""
-    yield postgresql
+    yield postgresql.url.render_as_string(hide_password=False)
     empty(postgresql)
 
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from core.store.postgresql import make_engine
 from core.store.schema import installation, metadata
 
 SERVER = sa.make_url(os.environ.get("TEST_POSTGRESQL_URL", "postgresql+psycopg://127.0.0.1/test"))
@@ -36,17 +35,17 @@ def url_of(schema: str) -> str:
     return found.render_as_string(hide_password=False)
 
 
-def empty(url: str) -> None:
+def empty(engine: sa.Engine) -> None:
     """Delete everything from the tables of a store. Deleting is faster than truncating tables of a few rows."""
-    engine = make_engine(url)
+    tables = [table.name for table in reversed(metadata.sorted_tables) if table is not installation]
+    ids = ("turns_id_seq", "people_id_seq", "handoffs_id_seq", "keys_id_seq", "stale_scopes_id_seq")
+    statements = [
+        *(f"DELETE FROM {table}" for table in tables),
+        *(f"ALTER SEQUENCE {sequence} RESTART" for sequence in ids),
+        "UPDATE installation SET checked_at = 0, looked_at = 0, password = ''",
+    ]
     with engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            if table is not installation:
-                connection.execute(table.delete())
-        connection.execute(installation.update().values(last_turn=0, checked_at=0, looked_at=0, password=""))
-        for sequence in ("turns_id_seq", "people_id_seq", "handoffs_id_seq", "keys_id_seq", "stale_scopes_id_seq"):
-            connection.exec_driver_sql(f"ALTER SEQUENCE {sequence} RESTART")
-    engine.dispose()
+        connection.exec_driver_sql("; ".join(statements))
 
 
 def _unreachable(reason: str) -> None:

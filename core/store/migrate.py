@@ -27,6 +27,8 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     present, head = _revision(connection), scripts.get_current_head()
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
         raise StoreTooNew(present)
+    if present == head and revision == "head":
+        return
     if path and head and present not in {None, head}:
         copy(path, beside(path, BEFORE_MIGRATION, head))
     command.upgrade(config, revision)

@@ -22,11 +22,8 @@ THREADS = 4
 """Connections, and threads that use them."""
 TRIES = 5
 """Of a transaction that the server has rolled back for the sake of others."""
-SESSION = (
-    "SET lock_timeout = '5s'",
-    "SET idle_in_transaction_session_timeout = '15s'",  # of a gateway that stands still, or is cut off, with a lock
-    "SET client_min_messages = 'warning'",
-)
+SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s'"
+"""The latter is for a gateway that stands still, or is cut off, with a lock."""
 NOTICING = {
     "connect_timeout": 5,
     "tcp_user_timeout": 15_000,  # milliseconds without an acknowledgement
@@ -115,9 +112,9 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
     chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
-    pool = {"pool_size": THREADS, "max_overflow": 0}
+    options = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
     try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **pool)
+        engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **options)
     except ImportError:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
     sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
@@ -159,6 +156,5 @@ def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
 def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
     connection.adapters.register_dumper(str, words)
     connection.autocommit = True
-    for setting in SESSION:
-        connection.execute(setting)
+    connection.execute(SESSION)
     connection.autocommit = False

@@ -110,7 +110,7 @@ async def _nowhere(_piece: str) -> None:
 
 
 @pytest.fixture
-def shop(store: Store, clock: ManualClock, write: Write, persona: Persona, tmp_path: Path) -> Shop:
+def shop(sqlite_store: Store, clock: ManualClock, write: Write, persona: Persona, tmp_path: Path) -> Shop:
     folder = tmp_path / "knowledge"
     folder.mkdir()
     (folder / "old.csv").write_text(OLD)
@@ -120,8 +120,8 @@ def shop(store: Store, clock: ManualClock, write: Write, persona: Persona, tmp_p
     expertise = Expertise(knowledge=knowledge, folder=folder, intents=IntentReader(engine), strict=True)
     answers = AnswerCache(size=1, ttl=1, timer=clock.monotonic)
     chat = chat_with(persona=persona, admins=ADMINS)
-    bot = chatbot(store, engine, MoodReader(engine), answers, clock, chat, expertise=expertise)
-    return Shop(store=store, clock=clock, write=write, folder=folder, knowledge=knowledge, bot=bot)
+    bot = chatbot(sqlite_store, engine, MoodReader(engine), answers, clock, chat, expertise=expertise)
+    return Shop(store=sqlite_store, clock=clock, write=write, folder=folder, knowledge=knowledge, bot=bot)
 
 
 async def test_a_gap_is_answered_once_and_for_all(shop: Shop) -> None:
