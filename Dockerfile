@@ -1,7 +1,8 @@
 # The bot in a container: `docker build -t parley .`
 #
 # `slim`, the default target, leaves out torch and transformers and runs the models that Parley's kernels run. `full` has
-# them, and search by meaning. To have that in `slim`: --build-arg EXTRAS="documents semantic socks", 33 MB more.
+# them, search by meaning, and PostgreSQL. To have the latter two in `slim`: --build-arg
+# EXTRAS="documents postgres semantic socks".
 # Neither has a compiler: the kernels are built here for every processor level, and chosen at run time.
 ARG PYTHON=python:3.13-slim-bookworm
 
@@ -34,7 +35,7 @@ RUN find /opt/parley -name tests -type d -prune -exec rm -r {} +
 FROM build AS build-full
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN python -m pip install --no-deps --index-url "${TORCH_INDEX}" "$(grep '^torch==' constraints.txt)" \
-    && python -m pip install --constraint constraints.txt ".[documents,semantic,socks]"
+    && python -m pip install --constraint constraints.txt ".[documents,postgres,semantic,socks]"
 
 # hadolint ignore=DL3006
 FROM ${PYTHON} AS runtime

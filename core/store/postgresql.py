@@ -39,10 +39,8 @@ LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::r
 ROLLED_BACK = {"40001", "40P01"}
 """A serialisation failure, and a deadlock."""
 UNIQUE_VIOLATION = "23505"
-
-
-class NotBegun(Exception):
-    """The connection had ended before anything was done with it."""
+NOT_BEGUN = "nothing was done yet"
+"""A detail of the error of a connection that had ended before."""
 
 
 class PostgreSQL:
@@ -67,21 +65,18 @@ class PostgreSQL:
         return translated(work)
 
     def _run(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
-        """Try until the server lets it pass. Of two verbs that insert the same row, the later one is begun anew."""
-        for tries_left in reversed(range(TRIES)):
+        """Try until the server lets it pass, at last alone. Of two verbs that insert one row, one is begun anew."""
+        for _ in range(TRIES - 1):
             try:
                 return self._attempt(work, beside=beside)
             except NotAlone:
                 beside = False
-            except NotBegun as stale:
-                if not tries_left and stale.__cause__:
-                    raise stale.__cause__ from None
             except sa.exc.DBAPIError as error:
                 is_clash = beside and sqlstate(error) == UNIQUE_VIOLATION
-                if not tries_left or not (is_clash or sqlstate(error) in ROLLED_BACK):
+                if not (is_clash or sqlstate(error) in ROLLED_BACK or NOT_BEGUN in error.detail):
                     raise
                 beside = beside and not is_clash
-        raise AssertionError("the last try returns or raises")
+        return self._attempt(work, beside=False)
 
     def _attempt(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
         opened = self.engine.connect().execution_options(**{BESIDE: beside})
@@ -139,7 +134,7 @@ def _lock(connection: sa.Connection, lock: sa.TextClause) -> None:
         connection.execute(lock)
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated:
-            raise NotBegun from error
+            error.add_detail(NOT_BEGUN)
         raise
 
 
