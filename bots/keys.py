@@ -2,15 +2,16 @@
 
 import secrets
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import TextIO
 
+from bots.dates import minute
 from bots.folders import private_folder
 from bots.stores import open_existing_store
 from config.settings import LimitSettings, Settings
-from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.keys import Scope, add_key, revoke_key
 from core.store import keys, open_store
 from core.store.keys import StoredKey
+from core.tokens import ENTROPY_BYTES
 
 
 async def add(
@@ -35,10 +36,10 @@ async def list_keys(settings: Settings, out: TextIO) -> None:
     async with open_existing_store(settings) as store:
         found = await store.read(keys.listed)
     for key in found:
-        used = f"used {_minute(key.used_at)}" if key.used_at is not None else "never used"
-        revoked = f", revoked {_minute(key.revoked_at)}" if key.revoked_at is not None else ""
+        used = f"used {minute(key.used_at)} UTC" if key.used_at is not None else "never used"
+        revoked = f", revoked {minute(key.revoked_at)} UTC" if key.revoked_at is not None else ""
         opens = ", ".join(key.scopes) + _limits(key, settings.limits)
-        print(f"{key.name}: {opens}; created {_minute(key.created_at)}, {used}{revoked}", file=out)
+        print(f"{key.name}: {opens}; created {minute(key.created_at)} UTC, {used}{revoked}", file=out)
 
 
 def _limits(key: StoredKey, limits: LimitSettings) -> str:
@@ -47,7 +48,3 @@ def _limits(key: StoredKey, limits: LimitSettings) -> str:
         return ""
     rate = key.per_minute or limits.key_per_minute
     return f"; {rate} messages a minute, {limits.key_burst} at once, {limits.key_max_queued} waiting"
-
-
-def _minute(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
+from bots.dates import minute
 from bots.stores import open_existing_store
 from config.settings import Settings
 from core.messages import Source
@@ -63,7 +64,7 @@ async def _row(store: Store, begin: float) -> Sequence[object]:
 
 
 def _lines(found: Outcomes, since: float, until: float) -> Iterator[str]:
-    yield f"{_minute(since)} to {_minute(until)} UTC"
+    yield f"{minute(since)} to {minute(until)} UTC"
     yield _line("cases", found.cases)
     yield _line("  resolved without a person", found.resolved, _share(found.resolved, found.cases))
     yield _line("  handed over", found.handed_over, _share(found.handed_over, found.cases))
@@ -96,10 +97,6 @@ def _spoken(seconds: float) -> str:
     if seconds < 2 * 60:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
-def _minute(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _day(at: float) -> str:

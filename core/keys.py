@@ -1,26 +1,19 @@
-"""Keys of programs that use the HTTP interface. Each is shown once, when it is made; only its digest is stored.
-
-The digest is a plain SHA-256. Slow hashes such as argon2 protect passwords, which people choose and others can guess. A
-key has 256 random bits, which cannot be guessed however fast the hash is; and a slow hash would let anybody who sends
-wrong keys keep the processor busy.
-"""
+"""Keys of programs that use the HTTP interface. Each is shown once, when it is made; only its digest is stored."""
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 
 import sqlalchemy as sa
 
 from core.errors import KeyRefused
 from core.store import keys
+from core.tokens import digest as digest_of
+from core.tokens import spelled
 
 PREFIX = "parley_"
 """Lets scanners for leaked secrets recognise a key."""
-ENTROPY_BYTES = 32
-"""Random bytes of a key."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 USES_APART = 3_600.0
 """Seconds between two notes of a key's use, at least: most requests write nothing."""
@@ -55,11 +48,10 @@ def add_key(
     The name of a revoked key may be used again: a new key then takes its place. All its people together may write so
     many messages `per_minute`, or as many as the setting says.
     """
-    assert len(entropy) == ENTROPY_BYTES
     if not NAME.fullmatch(name):
         raise KeyRefused(name, "should have up to 64 letters, digits, dots, dashes and underscores")
-    key = PREFIX + urlsafe_b64encode(entropy).rstrip(b"=").decode()
-    if not keys.add(connection, name, _digest(key), tuple(sorted(scopes)), now, per_minute):
+    key = PREFIX + spelled(entropy)
+    if not keys.add(connection, name, digest_of(key), tuple(sorted(scopes)), now, per_minute):
         raise KeyRefused(name, "there is a key with this name already")
     return key
 
@@ -76,14 +68,10 @@ def find_key(connection: sa.Connection, presented: str, now: float) -> Key | Non
     Whatever is presented costs one digest and one look at an index of digests, so that the time that it takes says
     nothing about the keys that exist.
     """
-    digest = _digest(presented)
+    digest = digest_of(presented)
     found = keys.find(connection, digest)
     if found is None:
         return None
     if found.used_at is None or abs(now - found.used_at) >= USES_APART:  # the clock may have been set back
         keys.note_use(connection, digest, now)
     return Key(name=found.name, scopes=frozenset(scope for scope in Scope if scope in found.scopes))
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -1,13 +1,11 @@
 """Operators of the bot: how they sign in, and the sessions that they have then.
 
 They have one password, whose argon2id hash is stored, or a key of the scope "admin". A session is a random token, of
-which the digest alone is stored, as for keys (`core/keys.py`).
+which the digest alone is stored (`core/tokens.py`).
 """
 
 import hmac
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from hashlib import sha256
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -16,9 +14,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from core.errors import PasswordRefused
 from core.keys import Scope, find_key
 from core.store import installation, keys, sessions
+from core.tokens import digest as digest_of
+from core.tokens import spelled
 
-TOKEN_BYTES = 32
-"""Random bytes of a session's token."""
 MIN_CHARACTERS, MAX_BYTES = 12, 1_024
 """Of a password."""
 SESSION_SECONDS, IDLE_SECONDS = 7 * 86_400.0, 12 * 3_600.0
@@ -79,16 +77,15 @@ def open_session(connection: sa.Connection, key: str | None, entropy: bytes, now
     """Open a session for an operator who has proven that they know the password, or the key of this name. Returns its
     token.
     """
-    assert len(entropy) == TOKEN_BYTES
-    token = urlsafe_b64encode(entropy).rstrip(b"=").decode()
+    token = spelled(entropy)
     sessions.purge(connection, now - SESSION_SECONDS, now - IDLE_SECONDS)
-    sessions.add(connection, _digest(token), key, now)
+    sessions.add(connection, digest_of(token), key, now)
     return token
 
 
 def find_session(connection: sa.Connection, token: str, now: float) -> Session | None:
     """The session with this token; None if there is none, or if it is over. A clock that was set back ends it too."""
-    digest = _digest(token)
+    digest = digest_of(token)
     found = sessions.find(connection, digest)
     if found is None or not _is_within(found, now):
         return None
@@ -98,7 +95,7 @@ def find_session(connection: sa.Connection, token: str, now: float) -> Session |
 
 
 def end_session(connection: sa.Connection, token: str) -> None:
-    sessions.end(connection, _digest(token))
+    sessions.end(connection, digest_of(token))
 
 
 def _is_within(session: sessions.StoredSession, now: float) -> bool:
@@ -108,7 +105,3 @@ def _is_within(session: sessions.StoredSession, now: float) -> bool:
 
 def _form_token(token: str) -> str:
     return hmac.digest(token.encode("utf-8", "surrogatepass"), b"form", "sha256").hex()
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()

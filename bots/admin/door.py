@@ -9,20 +9,19 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from bots.admin.office import COOKIE, PATH, Here, Office, Operator, Visit, back_to
+from bots.admin.office import COOKIE, PATH, Here, Office, Operator, Visit, back_to, stranger
 from bots.admin.tries import WINDOW
-from bots.web.locales import locale_of
 from core.keys import PREFIX
 from core.operators import (
     MAX_BYTES,
     SESSION_SECONDS,
-    TOKEN_BYTES,
     end_session,
     find_operator_key,
     fits,
     open_session,
 )
 from core.store import installation
+from core.tokens import ENTROPY_BYTES
 
 log = structlog.get_logger()
 entrance = APIRouter()
@@ -40,7 +39,7 @@ class Proof(BaseModel):
 async def sign_in(request: Request, here: Here, proof: Annotated[Proof, Form()]) -> Response:
     """Open a session, or show the form again with what was wrong."""
     address = request.client.host if request.client else ""
-    visit = Visit(request=request, locale=locale_of(request), session=None)
+    visit = stranger(request)
     if not here.tries.begin(address):
         log.warning("too many tries to sign in")
         response = visit.page("sign_in.html", 429, fault="too_many_tries")
@@ -72,7 +71,7 @@ async def _session(here: Office, presented: str) -> str | None:
     if key is None and not await _is_password(here, presented):
         return None
     log.info("an operator signed in", key=key)
-    return await store.run(open_session, key, secrets.token_bytes(TOKEN_BYTES), now)
+    return await store.run(open_session, key, secrets.token_bytes(ENTROPY_BYTES), now)
 
 
 async def _is_password(here: Office, presented: str) -> bool:

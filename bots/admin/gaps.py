@@ -71,9 +71,10 @@ async def _form(visit: Visit, here: Office, draft: Draft, judged: Judged, status
 
 
 def _school(here: Office) -> School:
-    if here.bot.school is None:
+    taught = here.bot.school
+    if taught is None:
         raise KnowledgeMissing
-    return here.bot.school
+    return taught
 
 
 def _entry(draft: Draft) -> Entry:

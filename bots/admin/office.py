@@ -74,6 +74,11 @@ class Visit:
         return self.request.url.scheme == "https"
 
 
+def stranger(request: Request) -> Visit:
+    """The visit of somebody who has not signed in, or of whom that does not matter."""
+    return Visit(request=request, locale=locale_of(request), session=None)
+
+
 def _office(request: Request) -> Office:
     office: Office = request.app.state.office
     return office

@@ -1,10 +1,10 @@
 """Renders the templates of the operator's page."""
 
-from datetime import UTC, datetime
 from functools import cache, partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from bots.dates import minute
 from core.i18n import LOCALES, say
 from core.messages import Locale
 
@@ -41,11 +41,6 @@ def render(template: str, locale: Locale, **values: object) -> str:
             **values,
         )
     )
-
-
-def minute(at: float) -> str:
-    """A time in UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def age(locale: Locale, seconds: float) -> str:

@@ -17,8 +17,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from bots.admin import conversations, dead_letters, door, gaps, health, options, overview, people, queue, search
-from bots.admin.office import PATH, Office, Visit, opened, operator
-from bots.web.locales import locale_of
+from bots.admin.office import PATH, Office, opened, operator, stranger
 from core.errors import StoreError
 
 ROOMS = (
@@ -55,9 +54,8 @@ def admin_site(office: Office, rooms: Sequence[APIRouter] = ROOMS) -> Mount:
 async def _refused(request: Request, error: Exception) -> Response:
     """A page that says what is wrong; that to sign in, if this is missing."""
     assert isinstance(error, HTTPException)
-    visit = Visit(request=request, locale=locale_of(request), session=None)
     if error.status_code == HTTPStatus.UNAUTHORIZED:
-        return visit.page("sign_in.html", 401, fault="")
+        return stranger(request).page("sign_in.html", 401, fault="")
     return _fault(request, error.status_code)
 
 
@@ -70,5 +68,4 @@ async def _unstored(request: Request, _error: Exception) -> Response:
 
 
 def _fault(request: Request, status: int) -> Response:
-    visit = Visit(request=request, locale=locale_of(request), session=None)
-    return visit.page("fault.html", status, fault=f"fault_{status if status in FAULTS else 404}", words="")
+    return stranger(request).page("fault.html", status, fault=f"fault_{status if status in FAULTS else 404}", words="")

@@ -36,11 +36,12 @@ from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock, ManualClock, SystemClock
 from core.engine.scripted import ScriptedEngine
-from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.keys import Scope, add_key, revoke_key
 from core.operators import set_password
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import Store, open_store
+from core.tokens import ENTROPY_BYTES
 from core.worker import Worker, working
 from tests.bots.admin.headquarters import HASHED
 from tests.bots.gateway import Note

@@ -23,12 +23,14 @@ from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.tokens.vocabulary import Vocabulary
-from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.keys import Scope, add_key, revoke_key
 from core.messages import ConversationKey, Message, Person
 from core.store import Store, open_store
-from tests.bots.web.test_server import Idle, QuietFront, free_port
+from core.tokens import ENTROPY_BYTES
+from tests.bots.web.test_server import QuietFront, free_port
 from tests.core.engine import fake_server
 from tests.core.test_worker import Shown
+from tests.idle import Idle
 from tests.options import limits_with
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

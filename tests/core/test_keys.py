@@ -5,8 +5,9 @@ import sqlalchemy as sa
 
 from core.clock import ManualClock
 from core.errors import KeyRefused
-from core.keys import ENTROPY_BYTES, PREFIX, USES_APART, Key, Scope, add_key, find_key, revoke_key
+from core.keys import PREFIX, USES_APART, Key, Scope, add_key, find_key, revoke_key
 from core.store import Store, keys
+from core.tokens import ENTROPY_BYTES
 
 ENTROPY = bytes(range(ENTROPY_BYTES))
 

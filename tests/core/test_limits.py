@@ -12,26 +12,20 @@ from core.admission import Admission
 from core.buttons import Press
 from core.clock import ManualClock
 from core.errors import KeyQueueFull, KeyThrottled, Throttled
-from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.keys import Scope, add_key, revoke_key
 from core.limits import Limits
 from core.messages import Message, Reply, Source
 from core.store import Store, open_store, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
+from core.tokens import ENTROPY_BYTES
 from tests.core.conftest import Write
+from tests.idle import Idle
 from tests.options import limits_with
 
 ROOMY = limits_with(key_per_minute=60_000, key_burst=10_000, key_max_queued=10_000, allow=frozenset({"test:*"}))
 THREE = replace(ROOMY, key_per_minute=6, key_burst=3)
 Ask = Callable[..., Message]
-
-
-class Idle:
-    def notify(self) -> None:
-        pass
-
-    def interrupt(self, turn_id: int) -> None:
-        pass
 
 
 @pytest.fixture

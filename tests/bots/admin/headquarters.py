@@ -26,20 +26,13 @@ from core.messages import Message, Reply
 from core.operators import hash_password, set_password
 from core.stages.knowledge import Expertise
 from core.store import Store, open_store, people, turns
+from tests.idle import Idle
 from tests.options import limits_with
 
 PASSWORD = "correct horse battery"
 HASHED = hash_password(PASSWORD)
 PARAMETER = re.compile(r"{\w+}")
 TOKEN = 'name="form_token" value="'
-
-
-class Idle:
-    def notify(self) -> None:
-        pass
-
-    def interrupt(self, turn_id: int) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from starlette.applications import Starlette
 
 from bots.admin.site import admin_site
 from bots.admin.tries import MOST_TRIES, WINDOW
-from core.keys import ENTROPY_BYTES, Scope, add_key, revoke_key
+from core.keys import Scope, add_key, revoke_key
 from core.operators import IDLE_SECONDS, SESSION_SECONDS, set_password
+from core.tokens import ENTROPY_BYTES
 from tests.bots.admin.headquarters import HASHED, PASSWORD, Headquarters, every_route, form_token, open_headquarters
 
 ENTROPY = bytes(range(ENTROPY_BYTES))

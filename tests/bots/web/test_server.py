@@ -24,6 +24,7 @@ from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.store import Store, open_store
 from tests.bots.letters import add_dead_letter
+from tests.idle import Idle
 from tests.options import limits_with
 
 
@@ -49,14 +50,6 @@ class QuietFront:
 
     async def who(self) -> str:
         return "quiet"
-
-
-class Idle:
-    def notify(self) -> None:
-        pass
-
-    def interrupt(self, turn_id: int) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

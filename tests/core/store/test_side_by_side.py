@@ -14,7 +14,7 @@ from core import accepting, corrections
 from core.accepting import Accepted, Duplicate, Refused
 from core.clock import ManualClock
 from core.errors import MessageChanged, Throttled
-from core.keys import ENTROPY_BYTES, Scope, add_key, find_key
+from core.keys import Scope, add_key, find_key
 from core.messages import Edit, Message, Reply, Source, Ties
 from core.side_by_side import SIDE_BY_SIDE
 from core.store import Store, events, installation, open_store, people, records, turns
@@ -22,6 +22,7 @@ from core.store.alone import alone
 from core.store.history import Keeping
 from core.store.schema import turns as table
 from core.store.turns import Lease
+from core.tokens import ENTROPY_BYTES
 from tests.core.conftest import Write
 from tests.options import limits_with
 
