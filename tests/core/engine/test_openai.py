@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,34 @@ async def test_the_request_asks_for_a_stream_with_usage(connect: Connect) -> Non
     }
 
 
-def test_the_key_is_not_shown() -> None:
-    """The API key is not part of the options' repr."""
-    assert "hush" not in repr(server_with(api_key="hush"))
+def test_the_keys_are_not_shown() -> None:
+    """The API key and the secret of session ids are not part of the options' repr."""
+    assert "hush" not in repr(server_with(api_key="hush", sessions=b"hush"))
+
+
+async def test_a_reply_names_its_session(tmp_path: Path) -> None:
+    """A router finds a conversation by a header: a digest of the user that needs a key. What belongs to nobody has
+    none.
+    """
+    async with fake_server(tmp_path, {CHAT: streams(text("x", "stop"), b"[DONE]")}) as server:
+        for sessions, user in (
+            (b"k1", "ann"),
+            (b"k1", "ann"),
+            (b"k1", "bob"),
+            (b"k2", "ann"),
+            (b"k1", ""),
+            (b"", "ann"),
+        ):
+            engine = OpenAIEngine(server_with(socket_path=server.socket_path, model="m", sessions=sessions))
+            async with engine.stream(PROMPT, max_tokens=9, user=user) as pieces:
+                assert [piece async for piece in pieces]
+        with suppress(EngineLost):
+            await engine.first_token(PROMPT, user="labels")
+        sent = [request.headers.get("x-session-id") for request in server.asked(CHAT)]
+    assert sent[0] == sent[1]
+    assert len({*sent[:4]}) == 3
+    assert sent[4:] == [None] * 3
+    assert all(re.fullmatch("[0-9a-f]{32}", each or "") for each in sent[:4])
 
 
 async def test_usage_with_cached_tokens(connect: Connect) -> None:
