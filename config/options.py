@@ -18,6 +18,8 @@ from core.stages.generate import ReplyLimits
 from core.store.history import Keeping
 from core.worker import WorkerOptions
 
+CONNECT_SECONDS, CONNECT_SECONDS_OF_SEVERAL = 5.0, 1.5
+"""How long a model server may take to accept a connection: less if there is another one to turn to."""
 OPEN_PLATFORMS = ("console:*", "web:*")
 """Platforms whose people may always talk to the bot: the web lets in who has the page or a key, once it is on."""
 
@@ -29,8 +31,13 @@ def model_servers(engine: EngineSettings) -> list[ServerEntry]:
 
 def openai_server(engine: EngineSettings, url: str, sessions: bytes = b"") -> OpenAIServer:
     """A server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
-    model = "" if engine.model == EMBEDDED else engine.model
-    return OpenAIServer(url=url, model=model, api_key=engine.api_key.get_secret_value(), sessions=sessions)
+    return OpenAIServer(
+        url=url,
+        model="" if engine.model == EMBEDDED else engine.model,
+        api_key=engine.api_key.get_secret_value(),
+        sessions=sessions,
+        connect_seconds=CONNECT_SECONDS if len(engine.url) == 1 else CONNECT_SECONDS_OF_SEVERAL,
+    )
 
 
 def slots(engine: EngineSettings) -> int:

@@ -9,7 +9,7 @@ from benchmarks.affinity import measure
 
 @pytest.mark.long
 async def test_two_servers_find_what_one_finds() -> None:
-    """With two `parley serve-model` processes, replies find at least 95% of the cached tokens that they find with one."""
+    """With two `parley serve-model` processes, replies find at least 95% of the cached tokens that one has."""
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("there is one CPU only")
     one, two = [await measure(12, 4, "mini", servers=servers) for servers in (1, 2)]
