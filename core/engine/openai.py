@@ -147,12 +147,14 @@ class OpenAIEngine:
         return self._model
 
     async def _count_tokens(self, name: TokenizeField, text: str) -> int | None:
-        """The count, or None if the server does not read the text from `name`."""
+        """The count, or None if the server does not read the text from `name`. A router needs the model's name."""
+        body = encode({"model": (await self._served()).id, name: text})
         try:
-            answer = await self._fetch("POST", self._beside("tokenize"), encode({name: text}))
+            answer = await self._fetch("POST", self._beside("tokenize"), body)
             return token_count(TOKENIZED.validate_json(answer), name)
         except EngineRefused as refused:
-            return estimate_tokens(text) if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
+            is_readable = refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or refused.reason == "model_not_found"
+            return estimate_tokens(text) if is_readable else None
         except ValueError:
             return None
 

@@ -359,14 +359,18 @@ async def test_a_response_over_the_size_limit_is_lost(connect: Connect) -> None:
 
 
 async def test_tokens_are_counted_as_llama_cpp_does(connect: Connect) -> None:
-    """A server that finds no text in the first field is sent the second, and from then on only that."""
+    """A server that finds no text in the first field is sent the second, and from then on only that. A router that
+    stands before servers of several models finds the model's name.
+    """
 
     async def tokenize(request: Request, to: Connection) -> None:
         await to.json(200, {"tokens": list(range(len(request.json().get("content", ""))))})
 
     engine, server = await connect({TOKENIZE: tokenize})
     assert [await engine.count_tokens("four") for _ in range(2)] == [4, 4]
-    assert [list(request.json()) for request in server.asked(TOKENIZE)] == [["prompt"], ["content"], ["content"]]
+    asked = [request.json() for request in server.asked(TOKENIZE)]
+    assert [each.pop("model") for each in asked] == ["m"] * 3
+    assert [list(each) for each in asked] == [["prompt"], ["content"], ["content"]]
 
 
 @pytest.mark.parametrize(
@@ -382,12 +386,15 @@ async def test_a_server_that_cannot_count_is_asked_once(connect: Connect, answer
     assert len(server.asked(TOKENIZE)) == asked
 
 
-async def test_only_a_text_too_long_to_count_is_estimated(connect: Connect) -> None:
-    """After a 413 the text is estimated, and the next text is counted by the server again."""
+@pytest.mark.parametrize(("status", "code"), [(413, ""), (404, "model_not_found")])
+async def test_only_a_text_too_long_to_count_is_estimated(connect: Connect, status: int, code: str) -> None:
+    """After a 413 the text is estimated, and the next text is counted by the server again. So it is if the server has
+    changed its model.
+    """
 
     async def tokenize(request: Request, to: Connection) -> None:
         if len(request.body) > 1000:
-            await to.json(413, {})
+            await to.json(status, {"error": {"code": code}})
         else:
             await to.json(200, {"count": 1})
 
