@@ -27,7 +27,7 @@ class Member:
 
     A server of `weight` 0 is drained: it gets no calls, but still forgets. `calls` are under way, and the latest has
     the number `latest` among all calls of all servers. `failures` are counted in a row. `lost` are the users whose
-    calls failed since one ended well. `model` is what it last said that it serves.
+    replies broke off since a call ended well. `model` is what it last said that it serves.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Member:
         try:
             yield
         except UNHEALTHY as error:
-            if user:
+            if user and not isinstance(error, EngineUnavailable):
                 self.lost.add(user)
             if self.is_up:  # all calls that fail in one outage are one failure
                 self.failures += 1

@@ -1,5 +1,7 @@
 """CPUs are shared out among the servers of a machine."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,3 +67,12 @@ def test_a_system_that_tells_nothing_is_one_node(tmp_path: Path) -> None:
 def test_this_machine_is_shared_out_whole() -> None:
     """The nodes of this machine have all CPUs that this process may use."""
     assert {cpu for group in cpu_groups(0, own_cpus()) for cpu in group} == own_cpus()
+
+
+def test_a_pinned_command_runs_on_its_cpus() -> None:
+    """The command replaces the process that pins it, and runs on the given CPU only."""
+    cpu = max(own_cpus())
+    shown = (sys.executable, "-c", "import os; print(os.getpid(), *os.sched_getaffinity(0))")
+    command = (sys.executable, "-P", "-m", "core.inference.pinned", str(cpu), *shown)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.communicate()[0].split() == [str(process.pid), str(cpu)]
