@@ -1,6 +1,7 @@
 """The composition root: settings become a store, an engine, a chatbot and a worker."""
 
 import asyncio
+import hmac
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,9 @@ from config.options import (
     knowledge_options,
     limits,
     model_child,
+    model_servers,
     openai_server,
+    slots,
     worker_options,
 )
 from config.settings import Settings
@@ -35,8 +38,10 @@ from core.clock import Clock, ShiftedClock
 from core.delivery import Delivery
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
+from core.engine.member import Member
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
+from core.engine.several import open_several
 from core.errors import ConfigError, EngineError, ParleyError, StoreError
 from core.forgetting import forget_in_model
 from core.handoff import offering, taking
@@ -53,7 +58,7 @@ from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.measure import measure
 from core.stages.mood import MoodReader
-from core.store import Store, events, handoffs, open_store, retention, turns
+from core.store import Store, events, handoffs, installation, open_store, retention, turns
 from core.store.server_time import adjust
 from core.worker import Worker, working
 
@@ -70,6 +75,8 @@ LATENESS = 15.0
 """Seconds by which a conversation may be given back too late."""
 TIME_ASKED_EVERY = 60.0
 """Seconds between two looks at the clock of the database's server."""
+SESSIONS = b"sessions"
+"""What the installation's key is used for here; see `Admission.secret`."""
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
@@ -80,15 +87,30 @@ GRACE = 20.0
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, clock: Clock, progress: Progress = unwatched) -> AsyncIterator[Engine]:
-    """The configured model: the server at `engine.url`, or our own server as a child of this process.
+async def open_engine(
+    settings: Settings, clock: Clock, progress: Progress = unwatched, *, sessions: bytes = b""
+) -> AsyncIterator[Engine]:
+    """The configured model: the servers at `engine.url`, or our own server as a child of this process.
 
-    `progress` follows the conversion of its weights. Raises ModelMissing if there is no model, so that the bot does not
-    start only to apologise.
+    `progress` follows the conversion of its weights. `sessions` is the secret of the ids that name conversations to a
+    router of servers. Raises ModelMissing if there is no model, so that the bot does not start only to apologise.
     """
     idle_seconds = settings.chat.idle_timeout
-    if settings.engine.url:
-        yield IdleTimeoutEngine(OpenAIEngine(openai_server(settings.engine)), clock, idle_seconds)
+
+    def connect(url: str) -> Engine:
+        return IdleTimeoutEngine(OpenAIEngine(openai_server(settings.engine, url, sessions)), clock, idle_seconds)
+
+    servers = model_servers(settings.engine)
+    if len(servers) == 1:
+        yield connect(servers[0].url)
+        return
+    if servers:
+        members = [
+            Member(name=server.name, place=server.url, weight=server.weight, engine=connect(server.url))
+            for server in servers
+        ]
+        async with open_several(members, clock, slots=slots(settings.engine)) as engine:
+            yield engine
         return
     find_model(settings.engine.model, settings.data_dir)
     async with open_local(model_child(settings), clock, idle_seconds=idle_seconds, progress=progress) as engine:
@@ -141,7 +163,8 @@ async def open_bot(
             open_store(settings.store_url, measures.transaction, beside=SIDE_BY_SIDE)
         )
         clock = await stack.enter_async_context(_shared_time(store, clock))
-        engine = await stack.enter_async_context(open_engine(settings, clock, converting))
+        sessions = hmac.digest(await store.read(installation.key), SESSIONS, "sha256")
+        engine = await stack.enter_async_context(open_engine(settings, clock, converting, sessions=sessions))
         for name in served:
             await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)

@@ -18,8 +18,9 @@ from bots.slack.adapter import open_slack
 from bots.stores import has_store
 from bots.telegram.adapter import open_telegram
 from config.load import load_settings
-from config.options import help_desk, openai_server
+from config.options import help_desk, model_servers, openai_server
 from config.personas import load_persona
+from config.servers import ServerEntry
 from config.settings import Settings
 from core.clock import SystemClock
 from core.engine.openai import OpenAIEngine
@@ -113,7 +114,7 @@ def check_store(settings: Settings) -> str:
 
 def check_model(settings: Settings) -> str:
     if settings.engine.url:
-        return f"{asyncio.run(_generate_token(settings))} at {settings.engine.url}"
+        return asyncio.run(_check_servers(settings))
     path = find_model(settings.engine.model, settings.data_dir)
     computed_by = _compute_path(open_checkpoint(path))
     return f"{settings.engine.model} ({path}), {computed_by}, {_batching(settings)}"
@@ -147,19 +148,42 @@ async def _open_and_migrate(url: str) -> tuple[int, ...]:
         return await store.run(dead_letters.listed)
 
 
-async def _generate_token(settings: Settings) -> str:
-    """The model's name at `engine.url`. One token is generated, to check address, key and name."""
+async def _check_servers(settings: Settings) -> str:
+    """The model at `engine.url`, and the servers. All are asked at once.
+
+    Raises ConfigError if one gives no answer, unless it is drained, or if they serve different models.
+    """
+    servers = model_servers(settings.engine)
+    answers = await asyncio.gather(*(_generate_token(settings, server) for server in servers), return_exceptions=True)
+    models, listed = dict[str, str](), list[str]()
+    for server, answer in zip(servers, answers, strict=True):
+        if isinstance(answer, str):
+            listed.append(str(server))
+            models |= {answer: server.name} if server.weight else {}
+        elif isinstance(answer, ConfigError) and not server.weight:
+            listed.append(f"{server} ({answer.reason})")
+        else:
+            raise answer
+    if len(models) > 1:
+        told = ", ".join(f"{model} at {name}" for model, name in models.items())
+        raise ConfigError("engine.url", f"the servers serve different models: {told}")
+    return f"{', '.join(models)} at {', '.join(listed)}"
+
+
+async def _generate_token(settings: Settings, server: ServerEntry) -> str:
+    """The model's name at a server. One token is generated, to check address, key and name. Raises ConfigError."""
     seconds = settings.chat.total_timeout
-    engine = OpenAIEngine(openai_server(settings.engine))
+    engine = OpenAIEngine(openai_server(settings.engine, server.url))
     try:
         async with asyncio.timeout(seconds), engine.stream(GREETING, max_tokens=1) as pieces:
             async for _ in pieces:
                 pass
         return await engine.identity()
     except TimeoutError:
-        raise ConfigError("engine.url", f"no answer within {seconds:g} s") from None
+        raise ConfigError("engine.url", f"no answer from {server.name} within {seconds:g} s") from None
     except EngineError as error:
-        raise ConfigError("engine.url", f"no good answer: {str(error) or type(error).__name__}") from None
+        reason = str(error) or type(error).__name__
+        raise ConfigError("engine.url", f"no good answer from {server.name}: {reason}") from None
 
 
 def check_proxy(settings: Settings) -> str:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bots.fronts import Health
-from core.bulkhead import bulkhead
 from core.clock import Clock
+from core.engine.families import read_families
 from core.outcomes import Outcomes
 from core.stages.cache import AnswerCache
 from core.store import Store, backlog, dead_letters, outcomes
@@ -96,13 +95,6 @@ class Scrape(Collector):
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return generate_latest(registry)
-
-
-def read_families(text: bytes) -> list[Metric]:
-    """The metrics that another server sends; none if a part of them cannot be read, so that it cannot spoil ours."""
-    with bulkhead():
-        return list(text_string_to_metric_families(text.decode()))
-    return []
 
 
 def _of_platforms(platforms: Mapping[str, Health], monotonic: float) -> Iterator[Metric]:

@@ -109,7 +109,7 @@ def _on_signals() -> asyncio.Event:
 
 def _announce(settings: Settings, fronts: Sequence[FrontEnd]) -> None:
     """Print what is served, and a hint if no one may talk to the bot there yet. The web page is open to all."""
-    model = f"{settings.engine.model} at {settings.engine.url}" if settings.engine.url else settings.engine.model
+    model = " at ".join(filter(None, (settings.engine.model, ", ".join(settings.engine.url))))
     names = ", ".join(front.platform for front in fronts)
     print(f"Parley is on: {names}; model {model}; http://{settings.web.host}:{settings.web.port}/ready", flush=True)  # noqa: T201
     if not settings.access.allow and not settings.web.chat:

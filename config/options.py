@@ -1,6 +1,7 @@
 """Converts the settings to the option dataclasses of the core."""
 
 from config.personas import load_persona
+from config.servers import ServerEntry, parse_server
 from config.settings import EngineSettings, Settings, zone
 from core.chat import ChatOptions
 from core.engine.child import ModelChild
@@ -17,14 +18,31 @@ from core.stages.generate import ReplyLimits
 from core.store.history import Keeping
 from core.worker import WorkerOptions
 
+CONNECT_SECONDS, CONNECT_SECONDS_OF_SEVERAL = 5.0, 1.5
+"""How long a model server may take to accept a connection: less if there is another one to turn to."""
 OPEN_PLATFORMS = ("console:*", "web:*")
 """Platforms whose people may always talk to the bot: the web lets in who has the page or a key, once it is on."""
 
 
-def openai_server(engine: EngineSettings) -> OpenAIServer:
-    """The server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
-    model = "" if engine.model == EMBEDDED else engine.model
-    return OpenAIServer(url=engine.url, model=model, api_key=engine.api_key.get_secret_value())
+def model_servers(engine: EngineSettings) -> list[ServerEntry]:
+    """The servers at `engine.url`, those without a share included."""
+    return [parse_server(entry) for entry in engine.url]
+
+
+def openai_server(engine: EngineSettings, url: str, sessions: bytes = b"") -> OpenAIServer:
+    """A server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
+    return OpenAIServer(
+        url=url,
+        model="" if engine.model == EMBEDDED else engine.model,
+        api_key=engine.api_key.get_secret_value(),
+        sessions=sessions,
+        connect_seconds=CONNECT_SECONDS if len(engine.url) == 1 else CONNECT_SECONDS_OF_SEVERAL,
+    )
+
+
+def slots(engine: EngineSettings) -> int:
+    """Replies that are generated at once, by all servers together."""
+    return engine.max_batch * max(1, sum(server.weight > 0 for server in model_servers(engine)))
 
 
 def chat_options(settings: Settings) -> ChatOptions:
@@ -83,7 +101,7 @@ def limits(settings: Settings) -> Limits:
         key_burst=chosen.key_burst,
         key_max_queued=chosen.key_max_queued,
         max_wait=chosen.max_wait,
-        slots=settings.engine.max_batch,
+        slots=slots(settings.engine),
         exempt=frozenset(chosen.exempt),
         allow=frozenset({*settings.access.allow, *asked, *OPEN_PLATFORMS}),
         admins=frozenset(settings.access.admins),
@@ -119,4 +137,4 @@ def help_desk(settings: Settings) -> HelpDesk | None:
 def worker_options(settings: Settings, owner: str) -> WorkerOptions:
     """Options of the worker: as many turns at once as the engine generates."""
     keeping = Keeping(max_tokens=settings.history.max_tokens, shared=settings.history.is_shared)
-    return WorkerOptions(owner=owner, slots=settings.engine.max_batch, keeping=keeping)
+    return WorkerOptions(owner=owner, slots=slots(settings.engine), keeping=keeping)

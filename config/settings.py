@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from config import access
 from config.secret_files import with_secrets
+from config.servers import checked_servers, split_servers
 from core.hours import Span
 
 PREFIX = "PARLEY_"
@@ -39,19 +40,6 @@ class Common:
 
 
 COMMON = Common()
-
-
-def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if not url:
-        return url
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not parts.path.rstrip("/").endswith("/v1"):
-        raise ValueError("should be a base URL like http://127.0.0.1:8000/v1")
-    if parts.port == 0 or parts.query or parts.fragment:
-        raise ValueError("should end in /v1")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("should contain no secret; the key has its own option, engine.api_key")
-    return url.rstrip("/")
 
 
 def _server_url(url: str) -> str:
@@ -165,6 +153,7 @@ ORIGIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?")
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Servers: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(split_servers), AfterValidator(checked_servers)]
 Question: TypeAlias = Annotated[str, Field(min_length=1, max_length=75), AfterValidator(_question)]
 """Slack allows 75 characters on its own buttons and states no limit for a prompt. Telegram, which names the question to
 the person who pressed it, shows 200.
@@ -193,15 +182,17 @@ class EngineSettings(BaseModel):
     """Model that writes the replies. "mini" comes with Parley; other values are the name of a model fetched by
     `parley model pull`, such as "Qwen/Qwen2.5-0.5B-Instruct", a folder, or a GGUF file. With engine.url it is the
     model's name at that server, and "mini" stands for the first model that the server lists."""
-    url: Annotated[str, AfterValidator(_base_url), COMMON] = ""
-    """Base URL of another server that speaks OpenAI chat completions. For example "http://127.0.0.1:8000/v1" for vLLM,
-    llama.cpp or Ollama. If it is empty, Parley runs the model itself on this machine's CPU."""
+    url: Annotated[Servers, COMMON] = ()
+    """Base URL of another server that speaks OpenAI chat completions, or a list of several that serve the same model.
+    For example "http://127.0.0.1:8000/v1" for vLLM, llama.cpp or Ollama. Of several, each conversation stays with one
+    as long as that answers; "http://10.0.0.5:8000/v1 weight=2" gets twice as many, and weight=0 none. If it is empty,
+    Parley runs the model itself on this machine's CPU."""
     api_key: SecretStr = SecretStr("")
-    """API key for the server at engine.url. Prefer the environment variable PARLEY_ENGINE__API_KEY to parley.toml."""
+    """API key for the servers at engine.url. Prefer the environment variable PARLEY_ENGINE__API_KEY to parley.toml."""
     threads: Annotated[int, Field(ge=0, le=1024), COMMON] = 0
     """CPU threads for the model; 0 uses all cores."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
-    """Replies generated at the same time."""
+    """Replies generated at the same time, by each server of engine.url."""
     dtype: Literal["auto", "int8", "bf16", "fp32"] = "auto"
     """Precision of the weights: "int8", "bf16" or "fp32". "auto" is int8 if this machine has a C compiler and the model
     belongs to the Qwen2, Qwen3 or Llama family; int8 is the fastest and smallest, and its replies are close to those in

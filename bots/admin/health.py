@@ -19,5 +19,5 @@ async def health(visit: Operator, here: Here) -> Response:
         readiness=found,
         skipped={front.platform: front.health().skipped for front in here.fronts},
         dead=await bot.store.read(dead_letters.count),
-        model=here.settings.engine.url or here.settings.engine.model,
+        model=", ".join(here.settings.engine.url) or here.settings.engine.model,
     )

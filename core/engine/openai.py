@@ -1,5 +1,6 @@
 """Client of an OpenAI-compatible server: our own on a Unix socket, or any other by its URL."""
 
+import hmac
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,18 +37,23 @@ from core.prompt import Prompt
 
 NO_LOGPROBS: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.NOT_IMPLEMENTED}
 """Statuses with which servers without logprobs refuse a request for them."""
+SESSION_HEADER: Final = "x-session-id"
+"""What the routers of several servers are told to look for, such as that of vLLM's production-stack."""
+SESSION_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIServer:
     """A server's address and credentials. `url` ends in /v1; if `socket_path` is set, the host in it is ignored.
 
-    If `model` is empty, the first model that the server lists is used. An empty `api_key` sends none.
+    If `model` is empty, the first model that the server lists is used. An empty `api_key` sends none. `sessions` is the
+    secret of the session ids that go with replies; an empty one sends none.
     """
 
     url: str
     model: str
     api_key: str = field(repr=False)
+    sessions: bytes = field(default=b"", repr=False)
     socket_path: Path | None = None
     connect_seconds: float = 5.0
 
@@ -74,7 +80,7 @@ class OpenAIEngine:
         options |= _owner(user)
         body = chat_body(prompt, (await self._served()).id, max_tokens=max_tokens, **options)
         async with (
-            self._request("POST", f"{self.server.url}/chat/completions", body) as response,
+            self._request("POST", f"{self.server.url}/chat/completions", body, user) as response,
             aclosing(_pieces(response)) as pieces,
         ):
             yield pieces
@@ -141,12 +147,14 @@ class OpenAIEngine:
         return self._model
 
     async def _count_tokens(self, name: TokenizeField, text: str) -> int | None:
-        """The count, or None if the server does not read the text from `name`."""
+        """The count, or None if the server does not read the text from `name`. A router needs the model's name."""
+        body = encode({"model": (await self._served()).id, name: text})
         try:
-            answer = await self._fetch("POST", self._beside("tokenize"), encode({name: text}))
+            answer = await self._fetch("POST", self._beside("tokenize"), body)
             return token_count(TOKENIZED.validate_json(answer), name)
         except EngineRefused as refused:
-            return estimate_tokens(text) if refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
+            is_readable = refused.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or refused.reason == "model_not_found"
+            return estimate_tokens(text) if is_readable else None
         except ValueError:
             return None
 
@@ -163,9 +171,11 @@ class OpenAIEngine:
                 raise EngineLost(type(error).__name__) from None
 
     @asynccontextmanager
-    async def _request(self, method: str, url: str, body: bytes | None = None) -> AsyncIterator[httpx.Response]:
+    async def _request(
+        self, method: str, url: str, body: bytes | None = None, user: str = ""
+    ) -> AsyncIterator[httpx.Response]:
         """A successful response with its body unread. The connection is closed on exit, read or not."""
-        async with self._client() as client:
+        async with self._client(user) as client:
             try:
                 response = await send(client, method, url, body)
             except EngineError:
@@ -173,7 +183,7 @@ class OpenAIEngine:
                 raise
             yield response
 
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self, user: str) -> httpx.AsyncClient:
         """A client for one call, without a shared pool. Closing the connection is what stops the model, and a pool that
         outlives the call can leak one: httpcore 1.0 does if a task is cancelled at certain points.
 
@@ -182,12 +192,22 @@ class OpenAIEngine:
         socket = self.server.socket_path
         key = self.server.api_key
         return httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=({"Authorization": f"Bearer {key}"} if key else {}) | self._session(user),
             timeout=httpx.Timeout(None, connect=self.server.connect_seconds),
             transport=httpx.AsyncHTTPTransport(uds=str(socket), verify=self._tls) if socket else None,
             verify=self._tls,
             trust_env=socket is None and not is_loopback(self.server.url),
         )
+
+    def _session(self, user: str) -> dict[str, str]:
+        """The header by which a router finds the server that knows the conversation.
+
+        Unlike a body, it may stand in a router's log, so it is a keyed digest of the `user`. Classifications have none:
+        any server may read them.
+        """
+        if not (user and self.server.sessions):
+            return {}
+        return {SESSION_HEADER: hmac.digest(self.server.sessions, user.encode(), "sha256")[:SESSION_BYTES].hex()}
 
 
 def _configured(server: OpenAIServer) -> Model | None:

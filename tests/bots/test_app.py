@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,15 @@ from bots.app import (
     open_bot,
 )
 from config.settings import Settings
-from core.clock import ManualClock
+from core.clock import ManualClock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.messages import ConversationKey, Label, Message, Person
+from core.prompt import ChatMessage
 from core.stages.mood import MoodReader
 from core.store import Store, events, people, turns
+from tests.core.engine.fake_server import FakeServer, chat_server
 
+CHAT = "/v1/chat/completions"
 NEWER = [f"newer {number}" for number in range(events.NEWEST)]
 
 
@@ -135,6 +139,47 @@ async def test_a_calibration_in_progress_does_not_delay_the_end(tmp_path: Path, 
     async with calibrating([MoodReader(ScriptedEngine.unavailable())], tmp_path, clock):
         await clock.until_sleeping()
     assert not files(tmp_path)
+
+
+async def test_a_restart_keeps_each_conversation_at_its_server(tmp_path: Path) -> None:
+    """Of two servers the same one answers a user after a restart, with the same session id; another installation has
+    another one.
+    """
+    prompt = (ChatMessage(role="user", content="Hi"),)
+    async with recorded(ScriptedEngine.fixed("ok")) as one, recorded(ScriptedEngine.fixed("ok")) as other:
+        for folder in ("here", "here", "there"):
+            settings = Settings.model_validate({"data_dir": tmp_path / folder, "engine": {"url": [one.url, other.url]}})
+            async with (
+                open_bot(settings, SystemClock(), {}, []) as bot,
+                bot.engine.stream(prompt, max_tokens=9, user="ann") as pieces,
+            ):
+                assert [piece async for piece in pieces]
+        sent = [
+            (at, request.headers["x-session-id"])
+            for at in (one, other)
+            for request in at.server.asked(CHAT)
+            if request.json().get("stream")
+        ]
+    (server, first), (same, again), (_, elsewhere) = sent
+    assert (server, first) == (same, again)
+    assert elsewhere != first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A model server on loopback that keeps its requests."""
+
+    url: str
+    server: FakeServer
+
+
+@asynccontextmanager
+async def recorded(engine: ScriptedEngine) -> AsyncIterator[Recorded]:
+    fake = FakeServer(socket_path=Path("unused"), answers=chat_server(engine))
+    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server:
+        yield Recorded(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", server=fake)
+        server.close()
+        await fake.settled()
 
 
 def files(data_dir: Path) -> list[Path]:

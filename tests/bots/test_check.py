@@ -13,7 +13,7 @@ from core.errors import ConfigError
 from core.store import open_store
 from tests.bots.tiny_gguf import tiny_gguf
 from tests.bots.tiny_model import write_tiny_model
-from tests.core.engine.fake_server import FakeServer, chat_server
+from tests.core.engine.fake_server import FakeServer, chat_server, serving
 
 
 @pytest.fixture
@@ -160,6 +160,33 @@ def test_an_unreachable_server_is_named(monkeypatch: pytest.MonkeyPatch, options
     with pytest.raises(ConfigError, match=r"^engine\.url: no good answer") as refused:
         _found(settings)
     assert "canary" not in str(refused.value)
+
+
+async def test_several_servers_are_asked(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:
+    """Each server is asked and listed. One that does not answer fails the check by its name, unless it is drained."""
+    async with serving(ScriptedEngine.fixed("Hi")) as one, serving(ScriptedEngine.fixed("Hi")) as other:
+        servers = f"{one}, {other} weight=2, http://127.0.0.1:9/v1 weight=0"
+        settings = _settings(monkeypatch, options, PARLEY_ENGINE__URL=servers, PARLEY_ENGINE__MODEL="mini")
+        listed = (
+            f"{one}, {other} weight=2, http://127.0.0.1:9/v1 weight=0 (no good answer from 127.0.0.1:9: ConnectError)"
+        )
+        assert (await asyncio.to_thread(_found, settings))["engine.model"] == f"scripted at {listed}"
+        settings = _settings(monkeypatch, options, PARLEY_ENGINE__URL=f"{one},http://127.0.0.1:9/v1")
+        with pytest.raises(ConfigError, match=r"^engine\.url: no good answer from 127\.0\.0\.1:9"):
+            await asyncio.to_thread(_found, settings)
+
+
+async def test_servers_of_different_models_are_refused(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    """Servers that share conversations must serve one model; the check says which one serves what."""
+    newer = ScriptedEngine.fixed("Hi")
+    newer.name = "newer"
+    async with serving(ScriptedEngine.fixed("Hi")) as one, serving(newer) as other:
+        variables = {"PARLEY_ENGINE__URL": f"{one},{other}", "PARLEY_ENGINE__MODEL": "mini"}
+        settings = _settings(monkeypatch, options, **variables)
+        with pytest.raises(ConfigError, match=r"different models: scripted at 127.*, newer at 127"):
+            await asyncio.to_thread(_found, settings)
 
 
 def test_the_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, options: dict[str, str]) -> None:

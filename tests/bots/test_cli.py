@@ -79,10 +79,10 @@ def test_a_missing_model_ends_with_one_line(parley: Parley, tmp_path: Path, comm
 
 
 def test_serve_model_has_the_servers_help(parley: Parley) -> None:
-    """`parley serve-model --help` prints the model server's own help."""
+    """`parley serve-model --help` prints the model server's own help, after that of --workers."""
     done = parley("serve-model", "--help")
     assert done.returncode == 0
-    assert "--uds" in done.stdout
+    assert 0 < done.stdout.index("--workers") < done.stdout.index("--uds")
 
 
 def test_a_pull_that_fails_is_one_line(parley: Parley, tmp_path: Path) -> None:

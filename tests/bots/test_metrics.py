@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from bots.fronts import Health
-from bots.metrics import CacheLookups, Scrape, read_families
+from bots.metrics import CacheLookups, Scrape
 from core.inference.batching.metrics import Metrics
 from core.stages.cache import AnswerCache
 
@@ -60,12 +60,6 @@ def test_a_part_that_does_not_work_is_named() -> None:
     assert 'parley_platform_silent_seconds{platform="slack"} 5.0' in found
     assert 'parley_platform_connected{platform="telegram"} 1.0' in found
     assert 'parley_platform_silent_seconds{platform="telegram"}' not in "".join(found)
-
-
-def test_families_are_read_whole_or_not_at_all() -> None:
-    """One malformed line spoils all of a text, and what stands before it is not kept."""
-    assert [family.name for family in read_families(b"a 1\nb 2\n")] == ["a", "b"]
-    assert read_families(b"a 1\nb {{{ 2\n") == []
 
 
 def test_lookups_of_the_cache_are_counted() -> None:

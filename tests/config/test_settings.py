@@ -6,6 +6,7 @@ import pytest
 
 import config
 from config.load import load_settings, setting_keys
+from config.options import model_servers, slots
 from core.errors import ConfigError
 
 DEFAULTS = Path(config.__file__).with_name("default.toml")
@@ -84,6 +85,27 @@ def test_short_lists_in_the_environment(monkeypatch: pytest.MonkeyPatch, value: 
     assert load_settings().limits.exempt == entries
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://a:1/v1/,http://b:2/v1 weight=1, http://c:3/x/v1  weight=0",
+        '["http://a:1/v1", "http://b:2/v1", "http://c:3/x/v1 weight=0"]',
+    ],
+)
+def test_model_servers_in_the_environment(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Servers have commas between them or are JSON; each may have a weight. Two with a share have two batches."""
+    monkeypatch.setenv("PARLEY_ENGINE__URL", value)
+    engine = load_settings().engine
+    assert [str(server) for server in model_servers(engine)] == list(engine.url)
+    assert [(server.name, server.weight) for server in model_servers(engine)] == [("a:1", 1), ("b:2", 1), ("c:3/x", 0)]
+    assert slots(engine) == 2 * engine.max_batch
+
+
+def test_one_model_server_may_be_a_string() -> None:
+    """A URL alone is a list of one."""
+    assert load_settings(_written('[engine]\nurl = "http://a:1/v1"')).engine.url == ("http://a:1/v1",)
+
+
 def test_the_data_folder_is_absolute_and_not_made(own_folder: Path) -> None:
     """A relative folder and ~ become absolute paths; loading settings creates no folder."""
     assert load_settings(_written('data_dir = "kept"')).data_dir == own_folder / "kept"
@@ -112,6 +134,14 @@ def test_settings_cannot_be_changed() -> None:
         ('[engine]\nurl = "http://host:8000/v2"', "engine.url", "http://127.0.0.1:8000/v1"),
         ('[engine]\nurl = "http://host:99999/v1"', "engine.url", "Port out of range"),
         ('[engine]\nurl = "http://host/v1?a=/v1"', "engine.url", "should end in /v1"),
+        ('[engine]\nurl = ["http://a/v1", "ftp://b/v1"]', "engine.url", "http://127.0.0.1:8000/v1"),
+        ('[engine]\nurl = ["http://a/v1", "http://a/v1/ weight=2"]', "engine.url", "names a server twice"),
+        ('[engine]\nurl = "http://a/v1 weight=0"', "engine.url", "every server the weight 0"),
+        ('[engine]\nurl = "http://a/v1 weight=257"', "engine.url", "from 0 to 256"),
+        ('[engine]\nurl = "http://a/v1 weight=-1"', "engine.url", "from 0 to 256"),
+        ('[engine]\nurl = "http://a/v1 backup"', "engine.url", "weight=2"),
+        ('[engine]\nurl = "http://a/v1 weight=1 weight=2"', "engine.url", "weight=2"),
+        ("[engine]\nurl = 3", "engine.url", "tuple"),
         ('[store]\nurl = "mysql://host/db"', "store.url", "sqlite:///PATH"),
         ('[store]\nurl = "postgresql://host"', "store.url", "HOST/DATABASE"),
         ('[store]\nurl = "postgresql://host:port/db"', "store.url", "HOST/DATABASE"),

@@ -1,4 +1,6 @@
-"""Contract of every engine: the scripted one, and the OpenAI client against a server of the same script."""
+"""Contract of every engine: the scripted one, the OpenAI client against a server of the same script, and several such
+servers.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import SystemClock
+from core.engine.member import Member
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine, Piece
 from core.engine.scripted import ScriptedEngine, first_tokens_for
+from core.engine.several import open_several
 from core.errors import EngineLost, EngineUnavailable
 from core.messages import Finish, Label, Usage
 from core.mood import mood_prompts
@@ -35,7 +40,7 @@ class Subject:
 Make = Callable[[ScriptedEngine], Awaitable[Subject]]
 
 
-@pytest.fixture(params=["scripted", "openai"])
+@pytest.fixture(params=["scripted", "openai", "several"])
 async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
     """Makes an engine of each kind that follows a script."""
     async with AsyncExitStack() as stack:
@@ -47,7 +52,14 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             server = await stack.enter_async_context(fake_server(tmp_path, chat_server(script)))
             return Subject(OpenAIEngine(server_with(socket_path=server.socket_path)), server.settled)
 
-        yield scripted if request.param == "scripted" else openai
+        async def several(script: ScriptedEngine) -> Subject:
+            server = await stack.enter_async_context(fake_server(tmp_path, chat_server(script)))
+            client = OpenAIEngine(server_with(socket_path=server.socket_path))
+            members = [Member(name=name, place=name, weight=1, engine=client) for name in ("a", "b")]
+            engine = await stack.enter_async_context(open_several(members, SystemClock(), slots=8))
+            return Subject(engine, server.settled)
+
+        yield {"scripted": scripted, "openai": openai, "several": several}[request.param]
 
 
 async def read(engine: Engine, *, max_tokens: int = 64) -> list[Piece]:
@@ -205,9 +217,9 @@ async def test_replies_at_the_same_time_do_not_mix(make: Make) -> None:
 
 @pytest.mark.parametrize("can_forget", [True, False])
 async def test_users_can_be_forgotten(make: Make, *, can_forget: bool) -> None:
-    """The server is told whom to forget; the answer is whether it can."""
+    """Each server is told whom to forget; the answer is whether it can."""
     script = ScriptedEngine.fixed()
     script.can_forget = can_forget
     subject = await make(script)
     assert await subject.engine.forget(["ann", "bob"]) is can_forget
-    assert script.forgotten == ["ann", "bob"]
+    assert list(dict.fromkeys(script.forgotten)) == ["ann", "bob"]

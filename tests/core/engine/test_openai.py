@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,34 @@ async def test_the_request_asks_for_a_stream_with_usage(connect: Connect) -> Non
     }
 
 
-def test_the_key_is_not_shown() -> None:
-    """The API key is not part of the options' repr."""
-    assert "hush" not in repr(server_with(api_key="hush"))
+def test_the_keys_are_not_shown() -> None:
+    """The API key and the secret of session ids are not part of the options' repr."""
+    assert "hush" not in repr(server_with(api_key="hush", sessions=b"hush"))
+
+
+async def test_a_reply_names_its_session(tmp_path: Path) -> None:
+    """A router finds a conversation by a header: a digest of the user that needs a key. What belongs to nobody has
+    none.
+    """
+    async with fake_server(tmp_path, {CHAT: streams(text("x", "stop"), b"[DONE]")}) as server:
+        for sessions, user in (
+            (b"k1", "ann"),
+            (b"k1", "ann"),
+            (b"k1", "bob"),
+            (b"k2", "ann"),
+            (b"k1", ""),
+            (b"", "ann"),
+        ):
+            engine = OpenAIEngine(server_with(socket_path=server.socket_path, model="m", sessions=sessions))
+            async with engine.stream(PROMPT, max_tokens=9, user=user) as pieces:
+                assert [piece async for piece in pieces]
+        with suppress(EngineLost):
+            await engine.first_token(PROMPT, user="labels")
+        sent = [request.headers.get("x-session-id") for request in server.asked(CHAT)]
+    assert sent[0] == sent[1]
+    assert len({*sent[:4]}) == 3
+    assert sent[4:] == [None] * 3
+    assert all(re.fullmatch("[0-9a-f]{32}", each or "") for each in sent[:4])
 
 
 async def test_usage_with_cached_tokens(connect: Connect) -> None:
@@ -333,14 +359,18 @@ async def test_a_response_over_the_size_limit_is_lost(connect: Connect) -> None:
 
 
 async def test_tokens_are_counted_as_llama_cpp_does(connect: Connect) -> None:
-    """A server that finds no text in the first field is sent the second, and from then on only that."""
+    """A server that finds no text in the first field is sent the second, and from then on only that. A router that
+    stands before servers of several models finds the model's name.
+    """
 
     async def tokenize(request: Request, to: Connection) -> None:
         await to.json(200, {"tokens": list(range(len(request.json().get("content", ""))))})
 
     engine, server = await connect({TOKENIZE: tokenize})
     assert [await engine.count_tokens("four") for _ in range(2)] == [4, 4]
-    assert [list(request.json()) for request in server.asked(TOKENIZE)] == [["prompt"], ["content"], ["content"]]
+    asked = [request.json() for request in server.asked(TOKENIZE)]
+    assert [each.pop("model") for each in asked] == ["m"] * 3
+    assert [list(each) for each in asked] == [["prompt"], ["content"], ["content"]]
 
 
 @pytest.mark.parametrize(
@@ -356,12 +386,15 @@ async def test_a_server_that_cannot_count_is_asked_once(connect: Connect, answer
     assert len(server.asked(TOKENIZE)) == asked
 
 
-async def test_only_a_text_too_long_to_count_is_estimated(connect: Connect) -> None:
-    """After a 413 the text is estimated, and the next text is counted by the server again."""
+@pytest.mark.parametrize(("status", "code"), [(413, ""), (404, "model_not_found")])
+async def test_only_a_text_too_long_to_count_is_estimated(connect: Connect, status: int, code: str) -> None:
+    """After a 413 the text is estimated, and the next text is counted by the server again. So it is if the server has
+    changed its model.
+    """
 
     async def tokenize(request: Request, to: Connection) -> None:
         if len(request.body) > 1000:
-            await to.json(413, {})
+            await to.json(status, {"error": {"code": code}})
         else:
             await to.json(200, {"count": 1})
 
