@@ -119,7 +119,7 @@ class Bot:
 @asynccontextmanager
 async def open_bot(
     settings: Settings,
-    clock: Clock,
+    clock: ShiftedClock,
     fronts: Mapping[str, Delivery],
     served: Collection[str],
     *,
@@ -129,7 +129,8 @@ async def open_bot(
     """Run a bot until the context is left.
 
     `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the platforms, or single front ends,
-    that only this process serves. `indexing` follows the reading of the knowledge, and `converting` the conversion of
+    that no other process with this data folder serves. `clock` shows the time of the database's server from now on, if
+    there is one, so that all gateways agree; every part of this process should have it. `indexing` follows the reading of the knowledge, and `converting` the conversion of
     the model's weights. Raises ConfigError if another process with this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
@@ -140,10 +141,11 @@ async def open_bot(
         store = await stack.enter_async_context(
             open_store(settings.store_url, measures.transaction, beside=SIDE_BY_SIDE)
         )
-        clock = await stack.enter_async_context(_shared_time(store, clock))
+        await stack.enter_async_context(_following(store, clock))
         engine = await stack.enter_async_context(open_engine(settings, clock, converting))
-        for name in served:
-            await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
+        if settings.has_store_file:  # another gateway of a server may be answering; what it no longer renews runs out
+            for name in served:
+                await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
         intents = IntentReader(engine)
         expertise = await stack.enter_async_context(open_expertise(settings, intents, clock, indexing))
@@ -207,26 +209,25 @@ async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _shared_time(store: Store, clock: Clock) -> AsyncIterator[Clock]:
-    """The clock of all gateways of a store: that of the database's server, which is asked again and again, or this one.
+async def _following(store: Store, clock: ShiftedClock) -> AsyncIterator[None]:
+    """Have the clock show the time of the database's server, which is asked again and again, if there is one.
 
     Raises StoreError.
     """
-    shared = ShiftedClock(clock=clock)
 
     async def follow() -> None:
         while True:
             await clock.sleep(TIME_ASKED_EVERY)
             try:
-                await adjust(store, shared)
+                await adjust(store, clock)
             except StoreError as error:
                 log.warning("the server's time is not known", error=type(error).__name__, reason=str(error))
 
-    if not await adjust(store, shared):
-        yield clock
+    if not await adjust(store, clock):
+        yield
         return
     async with _beside(follow):
-        yield shared
+        yield
 
 
 def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:

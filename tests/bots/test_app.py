@@ -1,6 +1,7 @@
 """The composed bot on a manual clock."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from bots.app import (
     open_bot,
 )
 from config.settings import Settings
-from core.clock import ManualClock
+from core.clock import ManualClock, ShiftedClock
 from core.engine.scripted import ScriptedEngine
 from core.messages import ConversationKey, Label, Message, Person
 from core.stages.mood import MoodReader
@@ -36,11 +37,13 @@ def clock() -> ManualClock:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: ManualClock, keep_days: int = 0) -> AsyncIterator[Bot]:
-    """A bot with an engine URL at which nobody listens."""
+async def opened(
+    folder: Path, clock: ManualClock, keep_days: int = 0, *, shared: ShiftedClock | None = None
+) -> AsyncIterator[Bot]:
+    """A bot with an engine URL at which nobody listens. `shared` is the clock that its front ends would have too."""
     chosen = {"engine": {"url": "http://127.0.0.1:9/v1"}, "history": {"keep_days": keep_days}}
     settings = Settings.model_validate({"data_dir": folder, **chosen})
-    async with open_bot(settings, clock, {}, []) as bot:
+    async with open_bot(settings, shared or ShiftedClock(clock=clock), {}, []) as bot:
         yield bot
 
 
@@ -144,9 +147,12 @@ def files(data_dir: Path) -> list[Path]:
 async def test_gateways_of_a_server_have_its_time(
     tmp_path: Path, clock: ManualClock, empty_postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is accepted has the time of the database's server, whatever this machine's clock says; it is asked again."""
+    """What is accepted has the time of the database's server, whatever this machine's clock says; it is asked again.
+    The front ends, /admin and the web have that time too.
+    """
     monkeypatch.setenv("PARLEY_STORE__URL", empty_postgresql)
-    async with opened(tmp_path, clock) as bot:
+    shared = ShiftedClock(clock=clock)
+    async with opened(tmp_path, clock, shared=shared) as bot:
         place = ConversationKey(platform="console", workspace="local", chat="c")
         sender = Person(platform="console", workspace="local", id="ann")
         for number in range(2):
@@ -160,3 +166,4 @@ async def test_gateways_of_a_server_have_its_time(
                 await asyncio.sleep(0)
         query = sa.text("SELECT abs(accepted_at - extract(epoch FROM now())) FROM turns")
         assert [float(off) < 60 for off in await bot.store.read(lambda c: c.scalars(query).all())] == [True, True]
+        assert abs(shared.now() - time.time()) < 60
