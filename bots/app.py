@@ -33,6 +33,7 @@ from core.backoff import Backoff
 from core.chat import chatbot
 from core.clock import Clock, ShiftedClock
 from core.delivery import Delivery
+from core.duties import Duties, SharedDuties, SoleDuties
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
 from core.engine.openai import OpenAIEngine
@@ -128,10 +129,11 @@ async def open_bot(
 ) -> AsyncIterator[Bot]:
     """Run a bot until the context is left.
 
-    `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the platforms, or single front ends,
-    that no other process with this data folder serves. `clock` shows the time of the database's server from now on, if
-    there is one, so that all gateways agree; every part of this process should have it. `indexing` follows the reading of the knowledge, and `converting` the conversion of
-    the model's weights. Raises ConfigError if another process with this data folder serves one of them.
+    `clock` shows the time of the database's server from now on, if there is one, so that all gateways agree; every part
+    of this process should have it. `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the
+    platforms, or single front ends, that no other process with this data folder serves. `indexing` follows the reading
+    of the knowledge, and `converting` the conversion of the model's weights. Raises ConfigError if another process with
+    this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
     measures = Measures()
@@ -156,6 +158,7 @@ async def open_bot(
         )
         counted = compose(measure(measures, clock), innermost=handler)
         chosen = worker_options(settings, owner=uuid4().hex)
+        duties: Duties = SoleDuties() if settings.has_store_file else SharedDuties(store, clock, chosen.owner)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
         withdrawn = answers.forget_turn
@@ -168,7 +171,7 @@ async def open_bot(
             _forgetting(store, engine, clock, fronts),
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
-            admission = Admission(store, clock, limits(settings), worker, measures, tracing)
+            admission = Admission(store, clock, limits(settings), worker, measures, tracing, duties=duties)
             yield Bot(
                 admission=admission,
                 store=store,

@@ -108,7 +108,7 @@ async def operator(request: Request, here: Here) -> Visit:
 
 
 async def _session(here: Office, token: str) -> Session | None:
-    """The session with a token. Its use is noted now and then; while nothing can be stored, it lasts as noted before."""
+    """The session with a token. Its use is noted now and then. While that fails, it lasts as long as noted before."""
     store, now = here.bot.store, here.clock.now()
     session = await store.read(find_session, token, now) if token else None
     if session and not session.is_noted:
