@@ -236,7 +236,8 @@ async def _following(store: Store, clock: ShiftedClock) -> AsyncIterator[None]:
 def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:
     """Delete the keys of events that no platform delivers again, and turns older than `keep` seconds unless that is 0.
 
-    This is done at once and then daily. All ages count from the time that `retention.look` believes.
+    This is done at once and then daily, by one gateway of those that share a store: the one that looks first. All ages
+    count from the time that `retention.look` believes.
     """
 
     async def purge() -> None:
@@ -263,12 +264,16 @@ def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextMan
 
 
 def giving_back(store: Store, clock: Clock, desk: HelpDesk | None, worker: Worker) -> AbstractAsyncContextManager[None]:
-    """Give conversations back to the bot about which no operator has done anything in time."""
+    """Give conversations back to the bot about which no operator has done anything in time.
+
+    Each gateway looks for them. One of them finds them, since the others run their verb after its commit.
+    """
 
     async def give_back() -> None:
         while desk:
             try:
-                if await store.run(taking.give_back_late, desk, clock.now()):
+                if await store.read(handoffs.due, clock.now()):
+                    await store.run(taking.give_back_late, desk, clock.now())
                     worker.notify()
             except StoreError as error:
                 log.warning("conversations stay handed over", error=type(error).__name__, reason=str(error))
@@ -322,7 +327,7 @@ def calibrating(
 
 @contextmanager
 def sole_server(data_dir: Path, served: Iterable[str]) -> Iterator[None]:
-    """Lock each platform in the data folder: two processes would answer each other's turns.
+    """Lock each platform in the data folder: two processes would answer each other's turns, or share files.
 
     Raises ConfigError if another process holds a lock.
     """

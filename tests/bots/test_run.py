@@ -52,6 +52,7 @@ class Operator:
     """Runs `parley` with one set of environment variables."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.variables = {
