@@ -4,16 +4,17 @@ import sqlalchemy as sa
 
 from core.store.portable import insert_new
 from core.store.schema import duties
-from core.store.turns import Lease
+from core.store.turns import AHEAD, Lease
 
 
 def take(connection: sa.Connection, name: str, lease: Lease) -> bool:
     """Take a duty if nobody has it, or renew the lease of one's own. Returns False if another gateway has the duty.
 
-    A duty that was leased in the future is free: the clock was set back since, so that its end means nothing any more.
+    A duty that was leased in the future, by more than `AHEAD`, is free: the clock was set back since, so that its end
+    means nothing any more.
     """
     values = {"owner": lease.owner, "lease_until": lease.until, "leased_at": lease.now}
-    is_over = sa.or_(duties.c.lease_until <= lease.now, duties.c.leased_at > lease.now)
+    is_over = sa.or_(duties.c.lease_until <= lease.now, duties.c.leased_at > lease.now + AHEAD)
     is_mine = sa.or_(duties.c.owner == lease.owner, is_over)
     taken = duties.update().where(duties.c.name == name, is_mine).values(values)
     if connection.execute(taken).rowcount:

@@ -51,6 +51,13 @@ async def test_a_lease_of_the_future_ends_at_once(store: Store) -> None:
     assert await store.run(duties.take, "watch", lease("b", 1.0, 7.0))
 
 
+async def test_a_clock_that_is_a_little_behind_takes_nothing(store: Store) -> None:
+    """A gateway may have read its clock before the owner has renewed its lease, and then have waited for a lock."""
+    await store.run(duties.take, "watch", lease("a", 10.0, 16.0))
+    for late in (0.001, 5.0):
+        assert not await store.run(duties.take, "watch", lease("b", 10.0 - late, 16.0 - late))
+
+
 @pytest.mark.parametrize("before", ["", "a"])
 async def test_of_two_that_take_a_duty_at_once_one_gets_it(empty_postgresql: str, before: str) -> None:
     """Whether it is new or its lease has ended."""
