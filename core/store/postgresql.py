@@ -26,7 +26,7 @@ TRIES = 5
 """Of a transaction that the server has rolled back for the sake of others."""
 TRIES_TO_PREPARE, PAUSE = 30, 1.0
 """Of a migration that waits for a lock, and the seconds between them."""
-SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s'"
+SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'"
 """The latter is for a gateway that stands still, or is cut off, with a lock."""
 NOTICING = {
     "connect_timeout": 5,
