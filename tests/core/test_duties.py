@@ -110,7 +110,7 @@ async def test_one_gateway_performs_the_duty_and_the_other_stands_by(town: Town)
     async with town.gateway("a") as a:
         await town.until("a")
         async with town.gateway("b") as b:
-            for _ in range(20):
+            for _ in range(6):
                 await town.pass_time(5, a, b)
                 assert (town.on_watch, town.standing_by) == ({"a"}, {"b"})
 

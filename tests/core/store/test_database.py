@@ -247,6 +247,16 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+async def test_a_newer_database_that_has_only_grown_is_used(tmp_path: Path) -> None:
+    """One that a newer version has migrated without taking anything away works, and keeps its schema."""
+    path = tmp_path / "p.db"
+    for _ in range(2):
+        async with open_store(url(path)) as store:
+            assert (await store.run(people.find_or_add, ANN)).id == 1
+            await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    assert sorted(modes(tmp_path)) == ["p.db"]
+
+
 async def test_an_older_database_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     """The copy has the old schema and all content, and only its owner may read it; a current database has none."""
     path = tmp_path / "p.db"
