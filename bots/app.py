@@ -36,6 +36,7 @@ from core.backoff import Backoff
 from core.chat import chatbot
 from core.clock import Clock, ShiftedClock
 from core.delivery import Delivery
+from core.duties import Duties, SharedDuties, SoleDuties
 from core.engine.deadline import IdleTimeoutEngine
 from core.engine.local import open_local
 from core.engine.member import Member
@@ -141,7 +142,7 @@ class Bot:
 @asynccontextmanager
 async def open_bot(
     settings: Settings,
-    clock: Clock,
+    clock: ShiftedClock,
     fronts: Mapping[str, Delivery],
     served: Collection[str],
     *,
@@ -150,9 +151,11 @@ async def open_bot(
 ) -> AsyncIterator[Bot]:
     """Run a bot until the context is left.
 
-    `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the platforms, or single front ends,
-    that only this process serves. `indexing` follows the reading of the knowledge, and `converting` the conversion of
-    the model's weights. Raises ConfigError if another process with this data folder serves one of them.
+    `clock` shows the time of the database's server from now on, if there is one, so that all gateways agree; every part
+    of this process should have it. `fronts` are the deliveries by front end; it may grow meanwhile. `served` names the
+    platforms, or single front ends, that no other process with this data folder serves. `indexing` follows the reading
+    of the knowledge, and `converting` the conversion of the model's weights. Raises ConfigError if another process with
+    this data folder serves one of them.
     """
     answers = AnswerCache(size=settings.cache.size, ttl=settings.cache.ttl, timer=time.monotonic)
     measures = Measures()
@@ -162,11 +165,12 @@ async def open_bot(
         store = await stack.enter_async_context(
             open_store(settings.store_url, measures.transaction, beside=SIDE_BY_SIDE)
         )
-        clock = await stack.enter_async_context(_shared_time(store, clock))
+        await stack.enter_async_context(_following(store, clock))
         sessions = hmac.digest(await store.read(installation.key), SESSIONS, "sha256")
         engine = await stack.enter_async_context(open_engine(settings, clock, converting, sessions=sessions))
-        for name in served:
-            await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
+        if settings.has_store_file:  # another gateway of a server may be answering; what it no longer renews runs out
+            for name in served:
+                await store.run(turns.disown, name)  # the lock proves that the process that served it before has ended
         moods = MoodReader(engine)
         intents = IntentReader(engine)
         expertise = await stack.enter_async_context(open_expertise(settings, intents, clock, indexing))
@@ -177,6 +181,7 @@ async def open_bot(
         )
         counted = compose(measure(measures, clock), innermost=handler)
         chosen = worker_options(settings, owner=uuid4().hex)
+        duties: Duties = SoleDuties() if settings.has_store_file else SharedDuties(store, clock, chosen.owner)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
         withdrawn = answers.forget_turn
@@ -189,7 +194,7 @@ async def open_bot(
             _forgetting(store, engine, clock, fronts),
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
-            admission = Admission(store, clock, limits(settings), worker, measures, tracing)
+            admission = Admission(store, clock, limits(settings), worker, measures, tracing, duties=duties)
             yield Bot(
                 admission=admission,
                 store=store,
@@ -230,32 +235,32 @@ async def _beside(job: Callable[[], Coroutine[None, None, None]]) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _shared_time(store: Store, clock: Clock) -> AsyncIterator[Clock]:
-    """The clock of all gateways of a store: that of the database's server, which is asked again and again, or this one.
+async def _following(store: Store, clock: ShiftedClock) -> AsyncIterator[None]:
+    """Have the clock show the time of the database's server, which is asked again and again, if there is one.
 
     Raises StoreError.
     """
-    shared = ShiftedClock(clock=clock)
 
     async def follow() -> None:
         while True:
             await clock.sleep(TIME_ASKED_EVERY)
             try:
-                await adjust(store, shared)
+                await adjust(store, clock)
             except StoreError as error:
                 log.warning("the server's time is not known", error=type(error).__name__, reason=str(error))
 
-    if not await adjust(store, shared):
-        yield clock
+    if not await adjust(store, clock):
+        yield
         return
     async with _beside(follow):
-        yield shared
+        yield
 
 
 def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextManager[None]:
     """Delete the keys of events that no platform delivers again, and turns older than `keep` seconds unless that is 0.
 
-    This is done at once and then daily. All ages count from the time that `retention.look` believes.
+    This is done at once and then daily, by one gateway of those that share a store: the one that looks first. All ages
+    count from the time that `retention.look` believes.
     """
 
     async def purge() -> None:
@@ -282,12 +287,16 @@ def _purging(store: Store, clock: Clock, keep: float) -> AbstractAsyncContextMan
 
 
 def giving_back(store: Store, clock: Clock, desk: HelpDesk | None, worker: Worker) -> AbstractAsyncContextManager[None]:
-    """Give conversations back to the bot about which no operator has done anything in time."""
+    """Give conversations back to the bot about which no operator has done anything in time.
+
+    Each gateway looks for them. One of them finds them, since the others run their verb after its commit.
+    """
 
     async def give_back() -> None:
         while desk:
             try:
-                if await store.run(taking.give_back_late, desk, clock.now()):
+                if await store.read(handoffs.due, clock.now()):
+                    await store.run(taking.give_back_late, desk, clock.now())
                     worker.notify()
             except StoreError as error:
                 log.warning("conversations stay handed over", error=type(error).__name__, reason=str(error))
@@ -341,7 +350,7 @@ def calibrating(
 
 @contextmanager
 def sole_server(data_dir: Path, served: Iterable[str]) -> Iterator[None]:
-    """Lock each platform in the data folder: two processes would answer each other's turns.
+    """Lock each platform in the data folder: two processes would answer each other's turns, or share files.
 
     Raises ConfigError if another process holds a lock.
     """

@@ -16,7 +16,7 @@ from config.settings import Settings
 from core.accepting import Refused
 from core.admission import Admission
 from core.apologies import apology, fault_of
-from core.clock import Clock, SystemClock
+from core.clock import Clock, ShiftedClock, SystemClock
 from core.delivery import Claim
 from core.errors import DeliveryRejected, StoreError
 from core.i18n import say
@@ -121,7 +121,7 @@ class Console:
 
 async def run_console(settings: Settings, *, user: str, as_json: bool) -> None:
     """Chat until the input ends."""
-    clock = SystemClock()
+    clock = ShiftedClock(clock=SystemClock())
     locale = Languages(hint=terminal_locale()).own_words(fixed_locale(settings))
     interactive = sys.stdin.isatty() and not as_json
     screen = _screen(locale, interactive=interactive, as_json=as_json)

@@ -16,12 +16,14 @@ from core.messages import Locale
 class Health:
     """Whether a platform is connected. `heard_at` is the monotonic time of its latest answer, None before the first.
 
-    `skipped` counts the updates that could not be understood.
+    `skipped` counts the updates that could not be understood. `standing_by` says that another gateway fetches messages,
+    and that this one will if that one ends.
     """
 
     connected: bool
     heard_at: float | None
     skipped: int = 0
+    standing_by: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,15 +100,19 @@ class Scrape(Collector):
 def _of_platforms(platforms: Mapping[str, Health], monotonic: float) -> Iterator[Metric]:
     skipped = CounterMetricFamily("parley_updates_skipped", "Updates that could not be understood", labels=["platform"])
     connected = GaugeMetricFamily("parley_platform_connected", "Whether the platform answers", labels=["platform"])
+    standing_by = GaugeMetricFamily(
+        "parley_platform_standing_by", "Whether another gateway fetches its messages", labels=["platform"]
+    )
     silent = GaugeMetricFamily(
         "parley_platform_silent_seconds", "Time since the platform's latest answer", labels=["platform"]
     )
     for platform, health in platforms.items():
         skipped.add_metric([platform], health.skipped)
         connected.add_metric([platform], health.connected)
+        standing_by.add_metric([platform], health.standing_by)
         if health.heard_at is not None:
             silent.add_metric([platform], monotonic - health.heard_at)
-    yield from (skipped, connected, silent)
+    yield from (skipped, connected, standing_by, silent)
 
 
 def _of_queue(stored: Stored, now: float) -> Iterator[Metric]:

@@ -17,10 +17,11 @@ CHECK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A platform, and the seconds since its latest answer; None before the first."""
+    """A platform, and the seconds since its latest answer; None before the first. `standing_by` as in `Health`."""
 
     connected: bool
     seconds_since_heard: float | None
+    standing_by: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,4 +65,4 @@ async def _model_answers(bot: Bot, clock: Clock) -> bool:
 def _connection(front: FrontEnd, clock: Clock) -> Connection:
     health = front.health()
     age = None if health.heard_at is None else round(clock.monotonic() - health.heard_at, 1)
-    return Connection(connected=health.connected, seconds_since_heard=age)
+    return Connection(connected=health.connected, seconds_since_heard=age, standing_by=health.standing_by)

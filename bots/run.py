@@ -26,7 +26,7 @@ from config.load import load_settings
 from config.personas import load_persona
 from config.settings import Settings
 from core.admission import Admission
-from core.clock import Clock, SystemClock
+from core.clock import Clock, ShiftedClock, SystemClock
 from core.commands import offered
 from core.errors import ConfigError
 from core.heap import share_one_heap
@@ -50,7 +50,7 @@ async def run_bot(settings: Settings) -> None:
     """
     stop = _on_signals()
     async with AsyncExitStack() as stack:
-        clock = SystemClock()
+        clock = ShiftedClock(clock=SystemClock())  # that of all gateways, once the store is open
         fronts = [await stack.enter_async_context(front) for front in _configured(settings, clock)]
         if not fronts:
             raise ConfigError(

@@ -8,6 +8,7 @@ from core import accepting, corrections, presses
 from core.accepting import Accepted, Outcome, Refused
 from core.buttons import Press, Receipt
 from core.clock import Clock
+from core.duties import Duties, SoleDuties
 from core.greeting import Words, greet
 from core.keys import Key, find_key
 from core.limits import Limits, may_write
@@ -30,7 +31,7 @@ class Workforce(Protocol):
 
 
 class Admission:
-    """Accepts messages, one transaction each, and notifies the worker."""
+    """Accepts messages, one transaction each, and notifies the worker. `duties` are for front ends that fetch them."""
 
     def __init__(
         self,
@@ -40,7 +41,10 @@ class Admission:
         workforce: Workforce,
         measures: Measures | None = None,
         tracing: Tracing = UNTRACED,
+        *,
+        duties: Duties | None = None,
     ) -> None:
+        self.duties = duties or SoleDuties()
         self._store = store
         self._clock = clock
         self._limits = limits

@@ -30,11 +30,12 @@ HASHER = PasswordHasher()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """An operator who has signed in. `form_token` proves that a form was filled in on a page of this session, since
-    another site cannot read it.
+    another site cannot read it. `is_noted` tells whether its use was noted a moment ago; if not, `note_use` is due.
     """
 
     form_token: str
     key: str | None
+    is_noted: bool
 
 
 def hash_password(password: str) -> str:
@@ -85,13 +86,15 @@ def open_session(connection: sa.Connection, key: str | None, entropy: bytes, now
 
 def find_session(connection: sa.Connection, token: str, now: float) -> Session | None:
     """The session with this token; None if there is none, or if it is over. A clock that was set back ends it too."""
-    digest = digest_of(token)
-    found = sessions.find(connection, digest)
+    found = sessions.find(connection, digest_of(token))
     if found is None or not _is_within(found, now):
         return None
-    if now - found.used_at >= USES_APART:
-        sessions.note_use(connection, digest, now)
-    return Session(form_token=_form_token(token), key=found.key)
+    return Session(form_token=_form_token(token), key=found.key, is_noted=now - found.used_at < USES_APART)
+
+
+def note_use(connection: sa.Connection, token: str, now: float) -> None:
+    """Have the session last for the idle time from now on."""
+    sessions.note_use(connection, digest_of(token), now)
 
 
 def end_session(connection: sa.Connection, token: str) -> None:

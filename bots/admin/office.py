@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
@@ -17,9 +18,10 @@ from bots.fronts import FrontEnd
 from bots.web.locales import LANGUAGE, locale_of
 from config.settings import Settings
 from core.clock import Clock
+from core.errors import StoreError
 from core.latest_days import LatestDays
 from core.messages import Locale
-from core.operators import Session, find_session, is_open
+from core.operators import Session, find_session, is_open, note_use
 
 PATH = "/admin"
 COOKIE = "parley-operator"
@@ -97,13 +99,22 @@ async def operator(request: Request, here: Here) -> Visit:
     """The visit of an operator. Raises HTTPException: 401 if they have not signed in, 403 if a form does not come from
     a page of their session.
     """
-    token = request.cookies.get(COOKIE, "")
-    session = await here.bot.store.run(find_session, token, here.clock.now()) if token else None
+    session = await _session(here, request.cookies.get(COOKIE, ""))
     if session is None:
         raise HTTPException(401)
     if request.method not in SAFE and not _is_of_session(str((await request.form()).get(FORM_TOKEN, "")), session):
         raise HTTPException(403)
     return Visit(request=request, locale=locale_of(request), session=session)
+
+
+async def _session(here: Office, token: str) -> Session | None:
+    """The session with a token. Its use is noted now and then. While that fails, it lasts as long as noted before."""
+    store, now = here.bot.store, here.clock.now()
+    session = await store.read(find_session, token, now) if token else None
+    if session and not session.is_noted:
+        with suppress(StoreError):
+            await store.run(note_use, token, now)
+    return session
 
 
 def _is_of_session(form_token: str, session: Session) -> bool:

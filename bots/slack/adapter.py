@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute
 from bots.connection import Connection
 from bots.fronts import DEFAULT_WELCOME, Health, Welcome
 from bots.proxies import ENVIRONMENT, SETTING, Proxies
-from bots.racing import until_one_ends
 from bots.slack.answers import Client
 from bots.slack.api import NO_LONGER_OURS, SlackApi
 from bots.slack.delivery import SlackDelivery
@@ -36,6 +35,7 @@ from core.backoff import Backoff
 from core.clock import Clock
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, StoreError, TokenRefused
+from core.racing import until_one_ends
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
@@ -49,7 +50,8 @@ log = structlog.get_logger()
 
 TOKEN = re.compile(r"(\d{1,18}):[A-Za-z0-9_-]+")
 BACKOFF = Backoff(first=1.0, longest=30.0)
-WEBHOOK_CHECK_SECONDS = 60.0
+CHECK_SECONDS = 60.0
+"""Seconds between two questions whether Telegram answers, or sends updates here, if nothing else would tell."""
 NAME_CHECK_SECONDS = 30.0
 """Shortest time between two questions for the bot's name, which its operator may change."""
 DEFAULT_TIMEOUTS = Timeouts()
@@ -78,6 +80,7 @@ class Telegram:
         self._token = bot.token
         self._identity = Identity(id=int(bot.token.partition(":")[0]))
         self._name_asked_at = -math.inf
+        self._stands_by = False
         self._buttons = Buttons(_digest(bot.token, "buttons"))
         self._connection = Connection(PLATFORM, clock, BACKOFF)
         self._api = TelegramApi(bot, Budget(clock), self._connection)
@@ -95,7 +98,7 @@ class Telegram:
         return (telegram_route(partial(self.take, admission), self._secret),)
 
     def health(self) -> Health:
-        return self._connection.health()
+        return replace(self._connection.health(), standing_by=self._stands_by)
 
     async def who(self) -> str:
         try:
@@ -175,26 +178,44 @@ class Telegram:
         await admission.greet(added.opening, lambda locale: greeting(identity, groups, locale, hears_all=hears_all))
 
     async def _receive(self, admission: Admission) -> None:
-        """Fetch updates, or have them sent. Endless. Raises TokenRefused."""
-        await self._connection.persist(self._start_receiving)
-        await self._introduce()
+        """Fetch updates, unless another gateway does, or have them sent. Endless. Raises TokenRefused."""
+        await self._connection.persist(self._learn_name)
         if self._settings.mode == "webhook":
+            await self._connection.persist(self._set_webhook)
+            await self._introduce()
             await self._keep_webhook()
         else:
-            take = partial(self.take, admission)
-            await Poller(self._api, self._connection, self._clock, self._timeouts, take).run()
+            await self._introduce()
+            await admission.duties.perform(
+                f"fetch {self._identity.front}", partial(self._fetch, admission), self._stand_by
+            )
+
+    async def _fetch(self, admission: Admission) -> None:
+        """Fetch updates. Those that another gateway has fetched and not confirmed come again. Endless."""
+        await self._connection.persist(self._api.delete_webhook)  # updates that wait at Telegram are kept
+        log.info("telegram is connected", mode=self._settings.mode)
+        await Poller(self._api, self._connection, self._clock, self._timeouts, partial(self.take, admission)).run()
+
+    async def _stand_by(self) -> None:
+        """Deliver replies only, and check every minute whether Telegram answers. Endless."""
+        self._stands_by = True
+        try:
+            while True:
+                await self._clock.sleep(CHECK_SECONDS)
+                await self._connection.persist(self._learn_name)
+        finally:
+            self._stands_by = False
 
     async def close(self) -> None:
         """End all previews."""
         await self._previews.end_all()
 
-    async def _start_receiving(self) -> None:
-        """Learn the bot's name, and choose polling or webhook. Updates that wait at Telegram are kept."""
+    async def _learn_name(self) -> None:
         self._identity = await self._api.identify()
-        if self._settings.mode == "webhook":
-            await self._api.set_webhook(self._webhook_url, self._secret)
-        else:
-            await self._api.delete_webhook()
+
+    async def _set_webhook(self) -> None:
+        """Have updates sent here. Those that wait at Telegram are kept."""
+        await self._api.set_webhook(self._webhook_url, self._secret)
         log.info("telegram is connected", mode=self._settings.mode)
 
     async def _check_name(self) -> None:
@@ -238,9 +259,9 @@ class Telegram:
     async def _keep_webhook(self) -> None:
         """Check every minute whether updates are still sent here, and set the webhook again if not. Endless."""
         while True:
-            await self._clock.sleep(WEBHOOK_CHECK_SECONDS)
+            await self._clock.sleep(CHECK_SECONDS)
             if await self._connection.persist(self._api.webhook_url) != self._webhook_url:
-                await self._connection.persist(self._start_receiving)
+                await self._connection.persist(self._set_webhook)
 
     @property
     def _webhook_url(self) -> str:

@@ -14,24 +14,31 @@ from core.store.schema import installation, metadata
 
 SCRIPTS = Path(__file__).parent / "migrations"
 KEY_BYTES = 32
+FIRST_TO_LOOK = "0022"
+"""The schema of the first program that can use databases of newer ones."""
 
 
 def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | None = None) -> None:
     """Apply every migration up to `revision` that the database lacks, within the caller's transaction.
 
-    A database at `path` that has content is copied first: to "parley.db.before-0011", if it will have that schema.
-    Raises StoreTooNew if a newer version of the program has migrated it.
+    A database at `path` that has content is copied first: to "parley.db.before-0011", if it will have that schema. One
+    that a newer version of the program has migrated is left as it is. Raises StoreTooNew if this one cannot use it.
     """
     config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
     present, head = _revision(connection), scripts.get_current_head()
+    assert head is not None
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
-        raise StoreTooNew(present)
+        if not "" < _oldest_program(connection) <= head:
+            raise StoreTooNew(present)
+        return
     if present == head and revision == "head":
         return
-    if path and head and present not in {None, head}:
+    if path and present not in {None, head}:
         copy(path, beside(path, BEFORE_MIGRATION, head))
     command.upgrade(config, revision)
+    if revision == "head":
+        connection.execute(installation.update().values(oldest_program=oldest_program(scripts)))
 
 
 def migrate_or_create(connection: sa.Connection) -> None:
@@ -39,10 +46,21 @@ def migrate_or_create(connection: sa.Connection) -> None:
     if sa.inspect(connection).has_table("alembic_version"):
         migrate(connection)
         return
+    config = _config(connection)
     metadata.create_all(connection, checkfirst=False)
     values = {"id": 1, "key": secrets.token_bytes(KEY_BYTES), "last_turn": 0, "checked_at": 0.0}
-    connection.execute(installation.insert().values(values))
-    command.stamp(_config(connection), "head")
+    oldest = oldest_program(ScriptDirectory.from_config(config))
+    connection.execute(installation.insert().values(**values, oldest_program=oldest))
+    command.stamp(config, "head")
+
+
+def oldest_program(scripts: ScriptDirectory) -> str:
+    """The schema of the oldest program that can use a database with the newest one.
+
+    A migration that takes something away from older programs says so in its constant `oldest_program`.
+    """
+    stated = (getattr(script.module, "oldest_program", FIRST_TO_LOOK) for script in scripts.walk_revisions())
+    return max(stated)
 
 
 def _config(connection: sa.Connection) -> Config:
@@ -50,6 +68,10 @@ def _config(connection: sa.Connection) -> Config:
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def _oldest_program(connection: sa.Connection) -> str:
+    return str(connection.execute(sa.select(installation.c.oldest_program)).scalar_one())
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -4,6 +4,7 @@ Each transaction that may write takes the advisory lock of the installation, for
 is released after the commit, so that the next transaction sees all that was committed.
 """
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from core.errors import StoreUnusable
 from core.store.alone import BESIDE, NotAlone
+from core.store.indexes import build_indexes
 from core.store.migrate import migrate_or_create
 from core.store.transactions import Timed
 from core.store.translation import translated
@@ -22,7 +24,9 @@ THREADS = 4
 """Connections, and threads that use them."""
 TRIES = 5
 """Of a transaction that the server has rolled back for the sake of others."""
-SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s'"
+TRIES_TO_PREPARE, PAUSE = 30, 1.0
+"""Of a migration that waits for a lock, and the seconds between them."""
+SESSION = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'"
 """The latter is for a gateway that stands still, or is cut off, with a lock."""
 NOTICING = {
     "connect_timeout": 5,
@@ -34,11 +38,14 @@ NOTICING = {
 """Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
 LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
 LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
+PATIENCE = sa.text("SET LOCAL lock_timeout = '1s'")
+"""Of a migration: if it waits for a table that somebody reads, messages wait behind it."""
 LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
 """Different installations in one database do not wait for each other."""
 ROLLED_BACK = {"40001", "40P01"}
 """A serialisation failure, and a deadlock."""
 UNIQUE_VIOLATION = "23505"
+LOCK_NOT_AVAILABLE = "55P03"
 NOT_BEGUN = "nothing was done yet"
 """A detail of the error of a connection that had ended before."""
 
@@ -101,6 +108,7 @@ class PostgreSQL:
 def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
     """The transactions of a database, in which the tables are made or migrated."""
     translated(lambda: prepare(engine))
+    translated(lambda: build_indexes(engine))
     return PostgreSQL(engine, timed)
 
 
@@ -116,9 +124,24 @@ def make_engine(url: str) -> sa.Engine:
     return engine
 
 
-def prepare(engine: sa.Engine) -> None:
-    """Make the tables of a new database, and migrate those of an older one."""
+def prepare(engine: sa.Engine, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Make the tables of a new database, and migrate those of an older one, while other gateways use them.
+
+    What waits for a lock for long is rolled back and tried again for a minute, so that messages pass in between.
+    """
+    for _ in range(TRIES_TO_PREPARE - 1):
+        try:
+            return _prepare(engine)
+        except sa.exc.DBAPIError as error:
+            if sqlstate(error) not in {LOCK_NOT_AVAILABLE, *ROLLED_BACK}:
+                raise
+        sleep(PAUSE)
+    return _prepare(engine)
+
+
+def _prepare(engine: sa.Engine) -> None:
     with engine.begin() as connection:
+        connection.execute(PATIENCE)
         connection.execute(LOCK_TO_PREPARE)
         migrate_or_create(connection)
 

@@ -233,4 +233,14 @@ installation = sa.Table(
     sa.Column("checked_at", sa.Float, nullable=False),  # when /ready last wrote
     sa.Column("looked_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # for old records
     sa.Column("password", Text, nullable=False, default="", server_default=""),  # of operators: its argon2 hash
+    sa.Column("oldest_program", Text, nullable=False, default="", server_default=""),  # that can use this: its schema
+)
+
+duties = sa.Table(
+    "duties",  # each is done by one gateway at a time
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("owner", Text, nullable=False),  # a gateway
+    sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("leased_at", sa.Float, nullable=False),  # or renewed
 )

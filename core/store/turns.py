@@ -5,8 +5,8 @@ A turn that is given up on is dead, until `dead_letters.retry` opens it again.
 A turn that is being answered or delivered is leased to an owner: a gateway process. A verb that changes its state
 requires that the caller still owns the lease, so that a gateway whose lease expired cannot answer a second time.
 
-Times come from a clock that may be set. If a turn was leased or accepted in the future, the clock was set back since,
-and how long the turn is leased or put off means nothing any more: it is due.
+Times come from a clock that may be set. If a turn was leased or accepted in the future, by more than `AHEAD`, the clock
+was set back since, and how long the turn is leased or put off means nothing any more: it is due.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +29,10 @@ from core.store.schema import handoffs, people, turns
 
 log = structlog.get_logger()
 
+AHEAD = 15.0
+"""Seconds by which another gateway's time may be ahead of one's own: clocks differ a little, and a transaction may have
+waited for a lock since its `now`.
+"""
 WAITING, RUNNING, ANSWERED, DELIVERED, DEAD = "waiting", "running", "answered", "delivered", "dead"
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 """What values of another kind than the schema's raise when they are read."""
@@ -119,7 +123,7 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     running, most_attempts = _running(connection, lease.owner)
     if most_attempts > 1:
         return None
-    is_due = sa.or_(turns.c.not_before <= lease.now, turns.c.accepted_at > lease.now)
+    is_due = sa.or_(turns.c.not_before <= lease.now, turns.c.accepted_at > lease.now + AHEAD)
     is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
     order = (turns.c.attempts == 0, people.c.served, turns.c.id)
     query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order).limit(1)
@@ -352,13 +356,13 @@ def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[int, int, int]]:
 
 def _is_unleased(state: str, lease: Lease) -> sa.ColumnElement[bool]:
     """Without an owner. `lease_until` is then the time before which the turn must not be retried."""
-    is_over = sa.or_(turns.c.lease_until <= lease.now, turns.c.leased_at > lease.now)
+    is_over = sa.or_(turns.c.lease_until <= lease.now, turns.c.leased_at > lease.now + AHEAD)
     return sa.and_(turns.c.state == state, turns.c.owner == "", is_over)
 
 
 def _is_expired(state: str, lease: Lease) -> sa.ColumnElement[bool]:
     """Leased to another owner that did not renew the lease."""
-    is_over = sa.or_(turns.c.lease_until < lease.now, turns.c.leased_at > lease.now)
+    is_over = sa.or_(turns.c.lease_until < lease.now, turns.c.leased_at > lease.now + AHEAD)
     return sa.and_(turns.c.state == state, is_over, turns.c.owner.not_in(["", lease.owner]))
 
 

@@ -1,7 +1,8 @@
 """The composed bot on a manual clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from bots.app import (
     open_bot,
 )
 from config.settings import Settings
-from core.clock import ManualClock, SystemClock
+from core.clock import ManualClock, ShiftedClock, SystemClock
 from core.engine.scripted import ScriptedEngine
+from core.errors import ConfigError
 from core.messages import ConversationKey, Label, Message, Person
 from core.prompt import ChatMessage
 from core.stages.mood import MoodReader
@@ -40,11 +42,18 @@ def clock() -> ManualClock:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: ManualClock, keep_days: int = 0) -> AsyncIterator[Bot]:
-    """A bot with an engine URL at which nobody listens."""
+async def opened(
+    folder: Path,
+    clock: ManualClock,
+    keep_days: int = 0,
+    *,
+    shared: ShiftedClock | None = None,
+    served: Collection[str] = (),
+) -> AsyncIterator[Bot]:
+    """A bot with an engine URL at which nobody listens. `shared` is the clock that its front ends would have too."""
     chosen = {"engine": {"url": "http://127.0.0.1:9/v1"}, "history": {"keep_days": keep_days}}
     settings = Settings.model_validate({"data_dir": folder, **chosen})
-    async with open_bot(settings, clock, {}, []) as bot:
+    async with open_bot(settings, shared or ShiftedClock(clock=clock), {}, served) as bot:
         yield bot
 
 
@@ -189,9 +198,12 @@ def files(data_dir: Path) -> list[Path]:
 async def test_gateways_of_a_server_have_its_time(
     tmp_path: Path, clock: ManualClock, empty_postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is accepted has the time of the database's server, whatever this machine's clock says; it is asked again."""
+    """What is accepted has the time of the database's server, whatever this machine's clock says; it is asked again.
+    The front ends, /admin and the web have that time too.
+    """
     monkeypatch.setenv("PARLEY_STORE__URL", empty_postgresql)
-    async with opened(tmp_path, clock) as bot:
+    shared = ShiftedClock(clock=clock)
+    async with opened(tmp_path, clock, shared=shared) as bot:
         place = ConversationKey(platform="console", workspace="local", chat="c")
         sender = Person(platform="console", workspace="local", id="ann")
         for number in range(2):
@@ -205,3 +217,39 @@ async def test_gateways_of_a_server_have_its_time(
                 await asyncio.sleep(0)
         query = sa.text("SELECT abs(accepted_at - extract(epoch FROM now())) FROM turns")
         assert [float(off) < 60 for off in await bot.store.read(lambda c: c.scalars(query).all())] == [True, True]
+        assert abs(shared.now() - time.time()) < 60
+
+
+async def test_gateways_of_a_server_have_a_data_folder_each(
+    tmp_path: Path, clock: ManualClock, empty_postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two with one folder are refused, since the files there are one process's; two with a folder each run."""
+    monkeypatch.setenv("PARLEY_STORE__URL", empty_postgresql)
+    async with opened(tmp_path / "a", clock, served=["test"]):
+        with pytest.raises(ConfigError, match="test is served by another parley already"):
+            async with opened(tmp_path / "a", clock, served=["test"]):
+                pass
+        async with opened(tmp_path / "b", clock, served=["test"]):
+            pass
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_a_gateway_of_a_server_leaves_the_turns_of_others(
+    tmp_path: Path,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    *,
+    is_shared: bool,
+) -> None:
+    """Another one may be answering them. With a file, the lock says that the process that was has ended."""
+    if is_shared:
+        monkeypatch.setenv("PARLEY_STORE__URL", request.getfixturevalue("empty_postgresql"))
+    async with opened(tmp_path, clock) as bot:
+        await bot.store.run(add_turns, 1, clock.now())
+        await bot.store.run(
+            lambda c: c.execute(sa.text("UPDATE turns SET state = 'running', owner = 'other', lease_until = 9e9"))
+        )
+    async with opened(tmp_path, clock, served=["test"]) as bot:
+        leases = await bot.store.read(lambda c: c.scalars(sa.text("SELECT lease_until FROM turns")).all())
+    assert leases == [9e9 if is_shared else 0.0]

@@ -22,7 +22,10 @@ def scrape(model: bytes | None) -> list[str]:
         now=0.0,
         monotonic=9.0,
         counted=CollectorRegistry(),
-        platforms={"slack": Health(connected=False, heard_at=4.0), "telegram": Health(connected=True, heard_at=None)},
+        platforms={
+            "slack": Health(connected=False, heard_at=4.0),
+            "telegram": Health(connected=True, heard_at=None, standing_by=True),
+        },
         stored=None,
         model=model,
     )
@@ -58,6 +61,8 @@ def test_a_part_that_does_not_work_is_named() -> None:
     assert {"parley_store_up 0.0", "parley_model_up 0.0"} <= set(found)
     assert 'parley_platform_connected{platform="slack"} 0.0' in found
     assert 'parley_platform_silent_seconds{platform="slack"} 5.0' in found
+    assert 'parley_platform_standing_by{platform="slack"} 0.0' in found
+    assert 'parley_platform_standing_by{platform="telegram"} 1.0' in found
     assert 'parley_platform_connected{platform="telegram"} 1.0' in found
     assert 'parley_platform_silent_seconds{platform="telegram"}' not in "".join(found)
 

@@ -33,7 +33,7 @@ async def test_a_password_is_changed_and_removed(settings: Settings) -> None:
     await remove_password(settings, io.StringIO())
     async with open_store(settings.store_url) as store:
         assert not await store.read(is_open)
-        assert await store.run(find_session, token, 0.0) is None
+        assert await store.read(find_session, token, 0.0) is None
 
 
 async def test_no_password_is_stored(settings: Settings) -> None:

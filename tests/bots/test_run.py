@@ -52,6 +52,7 @@ class Operator:
     """Runs `parley` with one set of environment variables."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.variables = {
@@ -222,6 +223,7 @@ async def test_a_newer_database_is_one_line(tmp_path: Path) -> None:
     await operator.run("restore", "none.db")  # makes the data folder
     async with open_store(f"sqlite:///{tmp_path}/data/parley.db") as store:
         await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+        await store.run(lambda c: c.exec_driver_sql("UPDATE installation SET oldest_program = '9998'"))
     line = "parley: the database is of a newer version of parley (schema 9999)\n"
     assert await operator.run("run") == (78, "", line)
 

@@ -16,7 +16,7 @@ from bots.app import Bot, open_bot
 from bots.web.server import serving, web_app
 from config.settings import Settings, WebSettings
 from core.admission import Admission
-from core.clock import ManualClock, SystemClock
+from core.clock import ManualClock, ShiftedClock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.inference.batching.loop import Loop
 from core.inference.batching.prefix import PrefixCache
@@ -118,7 +118,7 @@ async def _served_by(engine: ScriptedEngine, folder: Path) -> str:
 
 
 async def _scraped(folder: Path, **engine: str) -> str:
-    clock, shown = SystemClock(), Shown()
+    clock, shown = ShiftedClock(clock=SystemClock()), Shown()
     chosen: dict[str, Any] = {"data_dir": folder, "engine": engine, "access": {"allow": ["slack:*"]}}
     settings, port = Settings.model_validate(chosen), free_port()
     async with (

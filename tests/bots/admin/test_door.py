@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from bots.admin.site import admin_site
 from bots.admin.tries import MOST_TRIES, WINDOW
 from core.keys import Scope, add_key, revoke_key
-from core.operators import IDLE_SECONDS, SESSION_SECONDS, set_password
+from core.operators import IDLE_SECONDS, SESSION_SECONDS, USES_APART, set_password
 from core.tokens import ENTROPY_BYTES
 from tests.bots.admin.headquarters import HASHED, PASSWORD, Headquarters, every_route, form_token, open_headquarters
 
@@ -106,6 +106,27 @@ async def test_a_session_ends_however_much_it_is_used(operator: Headquarters) ->
         assert (await operator.browser.get("/admin/health")).status_code == 200
     operator.clock.jump(begun + SESSION_SECONDS + 1 - operator.clock.now())
     assert (await operator.browser.get("/admin/health")).status_code == 401
+
+
+async def test_looking_at_pages_writes_once_a_minute(operator: Headquarters) -> None:
+    """A session is read with each request, and its use is noted once a minute; if that fails, the page is shown."""
+    noted: list[float] = []
+    for _ in range(3):
+        operator.clock.jump(USES_APART / 2)
+        await operator.store.run(lambda c: c.exec_driver_sql("CREATE TABLE kept AS SELECT * FROM sessions"))
+        assert (await operator.browser.get("/admin/queue")).status_code == 200
+        noted += await operator.store.read(
+            lambda c: c.exec_driver_sql("SELECT used_at FROM sessions EXCEPT SELECT used_at FROM kept").scalars().all()
+        )
+        await operator.store.run(lambda c: c.exec_driver_sql("DROP TABLE kept"))
+    assert len(noted) == 1
+    operator.clock.jump(USES_APART)
+    await operator.store.run(
+        lambda c: c.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    )
+    assert (await operator.browser.get("/admin/queue")).status_code == 200
 
 
 async def test_a_key_of_operators_signs_in(office: Headquarters) -> None:

@@ -1,12 +1,18 @@
 """What operators see."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from bots.admin.charts import CHARTS
 from bots.admin.rendering import PAGES
+from bots.admin.site import admin_site
+from bots.fronts import DEFAULT_WELCOME, Health
+from bots.web.front import Web
 from config.settings import Settings, TelegramSettings
 from core.messages import Reply, Source
 from tests.bots.admin.headquarters import Headquarters, every_route, form_token, open_headquarters
@@ -60,6 +66,25 @@ async def test_health_is_that_of_the_parts(operator: Headquarters) -> None:
     page = await operator.read("health")
     assert page.count("works</td>") == 4
     assert "mini" in page
+
+
+class Waiting(Web):
+    """A front end whose messages another gateway fetches."""
+
+    def health(self) -> Health:
+        return Health(connected=True, heard_at=0.0, standing_by=True)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "another gateway"), ("zh", "另一个网关")])
+async def test_health_tells_that_another_gateway_fetches(operator: Headquarters, language: str, words: str) -> None:
+    """The platform works, and this gateway is ready to take over."""
+    waiting = Waiting(Settings().web, operator.clock, DEFAULT_WELCOME)
+    app = Starlette(routes=[admin_site(replace(operator.office, fronts=[waiting]))])
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser:
+        browser.cookies.update(operator.browser.cookies)
+        page = (await browser.get(f"/admin/health?lang={language}")).text
+    assert words in page.partition('<tr><th scope="row">web</th>')[2].partition("</tr>")[0]
 
 
 async def test_the_queue_is_counted(operator: Headquarters) -> None:

@@ -20,10 +20,12 @@ from config.settings import TelegramSettings
 from core.admission import Admission
 from core.chat import chatbot
 from core.clock import Clock
+from core.duties import SharedDuties
 from core.engine.protocol import Engine
 from core.engine.scripted import ScriptedEngine
 from core.limits import Limits
 from core.prompt import Persona
+from core.side_by_side import SIDE_BY_SIDE
 from core.stages.cache import AnswerCache
 from core.stages.knowledge import Expertise
 from core.stages.mood import MoodReader
@@ -34,6 +36,8 @@ from tests.fakes.telegram.control import SPEED, Account
 from tests.fakes.telegram.journal import Entry
 from tests.options import chat_with, limits_with, worker_with
 
+LEASE = 60.0
+"""Seconds for which a gateway has a duty: three for a test."""
 QUICK = Timeouts(poll=10, read=2.0)
 LIMITS = limits_with(per_minute=6000, burst=1000, max_queued=100, max_wait=1e6, allow=frozenset({"telegram:*"}))
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
@@ -107,8 +111,10 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
         telegram = await stack.enter_async_context(
             open_telegram(options, clock, timeouts, welcome=welcome, proxies=proxies)
         )
-        store = await stack.enter_async_context(open_store(database))
-        await store.run(turns.disown, "telegram")
+        store = await stack.enter_async_context(open_store(database, beside=SIDE_BY_SIDE))
+        is_shared = database.startswith("postgresql")
+        if not is_shared:
+            await store.run(turns.disown, "telegram")
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         chat = chat_with(
             persona=PERSONA, show_mood="always", admins=limits.admins
@@ -116,7 +122,8 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
         model = engine or ScriptedEngine.fixed()
         handler = chatbot(store, model, MoodReader(model), answers, clock, chat, expertise=expertise)
         worker = Worker(store, handler, telegram.deliveries, clock, worker_with(owner=f"w{port}", slots=slots))
-        admission = Admission(store, clock, limits, worker)
+        duties = SharedDuties(store, clock, f"w{port}", lease=LEASE) if is_shared else None
+        admission = Admission(store, clock, limits, worker, duties=duties)
         await stack.enter_async_context(working(worker, grace=100))
         await stack.enter_async_context(serving(telegram.routes(admission), port))
         running = asyncio.create_task(telegram.run(admission))

@@ -101,7 +101,7 @@ async def test_ready_reports_all_parts(site: Site) -> None:
         "ready": True,
         "store": True,
         "model": True,
-        "platforms": {"quiet": {"connected": True, "seconds_since_heard": 3.0}},
+        "platforms": {"quiet": {"connected": True, "seconds_since_heard": 3.0, "standing_by": False}},
     }
 
 
@@ -127,7 +127,9 @@ async def test_platform_out_of_reach_is_not_ready(site: Site) -> None:
     site.front.state = Health(connected=False, heard_at=None)
     ready = await site.client.get("/ready")
     assert ready.status_code == 503
-    assert ready.json()["platforms"] == {"quiet": {"connected": False, "seconds_since_heard": None}}
+    assert ready.json()["platforms"] == {
+        "quiet": {"connected": False, "seconds_since_heard": None, "standing_by": False}
+    }
 
 
 async def test_front_ends_have_routes_of_their_own(site: Site) -> None:

@@ -235,15 +235,26 @@ async def test_a_commit_to_a_removed_file_is_not_confirmed(tmp_path: Path) -> No
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """A database that a newer version has migrated is refused, and not changed."""
+    """A database of a newer version that this one cannot use is refused, and not changed."""
     path = tmp_path / "p.db"
     async with open_store(url(path)) as store:
         await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+        await store.run(lambda c: c.exec_driver_sql("UPDATE installation SET oldest_program = '9998'"))
     before = path.read_bytes()
     with pytest.raises(StoreTooNew, match="9999"):
         async with open_store(url(path)):
             pass
     assert path.read_bytes() == before
+
+
+async def test_a_newer_database_that_has_only_grown_is_used(tmp_path: Path) -> None:
+    """One that a newer version has migrated without taking anything away works, and keeps its schema."""
+    path = tmp_path / "p.db"
+    for _ in range(2):
+        async with open_store(url(path)) as store:
+            assert (await store.run(people.find_or_add, ANN)).id == 1
+            await store.run(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    assert sorted(modes(tmp_path)) == ["p.db"]
 
 
 async def test_an_older_database_is_copied_before_it_is_migrated(tmp_path: Path) -> None:

@@ -141,10 +141,11 @@ async def test_a_text_loses_the_character_that_cannot_be_stored(store: Store) ->
 
 
 async def test_a_newer_database_is_refused() -> None:
-    """A database that a newer version has migrated is not opened."""
+    """A database of a newer version that this one cannot use is not opened."""
     with new_schema() as url:
         async with open_store(url) as store:
             await store.run(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+            await store.run(lambda c: c.execute(sa.text("UPDATE installation SET oldest_program = '9998'")))
         with pytest.raises(StoreTooNew, match="9999"):
             async with open_store(url):
                 pass

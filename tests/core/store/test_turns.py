@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 
 from core.clock import ManualClock
@@ -245,6 +246,26 @@ async def test_reply_without_tokens_is_not_remembered(store: Store, clock: Manua
     assert turn is not None
     await finish(store, clock, turn, tokens=0)
     assert await store.run(history.load, message.conversation, message.sender) == ()
+
+
+@pytest.mark.parametrize("seconds", [0.001, 5.0])
+async def test_a_clock_that_is_a_little_behind_claims_nothing_of_others(
+    store: Store, clock: ManualClock, write: Write, seconds: float
+) -> None:
+    """Gateways' clocks differ, and one may have waited for a lock since it read its own: what another one leased, put
+    off or holds back for the rest of an album in that time stays so.
+    """
+    await add(store, clock, write("running", who="ann"))
+    await claim(store, clock, "other")
+    await add(store, clock, write("put off", who="bob"))
+    put_off = await claim(store, clock, "other")
+    assert put_off is not None
+    await store.run(turns.release, put_off, "other", clock.now() + 30)
+    album = write("album", who="cid")
+    person = await store.run(people.find_or_add, album.sender)
+    await store.run(turns.add, person.id, album, "en", clock.now(), not_before=clock.now() + 1)
+    clock.jump(-seconds)
+    assert await claim(store, clock, "me") is None
 
 
 async def test_disowned_turns_are_claimed_at_once(store: Store, clock: ManualClock, write: Write) -> None:
