@@ -59,7 +59,8 @@ ParleyError
         ├── StoreReplaced      the file of the open database is gone, or another one is in its place
         ├── StoreTooNew        a newer version of the program has migrated the database
         ├── StoreExposed       other users can read the database, and it is not ours to change that
-        └── BackupRefused      a backup cannot be made there, or cannot be restored
+        ├── BackupRefused      a backup cannot be made there, or cannot be restored
+        └── CopyRefused        a database cannot be copied into another one
 """
 
 from core.messages import Media
@@ -415,4 +416,13 @@ class BackupRefused(StoreUnusable):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
+        self.reason = reason
+
+
+class CopyRefused(StoreUnusable):
+    """Nothing is copied from, or into, the database `name`, for this reason."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
         self.reason = reason

@@ -24,7 +24,7 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     """
     config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
-    present, head = _revision(connection), scripts.get_current_head()
+    present, head = schema_of(connection), scripts.get_current_head()
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
         raise StoreTooNew(present)
     if present == head and revision == "head":
@@ -45,15 +45,20 @@ def migrate_or_create(connection: sa.Connection) -> None:
     command.stamp(_config(connection), "head")
 
 
+def schema_of(connection: sa.Connection) -> str | None:
+    """The schema that a database has; None if it is new."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def current_schema() -> str | None:
+    """The schema that this version of the program works with."""
+    return ScriptDirectory(str(SCRIPTS)).get_current_head()
+
+
 def _config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    """The schema that a database has; None if it is new."""
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -5,6 +5,7 @@ is released after the commit, so that the next transaction sees all that was com
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,6 +36,9 @@ NOTICING = {
 LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
 LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
 LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
+USED = "SELECT pg_advisory_lock_shared(80116, current_schema::regnamespace::oid::int)"
+"""Each connection holds this lock as long as it is open, as SQLite has a shared lock on a file that is open."""
+HOLD = sa.text("SELECT pg_try_advisory_lock(80116, current_schema::regnamespace::oid::int)")
 """Different installations in one database do not wait for each other."""
 ROLLED_BACK = {"40001", "40P01"}
 """A serialisation failure, and a deadlock."""
@@ -123,6 +127,12 @@ def prepare(engine: sa.Engine) -> None:
         migrate_or_create(connection)
 
 
+def hold(connection: sa.Connection) -> bool:
+    """Have no other connection of ours open as long as this one is. False if there is one."""
+    with connection.begin():
+        return bool(connection.execute(HOLD).scalar_one())
+
+
 def sqlstate(error: sa.exc.DBAPIError) -> str | None:
     """The server's code of an error; None if it comes from the client."""
     return getattr(error.orig, "sqlstate", None)
@@ -149,7 +159,11 @@ def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
 
 
 def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-    connection.adapters.register_dumper(str, words)
-    connection.autocommit = True
-    connection.execute(SESSION)
-    connection.autocommit = False
+    with ExitStack() as failed:
+        failed.callback(connection.close)
+        connection.adapters.register_dumper(str, words)
+        connection.autocommit = True
+        connection.execute(SESSION)
+        connection.execute(USED)
+        connection.autocommit = False
+        failed.pop_all()
