@@ -52,6 +52,7 @@ ParleyError
 └── StoreError
     ├── StoreFull              the disk is full; nothing was accepted
     ├── StoreFailing           the disk fails to read or to write; nothing was accepted
+    │   └── StoreLost          the database's server is not reached
     ├── StoreReadOnly          the database cannot be written to; nothing was accepted
     ├── StoreLocked            another process holds the database
     └── StoreUnusable          an operator must do something first
@@ -368,6 +369,10 @@ class StoreFull(StoreError):
 
 class StoreFailing(StoreError):
     """A file of the database cannot be opened, read or written now: the disk fails, or a quota is used up."""
+
+
+class StoreLost(StoreFailing):
+    """The connection to the database's server has ended, or there is none. It may have done what it was told last."""
 
 
 class StoreReadOnly(StoreError):

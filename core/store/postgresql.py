@@ -40,8 +40,9 @@ USED = "SELECT pg_advisory_lock_shared(80116, current_schema::regnamespace::oid:
 """Each connection holds this lock as long as it is open, as SQLite has a shared lock on a file that is open."""
 HOLD = sa.text("SELECT pg_try_advisory_lock(80116, current_schema::regnamespace::oid::int)")
 """Different installations in one database do not wait for each other."""
-ROLLED_BACK = {"40001", "40P01"}
-"""A serialisation failure, and a deadlock."""
+READ_ONLY = "25006"
+ROLLED_BACK = {"40001", "40P01", READ_ONLY}
+"""A serialisation failure, a deadlock, and a server that has become a standby: nothing was written."""
 UNIQUE_VIOLATION = "23505"
 NOT_BEGUN = "nothing was done yet"
 """A detail of the error of a connection that had ended before."""
@@ -116,6 +117,7 @@ def make_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **options)
     except ImportError:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
+    sa.event.listen(engine, "handle_error", _leave_standby)
     sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
     return engine
 
@@ -146,6 +148,12 @@ def _lock(connection: sa.Connection, lock: sa.TextClause) -> None:
         if error.connection_invalidated:
             error.add_detail(NOT_BEGUN)
         raise
+
+
+def _leave_standby(context: sa.ExceptionContext) -> None:
+    """Have the next transaction connect anew, to the server that is the primary now if the URL names several."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
