@@ -33,6 +33,8 @@ NOTICING = {
     "keepalives_count": 2,
 }
 """Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
+PREPARED = "prepare_threshold"
+"""Parameter of a URL: "none" for a pooler that shares connections, on which no statement may be prepared."""
 LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
 LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
 LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
@@ -111,10 +113,18 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
-    chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
-    options = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
+    parsed = sa.make_url(url)
+    chosen: dict[str, int | None] = {key: value for key, value in NOTICING.items() if key not in parsed.query}
+    if parsed.query.get(PREPARED) == "none":
+        chosen[PREPARED] = None
+    options: dict[str, Any] = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
     try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **options)
+        engine = sa.create_engine(
+            parsed.difference_update_query([PREPARED]),
+            isolation_level="READ COMMITTED",
+            connect_args=chosen,
+            **options,
+        )
     except ImportError:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
     sa.event.listen(engine, "handle_error", _leave_standby)
