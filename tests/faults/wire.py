@@ -18,7 +18,7 @@ Lost: TypeAlias = Literal["", "request", "answer"]
 class Wire:
     """Connections to the server of a URL. The commits with the numbers `at`, from 1 on, lose their request or answer.
 
-    While it is `held`, nothing passes.
+    Unless it is `open`, nothing passes. If it `refuses`, new connections end at once.
     """
 
     url: sa.URL
@@ -27,6 +27,7 @@ class Wire:
     port: int = 0
     commits: int = 0
     cuts: int = 0
+    refuses: bool = False
     open: asyncio.Event = field(default_factory=asyncio.Event)
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -42,6 +43,9 @@ class Wire:
             writer.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.close()
+            return
         there, onward = await asyncio.open_connection(self.url.host or "127.0.0.1", self.url.port or 5432)
         muted = asyncio.Event()
         ways = [
