@@ -23,6 +23,7 @@ from bots.keys import revoke as revoke_a_key
 from bots.knowledge import add_file, check_files, list_files, print_gaps, search_files
 from bots.logs import configure_logs
 from bots.moods import run_moods
+from bots.moving import copy as copy_database
 from bots.password import ask_password, change_password, remove_password
 from bots.proxies import proxies_of
 from bots.report import report as report_outcomes
@@ -43,12 +44,17 @@ knowledge = typer.Typer(help="Search the documents and answers in knowledge.fold
 app.add_typer(knowledge, name="knowledge")
 key = typer.Typer(help="Keys of programs that use the HTTP interface.", no_args_is_help=True)
 app.add_typer(key, name="key")
+store = typer.Typer(help="Move the database between a file and a PostgreSQL server.", no_args_is_help=True)
+app.add_typer(store, name="store")
 
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./parley.toml.")
 ]
 User: TypeAlias = Annotated[
     str | None, typer.Option("--user", metavar="NAME", help="Name of the person; each has a separate history.")
+]
+Address: TypeAlias = Annotated[
+    str, typer.Argument(metavar="DATABASE", help="Path, sqlite:///PATH, postgresql://..., or store.url as configured.")
 ]
 KeyName: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, such as shop.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -269,6 +275,14 @@ def revoke_key(name: KeyName, config: ConfigFile = None) -> None:
     settings = load_settings(config)
     configure_logs(settings.log_level, otherwise="warning")
     asyncio.run(revoke_a_key(settings, _readable(name), time.time(), sys.stdout))
+
+
+@store.command(name="copy")
+def copy_store(source: Address, target: Address, config: ConfigFile = None) -> None:
+    """Copy everything from one database into a new one, while no bot runs, and compare both by count and digest."""
+    settings = load_settings(config)
+    configure_logs(settings.log_level, otherwise="warning")
+    copy_database(settings, source, target, sys.stdout)
 
 
 def _own_name() -> str:

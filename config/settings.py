@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from config import access
@@ -28,6 +28,10 @@ PREFIX = "PARLEY_"
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 """The characters that Telegram accepts in the header that carries the secret."""
 DESK = re.compile(r"slack:[TE][A-Z0-9]+:[CG][A-Z0-9]+|telegram:-[1-9][0-9]{0,17}")
+SEVERAL_SERVERS = re.compile(
+    r"(?P<scheme>[a-z+]+://)(?P<login>[^/?#]*@)?(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<rest>[/?#].*)?"
+)
+"""A URL as libpq has it: postgresql://USER:PASSWORD@HOST1:PORT,HOST2:PORT/DATABASE."""
 SQLITE, POSTGRESQL = "sqlite:///", "postgresql+psycopg"
 STORE_URLS = f"should be {SQLITE}PATH or postgresql://USER:PASSWORD@HOST/DATABASE"
 PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
@@ -77,12 +81,21 @@ def _store_url(secret: SecretStr) -> SecretStr:
     if not url or url.startswith(SQLITE):
         return secret
     try:
-        parsed = make_url(url)
+        parsed = _database_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(STORE_URLS) from None
     if parsed.drivername not in {"postgresql", POSTGRESQL} or not parsed.database:
         raise ValueError(STORE_URLS)
     return SecretStr(parsed.set(drivername=POSTGRESQL).render_as_string(hide_password=False))
+
+
+def _database_url(url: str) -> URL:
+    """The URL of a database, where several servers are parameters as SQLAlchemy has them. Raises ArgumentError."""
+    if not (several := SEVERAL_SERVERS.fullmatch(url)):
+        return make_url(url)
+    scheme, login, hosts, rest = several.group("scheme", "login", "hosts", "rest")
+    parsed = make_url(f"{scheme}{login or ''}{rest or ''}")
+    return parsed.update_query_dict({"host": [host for host in hosts.split(",") if host]})
 
 
 def _folder(path: Path) -> Path:
@@ -511,7 +524,9 @@ class Settings(BaseSettings):
         """The file, or the server's URL without password and options."""
         if self.has_store_file:
             return str(self.store_path)
-        return make_url(self.store_url).set(drivername="postgresql", query={}).render_as_string()
+        parsed = make_url(self.store_url)
+        servers = {key: value for key, value in parsed.query.items() if key == "host"}
+        return parsed.set(drivername="postgresql", query=servers).render_as_string()
 
     @classmethod
     def settings_customise_sources(

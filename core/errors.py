@@ -52,6 +52,7 @@ ParleyError
 └── StoreError
     ├── StoreFull              the disk is full; nothing was accepted
     ├── StoreFailing           the disk fails to read or to write; nothing was accepted
+    │   └── StoreLost          the database's server is not reached
     ├── StoreReadOnly          the database cannot be written to; nothing was accepted
     ├── StoreLocked            another process holds the database
     └── StoreUnusable          an operator must do something first
@@ -59,7 +60,8 @@ ParleyError
         ├── StoreReplaced      the file of the open database is gone, or another one is in its place
         ├── StoreTooNew        a newer version of the program has migrated the database
         ├── StoreExposed       other users can read the database, and it is not ours to change that
-        └── BackupRefused      a backup cannot be made there, or cannot be restored
+        ├── BackupRefused      a backup cannot be made there, or cannot be restored
+        └── CopyRefused        a database cannot be copied into another one
 """
 
 from core.messages import Media
@@ -369,6 +371,10 @@ class StoreFailing(StoreError):
     """A file of the database cannot be opened, read or written now: the disk fails, or a quota is used up."""
 
 
+class StoreLost(StoreFailing):
+    """The connection to the database's server has ended, or there is none. It may have done what it was told last."""
+
+
 class StoreReadOnly(StoreError):
     """The database or its disk is read-only."""
 
@@ -415,4 +421,13 @@ class BackupRefused(StoreUnusable):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
+        self.reason = reason
+
+
+class CopyRefused(StoreUnusable):
+    """Nothing is copied from, or into, the database `name`, for this reason."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
         self.reason = reason

@@ -78,6 +78,14 @@ def empty_postgresql(postgresql: sa.Engine) -> Iterator[str]:
     empty(postgresql)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind, for tests whose gateways are killed."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/parley.db"
+    return str(request.getfixturevalue("empty_postgresql"))
+
+
 @pytest.fixture
 async def slack(slack_port: int) -> AsyncIterator[FakeSlack]:
     """A new workspace."""

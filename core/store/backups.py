@@ -18,7 +18,7 @@ from core.errors import BackupRefused, StoreDamaged, StoreLocked
 from core.messages import Person
 from core.store import installation, keys, records, sessions, tombstones
 from core.store.copies import BEFORE_RESTORE, beside, copy, new_file, settle
-from core.store.files import SIDES, sync
+from core.store.files import remove, sync
 from core.store.handoffs import CLOSED
 from core.store.people import find_or_add
 from core.store.portable import insert_new
@@ -62,7 +62,7 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
     """
     _check_backup(backup)
     new = database.with_name(f"{database.name}.restoring")
-    _remove(new)
+    remove(new)
     try:
         copy(backup, new)
         with _opened(new, path=None) as restored:
@@ -77,7 +77,7 @@ def restore(database: Path, backup: Path, stamp: str) -> Restored:
         sync(database.parent)  # names may reach the disk in any order: the kept one first, and the end of the old log
         new.replace(database)
     finally:
-        _remove(new)
+        remove(new)
     sync(database.parent)
     return Restored(kept=kept, dropped=dropped)
 
@@ -193,8 +193,3 @@ def _kept(database: Path, stamp: str) -> Path:
     kept = beside(database, BEFORE_RESTORE, stamp)
     os.link(database, kept)
     return kept
-
-
-def _remove(new: Path) -> None:
-    for side in ("", *SIDES):
-        new.with_name(new.name + side).unlink(missing_ok=True)

@@ -67,6 +67,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove(path: Path) -> None:
+    """Delete a database file, and what SQLite keeps beside it."""
+    for side in ("", *SIDES):
+        path.with_name(path.name + side).unlink(missing_ok=True)
+
+
 def _identity(path: Path) -> Identity | None:
     """Device and inode; None if there is no file. Raises OSError if that cannot be told."""
     try:

@@ -5,6 +5,9 @@ import sqlalchemy as sa
 from core.store.portable import Greatest
 from core.store.schema import TURN_IDS, installation, turns
 
+GIVEN = sa.text(f"SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {TURN_IDS.name}")  # noqa: S608
+"""The last id that PostgreSQL's sequence has given; it is not rolled back."""
+
 
 def key(connection: sa.Connection) -> bytes:
     """The key of the digests of people who were forgotten."""
@@ -29,20 +32,22 @@ def next_turn(connection: sa.Connection, conversation: str) -> int:
         waited = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(conversation, 0)).label("waited"))
         query = sa.select(TURN_IDS.next_value()).select_from(waited.cte().prefix_with("MATERIALIZED"))
         return connection.execute(query).scalar_one()
-    return _last_turn(connection) + 1
+    return last_turn(connection) + 1
 
 
 def note_last_turn(connection: sa.Connection) -> None:
     """Remember the highest id of a turn, before turns are deleted."""
     if not connection.dialect.supports_sequences:
-        connection.execute(installation.update().values(last_turn=_last_turn(connection)))
+        connection.execute(installation.update().values(last_turn=last_turn(connection)))
+
+
+def last_turn(connection: sa.Connection) -> int:
+    """The highest id that a turn has had."""
+    highest = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
+    known = int(connection.execute(sa.select(Greatest(installation.c.last_turn, highest))).scalar_one())
+    return max(known, connection.execute(GIVEN).scalar_one()) if connection.dialect.supports_sequences else known
 
 
 def touch(connection: sa.Connection, now: float) -> None:
     """Write something, to find out whether that is possible."""
     connection.execute(installation.update().values(checked_at=now))
-
-
-def _last_turn(connection: sa.Connection) -> int:
-    highest = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
-    return int(connection.execute(sa.select(Greatest(installation.c.last_turn, highest))).scalar_one())

@@ -26,7 +26,7 @@ def migrate(connection: sa.Connection, revision: str = "head", *, path: Path | N
     """
     config = _config(connection)
     scripts = ScriptDirectory.from_config(config)
-    present, head = _revision(connection), scripts.get_current_head()
+    present, head = schema_of(connection), scripts.get_current_head()
     assert head is not None
     if present and present not in {script.revision for script in scripts.walk_revisions()}:
         if not "" < _oldest_program(connection) <= head:
@@ -63,6 +63,18 @@ def oldest_program(scripts: ScriptDirectory) -> str:
     return max(stated)
 
 
+def schema_of(connection: sa.Connection) -> str | None:
+    """The schema that a database has; None if it is new."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def current_schema() -> str | None:
+    """The schema that this version of the program works with."""
+    return ScriptDirectory(str(SCRIPTS)).get_current_head()
+
+
 def _config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
@@ -72,10 +84,3 @@ def _config(connection: sa.Connection) -> Config:
 
 def _oldest_program(connection: sa.Connection) -> str:
     return str(connection.execute(sa.select(installation.c.oldest_program)).scalar_one())
-
-
-def _revision(connection: sa.Connection) -> str | None:
-    """The schema that a database has; None if it is new."""
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

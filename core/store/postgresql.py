@@ -6,6 +6,7 @@ is released after the commit, so that the next transaction sees all that was com
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,14 +37,20 @@ NOTICING = {
     "keepalives_count": 2,
 }
 """Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
+PREPARED = "prepare_threshold"
+"""Parameter of a URL: "none" for a pooler that shares connections, on which no statement may be prepared."""
 LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
 LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
 PATIENCE = sa.text("SET LOCAL lock_timeout = '1s'")
 """Of a migration: if it waits for a table that somebody reads, messages wait behind it."""
 LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
+USED = "SELECT pg_advisory_lock_shared(80116, current_schema::regnamespace::oid::int)"
+"""Each connection holds this lock as long as it is open, as SQLite has a shared lock on a file that is open."""
+HOLD = sa.text("SELECT pg_try_advisory_lock(80116, current_schema::regnamespace::oid::int)")
 """Different installations in one database do not wait for each other."""
-ROLLED_BACK = {"40001", "40P01"}
-"""A serialisation failure, and a deadlock."""
+READ_ONLY = "25006"
+ROLLED_BACK = {"40001", "40P01", READ_ONLY}
+"""A serialisation failure, a deadlock, and a server that has become a standby: nothing was written."""
 UNIQUE_VIOLATION = "23505"
 LOCK_NOT_AVAILABLE = "55P03"
 NOT_BEGUN = "nothing was done yet"
@@ -114,12 +121,21 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
-    chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
-    options = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
+    parsed = sa.make_url(url)
+    chosen: dict[str, int | None] = {key: value for key, value in NOTICING.items() if key not in parsed.query}
+    if parsed.query.get(PREPARED) == "none":
+        chosen[PREPARED] = None
+    options: dict[str, Any] = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
     try:
-        engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **options)
+        engine = sa.create_engine(
+            parsed.difference_update_query([PREPARED]),
+            isolation_level="READ COMMITTED",
+            connect_args=chosen,
+            **options,
+        )
     except ImportError:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
+    sa.event.listen(engine, "handle_error", _leave_standby)
     sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
     return engine
 
@@ -146,6 +162,12 @@ def _prepare(engine: sa.Engine) -> None:
         migrate_or_create(connection)
 
 
+def hold(connection: sa.Connection) -> bool:
+    """Have no other connection of ours open as long as this one is. False if there is one."""
+    with connection.begin():
+        return bool(connection.execute(HOLD).scalar_one())
+
+
 def sqlstate(error: sa.exc.DBAPIError) -> str | None:
     """The server's code of an error; None if it comes from the client."""
     return getattr(error.orig, "sqlstate", None)
@@ -161,6 +183,12 @@ def _lock(connection: sa.Connection, lock: sa.TextClause) -> None:
         raise
 
 
+def _leave_standby(context: sa.ExceptionContext) -> None:
+    """Have the next transaction connect anew, to the server that is the primary now if the URL names several."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
+
+
 def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
     """The driver's writer of texts, which leaves out the one character that PostgreSQL does not store."""
 
@@ -172,7 +200,11 @@ def _words(driver: Any) -> type[Any]:  # noqa: ANN401  it need not be installed
 
 
 def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa: ANN401  SQLAlchemy's own signature
-    connection.adapters.register_dumper(str, words)
-    connection.autocommit = True
-    connection.execute(SESSION)
-    connection.autocommit = False
+    with ExitStack() as failed:
+        failed.callback(connection.close)
+        connection.adapters.register_dumper(str, words)
+        connection.autocommit = True
+        connection.execute(SESSION)
+        connection.execute(USED)
+        connection.autocommit = False
+        failed.pop_all()

@@ -122,6 +122,14 @@ def make_engine(url: str) -> sa.Engine:
     return engine
 
 
+def make_holding_engine(url: str) -> sa.Engine:
+    """An engine that no other process can have the file open beside, and that changes nothing in it by itself."""
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _hold)
+    sa.event.listen(engine, "begin", _begin_holding)
+    return engine
+
+
 def prepare(engine: sa.Engine, path: Path | None) -> OpenFile | None:
     """Make the file at the path private, check the database, and migrate it."""
     file = open_privately(path) if path else None
@@ -140,3 +148,14 @@ def _configure(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: A
 
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
+
+
+def _hold(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401
+    connection.isolation_level = None
+    connection.text_factory = bytes.decode  # the driver's error about a text that is not UTF-8 would quote it
+    connection.execute("PRAGMA busy_timeout = 0").fetchall()  # a gateway does not go away by itself
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+
+
+def _begin_holding(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN EXCLUSIVE")

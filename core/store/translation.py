@@ -13,6 +13,7 @@ from core.errors import (
     StoreFailing,
     StoreFull,
     StoreLocked,
+    StoreLost,
     StoreReadOnly,
     StoreUnusable,
 )
@@ -32,8 +33,8 @@ ERRORS: Mapping[str, type[StoreError]] = {
 }
 """SQLite's errors by the beginnings of their names."""
 SQLSTATES: Mapping[str, type[StoreError]] = {
-    "08": StoreFailing,  # the connection
-    "25P03": StoreFailing,  # this process stood still in a transaction
+    "08": StoreLost,
+    "25P03": StoreLost,  # this process stood still in a transaction
     "25006": StoreReadOnly,
     "28": StoreUnusable,  # the user, or the password
     "3D": StoreUnusable,  # no such database
@@ -43,7 +44,10 @@ SQLSTATES: Mapping[str, type[StoreError]] = {
     "53": StoreFailing,
     "53100": StoreFull,
     "55P03": StoreLocked,
-    "57": StoreFailing,  # the server stops, or an operator has stopped this
+    "57": StoreFailing,  # an operator has stopped this
+    "57P01": StoreLost,  # the server stops
+    "57P02": StoreLost,  # it has crashed
+    "57P03": StoreLost,  # it starts
     "58": StoreFailing,  # its disk
     "XX001": StoreDamaged,
     "XX002": StoreDamaged,
@@ -88,7 +92,7 @@ def _postgresql_error(error: Any) -> StoreError:  # noqa: ANN401  the driver nee
     """An error without a code comes from the client: the server was not reached, or the connection has ended."""
     if error.sqlstate is None:
         is_lost = UNREACHED & {kind.__name__ for kind in type(error).__mro__}
-        return (StoreFailing if is_lost else StoreError)(" ".join(str(error).split()))
+        return (StoreLost if is_lost else StoreError)(" ".join(str(error).split()))
     known = (SQLSTATES.get(error.sqlstate[:length]) for length in (5, 2))
     kind = next(filter(None, known), StoreError)
     return kind(f"{error.sqlstate}: {error.diag.message_primary}")  # its details quote what people have written

@@ -33,7 +33,7 @@ from core.stages.mood import MoodReader
 from core.store import open_store, turns
 from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
-from tests.faults.crash_points import LOOP_ITERATIONS, CrashingStore, CrashPoint
+from tests.faults.crash_points import LOOP_ITERATIONS, CrashingStore, CrashPoint, open_crashing
 from tests.options import chat_with, limits_with, worker_with
 
 Note: TypeAlias = Callable[[str, object], None]
@@ -92,7 +92,7 @@ async def run(plan: Plan, stop: asyncio.Event) -> None:
     crash_point = CrashPoint(plan.point, (plan.hit,), lambda: os.kill(os.getpid(), signal.SIGKILL))
     platforms = {plan.platform: plan.settings, **plan.others}
     async with AsyncExitStack() as stack:
-        plain = await stack.enter_async_context(open_store(plan.database))
+        plain = await stack.enter_async_context(open_crashing(plan.database, crash_point))
         fronts = [
             await stack.enter_async_context(_front(platform, settings, clock))
             for platform, settings in platforms.items()

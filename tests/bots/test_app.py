@@ -159,7 +159,7 @@ async def test_a_restart_keeps_each_conversation_at_its_server(tmp_path: Path) -
         for folder in ("here", "here", "there"):
             settings = Settings.model_validate({"data_dir": tmp_path / folder, "engine": {"url": [one.url, other.url]}})
             async with (
-                open_bot(settings, SystemClock(), {}, []) as bot,
+                open_bot(settings, ShiftedClock(clock=SystemClock()), {}, []) as bot,
                 bot.engine.stream(prompt, max_tokens=9, user="ann") as pieces,
             ):
                 assert [piece async for piece in pieces]

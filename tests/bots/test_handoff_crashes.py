@@ -64,6 +64,7 @@ class Case(Lives[tuple[str, str]]):
         *,
         fork_server: ForkServer,
         folder: Path,
+        database: str,
         chance: random.Random,
     ) -> None:
         settings = {
@@ -77,7 +78,7 @@ class Case(Lives[tuple[str, str]]):
             others={operators: settings[operators]} if operators != customer else {},
             desk=str(desk_of(operators, account.id).place),
             port=free_port(),
-            database=f"sqlite:///{folder}/parley.db",
+            database=database,
         )
         super().__init__(words=(), plan=plan, fork_server=fork_server, log=folder / "log")
         sides: dict[str, Side] = {"telegram": OnTelegram(account), "slack": OnSlack(slack)}
@@ -161,11 +162,12 @@ class Case(Lives[tuple[str, str]]):
 
 
 @pytest.mark.parametrize(("point", "pair", "seed"), lives(PASSING_ON))
-async def test_words_are_passed_on_once(
+async def test_words_are_passed_on_once(  # noqa: PLR0913  most are fixtures
     account: Account,
     slack: FakeSlack,
     fork_server: ForkServer,
     tmp_path: Path,
+    database: str,
     *,
     point: str,
     pair: tuple[Platform, Platform],
@@ -173,7 +175,7 @@ async def test_words_are_passed_on_once(
 ) -> None:
     """After a kill and a restart each word of customer and owner has reached the other side once, in order."""
     chance = random.Random(f"{point} {pair} {seed}")
-    case = Case(account, slack, pair, fork_server=fork_server, folder=tmp_path, chance=chance)
+    case = Case(account, slack, pair, fork_server=fork_server, folder=tmp_path, database=database, chance=chance)
     await case.prepare()
     await case.take_over()
     await case.write()
@@ -185,11 +187,12 @@ async def test_words_are_passed_on_once(
 
 
 @pytest.mark.parametrize(("point", "pair", "seed"), lives(ASKING))
-async def test_a_person_is_asked_for_once(
+async def test_a_person_is_asked_for_once(  # noqa: PLR0913  most are fixtures
     account: Account,
     slack: FakeSlack,
     fork_server: ForkServer,
     tmp_path: Path,
+    database: str,
     *,
     point: str,
     pair: tuple[Platform, Platform],
@@ -197,7 +200,7 @@ async def test_a_person_is_asked_for_once(
 ) -> None:
     """After a kill and a restart there is one hand-off, of which the operators are told once, in its thread."""
     chance = random.Random(f"{point} {pair} {seed}")
-    case = Case(account, slack, pair, fork_server=fork_server, folder=tmp_path, chance=chance)
+    case = Case(account, slack, pair, fork_server=fork_server, folder=tmp_path, database=database, chance=chance)
     await case.prepare()
     await case.customer.say(CUE, "a person please")
     pid = await case.start(point)
@@ -217,7 +220,7 @@ async def test_a_person_is_asked_for_once(
 
 @pytest.mark.parametrize("point", ["carry_out uncommitted", "carry_out committed"])
 async def test_taking_over_is_done_once(
-    account: Account, slack: FakeSlack, fork_server: ForkServer, tmp_path: Path, point: str
+    account: Account, slack: FakeSlack, fork_server: ForkServer, tmp_path: Path, database: str, point: str
 ) -> None:
     """A press that kills the bot is delivered again: there is one owner, and the customer is told once."""
     case = Case(
@@ -226,6 +229,7 @@ async def test_taking_over_is_done_once(
         ("slack", "telegram"),
         fork_server=fork_server,
         folder=tmp_path,
+        database=database,
         chance=random.Random(point),
     )
     await case.prepare()

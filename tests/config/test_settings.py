@@ -3,11 +3,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 import config
 from config.load import load_settings, setting_keys
 from config.options import model_servers, slots
+from config.settings import Settings, StoreSettings
 from core.errors import ConfigError
+from core.store.postgresql import make_engine
 
 DEFAULTS = Path(config.__file__).with_name("default.toml")
 
@@ -268,6 +271,27 @@ def test_the_password_of_a_database_is_a_secret(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(ConfigError) as raised:
         load_settings()
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name"),
+    [
+        (
+            "bot:hunter2@a.example:5433,b.example/parley",
+            "postgresql://bot:***@/parley?host=a.example%3A5433&host=b.example",
+        ),
+        ("a,b:5434/parley?target_session_attrs=read-write", "postgresql:///parley?host=a&host=b%3A5434"),
+    ],
+)
+def test_a_database_may_have_several_servers(hosts: str, name: str) -> None:
+    """They are written as libpq has them, and reach its connections in the form that it reads."""
+    settings = StoreSettings.model_validate({"url": f"postgresql://{hosts}"})
+    assert Settings(store=settings).store_name == name
+    (_, options) = make_engine(settings.url.get_secret_value()).dialect.create_connect_args(
+        make_url(settings.url.get_secret_value())
+    )
+    assert (options["host"], options["port"]) in {("a.example,b.example", "5433,"), ("a,b", ",5434")}
+    assert options["dbname"] == "parley"
 
 
 def test_a_database_file_has_its_path_for_a_name() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache, wraps
 from inspect import isfunction, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -11,7 +12,8 @@ import sqlalchemy as sa
 
 from core.engine.protocol import Engine, Piece
 from core.prompt import Prompt
-from core.store import Store
+from core.side_by_side import SIDE_BY_SIDE
+from core.store import Database, Store, open_store
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,11 +66,32 @@ def _names() -> set[str]:
     return STEPS | {f"{verb} {moment}" for verb in verbs if not verb.startswith("_") for moment in MOMENTS}
 
 
-class CrashingStore:
-    """A store with two crash points in each verb: before its commit and after it.
+@cache
+def crashing(verb: Callable[Concatenate[sa.Connection, P], R], crash_point: CrashPoint) -> Callable[..., R]:
+    """The verb with a crash point before its commit, the same one at each call: a store knows its verbs by themselves.
 
-    A claim that finds no turn reaches neither.
+    A claim that finds no turn does not reach it.
     """
+
+    @wraps(verb)
+    def crash(connection: sa.Connection, *args: P.args, **kwargs: P.kwargs) -> R:
+        found = verb(connection, *args, **kwargs)
+        _reach(crash_point, verb.__name__, found, "uncommitted")
+        return found
+
+    return crash
+
+
+@asynccontextmanager
+async def open_crashing(database: str, crash_point: CrashPoint) -> AsyncIterator[Database]:
+    """A store for a `CrashingStore`, in which the same verbs run beside each other as in the product."""
+    beside = [crashing(verb, crash_point) for verb in SIDE_BY_SIDE]
+    async with open_store(database, beside=[*beside, *SIDE_BY_SIDE]) as store:
+        yield store
+
+
+class CrashingStore:
+    """A store with two crash points in each verb: before its commit and after it."""
 
     def __init__(self, store: Store, crash_point: CrashPoint) -> None:
         self._store = store
@@ -77,18 +100,14 @@ class CrashingStore:
         self.scrub = store.scrub
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        def observed(connection: sa.Connection) -> R:
-            found = verb(connection, *args, **kwargs)
-            self._reach(verb.__name__, found, "uncommitted")
-            return found
-
-        found = await self._store.run(observed)
-        self._reach(verb.__name__, found, "committed")
+        found: R = await self._store.run(crashing(verb, self._crash_point), *args, **kwargs)
+        _reach(self._crash_point, verb.__name__, found, "committed")
         return found
 
-    def _reach(self, verb: str, found: object, moment: str) -> None:
-        if found is not None or verb not in CLAIMS:
-            self._crash_point.reach(f"{verb} {moment}")
+
+def _reach(crash_point: CrashPoint, verb: str, found: object, moment: str) -> None:
+    if found is not None or verb not in CLAIMS:
+        crash_point.reach(f"{verb} {moment}")
 
 
 class CrashingEngine:

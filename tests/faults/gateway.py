@@ -28,12 +28,12 @@ from core.engine.timings import Timings
 from core.prompt import Persona, Prompt
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
-from core.store import Store, open_store
+from core.store import Store
 from core.store.history import Keeping
 from core.store.schema import turns
 from core.store.turns import disown
 from core.worker import Worker, working
-from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint
+from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint, open_crashing
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
 from tests.options import chat_with, child_with, limits_with, reply_with, worker_with
 
@@ -139,7 +139,7 @@ async def open_gateway(plan: Plan) -> AsyncIterator[Store]:
     structlog.configure(processors=[structlog.processors.add_log_level, child.note, structlog.dev.ConsoleRenderer()])
     async with (
         open_link(plan.port) as link,
-        open_store(plan.database) as plain,
+        open_crashing(plan.database, crash_point) as plain,
         _open_engine(plan, crash_point, child) as engine,
     ):
         if plan.disowns:

@@ -62,19 +62,16 @@ class Harness:
     platform: Platform
     fork_server: ForkServer
     folder: Path
+    database: str
     pids: list[int] = field(default_factory=list)
     unsaved: set[str] = field(default_factory=set)
-
-    @property
-    def database(self) -> str:
-        return f"sqlite:///{self.folder}/faults.db"
 
     @property
     def log(self) -> Path:
         return self.folder / "gateways.log"
 
     def plan(self, **options: Any) -> Plan:  # noqa: ANN401  the fields of Plan
-        return Plan(port=self.platform.port, database=self.database, **options)
+        return Plan(port=self.platform.port, **{"database": self.database, **options})
 
     async def start(self, plan: Plan) -> int:
         self.pids.append(await self.fork_server.start(plan, self.log))
@@ -149,10 +146,12 @@ class Harness:
 
 @asynccontextmanager
 async def open_harness(
-    fork_server: ForkServer, folder: Path, events: Sequence[Event] = (), *, ahead: int = 1_000
+    fork_server: ForkServer, folder: Path, events: Sequence[Event] = (), *, ahead: int = 1_000, database: str = ""
 ) -> AsyncIterator[Harness]:
+    """A harness whose gateways share a database: the one of a URL, or a file in the folder."""
+    url = database or f"sqlite:///{folder}/faults.db"
     async with open_platform(events, ahead=ahead) as platform:
-        harness = Harness(platform=platform, fork_server=fork_server, folder=folder)
+        harness = Harness(platform=platform, fork_server=fork_server, folder=folder, database=url)
         try:
             yield harness
         finally:

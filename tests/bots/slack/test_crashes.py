@@ -67,10 +67,11 @@ def is_settled(state: State, words: Sequence[str]) -> bool:
 
 
 @pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
-async def test_every_message_is_answered_once(
+async def test_every_message_is_answered_once(  # noqa: PLR0913  most are fixtures
     slack: FakeSlack,
     fork_server: ForkServer,
     tmp_path: Path,
+    database: str,
     record_property: Note,
     *,
     point: str,
@@ -79,7 +80,7 @@ async def test_every_message_is_answered_once(
 ) -> None:
     """After a kill and a restart the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
-    case = Case(slack=slack, fork_server=fork_server, folder=tmp_path, mode=mode, chance=chance)
+    case = Case(slack=slack, fork_server=fork_server, folder=tmp_path, database=database, mode=mode, chance=chance)
     await case.ask_all()
     await case.crash(point)
     await case.live()
@@ -90,14 +91,21 @@ async def test_every_message_is_answered_once(
 @pytest.mark.parametrize("seed", range(4 * SEEDS))
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_crash_of_the_recovery_changes_nothing(
-    slack: FakeSlack, fork_server: ForkServer, tmp_path: Path, record_property: Note, *, mode: str, seed: int
+    slack: FakeSlack,
+    fork_server: ForkServer,
+    tmp_path: Path,
+    database: str,
+    record_property: Note,
+    *,
+    mode: str,
+    seed: int,
 ) -> None:
     """The bot is killed again after its restart, at another step, if it comes to that.
 
     It gives up on the question that it was answering both times, and says so.
     """
     chance = random.Random(f"{mode} {seed}")
-    case = Case(slack=slack, fork_server=fork_server, folder=tmp_path, mode=mode, chance=chance)
+    case = Case(slack=slack, fork_server=fork_server, folder=tmp_path, database=database, mode=mode, chance=chance)
     await case.ask_all()
     await case.crash(chance.choice((*STEPS, *STREAMING, *CALLS)))
     await case.live(chance.choice(STEPS))
@@ -109,11 +117,17 @@ class Case(Lives[str]):
     """A bot that is asked in random channels."""
 
     def __init__(
-        self, *, slack: FakeSlack, fork_server: ForkServer, folder: Path, mode: str, chance: random.Random
+        self,
+        *,
+        slack: FakeSlack,
+        fork_server: ForkServer,
+        folder: Path,
+        database: str,
+        mode: str,
+        chance: random.Random,
     ) -> None:
         lines = (chance.choice((1, 2, 27)) if number else LINKED for number in range(chance.randint(3, 5)))
         words = [f"w{number}x{count}" for number, count in enumerate(lines)]
-        database = f"sqlite:///{folder}/parley.db"
         plan = Plan(platform="slack", settings=settings(slack, mode), port=free_port(), database=database)
         super().__init__(words=words, plan=plan, fork_server=fork_server, log=folder / "log")
         self._url = f"http://127.0.0.1:{plan.port}/slack/events" if mode == "http" else ""

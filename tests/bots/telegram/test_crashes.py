@@ -55,10 +55,11 @@ def is_settled(journal: list[Entry], words: Sequence[str]) -> bool:
 
 
 @pytest.mark.parametrize(("point", "mode", "seed"), LIVES)
-async def test_every_message_is_answered_once(
+async def test_every_message_is_answered_once(  # noqa: PLR0913  most are fixtures
     account: Account,
     fork_server: ForkServer,
     tmp_path: Path,
+    database: str,
     record_property: Note,
     *,
     point: str,
@@ -67,7 +68,7 @@ async def test_every_message_is_answered_once(
 ) -> None:
     """After a kill and a restart the bot answers each message once, and remembers each exchange once."""
     chance = random.Random(f"{point} {mode} {seed}")
-    case = Case(account=account, fork_server=fork_server, folder=tmp_path, mode=mode, chance=chance)
+    case = Case(account=account, fork_server=fork_server, folder=tmp_path, database=database, mode=mode, chance=chance)
     await case.ask_all()
     await case.crash(point)
     await case.live()
@@ -78,14 +79,21 @@ async def test_every_message_is_answered_once(
 @pytest.mark.parametrize("seed", range(4 * SEEDS))
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_crash_of_the_recovery_changes_nothing(
-    account: Account, fork_server: ForkServer, tmp_path: Path, record_property: Note, *, mode: str, seed: int
+    account: Account,
+    fork_server: ForkServer,
+    tmp_path: Path,
+    database: str,
+    record_property: Note,
+    *,
+    mode: str,
+    seed: int,
 ) -> None:
     """The bot is killed again after its restart, at another step, if it comes to that.
 
     It gives up on the question that it was answering both times, and says so.
     """
     chance = random.Random(f"{mode} {seed}")
-    case = Case(account=account, fork_server=fork_server, folder=tmp_path, mode=mode, chance=chance)
+    case = Case(account=account, fork_server=fork_server, folder=tmp_path, database=database, mode=mode, chance=chance)
     first, second = chance.choice((*STEPS, *CALLS, *PREVIEWS)), chance.choice(STEPS)
     await case.ask_all()
     await case.crash(first)
@@ -98,13 +106,19 @@ class Case(Lives[tuple[int, int]]):
     """A bot that is asked in random chats."""
 
     def __init__(
-        self, *, account: Account, fork_server: ForkServer, folder: Path, mode: str, chance: random.Random
+        self,
+        *,
+        account: Account,
+        fork_server: ForkServer,
+        folder: Path,
+        database: str,
+        mode: str,
+        chance: random.Random,
     ) -> None:
         words = [f"w{number}x{chance.choice((1, 9))}" for number in range(chance.randint(2, 5))]
         port = free_port()
         settings = {"token": account.token, "base_url": account.base_url, "mode": mode}
         settings["webhook_url"] = f"http://127.0.0.1:{port}"
-        database = f"sqlite:///{folder}/parley.db"
         plan = Plan(platform="telegram", settings=settings, port=port, database=database)
         super().__init__(words=words, plan=plan, fork_server=fork_server, log=folder / "log")
         self._chats = [5, *(chance.choice((5, 6, ROOM)) for _ in words[1:])]

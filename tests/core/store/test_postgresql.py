@@ -14,6 +14,7 @@ from core.errors import (
     StoreFailing,
     StoreFull,
     StoreLocked,
+    StoreLost,
     StoreReadOnly,
     StoreTooNew,
     StoreUnusable,
@@ -102,6 +103,29 @@ async def test_what_reads_cannot_write(store: Store) -> None:
     """The server refuses it."""
     with pytest.raises(StoreReadOnly):
         await store.read(people.set_noticed, 1, 5.0)
+
+
+async def test_a_server_that_became_a_standby_is_left(store: Store) -> None:
+    """Its connections refuse to write; each is replaced, and the verb runs on the server that is reached then."""
+
+    def demote(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+    for _ in range(THREADS):
+        await store.run(demote)
+    assert (await store.run(people.find_or_add, ANN)).id == 1
+
+
+async def test_a_pooler_gets_no_prepared_statements(empty_postgresql: str) -> None:
+    """With `prepare_threshold=none` no statement is kept on a connection, which may be another one's next."""
+
+    def prepared(connection: sa.Connection) -> object:
+        return connection.scalar(sa.text("SELECT count(*) FROM pg_prepared_statements"))
+
+    for options, kept in (("", True), ("&prepare_threshold=none", False)):
+        async with open_store(empty_postgresql + options) as store:
+            counts = [await store.read(prepared) for _ in range(10 * THREADS)]
+            assert any(counts) == kept
 
 
 async def test_what_reads_sees_one_moment(store: Store) -> None:
@@ -199,10 +223,10 @@ async def test_a_connection_ends_that_stands_still_with_a_lock(store: Store) -> 
     [
         (psycopg.errors.DiskFull, StoreFull),
         (psycopg.errors.TooManyConnections, StoreFailing),
-        (psycopg.errors.AdminShutdown, StoreFailing),
+        (psycopg.errors.AdminShutdown, StoreLost),
         (psycopg.errors.IoError, StoreFailing),
         (psycopg.errors.ReadOnlySqlTransaction, StoreReadOnly),
-        (psycopg.errors.IdleInTransactionSessionTimeout, StoreFailing),
+        (psycopg.errors.IdleInTransactionSessionTimeout, StoreLost),
         (psycopg.errors.LockNotAvailable, StoreLocked),
         (psycopg.errors.DeadlockDetected, StoreLocked),
         (psycopg.errors.DataCorrupted, StoreDamaged),
@@ -210,7 +234,7 @@ async def test_a_connection_ends_that_stands_still_with_a_lock(store: Store) -> 
         (psycopg.errors.InvalidCatalogName, StoreUnusable),
         (psycopg.errors.InsufficientPrivilege, StoreUnusable),
         (psycopg.errors.UndefinedTable, StoreError),
-        (psycopg.OperationalError, StoreFailing),
+        (psycopg.OperationalError, StoreLost),
         (psycopg.DataError, StoreError),
     ],
 )
