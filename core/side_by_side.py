@@ -3,14 +3,15 @@
 Each is safe beside the others, and beside itself. `accept` locks its person's row, so that their limits hold and their
 messages join; then the row of the key that writes for them; then the conversation, whose turns get their ids in the
 order of their commits. A claim locks its turn and passes over those that are locked. All else changes turns that are
-leased to the caller alone. The order of locks is turn, person, key, conversation. Every other verb runs alone, and so
-does a rare case in one of these, which calls `core.store.alone.alone`.
+leased to the caller alone, or the caller's own row among the gateways. The order of locks is turn, person, key,
+conversation. Every other verb runs alone, and so does a rare case in one of these, which calls
+`core.store.alone.alone`.
 """
 
 from core.accepting import accept, overhear
 from core.handoff import offering
 from core.keys import find_key
-from core.store import history, installation, people, turns
+from core.store import history, installation, notices, people, stale_scopes, turns
 
 SIDE_BY_SIDE = (
     accept,
@@ -29,4 +30,6 @@ SIDE_BY_SIDE = (
     turns.changed,
     turns.next_due,
     installation.touch,
+    stale_scopes.see,
+    notices.send,
 )

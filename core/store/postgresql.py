@@ -4,7 +4,7 @@ Each transaction that may write takes the advisory lock of the installation, for
 is released after the commit, so that the next transaction sees all that was committed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -106,7 +106,7 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
-    chosen = {key: value for key, value in NOTICING.items() if key not in sa.make_url(url).query}
+    chosen = noticing(sa.make_url(url))
     options = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
     try:
         engine = sa.create_engine(url, isolation_level="READ COMMITTED", connect_args=chosen, **options)
@@ -114,6 +114,11 @@ def make_engine(url: str) -> sa.Engine:
         raise StoreUnusable("PostgreSQL needs an extra: pip install 'parley[postgres]'") from None
     sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
     return engine
+
+
+def noticing(url: sa.URL) -> Mapping[str, int]:
+    """Options of a connection by which it notices that the server is gone."""
+    return {key: value for key, value in NOTICING.items() if key not in url.query}
 
 
 def prepare(engine: sa.Engine) -> None:
