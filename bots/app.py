@@ -43,14 +43,16 @@ from core.engine.member import Member
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
 from core.engine.several import open_several
-from core.errors import ConfigError, EngineError, ParleyError, StoreError
-from core.forgetting import forget_in_model
+from core.errors import ConfigError, EngineError, StoreError
+from core.forgetting import Memory, forgetting
 from core.handoff import offering, taking
 from core.help_desk import HelpDesk
 from core.intent import IntentReader
 from core.knowledge.knowledge import open_knowledge
 from core.measures import Measures
 from core.models import find_model
+from core.neighbours import looking
+from core.notice_board import NoticeBoard, hearing
 from core.pipeline import compose
 from core.progress import Progress, unwatched
 from core.school import School
@@ -81,8 +83,6 @@ SESSIONS = b"sessions"
 CALIBRATION = "calibration"
 """Folder of the models' biases, in the data folder."""
 CALIBRATION_BACKOFF = Backoff(first=5.0, longest=300.0)
-FORGET_BACKOFF = Backoff(first=5.0, longest=60.0)
-"""Seconds between two looks for deletions that the model server must be told of."""
 GRACE = 20.0
 """Seconds that running replies have at a shutdown. Those that take longer are answered after the next start."""
 
@@ -122,7 +122,7 @@ async def open_engine(
 class Bot:
     """A running bot: where messages are admitted, and the parts that /ready, /metrics and /admin look into.
 
-    Without a folder of knowledge there is no `expertise`. `answers` are those that are cached.
+    Without a folder of knowledge there is no `expertise`. `answers` are those that are cached. `owner` is this gateway.
     """
 
     admission: Admission
@@ -130,6 +130,7 @@ class Bot:
     engine: Engine
     measures: Measures = field(default_factory=Measures)
     expertise: Expertise | None = None
+    owner: str = ""
     answers: AnswerCache = field(default_factory=partial(AnswerCache, size=1, ttl=1.0, timer=time.monotonic))
 
     @property
@@ -176,25 +177,38 @@ async def open_bot(
         expertise = await stack.enter_async_context(open_expertise(settings, intents, clock, indexing))
         options = chat_options(settings)
         tracing = await stack.enter_async_context(open_tracing(os.environ, store, clock))
+        owner = uuid4().hex
         handler = chatbot(
-            store, engine, moods, answers, clock, options, expertise=expertise, intents=intents, tracing=tracing
+            store,
+            engine,
+            moods,
+            answers,
+            clock,
+            options,
+            expertise=expertise,
+            intents=intents,
+            tracing=tracing,
+            owner=owner,
         )
         counted = compose(measure(measures, clock), innermost=handler)
-        chosen = worker_options(settings, owner=uuid4().hex)
-        duties: Duties = SoleDuties() if settings.has_store_file else SharedDuties(store, clock, chosen.owner)
+        chosen = worker_options(settings, owner=owner)
+        duties: Duties = SoleDuties() if settings.has_store_file else SharedDuties(store, clock, owner)
         desk = help_desk(settings)
         finish = offering.finish if desk else turns.finish
         withdrawn = answers.forget_turn
         shown = tracing.deliveries(fronts)
         worker = Worker(store, counted, shown, clock, chosen, finish=finish, on_withdrawn=withdrawn, measures=measures)
+        board = NoticeBoard(owner)
+        stack.enter_context(looking(board, worker, answers, store))
         async with (
+            hearing(store.transactions.engine, board, clock),
             working(worker, GRACE),
             giving_back(store, clock, desk, worker),
             _purging(store, clock, settings.history.keep_days * DAY),
-            _forgetting(store, engine, clock, fronts),
+            forgetting(Memory(store=store, engine=engine, clock=clock, owner=owner), board),
             calibrating([moods, intents] if _reads_intents(settings) else [moods], settings.data_dir, clock),
         ):
-            admission = Admission(store, clock, limits(settings), worker, measures, tracing, duties=duties)
+            admission = Admission(store, clock, limits(settings), worker, measures, tracing, duties=duties, board=board)
             yield Bot(
                 admission=admission,
                 store=store,
@@ -202,6 +216,7 @@ async def open_bot(
                 measures=measures,
                 expertise=expertise,
                 answers=answers,
+                owner=owner,
             )
 
 
@@ -303,25 +318,6 @@ def giving_back(store: Store, clock: Clock, desk: HelpDesk | None, worker: Worke
             await clock.sleep(LATENESS)
 
     return _beside(give_back)
-
-
-def _forgetting(
-    store: Store, engine: Engine, clock: Clock, fronts: Mapping[str, Delivery]
-) -> AbstractAsyncContextManager[None]:
-    """Tell the model server of deletions soon after their commit, and again until it has answered."""
-
-    async def forget() -> None:
-        failures = 0
-        while True:
-            try:
-                await forget_in_model(store, engine, fronts)
-                failures = 0
-            except ParleyError as error:
-                failures += 1
-                log.info("the model server has not forgotten yet", error=type(error).__name__)
-            await clock.sleep(FORGET_BACKOFF.pause(failures + 1))
-
-    return _beside(forget)
 
 
 def _reads_intents(settings: Settings) -> bool:

@@ -8,12 +8,14 @@ from core import accepting, corrections, presses
 from core.accepting import Accepted, Outcome, Refused
 from core.buttons import Press, Receipt
 from core.clock import Clock
+from core.delivery import Claim
 from core.duties import Duties, SoleDuties
 from core.greeting import Words, greet
 from core.keys import Key, find_key
 from core.limits import Limits, may_write
 from core.measures import Measures
 from core.messages import ConversationKey, Deletion, Edit, Locale, Message, Person
+from core.notice_board import NoticeBoard
 from core.presses import Action
 from core.store import Store, events, history, installation, people, transcripts, turns
 from core.store.transcripts import Shown
@@ -31,9 +33,12 @@ class Workforce(Protocol):
 
 
 class Admission:
-    """Accepts messages, one transaction each, and notifies the worker. `duties` are for front ends that fetch them."""
+    """Accepts messages, one transaction each, and notifies the worker.
 
-    def __init__(
+    `duties` are for front ends that fetch their messages. The `board` has what other gateways notice.
+    """
+
+    def __init__(  # noqa: PLR0913  what a front end needs of the bot
         self,
         store: Store,
         clock: Clock,
@@ -43,6 +48,7 @@ class Admission:
         tracing: Tracing = UNTRACED,
         *,
         duties: Duties | None = None,
+        board: NoticeBoard | None = None,
     ) -> None:
         self.duties = duties or SoleDuties()
         self._store = store
@@ -51,6 +57,7 @@ class Admission:
         self._workforce = workforce
         self._measures = measures or Measures()
         self._tracing = tracing
+        self.board = board or NoticeBoard()
 
     async def accept(self, message: Message) -> Outcome:
         """Accept a message. Acknowledge it to the platform after this returns, and not if it raises StoreError."""
@@ -125,6 +132,10 @@ class Admission:
     async def transcript(self, conversation: ConversationKey, person: Person, limit: int) -> tuple[Shown, ...]:
         """The latest turns of a person in a conversation, oldest first."""
         return await self._store.read(transcripts.latest, conversation, person, limit)
+
+    async def turn(self, turn_id: int) -> Claim | None:
+        """A turn as it is now; None if there is none any more."""
+        return await self._store.read(transcripts.one, turn_id)
 
     async def turn_of(self, event_keys: Sequence[str]) -> int | None:
         """The turn of a message that was accepted with one of these keys; None if it has none."""

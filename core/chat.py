@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.clock import Clock
 from core.engine.protocol import Engine
 from core.faces import ShowMood
+from core.forgetting import Memory
 from core.help_desk import HelpDesk
 from core.intent import IntentReader
 from core.pipeline import Handler, compose
@@ -57,16 +58,17 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
     expertise: Expertise | None = None,
     intents: IntentReader | None = None,
     tracing: Tracing = UNTRACED,
+    owner: str = "",
 ) -> Handler:
     """The handler that returns a reply to every turn. Calls of `engine` must have deadlines: `IdleTimeoutEngine`.
 
-    Without `intents` a person is asked for by words and commands alone.
+    Without `intents` a person is asked for by words and commands alone. `owner` is the gateway.
     """
     persona = _digest(options.persona)
     desk = Desk(
         name=options.persona.name,
         store=store,
-        engine=engine,
+        memory=Memory(store=store, engine=engine, clock=clock, owner=owner),
         clock=clock,
         answers=answers,
         admins=options.admins,
@@ -75,6 +77,10 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
         help_desk=options.help_desk,
         school=School(store=store, knowledge=expertise.knowledge, folder=expertise.folder) if expertise else None,
     )
+
+    def revision() -> str:
+        return f"{persona} {expertise.knowledge.version}" if expertise else persona
+
     writer = generate(engine, options.persona, options.reply, clock, shared_history=options.shared_history)
     return compose(
         audit(clock),
@@ -86,7 +92,7 @@ def chatbot(  # noqa: PLR0913  one parameter for each part that the stages share
         person(store, options.help_desk, intents, clock.now),
         suggested(store),
         history(store, shared=options.shared_history),
-        cache(answers, engine, lambda: f"{persona} {expertise.knowledge.version}" if expertise else persona),
+        cache(answers, engine, revision, store),
         tracing.stage("knowledge", knowledge(expertise, has_people=options.help_desk is not None)),
         quotes(engine, options.max_input_tokens),
         tracing.stage("mood", mood(moods)),

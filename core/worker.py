@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -23,6 +23,7 @@ from core.messages import WITHDRAWN, Reply, Sink, Turn
 from core.pipeline import Handler
 from core.store import Store, handoffs, turns
 from core.store.history import Keeping
+from core.store.notices import Notice, Topic, send
 from core.store.turns import Lease, Took
 
 P = ParamSpec("P")
@@ -38,6 +39,8 @@ FAULT_BACKOFF = Backoff(first=5.0, longest=60.0)
 """Seconds before the next of these tries."""
 SHORTEST_WAIT = 0.05
 """Seconds between two looks for turns, at least."""
+CALL_EVERY = 0.1
+"""Seconds between two notices of work to other gateways, at least."""
 DELIVERIES = 64
 """Replies delivered at the same time, at most."""
 
@@ -84,7 +87,8 @@ class Worker:
         self._on_withdrawn = on_withdrawn
         self._measures = measures or Measures()
         self._owner = options.owner
-        self._slots = options.slots
+        self._free = asyncio.Semaphore(options.slots)
+        self._is_crowded = asyncio.Event()
         self._bells = (asyncio.Event(), asyncio.Event())
         self._stopping = False
         self._steps = Steps(clock)
@@ -94,9 +98,17 @@ class Worker:
         self._stopped: dict[int, asyncio.Event] = {}
 
     def notify(self) -> None:
-        """Look for work now instead of at the next poll."""
-        for bell in self._bells:
-            bell.set()
+        """Look for work now instead of at the next poll. If all slots are taken, other gateways are to look as well."""
+        self._ring()
+        if self._free.locked():
+            self._is_crowded.set()
+
+    async def look(self, notice: Notice) -> None:
+        """Look at what another gateway has sent a notice of."""
+        if notice.topic is Topic.WORK:
+            self._ring()
+        elif not notice.turn_id or notice.turn_id in self._stopped:
+            await self._interrupt_changed()
 
     def interrupt(self, turn_id: int) -> None:
         """Stop the reply to this turn if this process is generating it."""
@@ -106,23 +118,27 @@ class Worker:
     def stop(self) -> None:
         """Claim no more turns; `run` returns once the current ones are done."""
         self._stopping = True
-        self.notify()
+        self._ring()
 
     async def run(self) -> None:
         """Work until stopped. A turn cancelled in the middle is released for the next gateway."""
         to_answer, to_deliver = self._bells
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(self._keep_leases())
-            answering = group.create_task(self._pump(turns.claim_waiting, self._answer_turn, to_answer, self._slots))
-            await self._pump(turns.claim_answered, self._deliver, to_deliver, DELIVERIES)
+            beside = [group.create_task(self._keep_leases()), group.create_task(self._call_others())]
+            answering = group.create_task(self._pump(turns.claim_waiting, self._answer_turn, to_answer, self._free))
+            await self._pump(turns.claim_answered, self._deliver, to_deliver, asyncio.Semaphore(DELIVERIES))
             await answering
-            heartbeat.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _pump(
-        self, next_claim: NextClaim, serve: Callable[[Claim], Awaitable[None]], bell: asyncio.Event, slots: int
+        self,
+        next_claim: NextClaim,
+        serve: Callable[[Claim], Awaitable[None]],
+        bell: asyncio.Event,
+        free: asyncio.Semaphore,
     ) -> None:
-        """Claim and serve turns, `slots` at once; wait for the bell or the next poll if there are none."""
-        free = asyncio.Semaphore(slots)
+        """Claim and serve turns while there are free slots; without a turn, wait for the bell or the next poll."""
         async with asyncio.TaskGroup() as group:
             while await free.acquire() and not self._stopping:
                 bell.clear()
@@ -132,6 +148,21 @@ class Worker:
                 else:
                     free.release()
                     await self._wait(bell)
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
+
+    async def _call_others(self) -> None:
+        """Have other gateways look for work that came while all slots here were taken. Endless.
+
+        Work that comes to a free slot is not announced: they would all try to claim it, in vain.
+        """
+        while await self._is_crowded.wait():
+            self._is_crowded.clear()
+            with suppress(StoreError):  # they poll
+                await self._store.run(send, Notice(topic=Topic.WORK))
+            await self._clock.sleep(CALL_EVERY)
 
     def _let_go(self, turn_id: int, slot: asyncio.Semaphore, _: asyncio.Task[None]) -> None:
         self._held.discard(turn_id)
@@ -212,7 +243,7 @@ class Worker:
             log.error("dead letter", turn=claim.id)
             self._count(claim, Ending.FAILED)
             await self._run_until_stored(turns.bury, claim, self._owner, fault=fault)
-            self.notify()  # the conversation's next turn may begin
+            self._ring()  # the conversation's next turn may begin
 
     async def _try(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
@@ -228,7 +259,7 @@ class Worker:
         except MessageChanged:
             await self._delivery(claim).drop(claim)
             await self._run_until_stored(turns.reopen, claim, self._owner)
-            self.notify()
+            self._ring()
         except StoreError as error:
             log.warning("turn postponed", turn=claim.id, error=type(error).__name__, reason=str(error))
             await self._run_until_stored(turns.release, claim, self._owner, self._clock.now() + self._options.poll)
@@ -307,7 +338,7 @@ class Worker:
         else:
             await self._run_until_stored(turns.mark_delivered, claim, self._owner)
             self._count(claim, Ending.DELIVERED)
-        self.notify()  # the conversation's next turn may begin
+        self._ring()  # the conversation's next turn may begin
 
     async def _in_its_thread(self, claim: Claim) -> Claim:
         """The claim in the thread that is opened for it, which is committed first. Raises DeliveryRejected."""
@@ -322,7 +353,7 @@ class Worker:
         self._on_withdrawn(claim.id)
         await self._delivery(claim).withdraw(claim)
         await self._run_until_stored(turns.remove, claim, self._owner)
-        self.notify()
+        self._ring()
 
     async def _apologise(self, claim: Claim) -> None:
         """Close a turn with an apology. A reply that it has is kept until the platform has accepted the apology."""
@@ -330,7 +361,7 @@ class Worker:
         claim = await self._show(claim, sorry)
         self._count(claim, Ending.APOLOGISED)
         await self._run_until_stored(turns.end_in_apology, claim, self._owner, sorry, self._clock.now())
-        self.notify()
+        self._ring()
 
     async def _show(self, claim: Claim, reply: Reply) -> Claim:
         """Show a reply; the handle of each new message is committed before the next message is posted."""

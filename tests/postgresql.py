@@ -38,7 +38,7 @@ def url_of(schema: str) -> str:
 def empty(engine: sa.Engine) -> None:
     """Delete everything from the tables of a store. Deleting is faster than truncating tables of a few rows."""
     tables = [table.name for table in reversed(metadata.sorted_tables) if table is not installation]
-    ids = ("turns_id_seq", "people_id_seq", "handoffs_id_seq", "keys_id_seq", "stale_scopes_id_seq")
+    ids = ("turns_id_seq", "people_id_seq", "handoffs_id_seq", "keys_id_seq")
     statements = [
         *(f"DELETE FROM {table}" for table in tables),
         *(f"ALTER SEQUENCE {sequence} RESTART" for sequence in ids),

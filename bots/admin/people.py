@@ -9,9 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from bots.admin.logbook import note
 from bots.admin.office import Here, Number, Office, Operator, Visit, back_to
-from bots.fronts import Deliveries
 from core import entry
-from core.forgetting import forget_person
+from core.forgetting import Memory, forget_person
 from core.messages import Person
 from core.store import directory
 from core.store.directory import PAGE, Known, Mark
@@ -84,14 +83,9 @@ async def forget(visit: Operator, here: Here, wish: Annotated[Wish, Form()]) -> 
         return _gone(visit)
     if wish.step == "ask":
         return visit.page("forget.html", known=known, left=None)
-    left = await forget_person(
-        here.bot.store,
-        here.bot.engine,
-        here.clock,
-        known.person,
-        fronts=tuple(Deliveries(here.fronts)),
-        forget_answers=here.bot.answers.forget,
-    )
+    bot = here.bot
+    memory = Memory(store=bot.store, engine=bot.engine, clock=here.clock, owner=bot.owner)
+    left = await forget_person(memory, known.person, forget_answers=bot.answers.forget)
     await note(here, visit, "forgot", known.person)
     return visit.page("forget.html", known=known, left=left)
 

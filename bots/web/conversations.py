@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from bots.web.buttons import BUTTONS
-from bots.web.live import Begun, Event, Listener, Live, Replied, Withdrawn, Written
+from bots.web.live import Begun, Event, Listener, Live, Replied, Withdrawn, Written, now
 from bots.web.visitors import conversation_of
 from core.accepting import Accepted, Refused
 from core.admission import Admission
@@ -64,18 +64,21 @@ class Conversations:
                 return Following(turn_id=await self._admission.turn_of(event_keys), events=listener)
 
     async def follow(self, person: Person, following: Following) -> AsyncGenerator[Event]:
-        """What becomes of the message, until its turn is done."""
-        for shown in await self.transcript(person):
-            if shown.claim.id == following.turn_id and shown.claim.reply:
-                yield Replied(claim=shown.claim, reply=shown.claim.reply)
+        """What becomes of the message, until its turn is done. It is looked up first, and again after a gap."""
+        events, turn_id = following.events, following.turn_id
+        while turn_id and not self._live.is_closed:
+            found = now(turn_id, await self._admission.turn(turn_id))
+            if is_last(found):
+                yield found
                 return
-        if written := self.written(following.turn_id or 0):
-            yield Written(turn_id=following.turn_id or 0, at=0, piece=written)
-        while event := await following.events.next():
-            if turn_of(event) == following.turn_id:
-                yield event
-                if isinstance(event, Replied | Withdrawn):
-                    return
+            if written := self.written(turn_id):
+                yield Written(turn_id=turn_id, at=0, piece=written)
+            while event := await events.next():
+                if turn_of(event) == turn_id:
+                    yield event
+                    if is_last(event):
+                        return
+            events = self._live.listen(conversation_of(person))
 
     async def watch(self, person: Person) -> tuple[tuple[Shown, ...], Listener]:
         """The transcript, and all that happens from then on."""
@@ -98,6 +101,10 @@ class Conversations:
     def written(self, turn_id: int) -> str:
         """What is written of a turn's reply so far."""
         return self._live.written(turn_id)
+
+
+def is_last(event: Event) -> bool:
+    return isinstance(event, Replied | Withdrawn)
 
 
 def turn_of(event: Event) -> int:

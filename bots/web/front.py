@@ -19,6 +19,7 @@ from config.settings import WebSettings
 from core.admission import Admission
 from core.clock import Clock
 from core.delivery import Delivery
+from core.store.notices import Notice, Topic
 
 CONNECTED = Health(connected=True, heard_at=None)
 
@@ -49,10 +50,15 @@ class Web:
         ]
         return [*routes, *page_routes(principals, self._welcome, settings.origins)] if settings.chat else routes
 
-    async def run(self, admission: Admission) -> None:  # noqa: ARG002  messages come in by the routes
-        """Nothing is fetched. When the bot stops, nobody need look on any more."""
+    async def run(self, admission: Admission) -> None:
+        """Nothing is fetched; other gateways tell what they show. When the bot stops, nobody need look on any more."""
+
+        async def look(notice: Notice) -> None:
+            await self._live.look(notice, admission.turn)
+
         try:
-            await asyncio.get_running_loop().create_future()
+            with admission.board.looking(Topic.SHOWN, look):
+                await asyncio.get_running_loop().create_future()
         finally:
             self._live.close()
 

@@ -5,13 +5,16 @@ Nothing is posted anywhere: the store holds the reply, and whoever asks for it a
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 from weakref import WeakSet
 
 from core.delivery import Claim
 from core.errors import DeliveryRejected
-from core.messages import ConversationKey, Reply
+from core.messages import WITHDRAWN, ConversationKey, Reply
+from core.scopes import scope
+from core.store.notices import Notice
 
 BEHIND = 1_000
 """Events that a listener may be behind."""
@@ -76,18 +79,19 @@ class Listener:
 
 
 class Live:
-    """A `Delivery` that tells listeners, and knows what is written so far."""
+    """A `Delivery` that tells listeners, by the scopes of their conversations, and knows what is written so far."""
 
     def __init__(self) -> None:
-        self._listeners: defaultdict[ConversationKey, WeakSet[Listener]] = defaultdict(WeakSet)
+        self._listeners: defaultdict[str, WeakSet[Listener]] = defaultdict(WeakSet)
         self._written: dict[int, str] = {}
+        self.is_closed = False
 
     def listen(self, conversation: ConversationKey) -> Listener:
         """A listener to a conversation from now on."""
         for known in [key for key, listeners in self._listeners.items() if not listeners]:
             del self._listeners[known]
         listener = Listener()
-        self._listeners[conversation].add(listener)
+        self._listeners[scope(str(conversation))].add(listener)
         return listener
 
     def written(self, turn_id: int) -> str:
@@ -96,6 +100,21 @@ class Live:
 
     def close(self) -> None:
         """End all listeners, since the bot stops."""
+        self.is_closed = True
+        self._end_all()
+
+    async def look(self, notice: Notice, find: Callable[[int], Awaitable[Claim | None]]) -> None:
+        """Tell what another gateway has shown of a turn, which is looked up if anybody listens. If notices were missed,
+        all listeners end with a gap.
+        """
+        if not notice.turn_id:
+            self._end_all()
+        elif listeners := self._listeners.get(notice.place):
+            event = now(notice.turn_id, await find(notice.turn_id))
+            for listener in listeners:
+                listener.tell(event)
+
+    def _end_all(self) -> None:
         for listeners in self._listeners.values():
             for listener in listeners:
                 listener.end()
@@ -127,5 +146,12 @@ class Live:
         raise DeliveryRejected(f"no threads for turn {claim.id}")
 
     def _tell(self, claim: Claim, event: Event) -> None:
-        for listener in self._listeners.get(claim.message.conversation, ()):
+        for listener in self._listeners.get(scope(str(claim.message.conversation)), ()):
             listener.tell(event)
+
+
+def now(turn_id: int, claim: Claim | None) -> Event:
+    """What a turn is now, as an event."""
+    if claim is None or claim.reply == WITHDRAWN:
+        return Withdrawn(turn_id=turn_id)
+    return Replied(claim=claim, reply=claim.reply) if claim.reply else Begun(claim=claim)

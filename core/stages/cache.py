@@ -10,6 +10,7 @@ from core.language import reply_language
 from core.messages import NO_USAGE, Finish, Locale, Person, Reply, Source, Turn
 from core.pipeline import Handler, Stage
 from core.questions import same_question, stands_alone
+from core.store import Store, turns
 from core.text import digest
 
 
@@ -37,10 +38,16 @@ class AnswerCache:
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: SharedKey) -> Reply | None:
-        """The cached answer; counts a hit or a miss."""
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def get(self, key: SharedKey, store: Store) -> Reply | None:
+        """The cached answer, if its turn stands; counts a hit or a miss.
+
+        A turn may be deleted by another gateway, or while its answer was on the way into the cache.
+        """
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None or not await store.read(turns.stands, [entry.turn_id]):
             self.misses += 1
             return None
         self.hits += 1
@@ -58,13 +65,19 @@ class AnswerCache:
         """Remove the answer that a turn has cached."""
         self._remove(lambda entry: entry.turn_id == turn_id)
 
+    async def check(self, store: Store) -> None:
+        """Remove the answers whose turns do not stand any more."""
+        known = {entry.turn_id for entry in self._entries.values()}
+        gone = known - await store.read(turns.stands, known) if known else known
+        self._remove(lambda entry: entry.turn_id in gone)
+
     def _remove(self, is_meant: Callable[[_Entry], bool]) -> None:
         for key, entry in list(self._entries.items()):
             if is_meant(entry):
                 del self._entries[key]
 
 
-def cache(answers: AnswerCache, engine: Engine, revision: Callable[[], str]) -> Stage:
+def cache(answers: AnswerCache, engine: Engine, revision: Callable[[], str], store: Store) -> Stage:
     """The stage that serves a cached answer, or caches the model's.
 
     An answer is cached only if it was generated without history, quotes and media. `revision` identifies persona and
@@ -80,7 +93,7 @@ def cache(answers: AnswerCache, engine: Engine, revision: Callable[[], str]) -> 
             language=reply_language(turn),
             revision=f"{await engine.identity()} {revision()}",
         )
-        if found := answers.get(key):
+        if found := await answers.get(key, store):
             await turn.sink(found.text)
             return replace(found, source=Source.CACHE, usage=NO_USAGE)
         reply = await call_next(turn)

@@ -32,11 +32,10 @@ from core.commands import (
     prefix_in,
     start_text,
 )
-from core.engine.protocol import Engine
 from core.errors import KnowledgeMissing
 from core.exporting import all_records
 from core.faces import ShowMood
-from core.forgetting import forget_person
+from core.forgetting import Memory, forget_person
 from core.help_desk import HelpDesk
 from core.i18n import LOCALES, say
 from core.messages import ANSWERS, Label, Locale, Reply, Source, Turn
@@ -55,7 +54,7 @@ class Desk:
 
     name: str
     store: Store
-    engine: Engine
+    memory: Memory
     clock: Clock
     answers: AnswerCache
     admins: frozenset[str]
@@ -205,15 +204,8 @@ async def forget(desk: Desk, turn: Turn, argument: str) -> str:
         typed = f"{prefix_in(turn.message.conversation)}{FORGET.name} yes"
         key = "command.forget_kept" if argument else _asks(turn, "command.forget_asks")
         return say(turn.locale, key, command=typed)
-    left = await forget_person(
-        desk.store,
-        desk.engine,
-        desk.clock,
-        turn.message.sender,
-        fronts=[turn.message.conversation.front],
-        forget_answers=desk.answers.forget,
-        turn_id=turn.id,
-    )
+    sender, answers = turn.message.sender, desk.answers
+    left = await forget_person(desk.memory, sender, forget_answers=answers.forget, turn_id=turn.id)
     said = ["forget", *["forget_log"] * left.in_log, *[f"forget_model_{left.in_model}"] * bool(left.in_model)]
     return "\n".join(say(turn.locale, f"command.{key}") for key in said)
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from core.messages import ConversationKey, Person, Reply
 from core.store import stale_scopes
+from core.store.notices import Notice, Topic, send
 from core.store.people import id_of
 from core.store.removal import note_words, remove_turns
 from core.store.schema import turns, votes
@@ -74,6 +75,8 @@ def amend(
     if is_answered:
         connection.execute(votes.delete().where(votes.c.turn_id == turn.id))
     note(connection, turn, values)
+    if is_leased:
+        send(connection, Notice(topic=Topic.CHANGED, turn_id=turn.id))
 
 
 def note(connection: sa.Connection, turn: sa.Row[tuple[object, ...]], values: Mapping[str, object]) -> None:

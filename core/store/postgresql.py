@@ -5,7 +5,7 @@ is released after the commit, so that the next transaction sees all that was com
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
@@ -122,7 +122,7 @@ def open_transactions(engine: sa.Engine, timed: Timed) -> PostgreSQL:
 def make_engine(url: str) -> sa.Engine:
     """An engine with a small pool of connections, which notice soon that the server is gone."""
     parsed = sa.make_url(url)
-    chosen: dict[str, int | None] = {key: value for key, value in NOTICING.items() if key not in parsed.query}
+    chosen: dict[str, int | None] = {**noticing(parsed)}
     if parsed.query.get(PREPARED) == "none":
         chosen[PREPARED] = None
     options: dict[str, Any] = {"pool_size": THREADS, "max_overflow": 0, "use_native_hstore": False}
@@ -138,6 +138,11 @@ def make_engine(url: str) -> sa.Engine:
     sa.event.listen(engine, "handle_error", _leave_standby)
     sa.event.listen(engine, "connect", partial(_configure, _words(engine.dialect.dbapi)))
     return engine
+
+
+def noticing(url: sa.URL) -> Mapping[str, int]:
+    """Options of a connection by which it notices that the server is gone."""
+    return {key: value for key, value in NOTICING.items() if key not in url.query}
 
 
 def prepare(engine: sa.Engine, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -120,6 +120,7 @@ turns = sa.Table(
     sa.Column("leased_at", sa.Float, nullable=False, default=0.0, server_default="0"),  # or renewed
     sa.Column("not_before", sa.Float, nullable=False, default=0.0, server_default="0"),  # more of it may come
     sa.Column("changed", sa.Boolean, nullable=False, default=False, server_default="0"),  # since it was claimed
+    sa.Column("stopped", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # since then, by /stop
     sa.Column("revised", sa.Boolean, nullable=False, default=False, server_default="0"),  # its answer was begun anew
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("faults", sa.Integer, nullable=False, default=0, server_default="0"),  # tries that failed unexpectedly
@@ -193,11 +194,20 @@ tombstones = sa.Table(
 )
 
 stale_scopes = sa.Table(
-    "stale_scopes",  # of the prefix cache, which the model server must still drop
+    "stale_scopes",  # of the prefix cache, which model servers must still drop
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("front", Text, nullable=False),  # whose gateway tells it
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("front", Text, nullable=False, default=""),  # for versions before schema 0023
     sa.Column("scope", Text, nullable=False),
+)
+
+gateways = sa.Table(
+    "gateways",  # and what they have told their model servers
+    metadata,
+    sa.Column("owner", Text, primary_key=True),  # of leases
+    sa.Column("seen_at", sa.Float, nullable=False),
+    sa.Column("told", sa.Integer, nullable=False),  # the last of `stale_scopes` that its model server has dropped
+    sa.Column("can_forget", sa.Boolean, nullable=False),  # whether its model server can do that
 )
 
 keys = sa.Table(

@@ -29,6 +29,12 @@ def latest(connection: sa.Connection, conversation: ConversationKey, person: Per
     return tuple(Shown(claim=claim_of(row), vote=cast.get(row.id, 0)) for row in reversed(rows))
 
 
+def one(connection: sa.Connection, turn_id: int) -> Claim | None:
+    """A turn, claimed or not; None if there is none any more."""
+    row = connection.execute(with_senders().where(turns.c.id == turn_id)).one_or_none()
+    return claim_of(row) if row else None
+
+
 def _votes(connection: sa.Connection, person: Person, turn_ids: Sequence[int]) -> dict[int, int]:
     mine = sa.and_(votes.c.turn_id.in_(turn_ids), votes.c.person_id == id_of(person).scalar_subquery())
     return {row.turn_id: row.vote for row in connection.execute(sa.select(votes.c.turn_id, votes.c.vote).where(mine))}

@@ -21,8 +21,22 @@ from core.delivery import Claim
 from core.errors import MessageChanged
 from core.gathering import piece_of
 from core.i18n import say
-from core.messages import ConversationKey, Finish, Kind, Label, Locale, Message, Mood, Person, Reply, Source, Usage
+from core.messages import (
+    WITHDRAWN,
+    ConversationKey,
+    Finish,
+    Kind,
+    Label,
+    Locale,
+    Message,
+    Mood,
+    Person,
+    Reply,
+    Source,
+    Usage,
+)
 from core.store import farewells, history, installation, removal, stale_scopes
+from core.store.notices import Notice, Topic, send, tell_watchers
 from core.store.people import id_of, set_served
 from core.store.portable import Greatest, Unindexed
 from core.store.schema import handoffs, people, turns
@@ -108,6 +122,8 @@ def add(  # noqa: PLR0913  a turn has these
     }
     if reply is not None:
         values |= reply_values(reply, now) | {"tokens": reply.tokens, "remembered": reply.tokens > 0}
+    if handoff_id is not None:  # perhaps for a front end of another gateway
+        send(connection, Notice(topic=Topic.WORK))
     key = connection.execute(turns.insert().values(values)).inserted_primary_key
     assert key is not None
     return int(key[0])
@@ -132,9 +148,16 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
         if row.attempts and running:
             return None
         set_served(connection, row.person_id)
-        changes = {"state": RUNNING, "attempts": row.attempts + 1, "claimed_at": lease.now, "changed": False}
+        changes = {
+            "changed": False,
+            "stopped": False,
+            "state": RUNNING,
+            "attempts": row.attempts + 1,
+            "claimed_at": lease.now,
+        }
         _take_lease(connection, row.id, lease, changes)
         if claim := _read(connection, row.id, lease.owner):
+            tell_watchers(connection, claim.id, claim.message.conversation, lease.owner)
             return claim
     return None
 
@@ -150,6 +173,7 @@ def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str
     while row := connection.execute(query).one_or_none():
         _take_lease(connection, row.id, lease, {})
         if claim := _read(connection, row.id, lease.owner):
+            tell_watchers(connection, claim.id, claim.message.conversation, lease.owner)
             return claim
     return None
 
@@ -183,6 +207,7 @@ def finish(
         history.supersede(connection, claim.message.conversation, claim.id)
         person = None if keeping.shared else claim.message.sender
         history.trim(connection, claim.message.conversation, person, keeping.max_tokens)
+    tell_watchers(connection, claim.id, claim.message.conversation, owner)
     return True
 
 
@@ -218,6 +243,7 @@ def end_in_apology(connection: sa.Connection, claim: Claim, owner: str, apology:
     """
     _check_unchanged(connection, claim, owner)
     closed = {"state": DELIVERED, "owner": "", "lease_until": 0.0, "tokens": 0, "remembered": False}
+    tell_watchers(connection, claim.id, claim.message.conversation, owner)
     return _update_owned(connection, claim, owner, reply_values(apology, now) | closed)
 
 
@@ -235,7 +261,11 @@ def bury(connection: sa.Connection, claim: Claim, owner: str, *, fault: str) -> 
 
 
 def release(connection: sa.Connection, claim: Claim, owner: str, until: float = 0.0) -> None:
-    """Give the lease up without counting the attempt. The turn is not claimed again before `until`."""
+    """Give the lease up without counting the attempt. The turn is not claimed again before `until`; other gateways
+    look for it at once if that is 0.
+    """
+    if not until:
+        send(connection, Notice(topic=Topic.WORK))
     mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
     connection.execute(mine.where(turns.c.state == RUNNING).values(state=WAITING, attempts=turns.c.attempts - 1))
     connection.execute(mine.values(owner="", lease_until=until))
@@ -278,8 +308,9 @@ def stop(
 ) -> tuple[tuple[int, ...], int]:
     """Answer a person's waiting turns in a conversation with `reply`; only one of them if `turn_id` is not 0.
 
-    Returns the ids of those that are running, which the caller must interrupt, and the number of those that waited. A
-    turn whose gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
+    Returns the ids of those that are running, which the caller must interrupt if they are its own, and the number of
+    those that waited. Other gateways get a notice, and find theirs among the turns that are `changed`. A turn whose
+    gateway is presumed dead has nobody to interrupt it, so it counts as waiting.
     """
     here = Unindexed(turns.c.conversation) == str(conversation)  # the index of open turns is better
     theirs = sa.and_(IS_OPEN, here, turns.c.person_id == person_id)
@@ -290,6 +321,10 @@ def stop(
     values = reply_values(reply, now) | {"state": ANSWERED, "owner": "", "lease_until": 0.0}
     ended = connection.execute(waiting.values(values)).rowcount
     running = connection.scalars(sa.select(turns.c.id).where(theirs, turns.c.state == RUNNING)).all()
+    if running:
+        connection.execute(turns.update().where(turns.c.id.in_(running)).values(stopped=True))
+    for turn in running:
+        send(connection, Notice(topic=Topic.CHANGED, turn_id=turn))
     return tuple(running), ended
 
 
@@ -315,9 +350,17 @@ def restart_leases(connection: sa.Connection, lease: Lease, fronts: Sequence[str
 
 
 def changed(connection: sa.Connection, owner: str) -> tuple[int, ...]:
-    """The turns whose message has changed while the owner answers them."""
-    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING, turns.c.changed)
+    """The turns that the owner answers although their message has changed, or their sender has stopped the reply."""
+    is_vain = sa.or_(turns.c.changed, turns.c.stopped)
+    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING, is_vain)
     return tuple(connection.scalars(sa.select(turns.c.id).where(mine)))
+
+
+def stands(connection: sa.Connection, turn_ids: Collection[int]) -> frozenset[int]:
+    """Those of the turns that are neither deleted nor about to be: what was answered to them may be told to others."""
+    is_withdrawn = turns.c.error.is_not_distinct_from(WITHDRAWN.error)
+    kept = sa.and_(turns.c.id.in_(turn_ids), sa.not_(turns.c.leaving), sa.not_(is_withdrawn))
+    return frozenset(connection.scalars(sa.select(turns.c.id).where(kept)))
 
 
 def disown(connection: sa.Connection, platform: str) -> None:

@@ -10,20 +10,22 @@ from core.classifier import OWNER
 from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.errors import EngineUnavailable
-from core.forgetting import Left, forget_in_model, forget_person
+from core.forgetting import Left, Memory, forget_person
 from core.messages import Person, Quote, Relation
 from core.scopes import scope
-from core.store import admissions, open_store, records, retention, stale_scopes, tombstones, turns
+from core.store import Store, admissions, open_store, records, retention, stale_scopes, tombstones, turns
 from tests.core.conftest import Write
 from tests.core.store.test_records import ANN, BOB, Scene
-
-FRONTS = ["test/w"]
 
 
 @pytest.fixture
 async def scene(tmp_path: Path, clock: ManualClock, write: Write) -> AsyncIterator[Scene]:
     async with open_store(f"sqlite:///{tmp_path}/parley.db") as store:
         yield Scene(store, clock, write, tmp_path)
+
+
+def memory(scene: Scene, engine: ScriptedEngine, *, store: Store | None = None, owner: str = "me") -> Memory:
+    return Memory(store=store or scene.store, engine=engine, clock=scene.clock, owner=owner)
 
 
 @pytest.fixture
@@ -46,9 +48,9 @@ async def test_the_model_forgets_who_was_forgotten(scene: Scene, engine: Scripte
     await scene.answered("mine", ANN)
     await scene.answered("theirs", BOB)
     await scene.store.run(records.forget, ANN, 0)
-    assert await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     assert set(engine.forgotten) == scopes(scene, ANN.id)
-    assert await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     assert len(engine.forgotten) == len(scopes(scene, ANN.id))
 
 
@@ -58,20 +60,24 @@ async def test_it_is_told_again_until_it_answers(scene: Scene, engine: ScriptedE
     await scene.store.run(records.forget, ANN, 0)
     engine.available = False
     with pytest.raises(EngineUnavailable):
-        await forget_in_model(scene.store, engine, FRONTS)
+        await memory(scene, engine).forget()
     async with open_store(f"sqlite:///{scene.folder}/parley.db") as after_a_crash:
         engine.available = True
-        await forget_in_model(after_a_crash, engine, FRONTS)
+        await memory(scene, engine, store=after_a_crash, owner="after").forget()
     assert set(engine.forgotten) == scopes(scene, ANN.id)
 
 
 async def test_each_gateway_tells_its_own_server(scene: Scene, engine: ScriptedEngine) -> None:
-    """A gateway of another front end takes nothing over: its server has other prompts."""
+    """A note stays until every gateway has told its server, and a new one tells what is kept."""
+    other = ScriptedEngine.fixed()
+    await memory(scene, engine).forget()
+    await memory(scene, other, owner="other").forget()
     await scene.answered("mine", ANN)
     await scene.store.run(records.forget, ANN, 0)
-    await forget_in_model(scene.store, engine, ["test/other"])
-    assert engine.forgotten == []
-    assert await scene.store.read(stale_scopes.pending, FRONTS, 9)
+    await memory(scene, engine).forget()
+    await memory(scene, other, owner="other").forget()
+    assert set(engine.forgotten) == set(other.forgotten) == scopes(scene, ANN.id)
+    assert await scene.rows("SELECT * FROM stale_scopes") == []
 
 
 async def test_what_was_computed_meanwhile_is_forgotten_with_the_last_turn(
@@ -81,11 +87,11 @@ async def test_what_was_computed_meanwhile_is_forgotten_with_the_last_turn(
     await scene.ask("mine", ANN)
     claim = await scene.claim()
     await scene.store.run(records.forget, ANN, 0)
-    await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     engine.forgotten.clear()
     await scene.store.run(turns.reopen, claim, "me")
     await scene.deliver_answered()
-    await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     assert set(engine.forgotten) == scopes(scene, ANN.id)
 
 
@@ -94,7 +100,7 @@ async def test_prompts_with_quotes_are_forgotten(scene: Scene, engine: ScriptedE
     await scene.answered("mine", ANN)
     await scene.answered("theirs", BOB, quotes=(Quote(relation=Relation.REPLIED, text="mine"),))
     await scene.store.run(records.forget, ANN, 0)
-    await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     assert set(engine.forgotten) == scopes(scene, ANN.id, BOB.id)
 
 
@@ -102,7 +108,7 @@ async def test_what_grows_too_old_is_forgotten(scene: Scene, engine: ScriptedEng
     """Turns that are deleted because of their age are told as well."""
     await scene.answered("old", ANN)
     await scene.store.run(retention.purge_turns, scene.clock.now() + 1, 9)
-    await forget_in_model(scene.store, engine, FRONTS)
+    await memory(scene, engine).forget()
     assert set(engine.forgotten) == scopes(scene, ANN.id)
 
 
@@ -111,14 +117,14 @@ async def test_a_server_that_cannot_forget_is_asked_once(scene: Scene, engine: S
     await scene.answered("mine", ANN)
     await scene.store.run(records.forget, ANN, 0)
     engine.can_forget = False
-    assert not await forget_in_model(scene.store, engine, FRONTS)
-    assert not await scene.store.read(stale_scopes.pending, FRONTS, 9)
+    await memory(scene, engine).forget()
+    assert not await scene.store.read(stale_scopes.pending, "me", 9)
 
 
 async def forget(scene: Scene, engine: ScriptedEngine, who: Person = ANN) -> tuple[Left, list[Person]]:
     """An operator has a person forgotten: what is left, and whom the answer cache was told to forget."""
     told: list[Person] = []
-    left = await forget_person(scene.store, engine, scene.clock, who, fronts=FRONTS, forget_answers=told.append)
+    left = await forget_person(memory(scene, engine), who, forget_answers=told.append)
     return left, told
 
 

@@ -117,7 +117,7 @@ async def test_an_operator_has_a_person_forgotten(operator: Headquarters) -> Non
     done = await operator.send("people/forget", person=str(ANN), step="yes")
     assert "Everything that was kept about web:ann is deleted." in done.text
     assert "model server" not in done.text
-    assert bot.answers.get(KEY) is None
+    assert await bot.answers.get(KEY, operator.store) is None
     assert scope(str(place), str(ANN)) in operator.engine.forgotten
     assert "web:ann" not in await operator.read("people")
     assert await operator.store.read(admissions.decision, ANN) is False

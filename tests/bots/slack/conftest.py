@@ -26,6 +26,7 @@ from core.clock import ManualClock
 from core.engine.scripted import ScriptedEngine
 from core.limits import Limits
 from core.prompt import Persona
+from core.side_by_side import SIDE_BY_SIDE
 from core.stages.cache import AnswerCache
 from core.stages.generate import ReplyLimits
 from core.stages.knowledge import Expertise
@@ -94,6 +95,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
     proxies: Proxies = ENVIRONMENT,
     expertise: Expertise | None = None,
     base_url: str = "",
+    database: str = "",
 ) -> AsyncIterator[Gateway]:
     engine = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     options = chat_with(
@@ -104,7 +106,7 @@ async def _gateway(  # noqa: PLR0913  each test needs one of them
         reply=ReplyLimits(max_tokens=10_000, total_timeout=1_000),
     )
     async with (
-        open_store(f"sqlite:///{folder}/parley.db") as store,
+        open_store(database or f"sqlite:///{folder}/parley.db", beside=SIDE_BY_SIDE) as store,
         open_slack(
             settings(slack, http=http, threads=threads, directs=directs, base_url=base_url),
             clock,

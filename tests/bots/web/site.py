@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,7 +20,9 @@ from core.clock import Clock, SystemClock
 from core.engine.scripted import ScriptedEngine
 from core.keys import Scope, add_key
 from core.limits import Limits
+from core.notice_board import NoticeBoard, hearing
 from core.prompt import Persona
+from core.side_by_side import SIDE_BY_SIDE
 from core.stages.cache import AnswerCache
 from core.stages.mood import MoodReader
 from core.store import Store, open_store
@@ -68,23 +70,32 @@ async def open_site(  # noqa: PLR0913  a bot has these
     welcome: Welcome = DEFAULT_WELCOME,
     clock: Clock | None = None,
     tracing: Tracing = UNTRACED,
+    store_url: str = "sqlite://",
+    owner: str = "site",
+    works: bool = True,
+    key: str = "",
+    poll: float = 1.0,
 ) -> AsyncIterator[Site]:
-    """A bot composed as bots/app.py and bots/run.py do."""
+    """A bot composed as bots/app.py and bots/run.py do. One that does not work leaves the answers to other
+    gateways on its store, whose `key` it is given.
+    """
     clock = clock or SystemClock()
     settings = WebSettings(port=free_port(), chat=chat, api=api, origins=tuple(origins), cors=tuple(cors))
     address = f"http://127.0.0.1:{settings.port}"
-    async with open_store("sqlite://") as store, open_web(settings, clock, welcome=welcome) as front:
+    async with open_store(store_url, beside=SIDE_BY_SIDE) as store, open_web(settings, clock, welcome=welcome) as front:
         answers = AnswerCache(size=16, ttl=60, timer=clock.monotonic)
         handler = chatbot(
             store, engine, MoodReader(engine), answers, clock, chat_with(persona=PERSONA), tracing=tracing
         )
         shown = tracing.deliveries(Deliveries([front]))
-        worker = Worker(store, handler, shown, clock, worker_with(owner="site"))
-        admission = Admission(store, clock, limits, worker, tracing=tracing)
+        worker = Worker(store, handler, shown, clock, worker_with(owner=owner, poll=poll))
+        board = NoticeBoard(owner)
+        admission = Admission(store, clock, limits, worker, tracing=tracing, board=board)
         app = web_app(Bot(admission=admission, store=store, engine=engine), [front], clock, cors=cors)
-        key = await store.run(add_key, "shop", [Scope.CHAT], bytes(range(32)), clock.now())
+        key = key or await store.run(add_key, "shop", [Scope.CHAT], bytes(range(32)), clock.now())
         async with (
-            working(worker, grace=0.1),
+            working(worker, grace=0.1) if works else nullcontext(),
+            hearing(store.transactions.engine, board, clock),
             serving(app, settings, clock),
             httpx.AsyncClient(base_url=address, timeout=30) as browser,
             httpx.AsyncClient(base_url=address, timeout=30, headers={"Authorization": f"Bearer {key}"}) as program,
