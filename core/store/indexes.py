@@ -7,9 +7,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.schema import CreateIndex
 
+from core.store import advisory_locks
 from core.store.schema import metadata
 
-LOCK_TO_BUILD = sa.text("SELECT pg_try_advisory_lock(80116, current_schema::regnamespace::oid::int)")
 VALID = sa.text(
     "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
     " WHERE indisvalid AND relnamespace = current_schema::regnamespace"
@@ -26,7 +26,7 @@ def build_indexes(engine: sa.Engine) -> None:
         if not missing(connection):
             return
         connection.detach()  # its end gives the lock back
-        if connection.scalar(LOCK_TO_BUILD):
+        if connection.scalar(advisory_locks.INDEX):
             for index in missing(connection):
                 _try_to_build(connection, index)
 

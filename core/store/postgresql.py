@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import StoreUnusable
+from core.store import advisory_locks
 from core.store.alone import BESIDE, NotAlone
 from core.store.indexes import build_indexes
 from core.store.migrate import migrate_or_create
@@ -39,15 +40,8 @@ NOTICING = {
 """Options of a connection, unless its URL has them: a server that is gone is noticed within seconds."""
 PREPARED = "prepare_threshold"
 """Parameter of a URL: "none" for a pooler that shares connections, on which no statement may be prepared."""
-LOCK_ALONE = sa.text("SELECT pg_advisory_xact_lock(80114, 'installation'::regclass::oid::int)")
-LOCK_SHARED = sa.text("SELECT pg_advisory_xact_lock_shared(80114, 'installation'::regclass::oid::int)")
 PATIENCE = sa.text("SET LOCAL lock_timeout = '1s'")
 """Of a migration: if it waits for a table that somebody reads, messages wait behind it."""
-LOCK_TO_PREPARE = sa.text("SELECT pg_advisory_xact_lock(80115, current_schema::regnamespace::oid::int)")
-USED = "SELECT pg_advisory_lock_shared(80116, current_schema::regnamespace::oid::int)"
-"""Each connection holds this lock as long as it is open, as SQLite has a shared lock on a file that is open."""
-HOLD = sa.text("SELECT pg_try_advisory_lock(80116, current_schema::regnamespace::oid::int)")
-"""Different installations in one database do not wait for each other."""
 READ_ONLY = "25006"
 ROLLED_BACK = {"40001", "40P01", READ_ONLY}
 """A serialisation failure, a deadlock, and a server that has become a standby: nothing was written."""
@@ -95,7 +89,7 @@ class PostgreSQL:
     def _attempt(self, work: Callable[[sa.Connection], R], *, beside: bool) -> R:
         opened = self.engine.connect().execution_options(**{BESIDE: beside})
         with opened as connection, self._timed(), connection.begin():
-            _lock(connection, LOCK_SHARED if beside else LOCK_ALONE)
+            _lock(connection, advisory_locks.BESIDE if beside else advisory_locks.ALONE)
             return work(connection)
 
     def _read(self, work: Callable[[sa.Connection], R]) -> R:
@@ -163,14 +157,14 @@ def prepare(engine: sa.Engine, sleep: Callable[[float], None] = time.sleep) -> N
 def _prepare(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(PATIENCE)
-        connection.execute(LOCK_TO_PREPARE)
+        connection.execute(advisory_locks.PREPARE)
         migrate_or_create(connection)
 
 
 def hold(connection: sa.Connection) -> bool:
     """Have no other connection of ours open as long as this one is. False if there is one."""
     with connection.begin():
-        return bool(connection.execute(HOLD).scalar_one())
+        return bool(connection.execute(advisory_locks.HOLD).scalar_one())
 
 
 def sqlstate(error: sa.exc.DBAPIError) -> str | None:
@@ -210,6 +204,6 @@ def _configure(words: type[Any], connection: Any, _record: Any) -> None:  # noqa
         connection.adapters.register_dumper(str, words)
         connection.autocommit = True
         connection.execute(SESSION)
-        connection.execute(USED)
+        connection.execute(str(advisory_locks.USE))
         connection.autocommit = False
         failed.pop_all()

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from core.errors import StoreTooNew
 from core.side_by_side import SIDE_BY_SIDE
-from core.store import open_store
+from core.store import advisory_locks, open_store
 from core.store.indexes import build_indexes, missing
 from core.store.migrate import SCRIPTS, migrate, oldest_program
 from core.store.postgresql import make_engine, prepare
@@ -233,7 +233,7 @@ def test_missing_indexes_are_built(old: sa.Engine) -> None:
         connection.exec_driver_sql("DROP INDEX turns_dead, turns_commands")
         connection.exec_driver_sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'turns_open'::regclass")
     with old.connect() as other, capture_logs() as logs:
-        other.exec_driver_sql("SELECT pg_advisory_lock(80116, current_schema::regnamespace::oid::int)")
+        assert other.scalar(advisory_locks.INDEX)
         build_indexes(old)
         assert logs == []
         other.exec_driver_sql("SELECT pg_advisory_unlock_all()")
