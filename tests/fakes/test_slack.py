@@ -65,6 +65,19 @@ async def test_acknowledged_event_does_not_come_again(slack: FakeSlack) -> None:
         assert (await slack.state()).sendings["Ev1"]["attempts"] == 1
 
 
+async def test_a_lost_socket_gets_no_events(slack: FakeSlack) -> None:
+    """After a connection has broken, as that of a killed app, events go to the others."""
+    async with aiohttp.ClientSession() as session, aiohttp.ClientSession() as killed:
+        link, lost = await socket(slack, session), await socket(slack, killed)
+        assert lost._response.connection is not None
+        assert lost._response.connection.transport is not None
+        lost._response.connection.transport.abort()
+        await slack.until(lambda state: state.sockets == 1)
+        for text in ("one", "two"):
+            await slack.say(text)
+            assert (await link.receive_json())["payload"]["event"]["text"] == text
+
+
 async def test_ticket_is_good_for_one_socket(slack: FakeSlack) -> None:
     """The second connection with a ticket is refused."""
     url = (await call_as(APP_TOKEN, slack, "apps.connections.open")).json()["url"]

@@ -64,9 +64,9 @@ async def soak(folder: Path, seconds: float, seed: int) -> Outcome:
         )
         trouble = Trouble(chance=Random(f"{seed} trouble"), telegram=telegram, slack=slack, bot=bot)
         async with asyncio.TaskGroup() as group:
-            passing = group.create_task(_repeat(1.0, lambda: slack.pull("advance", seconds=1)))
+            passing = group.create_task(repeat(1.0, lambda: slack.pull("advance", seconds=1)))
             steady = await _live(seconds, crowd, trouble, Random(f"{seed} pauses"))
-            await _until_answered(bot, telegram, slack)
+            await until_answered(bot.database, telegram, slack)
             passing.cancel()
         await bot.end(signal.SIGTERM)
         crowd.look()
@@ -80,7 +80,7 @@ async def _live(seconds: float, crowd: Crowd, trouble: Trouble, pauses: Random) 
     bot = trouble.bot
     async with asyncio.TaskGroup() as group:
         jobs = [
-            group.create_task(_repeat(SAMPLED_EVERY, bot.sample)),
+            group.create_task(repeat(SAMPLED_EVERY, bot.sample)),
             group.create_task(_now_and_then(pauses, PAUSE, crowd.act)),
             group.create_task(_now_and_then(pauses, OUTAGES_EVERY, trouble.outage)),
         ]
@@ -104,12 +104,12 @@ async def _storm(trouble: Trouble, seconds: float) -> None:
         await trouble.death()
 
 
-async def _until_answered(bot: Bot, telegram: Account, slack: FakeSlack) -> None:
+async def until_answered(database: str, telegram: Account, slack: FakeSlack) -> None:
     """Wait until the platforms have delivered everything and no turn is open."""
     async with asyncio.timeout(QUIET):
         while (await telegram.state())["pending"] or _is_repeating(await slack.state()):
             await asyncio.sleep(1)
-        await until_delivered(bot.database)
+        await until_delivered(database)
 
 
 def _is_repeating(state: State) -> bool:
@@ -122,7 +122,7 @@ def _longest_since(lives: Mapping[int, Sequence[Sample]], begun: float) -> Seque
     return max(([one for one in samples if one.at >= begun] for samples in lives.values()), key=len)
 
 
-async def _repeat(seconds: float, deed: Callable[[], Awaitable[object]]) -> None:
+async def repeat(seconds: float, deed: Callable[[], Awaitable[object]]) -> None:
     while True:
         await deed()
         await asyncio.sleep(seconds)

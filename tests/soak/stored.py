@@ -26,8 +26,10 @@ async def until_delivered(database: str) -> None:
 
 
 async def turns_of(database: str) -> list[Turn]:
+    """All turns, in the order of their ids."""
     async with open_store(database) as store:
-        return [_turn(row) for row in await store.run(lambda connection: connection.execute(sa.select(turns)).all())]
+        rows = await store.read(lambda connection: connection.execute(sa.select(turns).order_by(turns.c.id)).all())
+        return [_turn(row) for row in rows]
 
 
 def _turn(row: sa.Row[tuple[object, ...]]) -> Turn:
@@ -38,6 +40,7 @@ def _turn(row: sa.Row[tuple[object, ...]]) -> Turn:
         state=row.state,
         reply=row.reply or "",
         shown_by=_shown_by(key, row.handle),
+        conversation=row.conversation,
         is_pressed=row.again != 0 or row.text in CONFIRMED,
     )
 

@@ -9,7 +9,7 @@ QUESTION, ANSWER, OTHER = ("telegram", "5", "1"), ("telegram", "5", "2"), ("tele
 SAID = [Said(place=QUESTION, person="5")]
 TURN = Turn(question=QUESTION, state="delivered", reply="It is warm in the sun.", shown_by=(ANSWER,))
 SHOWN = {ANSWER: TURN.reply}
-CLEAN = Verdict(lost=[], doubled=[], orphans=[], faults=[], words=[])
+CLEAN = Verdict(lost=[], doubled=[], misplaced=[], orphans=[], faults=[], words=[])
 
 
 def line(**told: object) -> str:
@@ -56,6 +56,17 @@ def test_a_message_of_two_turns_is_doubled() -> None:
     second = ("telegram", "5", "9")
     said = [*SAID, Said(place=second, person="5")]
     assert judge(said, [TURN, replace(TURN, question=second)], SHOWN).doubled == [ANSWER]
+
+
+def test_a_turn_out_of_order_is_misplaced() -> None:
+    """A turn that was accepted or answered before an earlier one of its conversation is a fault; another conversation
+    has an order of its own.
+    """
+    early, late = replace(TURN, shown_by=(OTHER,)), replace(TURN, question=("telegram", "5", "9"), shown_by=(ANSWER,))
+    said, shown = [*SAID, Said(place=late.question, person="5")], SHOWN | {OTHER: TURN.reply}
+    assert judge(said, [early, late], shown).misplaced == [late.question]
+    assert judge(said, [late, early], shown).misplaced == [early.question]
+    assert judge(said, [early, replace(late, conversation="another")], shown) == CLEAN
 
 
 def test_what_is_unexpected_in_a_log_is_a_fault() -> None:

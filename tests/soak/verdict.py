@@ -38,7 +38,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A turn of the store: the message that it answers, and the messages that show the reply.
+    """A turn of the store: the message that it answers, and the messages that show the reply. A `conversation` has one
+    order.
 
     `is_pressed` is a further turn of a message, by a button: to answer again, or to confirm a command.
     """
@@ -47,6 +48,7 @@ class Turn:
     state: str
     reply: str
     shown_by: tuple[Place, ...]
+    conversation: str = ""
     is_pressed: bool = False
 
 
@@ -54,11 +56,13 @@ class Turn:
 class Verdict:
     """Messages without an outcome or with two of them, messages of the bot that no turn knows, and bad lines of logs.
 
-    Orphans are messages that were begun and left behind; what is doubled is an answer that is shown twice.
+    Orphans are messages that were begun and left behind; what is doubled is an answer that is shown twice, and what is
+    misplaced is a turn that was accepted or answered before an earlier one of its conversation.
     """
 
     lost: Sequence[Place]
     doubled: Sequence[Place]
+    misplaced: Sequence[Place]
     orphans: Sequence[Place]
     faults: Sequence[str]
     words: Sequence[str]
@@ -73,8 +77,9 @@ def judge(
     log: str = "",
     words: Sequence[str] = (),
 ) -> Verdict:
-    """Judge a run by what people `said`, the store's turns, the messages `shown`, and the log, which must not hold any
-    of the `words` nor a reply. The `forgetful` have taken back what they said, so their turns may be gone.
+    """Judge a run by what people `said`, the store's turns in the order of their ids, the messages `shown`, and the
+    log, which must not hold any of the `words` nor a reply. The `forgetful` have taken back what they said, so their
+    turns may be gone.
     """
     answered = Counter(turn.question for turn in turns if not turn.is_pressed)
     missing = [one.place for one in said if one.person not in forgetful and not answered[one.place]]
@@ -87,10 +92,28 @@ def judge(
     return Verdict(
         lost=missing + silent,
         doubled=twice + [place for place in unclaimed if not BEGUN.search(shown[place])],
+        misplaced=_misplaced(turns),
         orphans=[place for place in unclaimed if BEGUN.search(shown[place])],
         faults=[line for line in lines if _is_fault(line)],
         words=_found([*words, *(turn.reply for turn in turns)], lines),
     )
+
+
+def _misplaced(turns: Sequence[Turn]) -> list[Place]:
+    """The turns that are out of order. Slack sends again what was not acknowledged, so it keeps no order of its own."""
+    latest: dict[tuple[str, str], float] = {}
+    found = []
+    for turn in turns:
+        marks = {"reply": min((float(place[2]) for place in turn.shown_by), default=None)}
+        if turn.question[0] == "telegram" and not turn.is_pressed:
+            marks["question"] = float(turn.question[2])
+        for kind, mark in marks.items():
+            key = (turn.conversation, kind)
+            if mark is not None and mark < latest.get(key, 0.0):
+                found.append(turn.question)
+            elif mark is not None:
+                latest[key] = mark
+    return found
 
 
 def _is_shown(turn: Turn, shown: Mapping[Place, str]) -> bool:

@@ -39,7 +39,7 @@ class Sending:
 
 
 class Events:
-    """Sends to one of the sockets, or to the URL `http` if it is set."""
+    """Sends to the sockets in turn, or to the URL `http` if it is set."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.journal = journal
@@ -49,6 +49,7 @@ class Events:
         self.http = ""
         self.muted: set[str] = set()
         self._ids = count(1)
+        self._turns = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._insisting: asyncio.Task[None] | None = None
 
@@ -101,7 +102,7 @@ class Events:
         if self.http:
             self._keep(self._post(name, sending))
         elif self.sockets:
-            self._keep(self._frame(self.sockets[sending.attempts % len(self.sockets)], name, sending))
+            self._keep(self._frame(self.sockets[next(self._turns) % len(self.sockets)], name, sending))
 
     async def _frame(self, socket: web.WebSocketResponse, name: str, sending: Sending) -> None:
         envelope: dict[str, object] = {"envelope_id": name, "type": sending.kind, "payload": sending.body}

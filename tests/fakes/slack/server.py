@@ -97,12 +97,14 @@ class Slack:
         await socket.send_json({"type": "hello", "num_connections": len(self.events.sockets) + 1})
         self.events.sockets.append(socket)
         self.journal.changed()
-        async for frame in socket:
-            if frame.type is WSMsgType.TEXT and "envelope_id" in (said := json.loads(frame.data)):
-                self.events.acknowledge(said["envelope_id"])
-        if socket in self.events.sockets:
-            self.events.sockets.remove(socket)
-            self.journal.changed()
+        try:
+            async for frame in socket:
+                if frame.type is WSMsgType.TEXT and "envelope_id" in (said := json.loads(frame.data)):
+                    self.events.acknowledge(said["envelope_id"])
+        finally:
+            if socket in self.events.sockets:
+                self.events.sockets.remove(socket)
+                self.journal.changed()
         return socket
 
     async def respond(self, request: web.Request) -> web.Response:
