@@ -18,7 +18,7 @@ from starlette.routing import Route
 from bots.web.server import serving
 from config.settings import WebSettings
 from core.clock import SystemClock
-from tests.bots.gateway import free_port
+from tests.ports import free_port
 
 
 @dataclass(slots=True, kw_only=True)

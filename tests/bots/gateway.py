@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -127,12 +126,6 @@ async def saved_handles(database: str) -> tuple[list[str], int]:
         found = await store.run(lambda c: c.scalars(sa.text("SELECT handle FROM turns")).all())
         exposed = "SELECT count(*) FROM turns WHERE owner != '' AND (handle = '' OR state = 'answered')"
         return list(found), await store.run(lambda c: int(c.scalar(sa.text(exposed)) or 0))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _front(platform: str, settings: Mapping[str, str], clock: Clock) -> AbstractAsyncContextManager[FrontEnd]:

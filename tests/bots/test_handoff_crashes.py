@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from bots.telegram.opening import MORE
 from core.store import open_store
 from tests.bots.desk import ANN, CUE, GROUP, OnSlack, OnTelegram, Platform, Shown, Side, desk_of, now_on_slack
-from tests.bots.gateway import Plan, free_port
+from tests.bots.gateway import Plan
 from tests.bots.lives import SEEDS, Lives
 from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
 from tests.fakes.telegram.control import Account
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 HEARING = ("accept", "overhear")
 VERBS = ("claim_answered", "set_handle", "mark_delivered")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
 from tests.fakes.telegram.control import Account, make_account, run_telegram, shown
 from tests.options import limits_with
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,6 @@ def telegram_address() -> Iterator[str]:
 async def account(telegram_address: str) -> AsyncIterator[Account]:
     async with make_account(telegram_address) as made:
         yield made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Operator:

@@ -27,11 +27,12 @@ from core.keys import Scope, add_key, revoke_key
 from core.messages import ConversationKey, Message, Person
 from core.store import Store, open_store
 from core.tokens import ENTROPY_BYTES
-from tests.bots.web.test_server import QuietFront, free_port
+from tests.bots.web.test_server import QuietFront
 from tests.core.engine import fake_server
 from tests.core.test_worker import Shown
 from tests.idle import Idle
 from tests.options import limits_with
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = re.compile(r"\b(?:parley|process)_[a-z_]+")

@@ -22,10 +22,10 @@ from core.engine.several import open_several
 from core.errors import ConfigError
 from core.prompt import ChatMessage, Prompt
 from tests.bots.test_serve import answers, eventually, until
-from tests.bots.web.test_server import free_port
 from tests.core.inference.options import server_arguments
 from tests.core.inference.tiny import write_tiny_model
 from tests.options import server_with
+from tests.ports import free_port
 
 PROMPT: Prompt = (ChatMessage(role="user", content="Hi"),)
 ENDS = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(float(sys.argv[2])); sys.exit(78)"

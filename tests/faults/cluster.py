@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pytest
+
+from tests.ports import free_port
 
 Mode: TypeAlias = Literal["fast", "immediate"]
 
@@ -77,7 +78,7 @@ class Server:
 
     def standby(self) -> "Server":
         """A server that follows this one; each commit waits for it. It has started."""
-        other = Server(folder=self.folder.with_name("standby"), port=_free_port())
+        other = Server(folder=self.folder.with_name("standby"), port=free_port())
         source = f"host=127.0.0.1 port={self.port} user=parley application_name=standby"
         _run("pg_basebackup", "-D", str(other.folder), "-R", "-c", "fast", "-d", source)
         other.start()
@@ -96,7 +97,7 @@ def open_servers() -> Iterator[Server]:
     parent = Path(tempfile.mkdtemp(prefix="parley-"))
     if os.geteuid() == 0:
         shutil.chown(parent, USER)
-    server = Server(folder=parent / "primary", port=_free_port())
+    server = Server(folder=parent / "primary", port=free_port())
     try:
         _run("initdb", "-D", str(server.folder), "-U", "parley", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8")
         with (server.folder / "postgresql.conf").open("a") as file:
@@ -123,9 +124,3 @@ def _run(name: str, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,15 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Self
 
-from core.clock import ManualClock
-from tests.fakes.slack.client import fake_slack, fake_slack_process
-from tests.fakes.telegram.clock import EPOCH
-from tests.fakes.telegram.control import make_account, run_telegram
 from tests.faults.cluster import Server, open_servers
+from tests.ports import free_port
 from tests.soak.bot import settings_for
-from tests.soak.crowd import FORGETTERS, Crowd, Tail
-from tests.soak.members import Member, free_port, gateway, model_server
-from tests.soak.soak import REPEATED_EVERY, repeat, until_answered
+from tests.soak.crowd import FORGETTERS, Crowd
+from tests.soak.members import Member, gateway, model_server
+from tests.soak.platforms import open_platforms
+from tests.soak.soak import repeat, until_answered
 from tests.soak.stored import turns_of
 from tests.soak.verdict import Turn, Verdict, judge
 
@@ -84,20 +82,8 @@ async def live(folder: Path, *, messages: int, kills: int, pace: float, seed: in
     Raises TimeoutError if the fleet does not end all its work afterwards.
     """
     async with AsyncExitStack() as stack:
-        address = stack.enter_context(run_telegram(folder / "telegram"))
-        port = stack.enter_context(fake_slack_process(folder / "slack"))
-        telegram = await stack.enter_async_context(make_account(address))
-        slack = await stack.enter_async_context(fake_slack(port))
-        await telegram.advance(time.time() - EPOCH - time.monotonic())
-        await slack.pull("advance", seconds=time.time() - ManualClock().now())
-        await slack.pull("insist", seconds=REPEATED_EVERY)
-        crowd = Crowd(
-            chance=Random(f"{seed} crowd"),
-            telegram=telegram,
-            slack=slack,
-            telegram_journal=Tail(folder / "telegram"),
-            slack_journal=Tail(folder / "slack"),
-        )
+        platforms = await stack.enter_async_context(open_platforms(folder))
+        telegram, slack, crowd = platforms.telegram, platforms.slack, platforms.crowd(seed)
         database = stack.enter_context(open_servers())
         members = _members(folder, settings_for(telegram, slack) | {"PARLEY_STORE__URL": database.url})
         fleet = await stack.enter_async_context(Fleet(database=database, members=members, folder=folder))

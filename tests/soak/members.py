@@ -1,7 +1,6 @@
 """The processes of a fleet, each of which may be killed and is started again as it was."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,11 +63,6 @@ def model_server(number: int, folder: Path, port: int) -> Member:
         settings={"PARLEY_DATA_DIR": str(folder / f"model-{number}"), "PARLEY_ENGINE__CACHE_BYTES": str(16 << 20)},
         until_ready=lambda _: _until_healthy(f"http://127.0.0.1:{port}/health"),
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def _until_told(process: asyncio.subprocess.Process) -> None:

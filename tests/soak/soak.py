@@ -9,21 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from core.clock import ManualClock
-from tests.fakes.slack.client import FakeSlack, State, fake_slack, fake_slack_process
-from tests.fakes.telegram.clock import EPOCH
-from tests.fakes.telegram.control import Account, make_account, run_telegram
+from tests.fakes.slack.client import FakeSlack, State
+from tests.fakes.telegram.control import Account
 from tests.soak.bot import Bot, settings_for
-from tests.soak.crowd import FORGETTERS, Crowd, Tail
+from tests.soak.crowd import FORGETTERS, Crowd
 from tests.soak.measures import Sample
+from tests.soak.platforms import open_platforms
 from tests.soak.stored import turns_of, until_delivered
 from tests.soak.trouble import Trouble
 from tests.soak.verdict import Turn, Verdict, judge
 
-PAUSE, OUTAGES_EVERY, SAMPLED_EVERY, REPEATED_EVERY = 0.8, 20.0, 5.0, 5.0
-"""Mean seconds between two deeds of the crowd and between two outages; seconds between two samples, and until Slack
-says again what is not acknowledged.
-"""
+PAUSE, OUTAGES_EVERY, SAMPLED_EVERY = 0.8, 20.0, 5.0
+"""Mean seconds between two deeds of the crowd and between two outages; seconds between two samples."""
 STORM, CALM, WARM_UP = 0.1, 0.8, 0.4
 """Parts of the time: processes die in the first and the last tenth. What they take is judged after the calm's warm-up.
 """
@@ -47,21 +44,9 @@ class Outcome:
 async def soak(folder: Path, seconds: float, seed: int) -> Outcome:
     """Run a bot for a while. Raises TimeoutError if it does not end all its work afterwards."""
     async with AsyncExitStack() as stack:
-        address = stack.enter_context(run_telegram(folder / "telegram"))
-        port = stack.enter_context(fake_slack_process(folder / "slack"))
-        telegram = await stack.enter_async_context(make_account(address))
-        slack = await stack.enter_async_context(fake_slack(port))
-        await telegram.advance(time.time() - EPOCH - time.monotonic())
-        await slack.pull("advance", seconds=time.time() - ManualClock().now())
-        await slack.pull("insist", seconds=REPEATED_EVERY)
+        platforms = await stack.enter_async_context(open_platforms(folder))
+        telegram, slack, crowd = platforms.telegram, platforms.slack, platforms.crowd(seed)
         bot = await stack.enter_async_context(Bot(folder=folder, settings=settings_for(telegram, slack)))
-        crowd = Crowd(
-            chance=Random(f"{seed} crowd"),
-            telegram=telegram,
-            slack=slack,
-            telegram_journal=Tail(folder / "telegram"),
-            slack_journal=Tail(folder / "slack"),
-        )
         trouble = Trouble(chance=Random(f"{seed} trouble"), telegram=telegram, slack=slack, bot=bot)
         async with asyncio.TaskGroup() as group:
             passing = group.create_task(repeat(1.0, lambda: slack.pull("advance", seconds=1)))

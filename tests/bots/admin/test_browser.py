@@ -16,8 +16,8 @@ from core.messages import Reply, Source
 from core.store import conversations
 from tests.bots.admin.headquarters import PASSWORD, Headquarters, open_headquarters
 from tests.bots.chromium import PHONE, Browser, Page, faults, open_browser
-from tests.bots.gateway import free_port
 from tests.bots.letters import add_dead_letter
+from tests.ports import free_port
 
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>' + "x" * 300
 UNKNOWN = Reply(text="I do not know.", source=Source.REFUSAL, error="not_known")

@@ -16,11 +16,12 @@ from bots.slack.handle import Handle
 from bots.slack.posts import CLOCK_SKEW
 from core.clock import ManualClock
 from core.store import open_store
-from tests.bots.gateway import LINKED, Note, Plan, free_port, whole_answer
+from tests.bots.gateway import LINKED, Note, Plan, whole_answer
 from tests.bots.lives import GIVEN_UP, SEEDS, STEPS, Lives
 from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 CALLS = tuple(f"call {number} {kind}" for number in range(1, 10) for kind in ("silence", "mute"))
 """Where it is killed while Slack does not answer the n-th call, which had no effect (silence) or took effect (mute)."""

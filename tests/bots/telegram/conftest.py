@@ -1,7 +1,6 @@
 """The fake Telegram in a process of its own, and whole gateways connected to it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from tests.fakes.telegram.clock import EPOCH
 from tests.fakes.telegram.control import SPEED, Account
 from tests.fakes.telegram.journal import Entry
 from tests.options import chat_with, limits_with, worker_with
+from tests.ports import free_port
 
 LEASE = 60.0
 """Seconds for which a gateway has a duty: three for a test."""
@@ -102,7 +102,7 @@ async def open_gateway(  # noqa: PLR0913  one parameter for each part that a tes
 ) -> AsyncIterator[Gateway]:
     """The composition, as in bots/app.py and bots/run.py."""
     clock = clock or FastClock()
-    port = _free_port()
+    port = free_port()
     chosen: dict[str, object] = {"token": account.token, "base_url": account.base_url, **settings}
     if chosen.get("mode") == "webhook":
         chosen.setdefault("webhook_url", f"http://127.0.0.1:{port}")
@@ -172,9 +172,3 @@ async def serving(routes: Sequence[BaseRoute], port: int) -> AsyncIterator[None]
     finally:
         server.should_exit = True
         await task
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

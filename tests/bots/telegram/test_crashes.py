@@ -14,11 +14,12 @@ from bots.telegram.handle import Handle
 from bots.telegram.opening import MORE
 from core.messages import ConversationKey, Person
 from core.store import history, open_store
-from tests.bots.gateway import Note, Plan, free_port, whole_answer
+from tests.bots.gateway import Note, Plan, whole_answer
 from tests.bots.lives import GIVEN_UP, SEEDS, STEPS, Lives
 from tests.fakes.telegram.control import Account, shown
 from tests.fakes.telegram.journal import Entry
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 CALLS = ("sendMessage silence", "sendMessage mute", "editMessageText silence", "editMessageText mute")
 PREVIEWS = ("sendMessageDraft mute", "sendChatAction silence")

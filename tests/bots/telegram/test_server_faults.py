@@ -12,11 +12,12 @@ import pytest
 
 from config.settings import StoreSettings
 from core.store import open_store
-from tests.bots.gateway import Plan, free_port, whole_answer
+from tests.bots.gateway import Plan, whole_answer
 from tests.bots.telegram.test_crashes import MODES, ROOM, answer, apologies, ask, is_settled, remembered
 from tests.fakes.telegram.control import Account
 from tests.faults.cluster import Mode, Server, open_servers
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 pytestmark = pytest.mark.long
 AWAY = 30.0

@@ -28,8 +28,8 @@ from core.stages.mood import MoodReader
 from core.store import Store, open_store
 from core.tracing import UNTRACED, Tracing
 from core.worker import Worker, working
-from tests.bots.gateway import free_port
 from tests.options import chat_with, limits_with, worker_with
+from tests.ports import free_port
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 LIMITS = limits_with(

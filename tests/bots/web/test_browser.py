@@ -19,9 +19,10 @@ from config.settings import WebSettings
 from core.clock import SystemClock
 from core.engine.scripted import ScriptedEngine
 from tests.bots.chromium import PHONE, Browser, Page, faults, open_browser
-from tests.bots.gateway import Plan, free_port, whole_answer
+from tests.bots.gateway import Plan, whole_answer
 from tests.bots.web.site import open_site
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 WELCOME = Welcome(name="Lamp", questions={"en": ["When do you open?"], "zh": ["几点开门？"]})
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>[a](javascript:window.hacked=1)'

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 
-from tests.bots.gateway import Note, Plan, free_port, said_to, whole_answer
+from tests.bots.gateway import Note, Plan, said_to, whole_answer
 from tests.bots.lives import GIVEN_UP, SEEDS, STEPS, Lives
 from tests.bots.web.site import events_of
 from tests.faults.fork_server import ForkServer
+from tests.ports import free_port
 
 PAUSE = 0.02
 """Seconds after which the page tries again; a real one waits half a second and longer."""

@@ -26,6 +26,7 @@ from core.store import Store, open_store
 from tests.bots.letters import add_dead_letter
 from tests.idle import Idle
 from tests.options import limits_with
+from tests.ports import free_port
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,12 +61,6 @@ class Site:
     engine: ScriptedEngine
     clock: ManualClock
     client: httpx.AsyncClient
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
