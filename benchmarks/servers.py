@@ -37,7 +37,7 @@ class Server:
 @contextmanager
 def parley_server(rig: Rig) -> Iterator[Server]:
     """`python -m core.inference`."""
-    port = _free_port()
+    port = free_port()
     options = ["--model", rig.model, "--threads", rig.threads, "--max-batch", SEQUENCES, "--dtype", rig.dtype]
     options += ["--data-dir", "data", "--cache-bytes", EngineSettings().cache_bytes]
     command = [sys.executable, "-m", "core.inference", *options, "--max-context", CONTEXT, "--port", port]
@@ -48,7 +48,7 @@ def parley_server(rig: Rig) -> Iterator[Server]:
 @contextmanager
 def llama_server(rig: Rig) -> Iterator[Server]:
     """llama.cpp's server: continuous batching, and a slot with a prompt cache for each sequence."""
-    port = _free_port()
+    port = free_port()
     threads = ["--threads", rig.threads, "--threads-batch", rig.threads]
     slots = ["--parallel", SEQUENCES, "--ctx-size", SEQUENCES * CONTEXT]
     command = [rig.llama_server, "--model", rig.gguf, *threads, *slots, "--host", HOST, "--port", port]
@@ -82,7 +82,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int) -> None:
     raise Unavailable(f"did not start, see {LOG.relative_to(ROOT)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
