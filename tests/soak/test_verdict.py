@@ -67,6 +67,8 @@ def test_a_turn_out_of_order_is_misplaced() -> None:
     assert judge(said, [early, late], shown).misplaced == [late.question]
     assert judge(said, [late, early], shown).misplaced == [early.question]
     assert judge(said, [early, replace(late, conversation="another")], shown) == CLEAN
+    greeting = replace(late, question=("telegram", "5", "turn 3"), shown_by=(("telegram", "5", "4"),))  # no question
+    assert judge(SAID, [early, greeting], shown).misplaced == []
 
 
 def test_what_is_unexpected_in_a_log_is_a_fault() -> None:

@@ -105,7 +105,7 @@ def _misplaced(turns: Sequence[Turn]) -> list[Place]:
     found = []
     for turn in turns:
         marks = {"reply": min((float(place[2]) for place in turn.shown_by), default=None)}
-        if turn.question[0] == "telegram" and not turn.is_pressed:
+        if turn.question[0] == "telegram" and turn.question[2].isdigit() and not turn.is_pressed:
             marks["question"] = float(turn.question[2])
         for kind, mark in marks.items():
             key = (turn.conversation, kind)
