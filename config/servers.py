@@ -3,7 +3,6 @@
 The notation is nginx's: "http://10.0.0.5:8000/v1 weight=2".
 """
 
-import json
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,18 +38,6 @@ def parse_server(text: str) -> ServerEntry:
     if not (value.isascii() and value.isdigit() and int(value) <= MAX_WEIGHT):
         raise ValueError(f"has a weight that is no whole number from 0 to {MAX_WEIGHT}")
     return ServerEntry(url=base_url(url), weight=int(value))
-
-
-def split_servers(value: object) -> object:
-    """One entry, or several with commas between them or as JSON, as a tuple. Anything else is returned as it is."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError('should be a list like ["http://a:8000/v1", "http://b:8000/v1"]') from error
-    return tuple(filter(None, map(str.strip, value.split(","))))
 
 
 def checked_servers(entries: tuple[str, ...]) -> tuple[str, ...]:

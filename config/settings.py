@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from config import access
 from config.secret_files import with_secrets
-from config.servers import checked_servers, split_servers
+from config.servers import checked_servers
 from core.hours import Span
 
 PREFIX = "PARLEY_"
@@ -114,7 +114,7 @@ def _folder_if_set(path: Path | None) -> Path | None:
 
 
 def _names(value: object) -> object:
-    """A list in the environment: names with commas between them, or JSON."""
+    """A list in the environment, or one entry: names with commas between them, or JSON."""
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return tuple(filter(None, map(str.strip, value.split(","))))
     return _list(value)
@@ -166,7 +166,7 @@ ORIGIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?")
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000)]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Servers: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(split_servers), AfterValidator(checked_servers)]
+Servers: TypeAlias = Annotated[Names, AfterValidator(checked_servers)]
 Question: TypeAlias = Annotated[str, Field(min_length=1, max_length=75), AfterValidator(_question)]
 """Slack allows 75 characters on its own buttons and states no limit for a prompt. Telegram, which names the question to
 the person who pressed it, shows 200.

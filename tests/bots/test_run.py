@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from core.store import Store, open_store
 from tests.core.engine.fake_server import serving
 from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN
-from tests.fakes.telegram.control import Account, make_account, run_telegram, shown
+from tests.fakes.telegram.control import Account, run_telegram, shown
 from tests.options import limits_with
 from tests.ports import free_port
 
@@ -34,12 +34,6 @@ from tests.ports import free_port
 def telegram_address() -> Iterator[str]:
     with run_telegram() as address:
         yield address
-
-
-@pytest.fixture
-async def account(telegram_address: str) -> AsyncIterator[Account]:
-    async with make_account(telegram_address) as made:
-        yield made
 
 
 class Operator:

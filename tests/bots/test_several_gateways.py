@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +13,20 @@ import httpx
 import pytest
 
 from core.engine.scripted import ScriptedEngine
+from tests.bots.gateway import Note
 from tests.bots.test_run import Operator, on_telegram
 from tests.core.engine.fake_server import serving
-from tests.fakes.telegram.control import Account, make_account, run_telegram
+from tests.fakes.telegram.control import Account, run_telegram
 from tests.fakes.telegram.journal import Entry
 
 IN_TIME = 15.0
 """Seconds after which a message is answered at the latest if the gateway that fetches them has ended."""
-Note = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
 def telegram_address() -> Iterator[str]:
     with run_telegram() as address:
         yield address
-
-
-@pytest.fixture
-async def account(telegram_address: str) -> AsyncIterator[Account]:
-    async with make_account(telegram_address) as made:
-        yield made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
