@@ -12,7 +12,8 @@ from tests.fakes.slack.client import FakeSlack, State
 
 HOUR = 3600.0
 KINDS = ("ratelimited", "unavailable", "lost", "cut", "error")
-OPEN = "SELECT count(*) FROM turns WHERE state <> 'delivered'"
+TURNS = "SELECT count(*) FROM turns"
+OPEN = f"{TURNS} WHERE state <> 'delivered'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,10 @@ class Backlog:
     def count(self) -> int:
         return 4 * self.threads * self.each
 
-    async def write(self, slack: FakeSlack) -> dict[str, list[str]]:
-        """Have people write one message per thread, then the next ones; what they wrote, by thread."""
+    async def write(self, gateway: Gateway, slack: FakeSlack) -> dict[str, list[str]]:
+        """Have people write one message per thread, then the next ones, once the gateway has accepted the earlier ones;
+        what they wrote, by thread.
+        """
         roots: dict[tuple[str, int], str] = {}
         words: dict[str, list[str]] = {}
         for number in range(self.each):
@@ -37,6 +40,8 @@ class Backlog:
                     root = {"thread_ts": roots[channel, thread]} if number else {}
                     ts = await slack.mention(text, channel=channel, user=f"U{channel}{thread}", **root)
                     words.setdefault(roots.setdefault((channel, thread), ts), []).append(text)
+            while await count(gateway, TURNS) < 4 * self.threads * (number + 1):
+                pass
         return words
 
 
@@ -50,9 +55,7 @@ SIZES = [
 async def written(open_gateway: Open, slack: FakeSlack, backlog: Backlog) -> AsyncIterator[Gateway]:
     """A gateway that has accepted the whole backlog. On leaving, every message must be answered once and in order."""
     async with open_gateway() as gateway:
-        words = await backlog.write(slack)
-        while await count(gateway, "SELECT count(*) FROM turns") < backlog.count:
-            pass
+        words = await backlog.write(gateway, slack)
         yield gateway
         while await count(gateway, OPEN):
             await gateway.advance(1)
