@@ -40,7 +40,7 @@ class Backlog:
                     root = {"thread_ts": roots[channel, thread]} if number else {}
                     ts = await slack.mention(text, channel=channel, user=f"U{channel}{thread}", **root)
                     words.setdefault(roots.setdefault((channel, thread), ts), []).append(text)
-            while await count(gateway, TURNS) < 4 * self.threads * (number + 1):
+            while await count(gateway, TURNS) < len(roots) * (number + 1):
                 pass
         return words
 

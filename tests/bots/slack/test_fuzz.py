@@ -254,8 +254,8 @@ async def fuzz(seed: int, mutations: int) -> dict[str, int]:
 
 
 async def test_no_mutation_ends_the_bot_or_leaves_a_turn_stuck() -> None:
-    """After forty mutations of events and answers each turn is closed, and a sound message is answered."""
-    figures = await fuzz(1, 40)
+    """After a hundred mutations of events and answers each turn is closed, and a sound message is answered."""
+    figures = await fuzz(1, 100)
     assert figures["delivered"] > 0
     assert figures["skipped"] > 0
 
