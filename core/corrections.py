@@ -12,7 +12,7 @@ from core.help_desk import HelpDesk
 from core.limits import Limits, check_queue, may_write, throttle
 from core.messages import WITHDRAWN, Deletion, Edit, Message
 from core.store import amendments, events, people
-from core.store.turns import WAITING
+from core.store.states import WAITING
 from core.text import clean, size_in_bytes
 
 LATE = 600.0

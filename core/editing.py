@@ -11,7 +11,7 @@ from core.messages import WITHDRAWN, Kind, Locale, Message, Relation, Reply
 from core.parts import fitted
 from core.store import amendments
 from core.store.removal import note_words
-from core.store.turns import DELIVERED
+from core.store.states import DELIVERED
 from core.text import size_in_bytes
 
 ANEW_WITHIN = 600.0

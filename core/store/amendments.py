@@ -11,7 +11,8 @@ from core.store.notices import Notice, Topic, send
 from core.store.people import id_of
 from core.store.removal import note_words, remove_turns
 from core.store.schema import turns, votes
-from core.store.turns import ANSWERED, QUOTES, RUNNING, WAITING, reply_values, with_senders
+from core.store.states import ANSWERED, RUNNING, WAITING
+from core.store.turns import QUOTES, reply_values, with_senders
 
 NO_REPLY: Mapping[str, object] = dict.fromkeys(
     (

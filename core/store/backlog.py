@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.messages import Source
 from core.store.portable import Least, Unindexed
 from core.store.schema import people, turns
-from core.store.turns import ANSWERED, IS_OPEN, RUNNING, WAITING
+from core.store.states import ANSWERED, IS_OPEN, RUNNING, WAITING
 
 RECENT = 20
 """How many of the last turns the mean duration is computed from."""

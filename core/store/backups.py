@@ -27,8 +27,9 @@ from core.store.schema import events, handoffs, people, turns
 from core.store.schema import installation as installations
 from core.store.schema import tombstones as stones
 from core.store.sqlite import make_engine, prepare
+from core.store.states import IS_OPEN
 from core.store.translation import store_error
-from core.store.turns import IS_OPEN, with_senders
+from core.store.turns import with_senders
 
 NO_BACKUP = {"SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR"}
 """Errors of a file that is no database of ours; the last one is that of a missing table."""

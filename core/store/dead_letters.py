@@ -11,7 +11,8 @@ from core.apologies import UNEXPECTED, apology
 from core.messages import Locale
 from core.store import farewells
 from core.store.schema import turns
-from core.store.turns import ANSWERED, DEAD, DELIVERED, WAITING, reply_values
+from core.store.states import ANSWERED, DEAD, DELIVERED, WAITING
+from core.store.turns import reply_values
 
 IS_DEAD = turns.c.state == sa.literal_column(f"'{DEAD}'")
 """Spelled like the condition of the partial index `turns_dead`."""

@@ -2,9 +2,10 @@
 
 import sqlalchemy as sa
 
+from core.store.claimable import AHEAD
 from core.store.portable import insert_new
 from core.store.schema import duties
-from core.store.turns import AHEAD, Lease
+from core.store.turns import Lease
 
 
 def take(connection: sa.Connection, name: str, lease: Lease) -> bool:

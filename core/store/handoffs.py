@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.commands import SLASH
 from core.messages import ANSWERS, Choice, ConversationKey, Finish, Message, Person
 from core.store.schema import handoffs, people, turns, votes
-from core.store.turns import ANSWERED, DELIVERED
+from core.store.states import ANSWERED, DELIVERED
 
 ASKED, TAKEN, CLOSED = "asked", "taken", "closed"
 IS_OPEN = handoffs.c.state != sa.literal_column(f"'{CLOSED}'")

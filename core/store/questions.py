@@ -8,7 +8,8 @@ from core.messages import ANSWERS, ConversationKey, Locale, Message, Person
 from core.store.history import remembered
 from core.store.people import id_of
 from core.store.schema import turns
-from core.store.turns import DEAD, IS_OPEN, RUNNING, WAITING, add, message_of, with_senders
+from core.store.states import DEAD, IS_OPEN, RUNNING, WAITING
+from core.store.turns import add, message_of, with_senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

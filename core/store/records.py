@@ -13,7 +13,8 @@ from core.store import amendments, farewells, handoffs, stale_scopes, tombstones
 from core.store.people import id_of
 from core.store.removal import ALL, note_words, remove_turns
 from core.store.schema import people, turns, votes
-from core.store.turns import IS_OPEN, QUOTES, add, asked_by, with_senders
+from core.store.states import IS_OPEN
+from core.store.turns import QUOTES, add, asked_by, with_senders
 
 PAGE = 200
 """Records in a page of an export: reading it takes milliseconds."""

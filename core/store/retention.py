@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.store.portable import Greatest
 from core.store.removal import remove_turns
 from core.store.schema import handoffs, installation, people, turns, votes
-from core.store.turns import DELIVERED
+from core.store.states import DELIVERED
 
 LOOKS_APART = 43_200.0
 """Seconds between two looks for old records, at least. A process looks when it starts and then daily."""

@@ -5,13 +5,13 @@ A turn that is given up on is dead, until `dead_letters.retry` opens it again.
 A turn that is being answered or delivered is leased to an owner: a gateway process. A verb that changes its state
 requires that the caller still owns the lease, so that a gateway whose lease expired cannot answer a second time.
 
-Times come from a clock that may be set. If a turn was leased or accepted in the future, by more than `AHEAD`, the clock
-was set back since, and how long the turn is leased or put off means nothing any more: it is due.
+Times come from a clock that may be set. If a turn was leased or accepted in the future, by more than `claimable.AHEAD`,
+the clock was set back since, and how long the turn is leased or put off means nothing any more: it is due.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
 import structlog
@@ -36,28 +36,21 @@ from core.messages import (
     Usage,
 )
 from core.store import farewells, history, installation, removal, stale_scopes
+from core.store.claimable import NEXT_ANSWERED, NEXT_DUE, NEXT_WAITING, RUNNING_NOW
 from core.store.notices import Notice, Topic, send, tell_watchers
 from core.store.people import id_of, set_served
-from core.store.portable import Greatest, Unindexed
+from core.store.portable import Unindexed
 from core.store.schema import handoffs, people, turns
+from core.store.states import ANSWERED, DEAD, DELIVERED, IS_OPEN, RUNNING, WAITING
 
 log = structlog.get_logger()
 
-AHEAD = 15.0
-"""Seconds by which another gateway's time may be ahead of one's own: clocks differ a little, and a transaction may have
-waited for a lock since its `now`.
-"""
-WAITING, RUNNING, ANSWERED, DELIVERED, DEAD = "waiting", "running", "answered", "delivered", "dead"
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError)
 """What values of another kind than the schema's raise when they are read."""
 NO_TEXT = "Could not decode to UTF-8"
 """SQLite's error for a text that is none."""
-IS_OPEN = turns.c.state != sa.literal_column(f"'{DELIVERED}'")
-"""Spelled like the condition of the partial index `turns_open`: otherwise SQLite scans all turns ever stored."""
 QUOTES = turns.c.quotes != sa.literal_column("'[]'")
 """Spelled like the condition of the index `turns_quoting`."""
-UNCLAIMED: Mapping[str, Any] = {"of": turns, "skip_locked": True, "key_share": True}
-"""Of the lock on a turn that is to be claimed: one that another gateway is claiming is passed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,15 +129,10 @@ def claim_waiting(connection: sa.Connection, lease: Lease, fronts: Sequence[str]
     interrupted by a crash, which it may have caused: it goes first and runs alone, so that a second crash does not
     count against other turns.
     """
-    running, most_attempts = _running(connection, lease.owner)
+    running, most_attempts = connection.execute(RUNNING_NOW, {"owner": lease.owner}).one()
     if most_attempts > 1:
         return None
-    is_due = sa.or_(turns.c.not_before <= lease.now, turns.c.accepted_at > lease.now + AHEAD)
-    is_claimable = sa.or_(sa.and_(_is_unleased(WAITING, lease), is_due), _is_expired(RUNNING, lease))
-    order = (turns.c.attempts == 0, people.c.served, turns.c.id)
-    query = _open_turns(fronts).where(is_claimable, ~_follows_an_open_turn()).order_by(*order).limit(1)
-    query = query.with_for_update(**UNCLAIMED)
-    while row := connection.execute(query).one_or_none():
+    while row := connection.execute(NEXT_WAITING, _asking(lease, fronts)).one_or_none():
         if row.attempts and running:
             return None
         set_served(connection, row.person_id)
@@ -167,10 +155,7 @@ def claim_answered(connection: sa.Connection, lease: Lease, fronts: Sequence[str
 
     What is passed on in a hand-off keeps its order.
     """
-    is_claimable = sa.or_(_is_unleased(ANSWERED, lease), _is_expired(ANSWERED, lease))
-    query = _open_turns(fronts).where(is_claimable, ~_follows_in_its_handoff()).order_by(turns.c.id).limit(1)
-    query = query.with_for_update(**UNCLAIMED)
-    while row := connection.execute(query).one_or_none():
+    while row := connection.execute(NEXT_ANSWERED, _asking(lease, fronts)).one_or_none():
         _take_lease(connection, row.id, lease, {})
         if claim := _read(connection, row.id, lease.owner):
             tell_watchers(connection, claim.id, claim.message.conversation, lease.owner)
@@ -292,9 +277,7 @@ def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:
 
 def next_due(connection: sa.Connection, now: float, fronts: Sequence[str]) -> float | None:
     """When the next of the turns that must wait until a time can be claimed; None if there is none."""
-    due = Greatest(turns.c.lease_until, turns.c.not_before)
-    waits = sa.and_(IS_OPEN, turns.c.front.in_(fronts), turns.c.owner == "", due > now)
-    return connection.execute(sa.select(sa.func.min(due)).where(waits)).scalar()
+    return connection.scalar(NEXT_DUE, {"now": now, "fronts": fronts})
 
 
 def stop(
@@ -370,14 +353,6 @@ def disown(connection: sa.Connection, platform: str) -> None:
     connection.execute(leased.values(lease_until=0.0))
 
 
-def _running(connection: sa.Connection, owner: str) -> tuple[int, int]:
-    """The number of turns that an owner runs, and the highest attempt among them."""
-    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING)
-    most = sa.func.coalesce(sa.func.max(turns.c.attempts), 0)
-    running, attempts = connection.execute(sa.select(sa.func.count(), most).where(mine)).one()
-    return running, attempts
-
-
 def with_senders() -> sa.Select[tuple[object, ...]]:
     """The turns, each with the `person` who sent its message, and with `desk` and `thread` of its hand-off."""
     joined = turns.join(people, people.c.id == turns.c.person_id)
@@ -390,50 +365,8 @@ def asked_by(person: Person | None) -> sa.ColumnElement[bool]:
     return sa.true() if person is None else turns.c.person_id == id_of(person).scalar_subquery()
 
 
-def _open_turns(fronts: Sequence[str]) -> sa.Select[tuple[int, int, int]]:
-    """What decides about the order of open turns. Their content, which may be damaged, is read one by one."""
-    joined = turns.join(people, people.c.id == turns.c.person_id)
-    query = sa.select(turns.c.id, turns.c.person_id, turns.c.attempts).select_from(joined)
-    return query.where(IS_OPEN, turns.c.front.in_(fronts))
-
-
-def _is_unleased(state: str, lease: Lease) -> sa.ColumnElement[bool]:
-    """Without an owner. `lease_until` is then the time before which the turn must not be retried."""
-    is_over = sa.or_(turns.c.lease_until <= lease.now, turns.c.leased_at > lease.now + AHEAD)
-    return sa.and_(turns.c.state == state, turns.c.owner == "", is_over)
-
-
-def _is_expired(state: str, lease: Lease) -> sa.ColumnElement[bool]:
-    """Leased to another owner that did not renew the lease."""
-    is_over = sa.or_(turns.c.lease_until < lease.now, turns.c.leased_at > lease.now + AHEAD)
-    return sa.and_(turns.c.state == state, is_over, turns.c.owner.not_in(["", lease.owner]))
-
-
-def _follows_an_open_turn() -> sa.ColumnElement[bool]:
-    """After an open turn of the same conversation, or beside a running one, if it is answered anew. Notices (refusals)
-    are no part of it and do not block.
-    """
-    other = turns.alias()
-    return sa.exists().where(
-        other.c.state != sa.literal_column(f"'{DELIVERED}'"),  # as in IS_OPEN
-        other.c.conversation == turns.c.conversation,
-        other.c.id != turns.c.id,
-        sa.or_(other.c.state == RUNNING, sa.and_(other.c.id < turns.c.id, other.c.state.in_([WAITING, ANSWERED]))),
-        sa.or_(other.c.source.is_(None), other.c.source != Source.REFUSAL),
-        sa.not_(other.c.at_desk),
-    )
-
-
-def _follows_in_its_handoff() -> sa.ColumnElement[bool]:
-    """After another turn of the same hand-off that is still to be shown in the same place."""
-    other = turns.alias()
-    earlier = sa.exists().where(
-        other.c.handoff_id == turns.c.handoff_id,
-        other.c.id < turns.c.id,
-        other.c.at_desk == turns.c.at_desk,
-        other.c.state.in_([ANSWERED, RUNNING]),
-    )
-    return sa.and_(turns.c.handoff_id.is_not(None), earlier)
+def _asking(lease: Lease, fronts: Sequence[str]) -> dict[str, object]:
+    return {"owner": lease.owner, "now": lease.now, "fronts": fronts}
 
 
 def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:

@@ -147,6 +147,10 @@ class Case(Lives[tuple[str, str]]):
             "operators": await self.operators.seen(at_desk=True),
         }
 
+    def evidence(self, found: Sequence[Shown]) -> str:
+        """What tells how a message came to be shown twice: the ids of the messages, and the log of all lives."""
+        return "\n".join([*map(str, found), self._log.read_text()])
+
     async def check_words(self) -> None:
         """Each message is once in the history, and shown once on the other side, in the order in which it was accepted:
         Slack may send what was written while the bot was down in another one.
@@ -157,7 +161,8 @@ class Case(Lives[tuple[str, str]]):
         assert Counter(kept) == Counter([*self.asked, *self.answered])
         now = await self.everything()
         for side, words in (("operators", self.asked), ("customer", self.answered)):
-            assert [one.text for one in now[side] if one.text in words] == [text for text in kept if text in words]
+            found = [one for one in now[side] if one.text in words]
+            assert [one.text for one in found] == [text for text in kept if text in words], self.evidence(found)
             orphans = {(side, one.id) for one in now[side] if one.text.endswith(MORE)}
             assert orphans <= self._unsaved
 

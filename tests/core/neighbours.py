@@ -27,7 +27,7 @@ from core.stages.mood import MoodReader
 from core.store import Database, open_store, transcripts
 from core.store.notices import Notice, Topic
 from core.store.schema import turns
-from core.store.turns import DELIVERED
+from core.store.states import DELIVERED
 from core.worker import Worker, working
 from tests.core.test_worker import FRONT, Shown
 from tests.options import chat_with, limits_with, worker_with

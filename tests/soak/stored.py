@@ -10,7 +10,7 @@ from core.commands import FORGET
 from core.messages import ConversationKey
 from core.store import open_store
 from core.store.schema import turns
-from core.store.turns import DELIVERED
+from core.store.states import DELIVERED
 from tests.soak.verdict import Place, Turn
 
 CONFIRMED = {f"/{FORGET.name} {choice}" for choice in FORGET.choices}
