@@ -28,6 +28,8 @@ TALK = (
     "谢谢你，我现在开心多了！",
     "给我讲一个关于大海的故事吧。",
 )
+LONGEST = 40
+"""Sentences of a long message. Of one over 2,048 characters the bot takes the person's next one for the rest."""
 DEEDS = {
     "ask": 50,
     "ask in a group": 18,
@@ -84,7 +86,7 @@ class Crowd:
                 await self._say_on_telegram("/forget", PEOPLE - 1 - self.chance.randrange(FORGETFUL))
             case "stop" | "command":
                 text = "/stop" if deed == "stop" else self.chance.choice(COMMANDS)
-                await self._say_on_telegram(text, self.chance.randrange(PEOPLE))
+                await self._say_on_telegram(text, self.chance.randrange(PEOPLE), overtakes=deed == "stop")
             case _:
                 await self._ask(in_group=deed == "ask in a group", at_length=deed == "ask at length")
 
@@ -110,7 +112,7 @@ class Crowd:
         self._buttons += [(place, button) for button in buttons]
 
     async def _ask(self, *, in_group: bool, at_length: bool) -> None:
-        person, text = self.chance.randrange(PEOPLE), self._words(self.chance.randint(20, 90) if at_length else 1)
+        person, text = self.chance.randrange(PEOPLE), self._words(self.chance.randint(20, LONGEST) if at_length else 1)
         if self.chance.random() < 0.5:
             await self._say_on_slack(text, person, in_group=in_group)
         else:
@@ -120,14 +122,17 @@ class Crowd:
         """What nobody has said before."""
         return " ".join([*self.chance.choices(TALK, k=sentences), f"zq{self.chance.getrandbits(40):x}"])
 
-    async def _say_on_telegram(self, text: str, person: int, *, in_group: bool = False) -> None:
+    async def _say_on_telegram(
+        self, text: str, person: int, *, in_group: bool = False, overtakes: bool = False
+    ) -> None:
         speaker = {"id": FIRST_PERSON + person, "language_code": ("en", "zh")[person % 2]}
         given: dict[str, object] = {}
         if in_group and person < PEOPLE - FORGETFUL:
             given["chat"] = {"id": FIRST_ROOM - self.chance.randrange(ROOMS), "type": "group", "title": "g"}
             text = f"@{self.telegram.username} {text}"
         message = await self.telegram.say(text, person=speaker, **given)
-        self._note(("telegram", str(message["chat"]["id"]), str(message["message_id"])), str(speaker["id"]), text)
+        place = ("telegram", str(message["chat"]["id"]), str(message["message_id"]))
+        self._note(Said(place=place, person=str(speaker["id"]), overtakes=overtakes), text)
 
     async def _say_on_slack(self, text: str, person: int, *, in_group: bool) -> None:
         user = f"USOAKER{person:03}"
@@ -137,10 +142,10 @@ class Crowd:
         else:
             channel = DIRECTS[person % 2]
             ts = await self.slack.say(text, channel=channel, user=user)
-        self._note(("slack", channel, ts), user, text)
+        self._note(Said(place=("slack", channel, ts), person=user), text)
 
-    def _note(self, place: Place, person: str, text: str) -> None:
-        self.said.append(Said(place=place, person=person))
+    def _note(self, said: Said, text: str) -> None:
+        self.said.append(said)
         self.words.append(text)
 
     async def _edit(self) -> None:

@@ -75,6 +75,13 @@ class Outcome:
     verdict: Verdict
     seconds: float
 
+    def evidence(self) -> str:
+        """The turns of what is lost, doubled or misplaced, with the messages that show them now."""
+        places = {*self.verdict.lost, *self.verdict.doubled, *self.verdict.misplaced}
+        found = [turn for turn in self.turns if places & {turn.question, *turn.shown_by}]
+        shown = [(place, self.crowd.shown.get(place)) for turn in found for place in turn.shown_by]
+        return "\n".join(map(str, [*places, *found, *shown]))
+
 
 async def live(folder: Path, *, messages: int, kills: int, pace: float, seed: int) -> Outcome:
     """Let a crowd write `messages`, one every `pace` seconds, while there are `kills`, evenly divided.

@@ -28,5 +28,6 @@ async def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, rec
     record_property("kills", kills)
     record_property("seconds", round(outcome.seconds))
     record_property("orphans", len(verdict.orphans))
-    assert (verdict.lost, verdict.doubled, verdict.misplaced, verdict.words) == ([], [], [], [])
+    found = (verdict.lost, verdict.doubled, verdict.misplaced, verdict.words)
+    assert found == ([], [], [], []), outcome.evidence()
     assert len(verdict.orphans) <= 8 * (kills["gateway"] + kills["database"])

@@ -60,13 +60,16 @@ def test_a_message_of_two_turns_is_doubled() -> None:
 
 def test_a_turn_out_of_order_is_misplaced() -> None:
     """A turn that was accepted or answered before an earlier one of its conversation is a fault; another conversation
-    has an order of its own.
+    has an order of its own, and the answer to what overtakes has no place.
     """
     early, late = replace(TURN, shown_by=(OTHER,)), replace(TURN, question=("telegram", "5", "9"), shown_by=(ANSWER,))
     said, shown = [*SAID, Said(place=late.question, person="5")], SHOWN | {OTHER: TURN.reply}
     assert judge(said, [early, late], shown).misplaced == [late.question]
     assert judge(said, [late, early], shown).misplaced == [early.question]
     assert judge(said, [early, replace(late, conversation="another")], shown) == CLEAN
+    overtaking = [*SAID, Said(place=late.question, person="5", overtakes=True)]
+    assert judge(overtaking, [early, late], shown) == CLEAN
+    assert judge(overtaking, [late, early], shown).misplaced == [early.question]
     greeting = replace(late, question=("telegram", "5", "turn 3"), shown_by=(("telegram", "5", "4"),))  # no question
     assert judge(SAID, [early, greeting], shown).misplaced == []
 

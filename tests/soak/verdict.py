@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,10 +30,11 @@ SHORT = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A message of a person."""
+    """A message of a person. One that `overtakes`, such as /stop, does not wait for the answers to earlier ones."""
 
     place: Place
     person: str
+    overtakes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +93,23 @@ def judge(
     return Verdict(
         lost=missing + silent,
         doubled=twice + [place for place in unclaimed if not BEGUN.search(shown[place])],
-        misplaced=_misplaced(turns),
+        misplaced=_misplaced(turns, {one.place for one in said if one.overtakes}),
         orphans=[place for place in unclaimed if BEGUN.search(shown[place])],
         faults=[line for line in lines if _is_fault(line)],
         words=_found([*words, *(turn.reply for turn in turns)], lines),
     )
 
 
-def _misplaced(turns: Sequence[Turn]) -> list[Place]:
-    """The turns that are out of order. Slack sends again what was not acknowledged, so it keeps no order of its own."""
+def _misplaced(turns: Sequence[Turn], overtaking: Container[Place]) -> list[Place]:
+    """The turns that are out of order. Slack sends again what was not acknowledged, so it keeps no order of its own.
+
+    What is shown of the `overtaking` has no place among the answers; an edit may make a question of it.
+    """
     latest: dict[tuple[str, str], float] = {}
     found = []
     for turn in turns:
-        marks = {"reply": min((float(place[2]) for place in turn.shown_by), default=None)}
+        shown_by = () if turn.question in overtaking else turn.shown_by
+        marks = {"reply": min((float(place[2]) for place in shown_by), default=None)}
         if turn.question[0] == "telegram" and turn.question[2].isdigit() and not turn.is_pressed:
             marks["question"] = float(turn.question[2])
         for kind, mark in marks.items():
