@@ -224,7 +224,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
     model = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     desk = change_desk(desk_of(operators, account.id))
     allowed: Limits = limits_with(
-        per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ALLOWED, help_desk=desk
+        per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=ALLOWED, help_desk=desk
     )
     allowed = replace(allowed, **limits)  # type: ignore[arg-type]
     sides = {"telegram": OnTelegram(account, forum=forum), "slack": OnSlack(slack)}

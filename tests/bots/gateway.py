@@ -40,7 +40,7 @@ Note: TypeAlias = Callable[[str, object], None]
 LINKED = 2
 WORD = re.compile(r"w\d+x\d+")
 ANYBODY = frozenset({"telegram:*", "slack:*", "web:*"})
-LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
+LIMITS = limits_with(per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
 

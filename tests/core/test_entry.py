@@ -27,7 +27,7 @@ from tests.options import chat_with, limits_with
 
 ADMINS = frozenset({"test:boss", "elsewhere:Chief"})
 LIMITS = limits_with(
-    per_minute=6e6, burst=10_000, max_queued=1_000, allow=frozenset({"test:boss"}), admins=ADMINS, asks_admins=True
+    per_minute=6e6, burst=10**9, max_queued=1_000, allow=frozenset({"test:boss"}), admins=ADMINS, asks_admins=True
 )
 KEEPING = Keeping(max_tokens=1000, shared=False)
 FRONTS = ("test/w", "elsewhere/e")

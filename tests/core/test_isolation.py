@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 PEOPLE = [f"p{number}" for number in range(20)]
 TURNS = 10
-GENEROUS = limits_with(per_minute=6e6, burst=10_000, max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
+GENEROUS = limits_with(per_minute=6e6, burst=10**9, max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
 LEASE = 10.0
 CANARY = re.compile(r"canary-(p\d+)-")
 

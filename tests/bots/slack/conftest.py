@@ -38,7 +38,7 @@ from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from tests.options import chat_with, limits_with, worker_with
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = limits_with(per_minute=6e6, burst=10_000, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
+LIMITS = limits_with(per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,10 +34,10 @@ from tests.ports import free_port
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 LIMITS = limits_with(
     per_minute=6e6,
-    burst=10_000,
+    burst=10**9,
     max_queued=1_000,
     key_per_minute=6e6,
-    key_burst=10_000,
+    key_burst=10**9,
     key_max_queued=1_000,
     max_wait=1e6,
     allow=frozenset({"web:*"}),
