@@ -3,7 +3,6 @@
 It compares logits and greedy replies with those of the same weights in fp32, computed by the model server's own code.
 """
 
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parley_worker import open_model, step
-from benchmarks.questions import LOCALE, WORDS
+from benchmarks.questions import LOCALE
 from config.personas import load_persona
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
@@ -24,8 +23,8 @@ from core.inference.tokens.template import ChatMessage, Role
 from core.models import EMBEDDED
 from training.blind import BLIND, read_labelled
 
-PROMPTS, TOKENS = 200, 32
-RANDOM_PROMPTS, RANDOM_WORDS = 20, 48
+PROMPTS, FEW_PROMPTS, TOKENS = 200, 20, 32
+"""Prompts for the embedded model and for larger ones, whose steps take a hundred times as long; tokens of a reply."""
 SEQUENCES = 8
 """Sequences that are decoded at once."""
 
@@ -58,22 +57,16 @@ def comparison_row(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Seq
 
 
 def encoded_prompts(model: LoadedModel, name: str) -> Iterator[list[int]]:
-    """Token ids of prompts: held-out sentences for the embedded model, random words for a model with random weights."""
+    """Token ids of prompts with held-out sentences."""
     system = ChatMessage(role=Role.SYSTEM, text=load_persona("parley").system[LOCALE])
-    for text in held_out_texts() if name == EMBEDDED else random_texts():
+    for text in held_out_texts(PROMPTS if name == EMBEDDED else FEW_PROMPTS):
         yield model.template.build([system, ChatMessage(role=Role.USER, text=text)])
 
 
-def held_out_texts() -> list[str]:
+def held_out_texts(many: int) -> list[str]:
     """Sentences of the blind evaluation set, evenly spaced."""
     found = read_labelled(BLIND / "mood.tsv")
-    return [found[number * len(found) // PROMPTS].text for number in range(PROMPTS)]
-
-
-def random_texts() -> list[str]:
-    """Texts of random words, the same in each run."""
-    rng = random.Random(0)
-    return [" ".join(rng.choices(WORDS, k=RANDOM_WORDS)) for _ in range(RANDOM_PROMPTS)]
+    return [found[number * len(found) // many].text for number in range(many)]
 
 
 def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:

@@ -206,10 +206,11 @@ class EngineSettings(BaseModel):
     """CPU threads for the model; 0 uses all cores."""
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     """Replies generated at the same time, by each server of engine.url."""
-    dtype: Literal["auto", "int8", "bf16", "fp32"] = "auto"
-    """Precision of the weights: "int8", "bf16" or "fp32". "auto" is int8 if this machine has a C compiler and the model
-    belongs to the Qwen2, Qwen3 or Llama family; int8 is the fastest and smallest, and its replies are close to those in
-    full precision."""
+    dtype: Literal["auto", "int8", "int4", "bf16", "fp32"] = "auto"
+    """Precision of the weights: "int8", "int4", "bf16" or "fp32". "auto" is int8 if this machine has a C compiler and
+    the model belongs to the Qwen2, Qwen3 or Llama family; its replies are close to those in full precision. "int4"
+    keeps most of the weights in four bits: a reply that is alone is written up to 1.5 times as fast, but it is worse.
+    """
     cache_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
     """Memory for the KV cache, in bytes. It holds the running conversations, and past ones until the memory is needed
     again."""

@@ -38,4 +38,4 @@ def test_a_coarser_precision_diverges(folder: Path) -> None:
 
 def test_prompts_are_distinct() -> None:
     """The prompts are `PROMPTS` different sentences."""
-    assert len(set(held_out_texts())) == PROMPTS
+    assert len(set(held_out_texts(PROMPTS))) == PROMPTS

@@ -25,13 +25,6 @@ INLINE void amx_pack_token(const int16_t *activations, int8_t *planes, int token
         }
 }
 
-/* Brings a token's quantised activations into the order that the tiles read. `planes` is NULL if AMX is not used. */
-INLINE void pack_token(int16_t *activations, int8_t *planes, int token, int columns) {
-    if (planes)
-        amx_pack_token(activations, planes, token, columns);
-    permute_columns(activations, columns);
-}
-
 /* Size of the planes of `tokens` tokens. */
 INLINE size_t amx_plane_bytes(size_t tokens, size_t columns) { return 2 * (tokens + AMX_PADDING_TOKENS) * columns; }
 

@@ -143,7 +143,7 @@ static void attention_job(const void *context, int begin, int end) {
     for (int i = begin; i < end; i++) {
         const int32_t *run = s->runs + i / s->model->kv_heads;
         KvHead kv = {s, job->layer, s->batch->sequences[run[0]], i % s->model->kv_heads};
-        if (s->model->dtype == FP32)
+        if (s->model->is_fp32)
             attend_run(&kv, run[0], run[1], 1);
         else
             attend_run(&kv, run[0], run[1], 0);

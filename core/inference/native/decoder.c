@@ -5,14 +5,15 @@
  * A matrix is stored in panels of 16 rows, one row for each SIMD lane, and no sum crosses lanes. That also makes a
  * token's result independent of the other tokens in its batch, to the last bit.
  *
- * int8 weights have one scale per row, int16 activations one scale per token. Linear.activation_limit keeps every sum
- * within int32: integer products are exact, and the same on every processor.
+ * int8 weights have one scale per row, int4 ones one per 32 columns of a row, int16 activations one per token.
+ * Linear.activation_limit keeps every sum within int32: integer products are exact, and the same on every processor.
  */
 #include "types.h"     /* structures shared with Python */
 #include "threads.h"   /* thread pool, parallel_for */
 #include "simd.h"      /* registers */
 #include "tiles.h"     /* matmul tiles of int8 and float weights */
 #include "amx.h"       /* matmul tiles on AMX */
+#include "int4.h"      /* matmul tiles of int4 weights */
 #include "matmul.h"    /* matmul on all threads */
 #include "step.h"      /* a forward pass and its buffers */
 #include "layers.h"    /* embedding, rms_norm, rope, swiglu, quantisation */
@@ -21,7 +22,7 @@
 
 /* output[tokens][rows] = the step's input x transposed matrix + bias, added to the output if `accumulate`. */
 static void linear(const Step *s, const Linear *matrix, int tokens, float *output, int accumulate) {
-    Matmul m = {matrix, input_of(s, matrix, tokens), output, s->model->dtype, accumulate};
+    Matmul m = {matrix, input_of(s, matrix, tokens), output, accumulate};
     matmul(s->model->pool, &m);
 }
 

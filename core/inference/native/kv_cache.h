@@ -20,7 +20,7 @@ INLINE char *kv_block(const KvHead *kv, int block, int which) {
     const Batch *b = kv->step->batch;
     size_t number = (size_t)b->block_tables[(size_t)kv->sequence * b->block_table_stride + block];
     size_t index = ((number * m->layer_count + kv->layer) * 2 + which) * m->kv_heads + kv->head;
-    return (char *)b->kv_cache + index * BLOCK_TOKENS * m->head_dim * (m->dtype == FP32 ? 4 : 2);
+    return (char *)b->kv_cache + index * BLOCK_TOKENS * m->head_dim * (m->is_fp32 ? 4 : 2);
 }
 
 INLINE void kv_store(char *block, size_t index, float value, int is_fp32) {
@@ -57,7 +57,7 @@ INLINE void rope_heads(const Step *s, const Layer *layer, int token, float *head
 
 INLINE void cache_head(const KvHead *kv, int position, const float *key, const float *value) {
     const Model *m = kv->step->model;
-    int size = m->head_dim, is_fp32 = m->dtype == FP32, slot = position % BLOCK_TOKENS;
+    int size = m->head_dim, is_fp32 = m->is_fp32, slot = position % BLOCK_TOKENS;
     char *keys = kv_block(kv, position / BLOCK_TOKENS, KEYS), *values = kv_block(kv, position / BLOCK_TOKENS, VALUES);
     for (int i = 0; i < size; i++) {
         kv_store(keys, (size_t)(i * BLOCK_TOKENS + slot), key[i], is_fp32);

@@ -10,7 +10,20 @@
 
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
 
-/* Quantises a token's activations to int16 with one scale if the weights are int8; otherwise does nothing. */
+/* Brings a token's quantised activations into the order that the tiles of the matmul `next` read. */
+INLINE void pack_token(const Activations *x, int token, const Linear *next) {
+    int columns = next->columns;
+    int16_t *activations = x->quantised + (size_t)token * columns;
+    if (next->dtype == INT4)
+        int4_pack_token(
+            activations, x->planes + (size_t)token * 2 * columns, x->offsets + (size_t)token * (columns / GROUP_COLUMNS),
+            columns);
+    else if (x->planes)
+        amx_pack_token(activations, x->planes, token, columns);
+    permute_columns(activations, columns);
+}
+
+/* Quantises a token's activations to int16 with one scale if the weights are integers; otherwise does nothing. */
 INLINE void quantise_token(const Activations *x, int token, const Linear *next) {
     if (!x->quantised)
         return;
@@ -27,7 +40,7 @@ INLINE void quantise_token(const Activations *x, int token, const Linear *next) 
         memcpy(to + i, &values, sizeof values);
     }
     x->scale[token] = largest / limit;
-    pack_token(to, x->planes, token, columns);
+    pack_token(x, token, next);
 }
 
 typedef struct {
@@ -49,15 +62,15 @@ static void quantise(const Step *s, const Linear *next) {
 /* ---- embedding ---- */
 
 /* Column `column` of the embedding of token `id`, from panels. */
-INLINE float embedding_value(const Model *m, size_t id, int column) {
-    size_t lane = id % PANEL_ROWS, panel = (id - lane) * (size_t)m->hidden;
+INLINE float embedding_value(const Linear *table, size_t id, int column) {
+    size_t lane = id % PANEL_ROWS, panel = (id - lane) * (size_t)table->columns;
     size_t index = panel + (size_t)column * PANEL_ROWS + lane;
-    if (m->dtype == FP32)
-        return ((const float *)m->embedding)[index];
-    if (m->dtype == BF16)
-        return bf16_to_fp32(((const uint16_t *)m->embedding)[index]);
+    if (table->dtype == FP32)
+        return ((const float *)table->weight)[index];
+    if (table->dtype == BF16)
+        return bf16_to_fp32(((const uint16_t *)table->weight)[index]);
     size_t int8_index = panel + (size_t)(column / 4 * 4 * PANEL_ROWS + column % 4) + lane * 4;
-    return ((const int8_t *)m->embedding)[int8_index] * m->embedding_scale[id];
+    return ((const int8_t *)table->weight)[int8_index] * table->scale[id];
 }
 
 static void embedding_job(const void *context, int begin, int end) {
@@ -66,7 +79,7 @@ static void embedding_job(const void *context, int begin, int end) {
     for (int token = begin; token < end; token++)
         for (int column = 0; column < hidden; column++)
             s->residual[(size_t)token * hidden + column] =
-                embedding_value(s->model, (size_t)s->batch->ids[token], column);
+                embedding_value(&s->model->embedding, (size_t)s->batch->ids[token], column);
 }
 
 static void embedding(const Step *s) { parallel_for(s->model->pool, embedding_job, s, s->batch->tokens, 8); }

@@ -18,6 +18,7 @@ class Linear(ctypes.Structure):
         ("bias", c_void_p),
         ("rows", c_int32),
         ("columns", c_int32),
+        ("dtype", c_int32),
         ("activation_limit", c_int32),
     )
 
@@ -41,11 +42,10 @@ class Model(ctypes.Structure):
         ("layers", POINTER(Layer)),
         ("final_norm", c_void_p),
         ("rope_frequencies", c_void_p),
-        ("embedding", c_void_p),
-        ("embedding_scale", c_void_p),
+        ("embedding", Linear),
         ("lm_head", Linear),
         ("pool", c_void_p),
-        ("dtype", c_int32),
+        ("is_fp32", c_int32),
         ("layer_count", c_int32),
         ("hidden", c_int32),
         ("intermediate", c_int32),

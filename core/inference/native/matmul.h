@@ -1,6 +1,7 @@
 /* Matmul on all threads: output[tokens][rows] = input[tokens][columns] x transposed weight[rows][columns] + bias. */
 #pragma once
 #include "amx.h"
+#include "int4.h"
 #include "threads.h"
 
 #define GRAIN_PANELS 4 /* smallest number of panels that a thread claims */
@@ -22,15 +23,19 @@ INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
 /* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */
 static void matmul_job(const void *context, int begin, int end) {
     const Matmul *m = context;
-    int panel = begin;
-    if (m->input.planes)
+    int panel = begin, uses_amx = m->linear->dtype == INT8 && m->input.planes;
+    for (; m->linear->dtype == INT4 && panel + INT4_PANELS <= end; panel += INT4_PANELS)
+        int4_panels(m, panel, INT4_PANELS);
+    for (; m->linear->dtype == INT4 && panel < end; panel++)
+        int4_panels(m, panel, 1);
+    if (uses_amx)
         amx_configure();
     for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {
-        int token = m->input.planes ? amx_matmul(m, panel) : 0;
+        int token = uses_amx ? amx_matmul(m, panel) : 0;
         for (int i = 0; i < GRAIN_PANELS; i += TILE_PANELS)
             matmul_panels(m, panel + i, TILE_PANELS, token);
     }
-    if (m->input.planes)
+    if (uses_amx)
         amx_release();
     for (; panel < end; panel++)
         matmul_panels(m, panel, 1, 0);

@@ -35,6 +35,7 @@ static size_t take_buffers(Step *s, size_t tokens, char *scratch) {
     s->input.values = take(scratch, &used, tokens * columns * sizeof(float));
     s->input.quantised = take(scratch, &used, tokens * columns * sizeof(int16_t));
     s->input.planes = take(scratch, &used, amx_plane_bytes(tokens, columns));
+    s->input.offsets = take(scratch, &used, tokens * columns / GROUP_COLUMNS * sizeof(int32_t));
     s->input.scale = take(scratch, &used, tokens * sizeof(float));
     s->rope = take(scratch, &used, tokens * (size_t)m->head_dim * sizeof(float));
     s->runs = take(scratch, &used, (tokens + 1) * sizeof(int32_t));
@@ -70,9 +71,9 @@ size_t scratch_bytes(const Model *m, int tokens) {
 INLINE Activations input_of(const Step *s, const Linear *next, int tokens) {
     Activations input = s->input;
     input.tokens = tokens;
-    if (s->model->dtype != INT8)
+    if (next->dtype != INT8 && next->dtype != INT4)
         input.quantised = NULL;
-    if (!amx_is_used(tokens, next->columns, s->model->dtype))
+    if (next->dtype != INT4 && !amx_is_used(tokens, next->columns, next->dtype))
         input.planes = NULL;
     return input;
 }

@@ -7,11 +7,12 @@
 
 #define PREFETCH_BYTES 1536 /* distance between the weights in use and those being prefetched */
 
-/* Input of a matmul, [tokens][columns]: values for float weights; for int8 weights, value = quantised * scale. */
+/* Input of a matmul, [tokens][columns]: values for float weights; for integer weights, value = quantised * scale. */
 typedef struct {
     float *values;
     int16_t *quantised; /* columns in the order of `permute_columns`; NULL if the weights are floats */
-    int8_t *planes;     /* `quantised` as AMX reads it, see `amx_pack_token`; NULL if AMX is not used */
+    int8_t *planes;     /* `quantised` as AMX or int4 reads it: `amx_pack_token`, `int4_pack_token`; NULL if neither does */
+    int32_t *offsets;   /* int4: [tokens][columns / 32], see `int4_pack_token` */
     float *scale;       /* [tokens] */
     int32_t tokens;
 } Activations;
@@ -20,7 +21,6 @@ typedef struct {
     const Linear *linear;
     Activations input;
     float *output;      /* [tokens][rows] */
-    int32_t dtype;      /* of the weights */
     int32_t accumulate; /* add to the output instead of overwriting it */
 } Matmul;
 
@@ -33,8 +33,10 @@ INLINE void store_panel(const Matmul *m, int panel, int token, const float *sums
     float *to = m->output + (size_t)token * linear->rows + row, values[PANEL_ROWS];
     for (int i = 0; i < PANEL_ROWS; i += LANES) {
         vf32 value = load(sums + i);
-        if (m->dtype == INT8)
+        if (linear->dtype == INT8)
             value *= load(linear->scale + row + i) * m->input.scale[token];
+        if (linear->dtype == INT4)
+            value *= m->input.scale[token];
         if (linear->bias)
             value += load(linear->bias + row + i);
         store(values + i, value);
@@ -165,9 +167,9 @@ INLINE void float_tile(const Matmul *m, int panel, int panels, int token, int to
 
 /* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
 INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
-    if (m->dtype == INT8)
+    if (m->linear->dtype == INT8)
         int8_tile(m, panel, panels, token, tokens);
-    else if (m->dtype == BF16)
+    else if (m->linear->dtype == BF16)
         float_tile(m, panel, panels, token, tokens, BF16);
     else
         float_tile(m, panel, panels, token, tokens, FP32);

@@ -6,19 +6,21 @@
 #define PANEL_ROWS 16   /* rows of a matrix that are stored together */
 #define BLOCK_TOKENS 16 /* tokens in a block of the KV cache */
 
-enum dtype { FP32, BF16, INT8 };
+enum dtype { FP32, BF16, INT8, INT4 };
 
 typedef struct Pool Pool;
 
-/* Matrix of a linear layer, in panels: [rows / 16][columns][16], int8: [rows / 16][columns / 4][16][4].
- * The last panel is padded with zeros; so are scale and bias.
+/* Matrix of a linear layer, in panels: [rows / 16][columns][16]; int8: [rows / 16][columns / 4][16][4]; int4, see int4.h:
+ * [rows / 16][columns / 32] groups of [4][16][4] bytes, with the column 4 columns further on in their high halves, and
+ * of [16] scales in fp16. The last panel is padded with zeros; so are scale and bias.
  */
 typedef struct {
     const void *weight;
     const float *scale; /* int8: [rows], weight = int8 * scale */
     const float *bias;  /* [rows] or NULL */
     int32_t rows, columns;
-    int32_t activation_limit; /* int8: largest absolute activation with which no sum overflows int32 */
+    int32_t dtype;
+    int32_t activation_limit; /* int8, int4: largest absolute activation with which no sum overflows int32 */
 } Linear;
 
 typedef struct {
@@ -32,11 +34,10 @@ typedef struct {
     const Layer *layers;
     const float *final_norm;       /* [hidden] */
     const float *rope_frequencies; /* [head_dim / 2] */
-    const void *embedding;         /* panels, as the weight of a Linear of [vocabulary, hidden] */
-    const float *embedding_scale;  /* int8: [vocabulary] */
-    Linear lm_head;
+    Linear embedding, lm_head;     /* [vocabulary, hidden]; the embedding is not int4 */
     Pool *pool;
-    int32_t dtype, layer_count, hidden, intermediate, heads, kv_heads, head_dim;
+    int32_t is_fp32; /* so are keys and values, which are fp16 otherwise */
+    int32_t layer_count, hidden, intermediate, heads, kv_heads, head_dim;
     float epsilon;
 } Model;
 

@@ -14,10 +14,11 @@ from core.inference.native import library
 from core.inference.native.library import Kernels
 from core.inference.networks.rope import rope_frequencies
 from core.inference.weights.layout import matrices
-from core.inference.weights.precision import BF16, FP32, INT8
+from core.inference.weights.packing import matrix_dtype
+from core.inference.weights.precision import BF16, FP32, INT4, INT8
 from core.inference.weights.shape import Shape
 
-DTYPE_CODES: Final = {FP32: 0, BF16: 1, INT8: 2}
+DTYPE_CODES: Final = {FP32: 0, BF16: 1, INT8: 2, INT4: 3}
 """Weight types: `enum dtype` in native/types.h."""
 MATRICES: Final = ("qkv", "out", "gate_up", "down")
 NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
@@ -45,7 +46,7 @@ class Decoder:
     ) -> None:
         self.shape = shape
         self.dtype = dtype.name
-        self._dtype_code = DTYPE_CODES[dtype]
+        self._dtype = dtype
         self.blocks = blocks
         self._packed = packed
         self._matrices = matrices(shape)
@@ -113,11 +114,10 @@ class Decoder:
             layers=self._layers,
             final_norm=self._pointer("norm"),
             rope_frequencies=self._frequencies.ctypes.data,
-            embedding=self._pointer("embedding"),
-            embedding_scale=self._pointer("embedding.scale"),
+            embedding=self._linear("embedding"),
             lm_head=self._linear("embedding" if shape.tied else "head"),
             pool=pool,
-            dtype=self._dtype_code,
+            is_fp32=self._dtype == FP32,
             layer_count=shape.layers,
             hidden=shape.hidden,
             intermediate=shape.intermediate,
@@ -142,6 +142,7 @@ class Decoder:
             bias=self._pointer(f"{name}.bias", layer),
             rows=matrix.rows,
             columns=matrix.columns,
+            dtype=DTYPE_CODES[matrix_dtype(name, matrix, self._dtype)],
             activation_limit=0 if limits is None else limits[layer],
         )
 

@@ -153,6 +153,6 @@ def _tensor(source: Source, shape: torch.Size, dtype: torch.dtype) -> Tensor:
 
 
 def _dtype(checkpoint: Checkpoint, precision: Precision) -> torch.dtype:
-    if precision in (Precision.AUTO, Precision.INT8):
+    if precision in (Precision.AUTO, Precision.INT8, Precision.INT4):
         return torch.bfloat16 if has_fast_bf16() and checkpoint.fits_bf16 else torch.float32
     return torch.bfloat16 if precision is Precision.BF16 else torch.float32

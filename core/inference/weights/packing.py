@@ -7,8 +7,9 @@ import numpy as np
 
 from core.inference.arrays import Array, Floats, empty
 from core.inference.checkpoint.checkpoint import Read, Source
+from core.inference.weights.groups import GROUP, GROUP_BYTES, group_panels, quantise_groups
 from core.inference.weights.layout import Matrix, Part, matrices, norms
-from core.inference.weights.precision import FP32, INT8
+from core.inference.weights.precision import FP32, INT4, INT8
 from core.inference.weights.quantise import (
     MAX_ACTIVATION,
     PANEL,
@@ -22,6 +23,7 @@ from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
 """Rows converted at a time. They fit the CPU cache; a whole embedding as float32 would take half a gigabyte."""
+MLP = {"gate_up", "down"}
 REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
@@ -38,13 +40,36 @@ def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
     Raises Unpackable if the checkpoint does not have this shape.
     """
     for name, matrix in matrices(shape).items():
-        if dtype == INT8:
+        kind = matrix_dtype(name, matrix, dtype)
+        if kind == INT4:
+            yield from _pack_int4(name, matrix, read)
+        elif kind == INT8:
             yield from _pack_int8(name, matrix, read)
         else:
-            yield from _pack_floats(name, matrix, dtype, read)
+            yield from _pack_floats(name, matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
+
+
+def matrix_dtype(name: str, matrix: Matrix, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of one matrix of a model of this type.
+
+    Of an int4 model the MLPs are int4, which have most of the weights, if their columns make whole groups. What is int8
+    all the same costs more than it saves: attention is an eighth of the layers and half of the loss, an error of the
+    head is in every logit, and a token reads one row of the embedding.
+    """
+    is_int4 = dtype == INT4 and name in MLP and matrix.columns % GROUP == 0
+    return INT8 if dtype == INT4 and not is_int4 else dtype
+
+
+def _pack_int4(name: str, matrix: Matrix, read: Read) -> Packed:
+    panel_count = -(-matrix.rows // PANEL)
+    weights = empty((matrix.layers, panel_count, matrix.columns // GROUP, GROUP_BYTES), np.uint8)
+    for layer, span, rows in _pieces(matrix, read):
+        weights[layer, span] = group_panels(*quantise_groups(rows))
+    yield name, weights
+    yield f"{name}.limit", np.full(matrix.layers, MAX_ACTIVATION, np.int32)
 
 
 def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:

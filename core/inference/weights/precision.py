@@ -4,24 +4,32 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-from ml_dtypes import bfloat16
+from ml_dtypes import bfloat16, int4
 
 
 class Precision(StrEnum):
     """The configured type. `auto` is int8 for the lean decoder.
 
-    The transformers network has no int8: there `auto` and `int8` keep a bf16 checkpoint if bf16 is fast on this CPU,
-    and are fp32 otherwise.
+    The transformers network has no integers: there `auto`, `int8` and `int4` keep a bf16 checkpoint if bf16 is fast on
+    this CPU, and are fp32 otherwise.
     """
 
     AUTO = "auto"
     INT8 = "int8"
+    INT4 = "int4"
     FP32 = "fp32"
     BF16 = "bf16"
 
 
+INT4: Final[np.dtype[Any]] = np.dtype(int4)
 INT8: Final[np.dtype[Any]] = np.dtype(np.int8)
 FP32: Final[np.dtype[Any]] = np.dtype(np.float32)
 BF16: Final[np.dtype[Any]] = np.dtype(bfloat16)
-DECODER_DTYPES: Final = {Precision.AUTO: INT8, Precision.INT8: INT8, Precision.FP32: FP32, Precision.BF16: BF16}
+DECODER_DTYPES: Final = {
+    Precision.AUTO: INT8,
+    Precision.INT8: INT8,
+    Precision.INT4: INT4,
+    Precision.FP32: FP32,
+    Precision.BF16: BF16,
+}
 """Weight type of the lean decoder for each precision."""

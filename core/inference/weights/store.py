@@ -16,7 +16,7 @@ from core.inference.arrays import Array
 from core.inference.checkpoint.checkpoint import Checkpoint, Source
 from core.inference.weights.layout import weight_count
 from core.inference.weights.packing import Packed, Unpackable, pack
-from core.inference.weights.precision import INT8
+from core.inference.weights.precision import INT4, INT8
 from core.inference.weights.shape import Shape
 from core.inference.weights.unfinished import remove_leftovers, unfinished
 from core.models import MANIFEST, verify_manifest, write_manifest
@@ -30,21 +30,25 @@ log = structlog.get_logger()
 def load_packed(
     checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress = unwatched
 ) -> Mapping[str, Array]:
-    """The packed weights of a model. int8 weights are written to the folder `keep` once, and mapped from there.
+    """The packed weights of a model. Quantised weights are written to the folder `keep` once, and mapped from there.
 
     `progress` counts the weights while they are written. Raises ModelDamaged if the checkpoint does not fit the shape.
     """
-    return _quantised(checkpoint, shape, keep, progress) if dtype == INT8 else dict(_packed(checkpoint, shape, dtype))
+    if dtype in (INT8, INT4):
+        return _quantised(checkpoint, shape, dtype, keep, progress)
+    return dict(_packed(checkpoint, shape, dtype))
 
 
-def _quantised(checkpoint: Checkpoint, shape: Shape, keep: Path, progress: Progress) -> Mapping[str, Array]:
+def _quantised(
+    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress
+) -> Mapping[str, Array]:
     keep.mkdir(parents=True, exist_ok=True)
     for leftover in remove_leftovers(keep):
         log.info("removed weights that a killed process left unfinished", folder=str(leftover))
-    kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape)}"
+    kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape, dtype)}"
     if not _is_whole(kept):
         log.info("quantising weights, once for this model", model=checkpoint.name)
-        _write(kept, _watched(checkpoint, weight_count(shape), progress), shape)
+        _write(kept, _watched(checkpoint, weight_count(shape), progress), shape, dtype)
     return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
@@ -55,9 +59,9 @@ def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> Packe
         raise ModelDamaged(str(checkpoint.path), f"its weights do not fit its configuration ({error})") from error
 
 
-def _identity(checkpoint: Checkpoint, shape: Shape) -> str:
-    """Hash of everything the packed weights depend on: format version, checkpoint files and shape."""
-    return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape)).encode()).hexdigest()[:16]
+def _identity(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> str:
+    """Hash of everything the packed weights depend on: format version, checkpoint files, shape and type."""
+    return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape, dtype.name)).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -100,15 +104,15 @@ def _watched(checkpoint: Checkpoint, total: int, progress: Progress) -> Checkpoi
     return replace(checkpoint, read=read)
 
 
-def _write(kept: Path, checkpoint: Checkpoint, shape: Shape) -> None:
+def _write(kept: Path, checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> None:
     """Write one file per tensor, with one tensor in memory at a time, then the manifest.
 
-    The folder appears complete, by a rename; folders of earlier versions of this model are deleted.
+    The folder appears complete, by a rename; folders of this model in other versions and types are deleted.
     """
     with unfinished(kept.parent) as folder:
         made = folder / kept.name
         made.mkdir()
-        for name, tensor in _packed(checkpoint, shape, INT8):
+        for name, tensor in _packed(checkpoint, shape, dtype):
             np.save(made / f"{name}.npy", tensor)
         write_manifest(made)
         for old in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-????????????????"):

@@ -224,9 +224,9 @@ def test_context_is_the_smaller_of_the_limits(folder: Path) -> None:
 
 def test_precision(folder: Path) -> None:
     """The configured precision is used; `auto` is int8."""
-    precisions = (Precision.FP32, Precision.BF16, Precision.INT8, Precision.AUTO)
+    precisions = (Precision.FP32, Precision.BF16, Precision.INT8, Precision.INT4, Precision.AUTO)
     held = [load(folder, precision).network.dtype for precision in precisions]
-    assert held == ["float32", "bfloat16", "int8", "int8"]
+    assert held == ["float32", "bfloat16", "int8", "int4", "int8"]
 
 
 def test_without_a_compiler_transformers_runs_the_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_without_kernels_and_transformers_no_model_runs(folder: Path, monkeypatc
         load(folder)
 
 
-@pytest.mark.parametrize("precision", [Precision.AUTO, Precision.INT8])
+@pytest.mark.parametrize("precision", [Precision.AUTO, Precision.INT8, Precision.INT4])
 def test_transformers_keeps_bf16_weights_if_the_cpu_is_fast_at_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
 ) -> None:

@@ -116,7 +116,7 @@ def _randomise_vectors(folder: Path) -> None:
     save_file(weights, path, metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8, Precision.INT4])
 @pytest.mark.parametrize("prefill_tokens", [1, 7, 128])
 def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: Precision, prefill_tokens: int) -> None:
     """A reply is the same alone, in a batch, joining a batch late, with rows that leave, and with chunked prefill."""
@@ -143,7 +143,7 @@ def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: P
     assert len(leaves.ids) < len(alone[0].ids)
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8, Precision.INT4])
 def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
     """Every prefill chunk size gives bit-identical logits: tiles and query groups of all sizes compute the same."""
     folder = write_tiny_model(tmp_path, max_length=512)
@@ -154,7 +154,7 @@ def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precisio
         assert np.array_equal(logits(model, ids, size), at_once)
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8, Precision.INT4])
 def test_a_reused_prefix_changes_no_reply(tmp_path: Path, precision: Precision) -> None:
     """A conversation of six turns gets the same replies with the prefix cache and without it."""
     folder = str(write_tiny_model(tmp_path, max_length=512))
