@@ -13,6 +13,8 @@ from config.settings import Settings
 _SETTINGS = Settings.model_construct()
 
 limits_with = partial(replace, limits(_SETTINGS), slots=1)
+unthrottled_with = partial(limits_with, per_minute=6e6, burst=10**9)
+"""Nobody is too fast, however long a transaction waits between its `now` and its turn."""
 worker_with = partial(replace, worker_options(_SETTINGS, owner="me"), slots=1)
 chat_with = partial(replace, chat_options(_SETTINGS))
 reply_with = partial(replace, chat_options(_SETTINGS).reply)

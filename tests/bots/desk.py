@@ -34,7 +34,7 @@ from tests.fakes.slack.client import FakeSlack
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, TEAM
 from tests.fakes.telegram.clock import EPOCH
 from tests.fakes.telegram.control import Account, shown
-from tests.options import chat_with, limits_with, worker_with
+from tests.options import chat_with, unthrottled_with, worker_with
 
 Platform: TypeAlias = Literal["telegram", "slack"]
 GROUP = -500
@@ -223,9 +223,7 @@ async def open_house(  # noqa: PLR0913  one parameter for each part that a test 
     clock = FastClock()
     model = engine or ScriptedEngine.replying(lambda prompt: f"I heard: {prompt[-1].content}")
     desk = change_desk(desk_of(operators, account.id))
-    allowed: Limits = limits_with(
-        per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=ALLOWED, help_desk=desk
-    )
+    allowed: Limits = unthrottled_with(max_queued=1_000, max_wait=1e6, allow=ALLOWED, help_desk=desk)
     allowed = replace(allowed, **limits)  # type: ignore[arg-type]
     sides = {"telegram": OnTelegram(account, forum=forum), "slack": OnSlack(slack)}
     await sides["telegram"].prepare()  # type: ignore[attr-defined]

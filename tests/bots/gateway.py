@@ -33,14 +33,14 @@ from core.store import open_store, turns
 from core.worker import Worker, working
 from tests.bots.telegram.conftest import QUICK, FastClock
 from tests.faults.crash_points import LOOP_ITERATIONS, CrashingStore, CrashPoint, open_crashing
-from tests.options import chat_with, limits_with, worker_with
+from tests.options import chat_with, unthrottled_with, worker_with
 
 Note: TypeAlias = Callable[[str, object], None]
 """Records a figure of a test for `--junitxml`."""
 LINKED = 2
 WORD = re.compile(r"w\d+x\d+")
 ANYBODY = frozenset({"telegram:*", "slack:*", "web:*"})
-LIMITS = limits_with(per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=ANYBODY)
+LIMITS = unthrottled_with(max_queued=1_000, max_wait=1e6, allow=ANYBODY)
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
 
 

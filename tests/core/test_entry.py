@@ -23,12 +23,10 @@ from core.store import Store, history, people, schema, totals, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
-from tests.options import chat_with, limits_with
+from tests.options import chat_with, limits_with, unthrottled_with
 
 ADMINS = frozenset({"test:boss", "elsewhere:Chief"})
-LIMITS = limits_with(
-    per_minute=6e6, burst=10**9, max_queued=1_000, allow=frozenset({"test:boss"}), admins=ADMINS, asks_admins=True
-)
+LIMITS = unthrottled_with(max_queued=1_000, allow=frozenset({"test:boss"}), admins=ADMINS, asks_admins=True)
 KEEPING = Keeping(max_tokens=1000, shared=False)
 FRONTS = ("test/w", "elsewhere/e")
 

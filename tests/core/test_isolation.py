@@ -28,14 +28,14 @@ from core.store import Store, history, records
 from core.store.history import Keeping
 from core.worker import Worker
 from tests.core.conftest import Write
-from tests.options import chat_with, limits_with, worker_with
+from tests.options import chat_with, unthrottled_with, worker_with
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 PEOPLE = [f"p{number}" for number in range(20)]
 TURNS = 10
-GENEROUS = limits_with(per_minute=6e6, burst=10**9, max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
+GENEROUS = unthrottled_with(max_queued=10_000, max_wait=1e6, allow=frozenset({"test:*"}))
 LEASE = 10.0
 CANARY = re.compile(r"canary-(p\d+)-")
 

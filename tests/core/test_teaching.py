@@ -28,10 +28,10 @@ from core.store import Store, people, schema, turns
 from core.store.history import Keeping
 from core.store.turns import Lease
 from tests.core.conftest import Write
-from tests.options import chat_with, limits_with
+from tests.options import chat_with, unthrottled_with
 
 ADMINS = frozenset({"test:boss", "test:chief"})
-LIMITS = limits_with(per_minute=6e6, burst=10**9, max_queued=1_000, allow=ADMINS, admins=ADMINS)
+LIMITS = unthrottled_with(max_queued=1_000, allow=ADMINS, admins=ADMINS)
 OLD = 'questions,answer\n"Do you sell umbrellas?","In blue and green."\n'
 POOL = "How deep is the pool?"
 WORDINGS = [POOL, "How many metres has the pool?"]

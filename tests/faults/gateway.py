@@ -35,16 +35,14 @@ from core.store.turns import disown
 from core.worker import Worker, working
 from tests.faults.crash_points import CrashingEngine, CrashingStore, CrashPoint, open_crashing
 from tests.faults.link import FRONT, NEXT_PART, PLATFORM, Front, open_link
-from tests.options import chat_with, child_with, limits_with, reply_with, worker_with
+from tests.options import chat_with, child_with, reply_with, unthrottled_with, worker_with
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 LEASE, POLL, GRACE = 0.3, 0.05, 20.0
 MAX_BYTES = 2_000
-LIMITS = limits_with(
-    per_minute=6e6,
-    burst=10**9,
+LIMITS = unthrottled_with(
     max_queued=1_000,
     max_wait=1e6,
     allow=frozenset({f"{PLATFORM}:*"}),

@@ -142,14 +142,3 @@ INLINE void int4_tile(const Matmul *m, int panel, int panels, int token, int tok
     }
     store_sums(m, panel, panels, token, tokens, sums);
 }
-
-/* Multiplies some panels, which stay in the core's cache, with all tokens. */
-INLINE void int4_panels(const Matmul *m, int panel, int panels) {
-    int token = 0, tokens = m->input.tokens;
-    for (; token + TILE_TOKENS <= tokens; token += TILE_TOKENS)
-        int4_tile(m, panel, panels, token, TILE_TOKENS);
-    for (; TILE_TOKENS > 2 && token + 2 <= tokens; token += 2)
-        int4_tile(m, panel, panels, token, 2);
-    for (; token < tokens; token++)
-        int4_tile(m, panel, panels, token, 1);
-}

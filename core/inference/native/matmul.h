@@ -9,6 +9,20 @@
 /* Chunks of a large matrix: few, since memory is read fastest in long runs; more than one, to balance the threads. */
 #define CHUNKS_PER_THREAD 4
 
+/* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
+INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
+    int int4_panels = panels < INT4_PANELS ? panels : INT4_PANELS;
+    if (m->linear->dtype == INT8)
+        int8_tile(m, panel, panels, token, tokens);
+    else if (m->linear->dtype == INT4)
+        for (int i = 0; i < panels; i += int4_panels)
+            int4_tile(m, panel + i, int4_panels, token, tokens);
+    else if (m->linear->dtype == BF16)
+        float_tile(m, panel, panels, token, tokens, BF16);
+    else
+        float_tile(m, panel, panels, token, tokens, FP32);
+}
+
 /* Multiplies `panels` panels with all tokens from `token` on. */
 INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
     int tokens = m->input.tokens;
@@ -24,10 +38,6 @@ INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
 static void matmul_job(const void *context, int begin, int end) {
     const Matmul *m = context;
     int panel = begin, uses_amx = m->linear->dtype == INT8 && m->input.planes;
-    for (; m->linear->dtype == INT4 && panel + INT4_PANELS <= end; panel += INT4_PANELS)
-        int4_panels(m, panel, INT4_PANELS);
-    for (; m->linear->dtype == INT4 && panel < end; panel++)
-        int4_panels(m, panel, 1);
     if (uses_amx)
         amx_configure();
     for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {

@@ -164,13 +164,3 @@ INLINE void float_tile(const Matmul *m, int panel, int panels, int token, int to
         }
     store_sums(m, panel, panels, token, tokens, sums);
 }
-
-/* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
-INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
-    if (m->linear->dtype == INT8)
-        int8_tile(m, panel, panels, token, tokens);
-    else if (m->linear->dtype == BF16)
-        float_tile(m, panel, panels, token, tokens, BF16);
-    else
-        float_tile(m, panel, panels, token, tokens, FP32);
-}

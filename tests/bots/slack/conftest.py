@@ -35,10 +35,10 @@ from core.store import Store, open_store, turns
 from core.worker import Worker, working
 from tests.fakes.slack.client import FakeSlack, State
 from tests.fakes.slack.workspace import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
-from tests.options import chat_with, limits_with, worker_with
+from tests.options import chat_with, unthrottled_with, worker_with
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = limits_with(per_minute=6e6, burst=10**9, max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
+LIMITS = unthrottled_with(max_queued=1_000, max_wait=1e6, allow=frozenset({"slack:*"}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,13 +28,11 @@ from core.stages.mood import MoodReader
 from core.store import Store, open_store
 from core.tracing import UNTRACED, Tracing
 from core.worker import Worker, working
-from tests.options import chat_with, limits_with, worker_with
+from tests.options import chat_with, unthrottled_with, worker_with
 from tests.ports import free_port
 
 PERSONA = Persona(name="test", system={"en": "You are a test.", "zh": "你是测试。"})
-LIMITS = limits_with(
-    per_minute=6e6,
-    burst=10**9,
+LIMITS = unthrottled_with(
     max_queued=1_000,
     key_per_minute=6e6,
     key_burst=10**9,

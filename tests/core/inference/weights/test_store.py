@@ -12,7 +12,7 @@ from core.errors import ModelDamaged
 from core.inference.arrays import Array
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.layout import weight_count
-from core.inference.weights.precision import INT8
+from core.inference.weights.precision import INT4, INT8
 from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
 from core.inference.weights.unfinished import PREFIX
@@ -54,6 +54,14 @@ def test_weights_are_quantised_once(folder: Path, tmp_path: Path) -> None:
     assert kept_folder(tmp_path / KEPT).stat().st_ino == made
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_weights_of_another_type_are_not_mapped(folder: Path, tmp_path: Path) -> None:
+    """A model that was int8 at the last start is quantised again for int4, and the folder of int8 is deleted."""
+    int8, made = load(folder, tmp_path / KEPT), kept_folder(tmp_path / KEPT)
+    int4 = load_packed(open_checkpoint(folder), shape_of(folder), INT4, tmp_path / KEPT)
+    assert int4["down"].shape != int8["down"].shape
+    assert kept_folder(tmp_path / KEPT) != made
 
 
 def test_the_first_start_tells_how_far_it_is(folder: Path, tmp_path: Path) -> None:
