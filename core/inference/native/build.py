@@ -42,7 +42,10 @@ LEVELS: Final = {
         Level(name="avx2", needs=AVX2, flags=("-march=x86-64-v3",)),
         Level(name="sse2", needs=frozenset(), flags=("-march=x86-64",)),
     ),
-    "aarch64": (Level(name="neon", needs=frozenset(), flags=("-march=armv8-a",)),),
+    "aarch64": (
+        Level(name="neon-dotprod", needs=frozenset({"asimddp"}), flags=("-march=armv8.2-a+dotprod",)),
+        Level(name="neon", needs=frozenset(), flags=("-march=armv8-a",)),
+    ),
 }
 """Levels of each machine, best first."""
 PORTABLE: Final = Level(name="portable", needs=frozenset(), flags=())

@@ -5,15 +5,15 @@
  * A matrix is stored in panels of 16 rows, one row for each SIMD lane, and no sum crosses lanes. That also makes a
  * token's result independent of the other tokens in its batch, to the last bit.
  *
- * int8 weights have one scale per row, int4 ones one per 32 columns of a row, int16 activations one per token.
- * Linear.activation_limit keeps every sum within int32: integer products are exact, and the same on every processor.
+ * Integer weights and the activations that they multiply have one scale for 32 columns, see groups.h. The integer
+ * products are exact, and the same on every processor.
  */
 #include "types.h"     /* structures shared with Python */
 #include "threads.h"   /* thread pool, parallel_for */
 #include "simd.h"      /* registers */
-#include "tiles.h"     /* matmul tiles of int8 and float weights */
-#include "amx.h"       /* matmul tiles on AMX */
-#include "int4.h"      /* matmul tiles of int4 weights */
+#include "tiles.h"     /* matmul tiles of float weights */
+#include "groups.h"    /* matmul tiles of integer weights */
+#include "amx.h"       /* the same on AMX */
 #include "matmul.h"    /* matmul on all threads */
 #include "step.h"      /* a forward pass and its buffers */
 #include "layers.h"    /* embedding, rms_norm, rope, swiglu, quantisation */

@@ -9,38 +9,41 @@
 /* ---- quantisation ---- */
 
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
+#define MAX_NUMBER 127
 
-/* Brings a token's quantised activations into the order that the tiles of the matmul `next` read. */
-INLINE void pack_token(const Activations *x, int token, const Linear *next) {
-    int columns = next->columns;
-    int16_t *activations = x->quantised + (size_t)token * columns;
-    if (next->dtype == INT4)
-        int4_pack_token(
-            activations, x->planes + (size_t)token * 2 * columns, x->offsets + (size_t)token * (columns / GROUP_COLUMNS),
-            columns);
-    else if (x->planes)
-        amx_pack_token(activations, x->planes, token, columns);
-    permute_columns(activations, columns);
+/* Quantises up to 32 activations to numbers from -127 to 127, padded with zeros. Returns their scale; `sum` takes the sum
+ * of the numbers.
+ */
+INLINE float quantise_group(const float *from, int count, int8_t *numbers, int32_t *sum) {
+    vf32 max = splat(0);
+    vi32 sums = splat_int(0);
+    for (int i = 0; i < count; i += LANES)
+        max = vmax(max, vabs(load(from + i)));
+    float largest = reduce_max(max), inverse = largest > 0 ? MAX_NUMBER / largest : 0;
+    for (int i = 0; i < count; i += LANES) {
+        vi32 rounded = __builtin_convertvector(load(from + i) * inverse + ROUND_TO_INTEGER - ROUND_TO_INTEGER, vi32);
+        vi8 bytes = __builtin_convertvector(rounded, vi8);
+        memcpy(numbers + i, &bytes, sizeof bytes);
+        sums += rounded;
+    }
+    memset(numbers + count, 0, (size_t)(GROUP_COLUMNS - count));
+    *sum = reduce_sum_int(sums);
+    return largest / MAX_NUMBER;
 }
 
-/* Quantises a token's activations to int16 with one scale if the weights are integers; otherwise does nothing. */
+/* Quantises a token's activations for the matmul `next` if its weights are integers; otherwise does nothing. */
 INLINE void quantise_token(const Activations *x, int token, const Linear *next) {
-    if (!x->quantised)
+    if (!x->numbers)
         return;
-    int columns = next->columns;
-    const float *from = x->values + (size_t)token * columns;
-    int16_t *to = x->quantised + (size_t)token * columns;
-    vf32 max = splat(0);
-    for (int i = 0; i < columns; i += LANES)
-        max = vmax(max, vabs(load(from + i)));
-    float largest = reduce_max(max), limit = (float)next->activation_limit, inverse = largest > 0 ? limit / largest : 0;
-    for (int i = 0; i < columns; i += LANES) {
-        vf32 rounded = load(from + i) * inverse + ROUND_TO_INTEGER - ROUND_TO_INTEGER;
-        vi16 values = __builtin_convertvector(__builtin_convertvector(rounded, vi32), vi16);
-        memcpy(to + i, &values, sizeof values);
+    int columns = next->columns, groups = group_count(columns);
+    for (int group = 0; group < groups; group++) {
+        size_t of = (size_t)token * groups + group;
+        int column = group * GROUP_COLUMNS, left = columns - column, count = left < GROUP_COLUMNS ? left : GROUP_COLUMNS;
+        const float *from = x->values + (size_t)token * columns + column;
+        int32_t sum;
+        x->scales[of] = quantise_group(from, count, x->numbers + of * GROUP_COLUMNS, &sum);
+        x->offsets[of] = offset_of(sum, next->dtype);
     }
-    x->scale[token] = largest / limit;
-    pack_token(x, token, next);
 }
 
 typedef struct {
@@ -61,25 +64,33 @@ static void quantise(const Step *s, const Linear *next) {
 
 /* ---- embedding ---- */
 
-/* Column `column` of the embedding of token `id`, from panels. */
-INLINE float embedding_value(const Linear *table, size_t id, int column) {
-    size_t lane = id % PANEL_ROWS, panel = (id - lane) * (size_t)table->columns;
-    size_t index = panel + (size_t)column * PANEL_ROWS + lane;
+/* Column `column` of the embedding of token `id`, from panels of floats. */
+INLINE float float_embedding(const Linear *table, size_t id, size_t column) {
+    size_t lane = id % PANEL_ROWS, index = (id - lane) * (size_t)table->columns + column * PANEL_ROWS + lane;
     if (table->dtype == FP32)
         return ((const float *)table->weight)[index];
-    if (table->dtype == BF16)
-        return bf16_to_fp32(((const uint16_t *)table->weight)[index]);
-    size_t int8_index = panel + (size_t)(column / 4 * 4 * PANEL_ROWS + column % 4) + lane * 4;
-    return ((const int8_t *)table->weight)[int8_index] * table->scale[id];
+    return bf16_to_fp32(((const uint16_t *)table->weight)[index]);
+}
+
+/* The same, from panels of int8. */
+INLINE float int8_embedding(const Linear *table, size_t id, size_t column) {
+    size_t lane = id % PANEL_ROWS, groups = (size_t)group_count(table->columns);
+    const int8_t *numbers = (const int8_t *)table->weight + id / PANEL_ROWS * panel_bytes(groups, INT8);
+    const int8_t *scales = numbers + groups * number_bytes(INT8);
+    float sixteen[PANEL_ROWS];
+    for (int i = 0; i < PANEL_ROWS; i += LANES)
+        store(sixteen + i, load_fp16(scales + (column / GROUP_COLUMNS * PANEL_ROWS + (size_t)i) * sizeof(uint16_t)));
+    return numbers[column / 4 * 4 * PANEL_ROWS + lane * 4 + column % 4] * sixteen[lane];
 }
 
 static void embedding_job(const void *context, int begin, int end) {
     const Step *s = context;
-    int hidden = s->model->hidden;
+    const Linear *table = &s->model->embedding;
+    size_t hidden = (size_t)s->model->hidden;
     for (int token = begin; token < end; token++)
-        for (int column = 0; column < hidden; column++)
+        for (size_t column = 0, id = (size_t)s->batch->ids[token]; column < hidden; column++)
             s->residual[(size_t)token * hidden + column] =
-                embedding_value(&s->model->embedding, (size_t)s->batch->ids[token], column);
+                table->dtype == INT8 ? int8_embedding(table, id, column) : float_embedding(table, id, column);
 }
 
 static void embedding(const Step *s) { parallel_for(s->model->pool, embedding_job, s, s->batch->tokens, 8); }

@@ -14,12 +14,10 @@ from core.inference.native.build import SOURCE, build, levels
 class Linear(ctypes.Structure):
     _fields_ = (
         ("weight", c_void_p),
-        ("scale", c_void_p),
         ("bias", c_void_p),
         ("rows", c_int32),
         ("columns", c_int32),
         ("dtype", c_int32),
-        ("activation_limit", c_int32),
     )
 
 

@@ -1,7 +1,6 @@
 /* Matmul on all threads: output[tokens][rows] = input[tokens][columns] x transposed weight[rows][columns] + bias. */
 #pragma once
 #include "amx.h"
-#include "int4.h"
 #include "threads.h"
 
 #define GRAIN_PANELS 4 /* smallest number of panels that a thread claims */
@@ -11,12 +10,13 @@
 
 /* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
 INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
-    int int4_panels = panels < INT4_PANELS ? panels : INT4_PANELS;
+    int group_panels = panels < GROUP_TILE_PANELS ? panels : GROUP_TILE_PANELS;
     if (m->linear->dtype == INT8)
-        int8_tile(m, panel, panels, token, tokens);
+        for (int i = 0; i < panels; i += group_panels)
+            group_tile(m, panel + i, group_panels, token, tokens, INT8);
     else if (m->linear->dtype == INT4)
-        for (int i = 0; i < panels; i += int4_panels)
-            int4_tile(m, panel + i, int4_panels, token, tokens);
+        for (int i = 0; i < panels; i += group_panels)
+            group_tile(m, panel + i, group_panels, token, tokens, INT4);
     else if (m->linear->dtype == BF16)
         float_tile(m, panel, panels, token, tokens, BF16);
     else
@@ -37,11 +37,11 @@ INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
 /* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */
 static void matmul_job(const void *context, int begin, int end) {
     const Matmul *m = context;
-    int panel = begin, uses_amx = m->linear->dtype == INT8 && m->input.planes;
+    int panel = begin, uses_amx = amx_is_used(m->input.tokens, m->linear->dtype);
     if (uses_amx)
         amx_configure();
     for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {
-        int token = uses_amx ? amx_matmul(m, panel) : 0;
+        int token = uses_amx ? amx_matmul(m, panel, GRAIN_PANELS) : 0;
         for (int i = 0; i < GRAIN_PANELS; i += TILE_PANELS)
             matmul_panels(m, panel + i, TILE_PANELS, token);
     }

@@ -36,8 +36,8 @@ typedef float vf32 __attribute__((vector_size(4 * LANES)));
 typedef int32_t vi32 __attribute__((vector_size(4 * LANES)));
 typedef uint32_t vu32 __attribute__((vector_size(4 * LANES)));
 typedef int16_t vi16x2 __attribute__((vector_size(4 * LANES))); /* two int16 in each 32-bit lane */
-typedef int16_t vi16 __attribute__((vector_size(2 * LANES)));   /* one int16 per lane: half a register */
-typedef uint16_t vu16 __attribute__((vector_size(2 * LANES)));
+typedef uint16_t vu16 __attribute__((vector_size(2 * LANES)));  /* one per lane: half a register */
+typedef int8_t vi8 __attribute__((vector_size(LANES)));
 
 INLINE vf32 splat(float x) { return x - (vf32){0}; }
 
@@ -65,6 +65,13 @@ INLINE float reduce_max(vf32 x) {
 
 INLINE float reduce_sum(vf32 x) {
     float sum = 0;
+    for (int i = 0; i < LANES; i++)
+        sum += x[i];
+    return sum;
+}
+
+INLINE int32_t reduce_sum_int(vi32 x) {
+    int32_t sum = 0;
     for (int i = 0; i < LANES; i++)
         sum += x[i];
     return sum;

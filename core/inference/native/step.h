@@ -30,13 +30,13 @@ static size_t take_buffers(Step *s, size_t tokens, char *scratch) {
     const Model *m = s->model;
     size_t columns = (size_t)max_int(max_int(m->hidden, m->intermediate), m->heads * m->head_dim);
     size_t rows = (size_t)max_int(2 * m->intermediate, (m->heads + 2 * m->kv_heads) * m->head_dim), used = 0;
+    size_t groups = (size_t)group_count((int)columns), padded = tokens + AMX_PADDING_TOKENS;
     s->residual = take(scratch, &used, tokens * (size_t)m->hidden * sizeof(float));
     s->projected = take(scratch, &used, tokens * rows * sizeof(float));
     s->input.values = take(scratch, &used, tokens * columns * sizeof(float));
-    s->input.quantised = take(scratch, &used, tokens * columns * sizeof(int16_t));
-    s->input.planes = take(scratch, &used, amx_plane_bytes(tokens, columns));
-    s->input.offsets = take(scratch, &used, tokens * columns / GROUP_COLUMNS * sizeof(int32_t));
-    s->input.scale = take(scratch, &used, tokens * sizeof(float));
+    s->input.numbers = take(scratch, &used, padded * groups * GROUP_COLUMNS);
+    s->input.scales = take(scratch, &used, padded * groups * sizeof(float));
+    s->input.offsets = take(scratch, &used, padded * groups * sizeof(int32_t));
     s->rope = take(scratch, &used, tokens * (size_t)m->head_dim * sizeof(float));
     s->runs = take(scratch, &used, (tokens + 1) * sizeof(int32_t));
     return used;
@@ -67,13 +67,11 @@ size_t scratch_bytes(const Model *m, int tokens) {
     return take_buffers(&sized, (size_t)tokens, NULL);
 }
 
-/* The input of the next matmul. Buffers that its weights' type and its number of tokens do not need are NULL. */
+/* The input of the next matmul. Without numbers if its weights are floats. */
 INLINE Activations input_of(const Step *s, const Linear *next, int tokens) {
     Activations input = s->input;
     input.tokens = tokens;
     if (next->dtype != INT8 && next->dtype != INT4)
-        input.quantised = NULL;
-    if (next->dtype != INT4 && !amx_is_used(tokens, next->columns, next->dtype))
-        input.planes = NULL;
+        input.numbers = NULL;
     return input;
 }

@@ -10,17 +10,18 @@ enum dtype { FP32, BF16, INT8, INT4 };
 
 typedef struct Pool Pool;
 
-/* Matrix of a linear layer, in panels: [rows / 16][columns][16]; int8: [rows / 16][columns / 4][16][4]; int4, see int4.h:
- * [rows / 16][columns / 32] groups of [4][16][4] bytes, with the column 4 columns further on in their high halves, and
- * of [16] scales in fp16. The last panel is padded with zeros; so are scale and bias.
+/* Matrix of a linear layer, in panels. The last panel is padded with zeros; so is bias.
+ *
+ * Floats: [rows / 16][columns][16]. Integers, in groups of 32 columns: in each panel first the numbers of all groups, then
+ * the scales of all groups, [groups][16] in fp16. The numbers of an int8 group are [8][16][4]: eight times, for each row,
+ * those of four columns. Those of an int4 group are [4][16][4], raised by 8 and in half a byte: the second half has the
+ * column 4 columns further on. Columns are padded with zeros to whole groups.
  */
 typedef struct {
     const void *weight;
-    const float *scale; /* int8: [rows], weight = int8 * scale */
-    const float *bias;  /* [rows] or NULL */
+    const float *bias; /* [rows] or NULL */
     int32_t rows, columns;
     int32_t dtype;
-    int32_t activation_limit; /* int8, int4: largest absolute activation with which no sum overflows int32 */
 } Linear;
 
 typedef struct {

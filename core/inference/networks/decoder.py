@@ -135,15 +135,13 @@ class Decoder:
         )
 
     def _linear(self, name: str, layer: int = 0) -> library.Linear:
-        matrix, limits = self._matrices[name], self._packed.get(f"{name}.limit")
+        matrix = self._matrices[name]
         return library.Linear(
             weight=self._pointer(name, layer),
-            scale=self._pointer(f"{name}.scale", layer),
             bias=self._pointer(f"{name}.bias", layer),
             rows=matrix.rows,
             columns=matrix.columns,
-            dtype=DTYPE_CODES[matrix_dtype(name, matrix, self._dtype)],
-            activation_limit=0 if limits is None else limits[layer],
+            dtype=DTYPE_CODES[matrix_dtype(name, self._dtype)],
         )
 
     def _pointer(self, name: str, layer: int = 0) -> int | None:

@@ -7,18 +7,11 @@ import numpy as np
 
 from core.inference.arrays import Array, Floats, empty
 from core.inference.checkpoint.checkpoint import Read, Source
-from core.inference.weights.groups import GROUP, GROUP_BYTES, group_panels, quantise_groups
+from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, Part, matrices, norms
-from core.inference.weights.precision import FP32, INT4, INT8
-from core.inference.weights.quantise import (
-    MAX_ACTIVATION,
-    PANEL,
-    activation_limit,
-    panel_shape,
-    panels,
-    quantise,
-    whole_panels,
-)
+from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
+from core.inference.weights.precision import INT4, INT8
+from core.inference.weights.quantise import quantise
 from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
@@ -40,55 +33,35 @@ def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
     Raises Unpackable if the checkpoint does not have this shape.
     """
     for name, matrix in matrices(shape).items():
-        kind = matrix_dtype(name, matrix, dtype)
-        if kind == INT4:
-            yield from _pack_int4(name, matrix, read)
-        elif kind == INT8:
-            yield from _pack_int8(name, matrix, read)
-        else:
-            yield from _pack_floats(name, matrix, kind, read)
+        kind = matrix_dtype(name, dtype)
+        yield name, (_pack_integers if kind in (INT4, INT8) else _pack_floats)(matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
 
 
-def matrix_dtype(name: str, matrix: Matrix, dtype: np.dtype[Any]) -> np.dtype[Any]:
+def matrix_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type of one matrix of a model of this type.
 
-    Of an int4 model the MLPs are int4, which have most of the weights, if their columns make whole groups. What is int8
-    all the same costs more than it saves: attention is an eighth of the layers and half of the loss, an error of the
-    head is in every logit, and a token reads one row of the embedding.
+    Of an int4 model the MLPs are int4, which have most of the weights. What is int8 all the same costs more than it
+    saves: attention is an eighth of the layers and half of the loss, an error of the head is in every logit, and a
+    token reads one row of the embedding.
     """
-    is_int4 = dtype == INT4 and name in MLP and matrix.columns % GROUP == 0
-    return INT8 if dtype == INT4 and not is_int4 else dtype
+    return INT8 if dtype == INT4 and name not in MLP else dtype
 
 
-def _pack_int4(name: str, matrix: Matrix, read: Read) -> Packed:
-    panel_count = -(-matrix.rows // PANEL)
-    weights = empty((matrix.layers, panel_count, matrix.columns // GROUP, GROUP_BYTES), np.uint8)
+def _pack_integers(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
+    packed = empty((matrix.layers, panel_count(matrix.rows), panel_bytes(matrix.columns, dtype)), np.uint8)
     for layer, span, rows in _pieces(matrix, read):
-        weights[layer, span] = group_panels(*quantise_groups(rows))
-    yield name, weights
-    yield f"{name}.limit", np.full(matrix.layers, MAX_ACTIVATION, np.int32)
+        packed[layer, span] = group_panels(quantise(rows, dtype), dtype)
+    return packed
 
 
-def _pack_int8(name: str, matrix: Matrix, read: Read) -> Packed:
-    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, INT8)), INT8)
-    scales = empty((*weights.shape[:2], PANEL), FP32)
-    limits = np.full(matrix.layers, MAX_ACTIVATION, np.int32)
+def _pack_floats(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
+    packed = empty((matrix.layers, panel_count(matrix.rows), matrix.columns, PANEL), dtype)
     for layer, span, rows in _pieces(matrix, read):
-        quantised, scale = quantise(rows)
-        weights[layer, span] = panels(quantised)
-        scales[layer, span] = whole_panels(scale).reshape(-1, PANEL)
-        limits[layer] = min(limits[layer], activation_limit(quantised))
-    yield from ((name, weights), (f"{name}.scale", scales), (f"{name}.limit", limits))
-
-
-def _pack_floats(name: str, matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Packed:
-    weights = empty((matrix.layers, *panel_shape(matrix.rows, matrix.columns, dtype)), dtype)
-    for layer, span, rows in _pieces(matrix, read):
-        weights[layer, span] = panels(rows.astype(dtype))
-    yield name, weights
+        packed[layer, span] = float_panels(rows.astype(dtype))
+    return packed
 
 
 def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:

@@ -1,55 +1,50 @@
-"""int8 quantisation with one scale per row, and packing into panels, as native/decoder.c reads them."""
+"""Quantisation of floats to int8 and int4 groups."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.arrays import Array, Floats
+from core.inference.arrays import Floats
+from core.inference.weights.groups import GROUP, Groups
+from core.inference.weights.precision import INT4
 
-PANEL = 16
-"""Rows per panel."""
-MAX_WEIGHT = 127
-MAX_ACTIVATION = 127 * 256 + 127
-"""Largest activation that splits into two signed bytes, for CPUs that multiply bytes."""
-MAX_SUM = 2**31 - 1
+MAX_INT8: Final = 127
+LOWEST, HIGHEST = -8, 7
+"""The range of int4."""
+SHRUNK: Final = tuple(np.float32(factor) for factor in np.linspace(0.7, 1.1, 21))
+"""int4 scales that are tried, as parts of the one with which a group's largest weight is exact."""
 
 
-def quantise(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Quantise a matrix [rows, columns] to int8 with scales, float32 [rows]: weight = int8 * scale, rounded to nearest.
+def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
+    """Quantise a matrix [rows, columns] to int8 or int4. Its columns are padded with zeros to whole groups."""
+    groups = np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP))).reshape(len(weight), -1, GROUP)
+    scales = (
+        _int4_scales(groups) if dtype == INT4 else (np.abs(groups).max(-1) / np.float32(MAX_INT8)).astype(np.float16)
+    )
+    lowest, highest = (LOWEST, HIGHEST) if dtype == INT4 else (-MAX_INT8, MAX_INT8)
+    return Groups(numbers=_rounded(groups, scales, lowest, highest).astype(np.int8), scales=scales)
 
-    With one scale per output row, a dot product stays in integers until its end. The rounding error is at most half a
-    step, 0.4 % of the row's largest weight.
+
+def _int4_scales(groups: Floats) -> NDArray[np.float16]:
+    """Of the scales that are tried, each group takes the one with the least squared error.
+
+    The sign of a scale gives the longer side of the numbers to the group's largest weight.
     """
-    scale = np.abs(weight).max(1) / np.float32(MAX_WEIGHT)
-    steps = weight / np.maximum(scale, np.finfo(np.float32).tiny)[:, None]
-    return np.rint(steps, out=steps).astype(np.int8), scale
+    at = np.abs(groups).argmax(-1)[..., None]
+    exact = np.take_along_axis(groups, at, -1)[..., 0] / np.float32(LOWEST)
+    best_scale, best_error = np.zeros_like(exact, np.float16), np.full_like(exact, np.inf)
+    for factor in SHRUNK:
+        scale = (exact * factor).astype(np.float16)
+        rounded = _rounded(groups, scale, LOWEST, HIGHEST)
+        error = np.square(rounded * scale[..., None].astype(np.float32) - groups).sum(-1)
+        is_better = error < best_error
+        best_scale, best_error = np.where(is_better, scale, best_scale), np.where(is_better, error, best_error)
+    return best_scale
 
 
-def activation_limit(quantised: NDArray[np.int8]) -> int:
-    """The largest activation with which no dot product of a row can overflow int32, whatever the signs."""
-    largest_sum = int(np.abs(quantised).sum(1, dtype=np.int64).max())
-    return min(MAX_ACTIVATION, MAX_SUM // max(largest_sum, 1))
-
-
-def panels(weight: Array) -> Array:
-    """Pack a matrix [rows, columns] into panels of 16 rows, in the order in which a kernel reads it, padded with zeros.
-
-    A panel is stored column by column: [rows / 16, columns, 16, 1]. int8 panels group four columns, which one SIMD
-    instruction multiplies: [rows / 16, columns / 4, 16, 4].
-    """
-    rows, columns = weight.shape
-    count, groups, _, group = panel_shape(rows, columns, weight.dtype)
-    weight = np.pad(weight, ((0, count * PANEL - rows), (0, groups * group - columns)))
-    return np.ascontiguousarray(weight.reshape(count, PANEL, groups, group).swapaxes(1, 2))
-
-
-def panel_shape(rows: int, columns: int, dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
-    """Shape of a packed matrix: [panels, column groups, rows of a panel, columns of a group]."""
-    group = 4 if dtype == np.int8 else 1
-    return -(-rows // PANEL), -(-columns // group), PANEL, group
-
-
-def whole_panels(vector: Array) -> Floats:
-    """One value per row, as float32, padded with zeros to whole panels."""
-    return np.pad(vector.astype(np.float32), (0, -len(vector) % PANEL))
+def _rounded(groups: Floats, scales: NDArray[np.float16], lowest: float, highest: float) -> Floats:
+    """The nearest numbers, as float32 [rows, groups, 32]; zeros where the scale is zero."""
+    inverse = np.divide(1, scales, dtype=np.float32, out=np.zeros(scales.shape, np.float32), where=scales != 0)
+    steps = groups * inverse[..., None]
+    return np.clip(np.rint(steps, out=steps), lowest, highest, out=steps)

@@ -34,6 +34,7 @@ def source(tmp_path: Path) -> Path:
         (AVX2 - {"fma"}, "x86_64", "sse2"),
         (frozenset(), "x86_64", "sse2"),
         (frozenset({"asimd"}), "aarch64", "neon"),
+        (frozenset({"asimd", "asimddp"}), "aarch64", "neon-dotprod"),
         (frozenset(), "riscv64", "portable"),
     ],
 )
