@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from core.inference.arrays import Array
+from core.inference.arrays import Array, Groups
 
 
 class Source(Protocol):
@@ -15,6 +15,9 @@ class Source(Protocol):
     def get_shape(self) -> list[int]: ...
 
     def __getitem__(self, rows: slice) -> Array: ...
+
+    def groups(self, rows: slice) -> Groups | None:
+        """The rows as integers with scales, if the file has them so."""
 
 
 Read: TypeAlias = Callable[[str], Source | None]

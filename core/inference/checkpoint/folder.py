@@ -1,12 +1,15 @@
 """A folder in the format of transformers: JSON files and safetensors."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
 from core.errors import ModelDamaged
+from core.inference.arrays import Array
 from core.inference.checkpoint.checkpoint import Checkpoint, Read, Source
 from core.inference.tokens.files import read_template
 from core.models import read_json, weight_files
@@ -49,6 +52,24 @@ def language_config(config: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in config.items() if not isinstance(value, dict)} | text
 
 
+@dataclass(frozen=True, slots=True)
+class FolderSource:
+    """A `Source`: a tensor of an open safetensors file."""
+
+    tensor: Any
+
+    def get_shape(self) -> list[int]:
+        shape: list[int] = self.tensor.get_shape()
+        return shape
+
+    def __getitem__(self, rows: slice) -> Array:
+        found: Array = self.tensor[rows]
+        return found
+
+    def groups(self, rows: slice) -> None:  # noqa: ARG002  there are none
+        return None
+
+
 def _reader(path_of: Mapping[str, Path]) -> Read:
     """Find tensors in all files of a checkpoint. Each is mapped on its own, and unmapped when it is released."""
 
@@ -56,8 +77,7 @@ def _reader(path_of: Mapping[str, Path]) -> Read:
         if name not in path_of:
             return None
         with safe_open(path_of[name], framework="np") as file:
-            found: Source = file.get_slice(name)
-            return found
+            return FolderSource(file.get_slice(name))
 
     return read
 

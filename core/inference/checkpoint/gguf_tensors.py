@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.arrays import Floats
+from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.checkpoint.checkpoint import Read, Source
 from core.models.gguf import GgufTensor
 
@@ -22,6 +22,8 @@ IN_LAYERS: Final = (
 )
 KNOWN: Final = re.compile(rf"({'|'.join(ONCE)}|blk\.\d{{1,4}}\.({'|'.join(IN_LAYERS)}))\.(weight|bias)")
 """Names of tensors that some network uses."""
+SCALED: Final = {"Q8_0", "Q5_0", "Q4_0"}
+"""Types of blocks of 32 numbers, of at most 8 bits, that follow their scale in fp16."""
 INTERLEAVED: Final = re.compile(r"blk\.\d+\.attn_(q|k)\.(weight|bias)")
 
 
@@ -38,14 +40,30 @@ class GgufSource:
 
     def __getitem__(self, rows: slice) -> Floats:
         """The rows as float32. The file is mapped for this call only, so that it does not count as used memory."""
+        if len(self._tensor.shape) == 1:
+            whole = np.fromfile(self._path, np.uint8, self._tensor.size, offset=self._tensor.offset)
+            return _floats(whole, self._tensor)[self._chosen(rows)]
+        return _floats(self._raw(rows), self._tensor)
+
+    def groups(self, rows: slice) -> Groups | None:
+        """The numbers and scales of a file's blocks, bit for bit: a number is what its scale divides exactly."""
+        if self._tensor.type.name not in SCALED:
+            return None
+        raw = self._raw(rows)
+        blocks = raw.reshape(len(raw), -1, self._tensor.type.size)
+        scales = np.ascontiguousarray(blocks[..., :2]).view(np.float16)
+        floats = _floats(raw, self._tensor).reshape(len(raw), -1, GROUP)
+        numbers = np.divide(floats, scales, out=np.zeros_like(floats), where=scales != 0)
+        return Groups(numbers=numbers.astype(np.int8), scales=scales[..., 0])
+
+    def _raw(self, rows: slice) -> NDArray[np.uint8]:
         tensor = self._tensor
-        chosen = row_order(tensor.shape[0], self._heads)[rows] if self._heads else rows
-        if len(tensor.shape) == 1:
-            whole = np.fromfile(self._path, np.uint8, tensor.size, offset=tensor.offset)
-            return _floats(whole, tensor)[chosen]
         count = tensor.size // tensor.row_bytes
         mapped = np.memmap(self._path, np.uint8, "r", tensor.offset, (count, tensor.row_bytes))
-        return _floats(np.asarray(mapped[chosen]), tensor)
+        return np.asarray(mapped[self._chosen(rows)])
+
+    def _chosen(self, rows: slice) -> slice | NDArray[np.int64]:
+        return row_order(self._tensor.shape[0], self._heads)[rows] if self._heads else rows
 
 
 def unknown_tensors(tensors: Iterable[str], name: str, layers: int) -> list[str]:

@@ -1,30 +1,18 @@
-"""Integer weights in groups of 32 columns of a row that share a scale, and their order in native/types.h's panels."""
+"""The order in which the kernels read groups of integers: native/types.h describes it."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.arrays import GROUP, Groups
 from core.inference.weights.panels import PANEL
 from core.inference.weights.precision import INT4
 
-GROUP: Final = 32
-"""Columns that share a scale."""
 SCALE_BYTES: Final = 2 * PANEL
 """Bytes of a group's scales in fp16, for the rows of a panel."""
 INT4_ZERO: Final = 8
 """The half byte of an int4 zero."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Groups:
-    """A matrix of integers: weight = number * scale. `numbers` are int8 [rows, groups, 32], -8 to 7 if they are int4;
-    `scales` are fp16 [rows, groups]. llama.cpp's Q8_0 and Q4_0 have the same arithmetic.
-    """
-
-    numbers: NDArray[np.int8]
-    scales: NDArray[np.float16]
 
 
 def group_count(columns: int) -> int:

@@ -1,17 +1,18 @@
 """Pack a checkpoint: fuse its tensors, convert or quantise them, and arrange them in the kernels' order."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from core.inference.arrays import Array, Floats, empty
+from core.inference.arrays import Array, Floats, Groups, empty
 from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, Part, matrices, norms
 from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
 from core.inference.weights.precision import INT4, INT8
-from core.inference.weights.quantise import quantise
+from core.inference.weights.quantise import fits, quantise
 from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
@@ -53,28 +54,44 @@ def matrix_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _pack_integers(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
     packed = empty((matrix.layers, panel_count(matrix.rows), panel_bytes(matrix.columns, dtype)), np.uint8)
     for layer, span, rows in _pieces(matrix, read):
-        packed[layer, span] = group_panels(quantise(rows, dtype), dtype)
+        packed[layer, span] = group_panels(rows.groups(dtype), dtype)
     return packed
 
 
 def _pack_floats(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
     packed = empty((matrix.layers, panel_count(matrix.rows), matrix.columns, PANEL), dtype)
     for layer, span, rows in _pieces(matrix, read):
-        packed[layer, span] = float_panels(rows.astype(dtype))
+        packed[layer, span] = float_panels(rows.floats().astype(dtype))
     return packed
 
 
-def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, Floats]]:
-    """A matrix in pieces: layer, the span of panels, and the rows for it, float32 [rows, columns]."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Rows of a checkpoint's tensor, times a constant factor."""
+
+    source: Source
+    span: slice
+    factor: float
+
+    def floats(self) -> Floats:
+        return self.source[self.span].astype(np.float32) * np.float32(self.factor)
+
+    def groups(self, dtype: np.dtype[Any]) -> Groups:
+        """The rows as int8 or int4: the file's own numbers if it has such, quantised otherwise."""
+        stored = self.source.groups(self.span) if self.factor == 1 else None
+        return stored if stored and fits(stored, dtype) else quantise(self.floats(), dtype)
+
+
+def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, _Rows]]:
+    """A matrix in pieces: layer, the span of panels, and the rows for it."""
     for layer, parts in enumerate(matrix.tensors("weight")):
         panel = 0
         for name, part in parts.items():
             source = _source(read, name, [part.rows, matrix.columns])
             for start in range(0, part.rows, ROWS_AT_ONCE):
-                rows = source[start : min(start + ROWS_AT_ONCE, part.rows)]
-                piece = rows.astype(np.float32) * np.float32(part.factor)
-                end = panel - -len(piece) // PANEL
-                yield layer, slice(panel, end), piece
+                span = slice(start, min(start + ROWS_AT_ONCE, part.rows))
+                end = panel + panel_count(span.stop - start)
+                yield layer, slice(panel, end), _Rows(source=source, span=span, factor=part.factor)
                 panel = end
 
 

@@ -5,8 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.arrays import Floats
-from core.inference.weights.groups import GROUP, Groups
+from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.weights.precision import INT4
 
 MAX_INT8: Final = 127
@@ -24,6 +23,11 @@ def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
     )
     lowest, highest = (LOWEST, HIGHEST) if dtype == INT4 else (-MAX_INT8, MAX_INT8)
     return Groups(numbers=_rounded(groups, scales, lowest, highest).astype(np.int8), scales=scales)
+
+
+def fits(groups: Groups, dtype: np.dtype[Any]) -> bool:
+    """Whether the numbers are within the range of int8 or int4."""
+    return dtype != INT4 or bool(groups.numbers.min() >= LOWEST and groups.numbers.max() <= HIGHEST)
 
 
 def _int4_scales(groups: Floats) -> NDArray[np.float16]:

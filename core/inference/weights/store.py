@@ -12,7 +12,7 @@ import structlog
 from safetensors import SafetensorError
 
 from core.errors import ModelDamaged, ModelError
-from core.inference.arrays import Array
+from core.inference.arrays import Array, Groups
 from core.inference.checkpoint.checkpoint import Checkpoint, Source
 from core.inference.weights.layout import weight_count
 from core.inference.weights.packing import Packed, Unpackable, pack
@@ -91,6 +91,11 @@ class _Counted:
         read = self.source[rows]
         self.count.add(read.size)
         return read
+
+    def groups(self, rows: slice) -> Groups | None:
+        if (found := self.source.groups(rows)) is not None:
+            self.count.add(found.numbers.size)
+        return found
 
 
 def _watched(checkpoint: Checkpoint, total: int, progress: Progress) -> Checkpoint:

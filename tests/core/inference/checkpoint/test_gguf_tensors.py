@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
 
+from core.inference.arrays import Groups
 from core.inference.checkpoint.gguf_tensors import GgufSource
 from core.models.gguf import TYPES, GgufTensor, TensorType
 from tests.core.inference.checkpoint.gguf_writer import interleaved
@@ -65,6 +66,35 @@ def test_pieces_are_those_of_the_whole(tmp_path: Path, known: TensorType) -> Non
     pieces = [source[start : start + 7] for start in range(0, ROWS, 7)]
     assert np.array_equal(np.concatenate(pieces), whole)
     assert all(piece.dtype == np.float32 for piece in pieces)
+
+
+@pytest.mark.parametrize("name", ["Q8_0", "Q5_0", "Q4_0"])
+def test_integers_are_those_of_the_file(tmp_path: Path, name: str) -> None:
+    """Numbers and scales are bit by bit the file's, whichever scales it has, also in pieces; zero scales give zeros."""
+    size = next(known.size for known in TYPES.values() if known.name == name)
+    blocks = np.random.default_rng(4).integers(0, 256, (ROWS, 4, size), np.uint8)
+    scales = np.random.default_rng(5).standard_normal((ROWS, 4)).astype(np.float16)
+    scales[0] = 0
+    blocks[..., :2] = scales[..., None].view(np.uint8)
+    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, blocks.reshape(ROWS, -1)))
+    pieces = [source.groups(slice(start, start + 7)) for start in range(0, ROWS, 7)]
+    found = Groups(
+        numbers=np.concatenate([piece.numbers for piece in pieces if piece]),
+        scales=np.concatenate([piece.scales for piece in pieces if piece]),
+    )
+    assert np.array_equal(found.scales, scales)
+    assert np.array_equal((found.numbers * found.scales[..., None].astype(np.float32)).reshape(ROWS, -1), source[:])
+    assert not found.numbers[0].any()
+    if name == "Q8_0":
+        assert np.array_equal(found.numbers[1:], blocks[1:, :, 2:].view(np.int8))
+
+
+@pytest.mark.parametrize("name", ["F32", "Q4_1", "Q5_1", "Q4_K", "IQ4_XS"])
+def test_other_types_have_no_such_integers(tmp_path: Path, name: str) -> None:
+    """Types without a scale, with a minimum, or with scales in two levels."""
+    known = next(known for known in TYPES.values() if known.name == name)
+    blocks = np.zeros((ROWS, 512 // known.elements * known.size), np.uint8)
+    assert GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, blocks)).groups(slice(0, 5)) is None
 
 
 def test_interleaved_rows_are_put_back(tmp_path: Path) -> None:

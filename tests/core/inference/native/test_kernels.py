@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.inference.arrays import Floats
+from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.hardware import cpu_flags
 from core.inference.native import library
 from core.inference.native.build import PORTABLE, Level, build, levels
 from core.inference.native.library import Kernels
 from core.inference.networks.decoder import DTYPE_CODES
-from core.inference.weights.groups import GROUP, Groups, group_panels
+from core.inference.weights.groups import group_panels
 from core.inference.weights.precision import INT4, INT8
 
 SOURCE = Path(__file__).with_name("multiply_once.c")

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from core.inference.weights.groups import GROUP, Groups, group_panels, panel_bytes
+from core.inference.arrays import GROUP, Groups
+from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.panels import PANEL
 from core.inference.weights.precision import INT4, INT8
 

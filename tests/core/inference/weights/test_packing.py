@@ -1,18 +1,66 @@
-"""Which matrices of a model have which type."""
+"""Which matrices of a model have which type, and what becomes of a file's own integers."""
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.inference.arrays import GROUP, Array, Floats, Groups
+from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.checkpoint.opening import open_checkpoint
-from core.inference.weights.groups import panel_bytes
+from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import matrices
 from core.inference.weights.packing import matrix_dtype, pack
 from core.inference.weights.precision import BF16, INT4, INT8
-from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.quantise import quantise
+from core.inference.weights.shape import Multipliers, Shape, lean_shape
+
+DOWN = "model.layers.0.mlp.down_proj.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor of a file that has integers."""
+
+    stored: Groups
+
+    def get_shape(self) -> list[int]:
+        rows, groups = self.stored.scales.shape
+        return [rows, groups * GROUP]
+
+    def __getitem__(self, rows: slice) -> Array:
+        return floats(self.stored)[rows]
+
+    def groups(self, rows: slice) -> Groups:
+        return Groups(numbers=self.stored.numbers[rows], scales=self.stored.scales[rows])
+
+
+def floats(groups: Groups) -> Floats:
+    return (groups.numbers.astype(np.float32) * groups.scales[..., None].astype(np.float32)).reshape(
+        len(groups.scales), -1
+    )
+
+
+def stored(shape: Shape, largest: int) -> Groups:
+    """Numbers without a group's largest one, so that quantising would choose other scales."""
+    random = np.random.default_rng(3)
+    size = (shape.hidden, shape.intermediate // GROUP)
+    numbers = random.integers(-largest, largest + 1, (*size, GROUP), np.int8)
+    return Groups(numbers=numbers, scales=random.random(size).astype(np.float16))
+
+
+def packed_down(folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any]) -> Array:
+    """The packed `down` of layer 0 if the file has it as these integers."""
+    read: Read = open_checkpoint(folder).read
+
+    def with_stored(name: str) -> Source | None:
+        return Stored(groups) if name == DOWN else read(name)
+
+    packed: Array = dict(pack(with_stored, shape, dtype))["down"][0]
+    return packed
 
 
 @pytest.fixture
@@ -33,3 +81,27 @@ def test_the_mlps_of_an_int4_model_are_int4(tiny_folder: Path, shape: Shape) -> 
 @pytest.mark.parametrize("dtype", [INT8, BF16])
 def test_what_is_not_int4_is_of_one_type(shape: Shape, dtype: np.dtype[Any]) -> None:
     assert {matrix_dtype(name, dtype) for name in matrices(shape)} == {dtype}
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(INT8, 100), (INT8, 5), (INT4, 5)])
+def test_integers_of_a_file_stay_as_they_are(
+    tiny_folder: Path, shape: Shape, dtype: np.dtype[Any], largest: int
+) -> None:
+    """Numbers and scales are packed bit by bit if the type has room for them."""
+    groups = stored(shape, largest)
+    found = packed_down(tiny_folder, shape, groups, dtype)
+    assert np.array_equal(found, group_panels(groups, dtype))
+    assert not np.array_equal(found, group_panels(quantise(floats(groups), dtype), dtype))
+
+
+def test_integers_that_are_too_large_are_quantised(tiny_folder: Path, shape: Shape) -> None:
+    groups = stored(shape, 100)
+    expected = group_panels(quantise(floats(groups), INT4), INT4)
+    assert np.array_equal(packed_down(tiny_folder, shape, groups, INT4), expected)
+
+
+def test_integers_with_a_factor_are_quantised(tiny_folder: Path, shape: Shape) -> None:
+    """The factor of a Granite model is a part of the weights, and the scales may not have room for it."""
+    groups, halved = stored(shape, 100), replace(shape, multipliers=Multipliers(residual=0.3))
+    expected = group_panels(quantise(floats(groups) * np.float32(0.3), INT8), INT8)
+    assert np.array_equal(packed_down(tiny_folder, halved, groups, INT8), expected)

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.inference.arrays import Floats
-from core.inference.weights.groups import GROUP, Groups
+from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.weights.precision import INT4, INT8
 from core.inference.weights.quantise import HIGHEST, LOWEST, quantise
 
