@@ -19,7 +19,8 @@ from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
 from core.inference.batching.sequence import Job, Sampled, Sampling
 from core.inference.batching.sequence import Sequence as Row
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.lean import LoadOptions
+from core.inference.loader import LoadedModel, load_model
 from core.inference.weights.precision import Precision
 
 MAX_CONTEXT = 4096

@@ -27,7 +27,8 @@ from core.inference.batching.loop import Loop, running
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import MAX_QUEUE, Limits, Scheduler
-from core.inference.loader import LoadedModel, LoadOptions, load_model
+from core.inference.lean import LoadOptions
+from core.inference.loader import LoadedModel, load_model
 from core.inference.memory import be_killed_first, generous_limit, limit_memory
 from core.inference.weights.precision import Precision
 from core.models import find_model

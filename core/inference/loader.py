@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from core.clock import SystemClock
-from core.errors import ConfigError, ModelDamaged, NoKernels
+from core.errors import ModelDamaged, NoKernels
 from core.heap import return_freed_memory
 from core.inference.batching.network import Network
 from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
@@ -19,39 +19,19 @@ from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.defaults import published_defaults
 from core.inference.hardware import cores
-from core.inference.native.library import open_kernels
-from core.inference.networks.decoder import Decoder, block_bytes
+from core.inference.lean import LoadOptions, open_lean
 from core.inference.networks.installed import UNKNOWN_ARCHITECTURE, require_transformers
 from core.inference.tokens.template import ChatMessage, ChatTemplate, Role, load_template
 from core.inference.tokens.vocabulary import Vocabulary, load_vocabulary
-from core.inference.weights.layout import weight_count
-from core.inference.weights.precision import DECODER_DTYPES, Precision
-from core.inference.weights.shape import Shape, lean_shape
-from core.inference.weights.store import load_packed
+from core.inference.weights.shape import lean_shape
 from core.models import find_model
 from core.progress import Progress, unwatched
 
 TRANSFORMERS_TOP_K = 50
 """Default of transformers if `generation_config.json` samples without a `top_k`."""
-MAX_BLOCKS = 1 << 14
-"""Limit of the KV cache, 262,144 tokens: a small model would take `cache_bytes` without need."""
 LARGEST = 1 << 31
 """Bound of numbers in the generation settings."""
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions:
-    """How to run a model.
-
-    `max_context` limits prompt and reply together, in tokens; 0 is the model's own limit. `cache_bytes` limits the KV
-    cache of running sequences and kept prefixes. `threads` 0 uses all cores.
-    """
-
-    precision: Precision
-    max_context: int
-    cache_bytes: int
-    threads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +78,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions, progress: Progre
     checkpoint = open_checkpoint(find_model(name, data_dir))
     vocabulary = load_vocabulary(checkpoint.tokenizer, str(checkpoint.path))
     template = load_template(checkpoint.chat_template, checkpoint.special_tokens, vocabulary, SystemClock())
-    network = _open_network(checkpoint, data_dir, options, progress)
+    network = _open_network(checkpoint, template, data_dir, options, progress)
     config, path = checkpoint.config, str(checkpoint.path)
     generation = published_defaults(config) if checkpoint.generation is None else checkpoint.generation
     eos_ids = _eos_ids(generation.get("eos_token_id", config.get("eos_token_id")), template.end)
@@ -121,7 +101,9 @@ def load_model(name: str, data_dir: Path, options: LoadOptions, progress: Progre
     )
 
 
-def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions, progress: Progress) -> Network:
+def _open_network(
+    checkpoint: Checkpoint, template: ChatTemplate, data_dir: Path, options: LoadOptions, progress: Progress
+) -> Network:
     """The lean decoder, or transformers if the architecture is not supported or there are no kernels.
 
     Raises TransformersMissing if that is not installed.
@@ -129,7 +111,7 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions, 
     shape, path = lean_shape(checkpoint.config), str(checkpoint.path)
     try:
         if shape:
-            return _open_lean(checkpoint, shape, data_dir, options, progress)
+            return open_lean(checkpoint, shape, template, data_dir, options, progress)
         require_transformers(path, UNKNOWN_ARCHITECTURE)
         log.info("transformers runs this model", reason=UNKNOWN_ARCHITECTURE)
     except NoKernels as error:
@@ -138,20 +120,6 @@ def _open_network(checkpoint: Checkpoint, data_dir: Path, options: LoadOptions, 
     from core.inference.networks.generic import open_generic  # noqa: PLC0415  torch takes seconds and 250 MB
 
     return open_generic(checkpoint, options.precision, threads=options.threads or cores())
-
-
-def _open_lean(
-    checkpoint: Checkpoint, shape: Shape, data_dir: Path, options: LoadOptions, progress: Progress
-) -> Decoder:
-    if weight_count(shape) > 2 * checkpoint.weights:  # packing names a single tensor that does not fit
-        raise ModelDamaged(str(checkpoint.path), "its weights do not fit its configuration: they are too few")
-    dtype = DECODER_DTYPES[options.precision]
-    blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
-    if not blocks:
-        raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
-    kernels = open_kernels(data_dir)
-    packed = load_packed(checkpoint, shape, dtype, data_dir / "quantised", progress)
-    return Decoder(packed, shape, dtype, kernels, blocks=blocks, threads=options.threads or cores())
 
 
 def _warm_up(network: Network, prompt: list[int]) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
-from core.inference.loader import LoadOptions, load_model
+from core.inference.lean import LoadOptions
+from core.inference.loader import load_model
 from core.inference.tokens.template import ChatMessage as Turn
 from core.inference.tokens.template import Role
 from core.inference.weights.precision import Precision

@@ -66,18 +66,18 @@ INLINE void amx_dot(const int8_t *activations, size_t stride, const uint8_t *gro
 /* 16 tokens times a panel; `dtype` is a constant for the compiler. The sums are rounded as those of `group_tile` are. */
 INLINE void amx_tile(const Matmul *m, int panel, int token, int dtype) {
     size_t groups = (size_t)group_count(m->linear->columns), size = panel_bytes(groups, dtype);
-    const uint8_t *numbers = (const uint8_t *)m->linear->weight + (size_t)panel * size;
-    const uint8_t *scales = numbers + groups * number_bytes(dtype);
+    const uint8_t *first = (const uint8_t *)m->linear->weight + (size_t)panel * size;
     const int8_t *activations = m->input.numbers + (size_t)token * groups * GROUP_COLUMNS;
     vf32 sums[AMX_TOKENS];
     UNROLLED for (int j = 0; j < AMX_TOKENS; j++)
         sums[j] = splat(0);
-    for (size_t group = 0; group < groups; group++, numbers += number_bytes(dtype)) {
+    for (size_t group = 0; group < groups; group++) {
+        const uint8_t *numbers = first + numbers_at(group, dtype);
         int32_t dots[AMX_TOKENS][PANEL_ROWS];
         amx_dot(activations + group * GROUP_COLUMNS, groups * GROUP_COLUMNS, numbers, dtype, dots);
         UNROLLED for (int eight = 0; eight < GROUP_COLUMNS / 8; eight++)
             prefetch_eight(numbers + PREFETCH_BYTES, dtype, eight);
-        vf32 scale = load_fp16(scales + group * PANEL_ROWS * sizeof(uint16_t));
+        vf32 scale = load_fp16(first + scales_at(group, dtype));
         UNROLLED for (int j = 0; j < AMX_TOKENS; j++) {
             vi32 products;
             memcpy(&products, dots[j], sizeof products);

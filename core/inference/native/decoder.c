@@ -23,6 +23,8 @@
 /* output[tokens][rows] = the step's input x transposed matrix + bias, added to the output if `accumulate`. */
 static void linear(const Step *s, const Linear *matrix, int tokens, float *output, int accumulate) {
     Matmul m = {matrix, input_of(s, matrix, tokens), output, accumulate};
+    if (matrix->observed)
+        memcpy(matrix->observed, m.input.values, (size_t)tokens * (size_t)matrix->columns * sizeof(float));
     matmul(s->model->pool, &m);
 }
 

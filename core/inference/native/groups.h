@@ -10,16 +10,26 @@
 #endif
 
 #define GROUP_COLUMNS 32
-#define GROUP_TILE_PANELS (TILE_PANELS > 1 ? 2 : 1) /* in a tile: registers hold a group's sums besides the rows' */
-#define PREFETCH_BYTES 2048                         /* distance between the weights in use and those being prefetched */
+#define GROUP_TILE_TOKENS (TILE_TOKENS == 4 ? 8 : TILE_TOKENS) /* registers hold the sums of the group and of the rows */
+#define PREFETCH_BYTES 1024 /* distance between the weights in use and those being prefetched */
 
 INLINE int group_count(int columns) { return (columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS; }
 
 /* Bytes of a group's numbers, for the 16 rows of a panel. */
 INLINE size_t number_bytes(int dtype) { return PANEL_ROWS * GROUP_COLUMNS / (dtype == INT4 ? 2 : 1); }
 
-INLINE size_t panel_bytes(size_t groups, int dtype) {
-    return groups * (number_bytes(dtype) + PANEL_ROWS * sizeof(uint16_t));
+/* Groups are stored in pairs, so that numbers begin with cache lines and memory is read in one direction. */
+INLINE size_t pair_bytes(int dtype) { return 2 * (number_bytes(dtype) + PANEL_ROWS * sizeof(uint16_t)); }
+
+INLINE size_t panel_bytes(size_t groups, int dtype) { return (groups + 1) / 2 * pair_bytes(dtype); }
+
+/* Where a group's numbers and scales are in a panel. */
+INLINE size_t numbers_at(size_t group, int dtype) {
+    return group / 2 * pair_bytes(dtype) + group % 2 * number_bytes(dtype);
+}
+
+INLINE size_t scales_at(size_t group, int dtype) {
+    return group / 2 * pair_bytes(dtype) + 2 * number_bytes(dtype) + group % 2 * PANEL_ROWS * sizeof(uint16_t);
 }
 
 /* What the kernels add to a weight, so that it is unsigned where the instructions ask for it. */
@@ -140,20 +150,19 @@ INLINE size_t prefetch_distance(size_t offset, size_t size, int panels) {
     return offset + PREFETCH_BYTES < size ? PREFETCH_BYTES : PREFETCH_BYTES + (size_t)(panels - 1) * size;
 }
 
-/* `panels` and `tokens` are constants for the compiler, at most GROUP_TILE_PANELS and TILE_TOKENS; so is `dtype`. */
+/* `panels`, `tokens` and `dtype` are constants for the compiler. */
 INLINE void group_tile(const Matmul *m, int panel, int panels, int token, int tokens, int dtype) {
-    enum { MAX_SUMS = GROUP_TILE_PANELS * PANEL_VECTORS * TILE_TOKENS };
     size_t groups = (size_t)group_count(m->linear->columns), size = panel_bytes(groups, dtype);
     const uint8_t *first = (const uint8_t *)m->linear->weight + (size_t)panel * size;
     const int8_t *activations = m->input.numbers + (size_t)token * groups * GROUP_COLUMNS;
     int vectors = panels * PANEL_VECTORS;
-    vf32 sums[MAX_SUMS];
+    vf32 sums[GROUP_TILE_TOKENS * PANEL_VECTORS];
     UNROLLED for (int i = 0; i < vectors * tokens; i++)
         sums[i] = splat(0);
     for (size_t group = 0; group < groups; group++) {
-        size_t of = (size_t)token * groups + group, offset = group * number_bytes(dtype);
+        size_t of = (size_t)token * groups + group, offset = numbers_at(group, dtype);
         size_t ahead = prefetch_distance(offset, size, panels);
-        vi32 dots[MAX_SUMS];
+        vi32 dots[GROUP_TILE_TOKENS * PANEL_VECTORS];
         UNROLLED for (int j = 0; j < tokens; j++)
             UNROLLED for (int i = 0; i < vectors; i++)
                 dots[i * tokens + j] = splat_int(m->input.offsets[of + j * groups]);
@@ -170,12 +179,26 @@ INLINE void group_tile(const Matmul *m, int panel, int panels, int token, int to
                 }
             }
         UNROLLED for (int i = 0; i < vectors; i++) {
-            const uint8_t *scales = first + i / PANEL_VECTORS * size + groups * number_bytes(dtype);
-            vf32 scale = load_fp16(scales + (group * PANEL_ROWS + i % PANEL_VECTORS * LANES) * sizeof(uint16_t));
+            const uint8_t *scales = first + i / PANEL_VECTORS * size + scales_at(group, dtype);
+            vf32 scale = load_fp16(scales + i % PANEL_VECTORS * LANES * sizeof(uint16_t));
+            if (i % PANEL_VECTORS == 0)
+                __builtin_prefetch(scales + ahead);
             UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += __builtin_convertvector(dots[i * tokens + j], vf32) *
                                         (scale * m->input.scales[of + j * groups]);
         }
     }
     store_sums(m, panel, panels, token, tokens, sums);
+}
+
+/* Multiplies `panels` panels with `tokens` tokens, both constants for the compiler: few panels at once if the tokens are
+ * many. All tokens at once, so that products of the first ones do not wait for memory alone.
+ */
+INLINE void group_tiles(const Matmul *m, int panel, int panels, int token, int tokens) {
+    int most = GROUP_TILE_TOKENS / tokens, count = panels < most ? panels : most;
+    for (int i = 0; i < panels; i += count)
+        if (m->linear->dtype == INT8)
+            group_tile(m, panel + i, count, token, tokens, INT8);
+        else
+            group_tile(m, panel + i, count, token, tokens, INT4);
 }

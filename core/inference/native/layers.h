@@ -75,12 +75,12 @@ INLINE float float_embedding(const Linear *table, size_t id, size_t column) {
 /* The same, from panels of int8. */
 INLINE float int8_embedding(const Linear *table, size_t id, size_t column) {
     size_t lane = id % PANEL_ROWS, groups = (size_t)group_count(table->columns);
-    const int8_t *numbers = (const int8_t *)table->weight + id / PANEL_ROWS * panel_bytes(groups, INT8);
-    const int8_t *scales = numbers + groups * number_bytes(INT8);
-    float sixteen[PANEL_ROWS];
+    size_t group = column / GROUP_COLUMNS, within = column % GROUP_COLUMNS;
+    const int8_t *panel = (const int8_t *)table->weight + id / PANEL_ROWS * panel_bytes(groups, INT8);
+    float scales[PANEL_ROWS];
     for (int i = 0; i < PANEL_ROWS; i += LANES)
-        store(sixteen + i, load_fp16(scales + (column / GROUP_COLUMNS * PANEL_ROWS + (size_t)i) * sizeof(uint16_t)));
-    return numbers[column / 4 * 4 * PANEL_ROWS + lane * 4 + column % 4] * sixteen[lane];
+        store(scales + i, load_fp16(panel + scales_at(group, INT8) + (size_t)i * sizeof(uint16_t)));
+    return panel[numbers_at(group, INT8) + within / 4 * 4 * PANEL_ROWS + lane * 4 + within % 4] * scales[lane];
 }
 
 static void embedding_job(const void *context, int begin, int end) {

@@ -10,13 +10,8 @@
 
 /* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
 INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
-    int group_panels = panels < GROUP_TILE_PANELS ? panels : GROUP_TILE_PANELS;
-    if (m->linear->dtype == INT8)
-        for (int i = 0; i < panels; i += group_panels)
-            group_tile(m, panel + i, group_panels, token, tokens, INT8);
-    else if (m->linear->dtype == INT4)
-        for (int i = 0; i < panels; i += group_panels)
-            group_tile(m, panel + i, group_panels, token, tokens, INT4);
+    if (m->input.numbers)
+        group_tiles(m, panel, panels, token, tokens);
     else if (m->linear->dtype == BF16)
         float_tile(m, panel, panels, token, tokens, BF16);
     else
@@ -26,6 +21,8 @@ INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int t
 /* Multiplies `panels` panels with all tokens from `token` on. */
 INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
     int tokens = m->input.tokens;
+    for (; m->input.numbers && token + GROUP_TILE_TOKENS <= tokens; token += GROUP_TILE_TOKENS)
+        group_tiles(m, panel, panels, token, GROUP_TILE_TOKENS);
     for (; token + TILE_TOKENS <= tokens; token += TILE_TOKENS)
         matmul_tile(m, panel, panels, token, TILE_TOKENS);
     for (; TILE_TOKENS > 2 && token + 2 <= tokens; token += 2)

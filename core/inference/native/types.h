@@ -12,14 +12,15 @@ typedef struct Pool Pool;
 
 /* Matrix of a linear layer, in panels. The last panel is padded with zeros; so is bias.
  *
- * Floats: [rows / 16][columns][16]. Integers, in groups of 32 columns: in each panel first the numbers of all groups, then
- * the scales of all groups, [groups][16] in fp16. The numbers of an int8 group are [8][16][4]: eight times, for each row,
+ * Floats: [rows / 16][columns][16]. Integers, in groups of 32 columns: in each panel pairs of groups, first the numbers
+ * of both and then their scales, [2][16] in fp16. The numbers of an int8 group are [8][16][4]: eight times, for each row,
  * those of four columns. Those of an int4 group are [4][16][4], raised by 8 and in half a byte: the second half has the
- * column 4 columns further on. Columns are padded with zeros to whole groups.
+ * column 4 columns further on. Columns are padded with zeros to whole pairs.
  */
 typedef struct {
     const void *weight;
     const float *bias; /* [rows] or NULL */
+    float *observed;   /* [tokens][columns]: takes the activations that are multiplied, before rounding; NULL usually */
     int32_t rows, columns;
     int32_t dtype;
 } Linear;

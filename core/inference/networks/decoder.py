@@ -83,6 +83,18 @@ class Decoder:
             self._forward(step.chunks, logits)
         return logits
 
+    def observe(self, name: str, step: Step) -> Floats:
+        """Run a step and return the inputs of a matrix in each layer, before rounding: [layers, tokens, columns]."""
+        tokens = sum(len(chunk.positions) for chunk in step.chunks)
+        inputs = empty((self.shape.layers, tokens, self._matrices[name].columns), FP32)
+        linears = [getattr(layer, name) for layer in self._layers]
+        for linear, of_layer in zip(linears, inputs, strict=True):
+            linear.observed = of_layer.ctypes.data
+        self.run(step)
+        for linear in linears:
+            linear.observed = None
+        return inputs
+
     def _forward(self, chunks: tuple[Chunk, ...], logits: Floats) -> None:
         counts = np.array([len(chunk.positions) for chunk in chunks])
         ids = np.fromiter((token for chunk in chunks for token in chunk.ids), np.int32)

@@ -1,18 +1,20 @@
 """Pack a checkpoint: fuse its tensors, convert or quantise them, and arrange them in the kernels' order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from core.inference.arrays import Array, Floats, Groups, empty
 from core.inference.checkpoint.checkpoint import Read, Source
+from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, Part, matrices, norms
 from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
 from core.inference.weights.precision import INT4, INT8
-from core.inference.weights.quantise import fits, quantise
+from core.inference.weights.quantise import fits_int4, quantise_int8
 from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
@@ -22,20 +24,31 @@ REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
 """Packed names and tensors."""
+Observe: TypeAlias = Callable[[str, Matrix], Sequence[Moments]]
+"""Moments of the inputs of a matrix, by its packed name, in each layer."""
 
 
 class Unpackable(Exception):
     """A tensor is missing from the checkpoint or has another shape."""
 
 
-def pack(read: Read, shape: Shape, dtype: np.dtype[Any]) -> Packed:
+def unobserved(_name: str, matrix: Matrix) -> Sequence[Moments]:
+    """No inputs were observed: int4 is rounded as if all were as likely."""
+    return [no_moments(matrix.columns)] * matrix.layers
+
+
+def pack(read: Read, shape: Shape, dtype: np.dtype[Any], observe: Observe = unobserved) -> Packed:
     """Every tensor that the kernels need: [layers, ...], or [1, ...] for tensors of the whole model.
 
-    Raises Unpackable if the checkpoint does not have this shape.
+    int4 is rounded for the inputs that `observe` has seen; it is called if the file has no int4 of its own. Raises
+    Unpackable if the checkpoint does not have this shape.
     """
     for name, matrix in matrices(shape).items():
         kind = matrix_dtype(name, dtype)
-        yield name, (_pack_integers if kind in (INT4, INT8) else _pack_floats)(matrix, kind, read)
+        if kind == INT4:
+            yield name, _pack_int4(name, matrix, read, observe)
+        else:
+            yield name, _pack_int8(matrix, read) if kind == INT8 else _pack_floats(matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
@@ -51,11 +64,32 @@ def matrix_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     return INT8 if dtype == INT4 and name not in MLP else dtype
 
 
-def _pack_integers(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
-    packed = empty((matrix.layers, panel_count(matrix.rows), panel_bytes(matrix.columns, dtype)), np.uint8)
+def _pack_int4(name: str, matrix: Matrix, read: Read, observe: Observe) -> Array:
+    packed = _integers(matrix, INT4)
+    moments: Sequence[Moments] = ()
+
+    @lru_cache(1)
+    def gptq(layer: int) -> Gptq:
+        nonlocal moments
+        moments = moments or observe(name, matrix)
+        return Gptq(moments[layer])
+
     for layer, span, rows in _pieces(matrix, read):
-        packed[layer, span] = group_panels(rows.groups(dtype), dtype)
+        stored = rows.stored()
+        groups = stored if stored and fits_int4(stored) else gptq(layer).quantise(rows.floats())
+        packed[layer, span] = group_panels(groups, INT4)
     return packed
+
+
+def _pack_int8(matrix: Matrix, read: Read) -> Array:
+    packed = _integers(matrix, INT8)
+    for layer, span, rows in _pieces(matrix, read):
+        packed[layer, span] = group_panels(rows.stored() or quantise_int8(rows.floats()), INT8)
+    return packed
+
+
+def _integers(matrix: Matrix, dtype: np.dtype[Any]) -> Array:
+    return empty((matrix.layers, panel_count(matrix.rows), panel_bytes(matrix.columns, dtype)), np.uint8)
 
 
 def _pack_floats(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:
@@ -76,10 +110,9 @@ class _Rows:
     def floats(self) -> Floats:
         return self.source[self.span].astype(np.float32) * np.float32(self.factor)
 
-    def groups(self, dtype: np.dtype[Any]) -> Groups:
-        """The rows as int8 or int4: the file's own numbers if it has such, quantised otherwise."""
-        stored = self.source.groups(self.span) if self.factor == 1 else None
-        return stored if stored and fits(stored, dtype) else quantise(self.floats(), dtype)
+    def stored(self) -> Groups | None:
+        """The file's own integers, if it has such."""
+        return self.source.groups(self.span) if self.factor == 1 else None
 
 
 def _pieces(matrix: Matrix, read: Read) -> Iterator[tuple[int, slice, _Rows]]:

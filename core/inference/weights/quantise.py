@@ -1,12 +1,11 @@
-"""Quantisation of floats to int8 and int4 groups."""
+"""Quantisation of floats to int8 groups, and the scales of int4 groups."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
-from core.inference.weights.precision import INT4
 
 MAX_INT8: Final = 127
 LOWEST, HIGHEST = -8, 7
@@ -15,25 +14,23 @@ SHRUNK: Final = tuple(np.float32(factor) for factor in np.linspace(0.7, 1.1, 21)
 """int4 scales that are tried, as parts of the one with which a group's largest weight is exact."""
 
 
-def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
-    """Quantise a matrix [rows, columns] to int8 or int4. Its columns are padded with zeros to whole groups."""
+def quantise_int8(weight: Floats) -> Groups:
+    """Quantise rows, [rows, columns], to the nearest int8. Columns are padded with zeros to whole groups."""
     groups = np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP))).reshape(len(weight), -1, GROUP)
-    scales = (
-        _int4_scales(groups) if dtype == INT4 else (np.abs(groups).max(-1) / np.float32(MAX_INT8)).astype(np.float16)
-    )
-    lowest, highest = (LOWEST, HIGHEST) if dtype == INT4 else (-MAX_INT8, MAX_INT8)
-    return Groups(numbers=_rounded(groups, scales, lowest, highest).astype(np.int8), scales=scales)
+    scales = (np.abs(groups).max(-1) / np.float32(MAX_INT8)).astype(np.float16)
+    return Groups(numbers=_rounded(groups, scales, -MAX_INT8, MAX_INT8).astype(np.int8), scales=scales)
 
 
-def fits(groups: Groups, dtype: np.dtype[Any]) -> bool:
-    """Whether the numbers are within the range of int8 or int4."""
-    return dtype != INT4 or bool(groups.numbers.min() >= LOWEST and groups.numbers.max() <= HIGHEST)
+def fits_int4(groups: Groups) -> bool:
+    """Whether the numbers are within int4's range."""
+    return bool(groups.numbers.min() >= LOWEST and groups.numbers.max() <= HIGHEST)
 
 
-def _int4_scales(groups: Floats) -> NDArray[np.float16]:
-    """Of the scales that are tried, each group takes the one with the least squared error.
+def int4_scales(groups: Floats, importance: Floats) -> NDArray[np.float16]:
+    """Scales [rows] for a group of columns, weights [rows, columns].
 
-    The sign of a scale gives the longer side of the numbers to the group's largest weight.
+    Of the scales that are tried, each row takes the one with the least sum of squared errors times the `importance` of
+    their columns, [columns]. Its sign gives the longer side of the numbers to the row's largest weight.
     """
     at = np.abs(groups).argmax(-1)[..., None]
     exact = np.take_along_axis(groups, at, -1)[..., 0] / np.float32(LOWEST)
@@ -41,14 +38,14 @@ def _int4_scales(groups: Floats) -> NDArray[np.float16]:
     for factor in SHRUNK:
         scale = (exact * factor).astype(np.float16)
         rounded = _rounded(groups, scale, LOWEST, HIGHEST)
-        error = np.square(rounded * scale[..., None].astype(np.float32) - groups).sum(-1)
+        error = np.square(rounded * scale[..., None].astype(np.float32) - groups) @ importance
         is_better = error < best_error
         best_scale, best_error = np.where(is_better, scale, best_scale), np.where(is_better, error, best_error)
     return best_scale
 
 
-def _rounded(groups: Floats, scales: NDArray[np.float16], lowest: float, highest: float) -> Floats:
-    """The nearest numbers, as float32 [rows, groups, 32]; zeros where the scale is zero."""
+def _rounded(groups: Floats, scales: NDArray[np.float16], lowest: int, highest: int) -> Floats:
+    """The nearest numbers, as float32; zeros where the scale, [...], of the columns, [..., columns], is zero."""
     inverse = np.divide(1, scales, dtype=np.float32, out=np.zeros(scales.shape, np.float32), where=scales != 0)
     steps = groups * inverse[..., None]
     return np.clip(np.rint(steps, out=steps), lowest, highest, out=steps)

@@ -15,7 +15,7 @@ from core.errors import ModelDamaged, ModelError
 from core.inference.arrays import Array, Groups
 from core.inference.checkpoint.checkpoint import Checkpoint, Source
 from core.inference.weights.layout import weight_count
-from core.inference.weights.packing import Packed, Unpackable, pack
+from core.inference.weights.packing import Observe, Packed, Unpackable, pack, unobserved
 from core.inference.weights.precision import INT4, INT8
 from core.inference.weights.shape import Shape
 from core.inference.weights.unfinished import remove_leftovers, unfinished
@@ -28,19 +28,25 @@ log = structlog.get_logger()
 
 
 def load_packed(
-    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress = unwatched
+    checkpoint: Checkpoint,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    keep: Path,
+    progress: Progress = unwatched,
+    observe: Observe = unobserved,
 ) -> Mapping[str, Array]:
     """The packed weights of a model. Quantised weights are written to the folder `keep` once, and mapped from there.
 
-    `progress` counts the weights while they are written. Raises ModelDamaged if the checkpoint does not fit the shape.
+    int4 is rounded for the inputs that `observe` has seen. `progress` counts the weights while they are written.
+    Raises ModelDamaged if the checkpoint does not fit the shape.
     """
     if dtype in (INT8, INT4):
-        return _quantised(checkpoint, shape, dtype, keep, progress)
-    return dict(_packed(checkpoint, shape, dtype))
+        return _quantised(checkpoint, shape, dtype, keep, progress, observe)
+    return dict(_packed(checkpoint, shape, dtype, observe))
 
 
 def _quantised(
-    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress
+    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress, observe: Observe
 ) -> Mapping[str, Array]:
     keep.mkdir(parents=True, exist_ok=True)
     for leftover in remove_leftovers(keep):
@@ -48,13 +54,14 @@ def _quantised(
     kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape, dtype)}"
     if not _is_whole(kept):
         log.info("quantising weights, once for this model", model=checkpoint.name)
-        _write(kept, _watched(checkpoint, weight_count(shape), progress), shape, dtype)
+        watched = _watched(checkpoint, weight_count(shape), progress)
+        _write(kept, _packed(watched, shape, dtype, observe))
     return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
-def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> Packed:
+def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], observe: Observe) -> Packed:
     try:
-        yield from pack(checkpoint.read, shape, dtype)
+        yield from pack(checkpoint.read, shape, dtype, observe)
     except (Unpackable, SafetensorError, TypeError) as error:
         raise ModelDamaged(str(checkpoint.path), f"its weights do not fit its configuration ({error})") from error
 
@@ -109,7 +116,7 @@ def _watched(checkpoint: Checkpoint, total: int, progress: Progress) -> Checkpoi
     return replace(checkpoint, read=read)
 
 
-def _write(kept: Path, checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> None:
+def _write(kept: Path, packed: Packed) -> None:
     """Write one file per tensor, with one tensor in memory at a time, then the manifest.
 
     The folder appears complete, by a rename; folders of this model in other versions and types are deleted.
@@ -117,7 +124,7 @@ def _write(kept: Path, checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any
     with unfinished(kept.parent) as folder:
         made = folder / kept.name
         made.mkdir()
-        for name, tensor in _packed(checkpoint, shape, dtype):
+        for name, tensor in packed:
             np.save(made / f"{name}.npy", tensor)
         write_manifest(made)
         for old in kept.parent.glob(f"{kept.name.rpartition('-')[0]}-????????????????"):

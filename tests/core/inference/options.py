@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config.settings import EngineSettings
 from core.inference.batching.scheduler import Limits
-from core.inference.loader import LoadOptions
+from core.inference.lean import LoadOptions
 from core.inference.weights.precision import Precision
 from tests.options import child_with
 

@@ -1,0 +1,1 @@
+"""What a model's matrices multiply, observed while it reads conversations of ours."""

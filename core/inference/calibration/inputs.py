@@ -1,0 +1,36 @@
+"""The inputs of a model's matrices while it reads conversations."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Final
+
+from core.inference.batching.whole import whole_step
+from core.inference.calibration.conversations import conversation_ids
+from core.inference.networks.decoder import Decoder
+from core.inference.tokens.template import ChatTemplate
+from core.inference.weights.gptq import Moments, no_moments
+from core.inference.weights.layout import Matrix
+
+LONGEST: Final = 256
+"""Ids of a text that are run in one step: the inputs of all layers are kept until they are counted."""
+
+
+class Inputs:
+    """Observes a decoder, which is opened when it is first needed, while it reads our conversations."""
+
+    def __init__(self, open_decoder: Callable[[], Decoder], template: ChatTemplate) -> None:
+        self._open_decoder = open_decoder
+        self._template = template
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return self._open_decoder()
+
+    def moments(self, name: str, matrix: Matrix) -> list[Moments]:
+        """Moments of the inputs of a matrix, by its packed name, in each layer."""
+        found = [no_moments(matrix.columns) for _ in range(matrix.layers)]
+        for ids in conversation_ids(self._template):
+            inputs = self._decoder.observe(name, whole_step(ids[:LONGEST]))
+            for moments, of_layer in zip(found, inputs, strict=True):
+                moments.add(of_layer)
+        return found
