@@ -8,7 +8,7 @@ import numpy as np
 
 from core.errors import ConfigError, ModelDamaged
 from core.inference.batching.prefix import BLOCK_SIZE
-from core.inference.calibration.inputs import LONGEST, Inputs
+from core.inference.calibration.inputs import BLOCKS, Inputs
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
@@ -63,5 +63,5 @@ def open_lean(
         packed = load_packed(checkpoint, shape, kind, data_dir / "quantised", progress, observe)
         return Decoder(packed, shape, kind, kernels, blocks=blocks, threads=threads)
 
-    inputs = Inputs(lambda: open_decoder(INT8, LONGEST // BLOCK_SIZE, unobserved, unwatched), template)
+    inputs = Inputs(lambda: open_decoder(INT8, BLOCKS, unobserved, unwatched), template)
     return open_decoder(dtype, blocks, inputs.moments, progress)

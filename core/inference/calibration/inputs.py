@@ -4,15 +4,20 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
-from core.inference.batching.whole import whole_step
+from core.inference.batching.prefix import BLOCK_SIZE
+from core.inference.batching.prompts import prompts_step
 from core.inference.calibration.conversations import conversation_ids
 from core.inference.networks.decoder import Decoder
 from core.inference.tokens.template import ChatTemplate
 from core.inference.weights.gptq import Moments, no_moments
 from core.inference.weights.layout import Matrix
 
+AT_ONCE: Final = 4
+"""Conversations in a step. The inputs of all layers are kept until they are counted."""
 LONGEST: Final = 256
-"""Ids of a text that are run in one step: the inputs of all layers are kept until they are counted."""
+"""Ids of a conversation that are read."""
+BLOCKS: Final = AT_ONCE * LONGEST // BLOCK_SIZE
+"""Blocks of the KV cache that a step needs."""
 
 
 class Inputs:
@@ -29,8 +34,9 @@ class Inputs:
     def moments(self, name: str, matrix: Matrix) -> list[Moments]:
         """Moments of the inputs of a matrix, by its packed name, in each layer."""
         found = [no_moments(matrix.columns) for _ in range(matrix.layers)]
-        for ids in conversation_ids(self._template):
-            inputs = self._decoder.observe(name, whole_step(ids[:LONGEST]))
+        texts = [ids[:LONGEST] for ids in conversation_ids(self._template)]
+        for start in range(0, len(texts), AT_ONCE):
+            inputs = self._decoder.observe(name, prompts_step(texts[start : start + AT_ONCE]))
             for moments, of_layer in zip(found, inputs, strict=True):
                 moments.add(of_layer)
         return found

@@ -20,7 +20,9 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import open_generic
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import INT4, Precision
+from core.inference.weights.shape import lean_shape
+from core.inference.weights.store import load_packed
 from tests.core.inference.options import load_options
 from tests.core.inference.rows import logits
 from tests.core.inference.tiny import write_tiny_model
@@ -302,3 +304,20 @@ def test_a_small_cache_bounds_the_context(folder: Path) -> None:
     """The context is at most what the KV cache can hold, so that every admitted sequence gets its blocks."""
     one_block = 2 * 2 * 2 * 16 * 16 * 2  # keys and values, layers, heads, their width, tokens, bytes of a float16
     assert load_model(str(folder), folder, load_options(cache_bytes=3 * one_block)).max_model_len == 48
+
+
+def test_int4_is_rounded_for_what_the_model_reads(folder: Path, tmp_path: Path) -> None:
+    """The first start observes the int8 model, and keeps nothing of it; the next one maps what the first made."""
+    first = load_model(str(folder), tmp_path, load_options(precision=Precision.INT4))
+    [kept] = (tmp_path / "quantised").iterdir()
+    checkpoint = open_checkpoint(folder)
+    shape = lean_shape(checkpoint.config)
+    assert shape
+    blind = load_packed(checkpoint, shape, INT4, tmp_path / "blind")
+    assert not np.array_equal(np.load(kept / "down.npy"), blind["down"])
+    assert np.array_equal(np.load(kept / "qkv.npy"), blind["qkv"])
+    with capture_logs() as logs:
+        second = load_model(str(folder), tmp_path, load_options(precision=Precision.INT4))
+    assert not [line for line in logs if "quantis" in line["event"]]
+    ids = list(range(20))
+    assert np.array_equal(logits(first, ids), logits(second, ids))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Qwen2ForCausalLM
 
+from core.inference.batching.prompts import prompts_step
 from core.inference.batching.sequence import Sampling, Sequence
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.loader import LoadedModel, load_model
@@ -104,6 +105,30 @@ def test_the_logits_of_the_whole_family_are_those_of_transformers(
     assert isinstance(lean.network, Decoder)
     ids = list(range(100))
     np.testing.assert_allclose(logits(lean, ids), logits(generic, ids), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["qkv", "out", "gate_up", "down"])
+def test_the_inputs_of_matrices_are_those_of_transformers(
+    tmp_path: Path, oracle: Qwen2ForCausalLM, tiny_folder: Path, name: str
+) -> None:
+    """Those of every token of several prompts, in each layer; later steps are not observed."""
+    lean = load_model(str(tiny_folder), tmp_path, load_options(precision=Precision.FP32)).network
+    assert isinstance(lean, Decoder)
+    prompts = [list(range(5)), list(range(7, 40))]
+    found = lean.observe(name, prompts_step(prompts))
+    kept = found.copy()
+    lean.run(prompts_step([list(range(50, 80))]))
+    assert np.array_equal(found, kept)
+    first = {"qkv": "self_attn.q_proj", "out": "self_attn.o_proj", "gate_up": "mlp.gate_proj", "down": "mlp.down_proj"}
+    for layer, inputs in enumerate(found):
+        expected: list[torch.Tensor] = []
+        module = oracle.get_submodule(f"model.layers.{layer}.{first[name]}")
+        hook = module.register_forward_pre_hook(lambda _module, given, to=expected: to.append(given[0][0]))
+        with torch.inference_mode():
+            for prompt in prompts:
+                oracle(torch.tensor([prompt]))
+        hook.remove()
+        np.testing.assert_allclose(inputs, torch.cat(expected).numpy(), rtol=1e-3, atol=1e-4)
 
 
 def _randomise_vectors(folder: Path) -> None:

@@ -11,11 +11,12 @@ import pytest
 from core.inference.arrays import GROUP, Array, Floats, Groups
 from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.checkpoint.opening import open_checkpoint
+from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
-from core.inference.weights.layout import matrices
-from core.inference.weights.packing import matrix_dtype, pack
+from core.inference.weights.layout import Matrix, matrices
+from core.inference.weights.packing import Observe, matrix_dtype, pack, unobserved
 from core.inference.weights.precision import BF16, INT4, INT8
-from core.inference.weights.quantise import quantise
+from core.inference.weights.quantise import quantise_int8
 from core.inference.weights.shape import Multipliers, Shape, lean_shape
 
 DOWN = "model.layers.0.mlp.down_proj.weight"
@@ -44,6 +45,10 @@ def floats(groups: Groups) -> Floats:
     )
 
 
+def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
+    return quantise_int8(weight) if dtype == INT8 else Gptq(no_moments(weight.shape[1])).quantise(weight)
+
+
 def stored(shape: Shape, largest: int) -> Groups:
     """Numbers without a group's largest one, so that quantising would choose other scales."""
     random = np.random.default_rng(3)
@@ -52,14 +57,16 @@ def stored(shape: Shape, largest: int) -> Groups:
     return Groups(numbers=numbers, scales=random.random(size).astype(np.float16))
 
 
-def packed_down(folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any]) -> Array:
+def packed_down(
+    folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any], observe: Observe = unobserved
+) -> Array:
     """The packed `down` of layer 0 if the file has it as these integers."""
     read: Read = open_checkpoint(folder).read
 
     def with_stored(name: str) -> Source | None:
         return Stored(groups) if name == DOWN else read(name)
 
-    packed: Array = dict(pack(with_stored, shape, dtype))["down"][0]
+    packed: Array = dict(pack(with_stored, shape, dtype, observe))["down"][0]
     return packed
 
 
@@ -105,3 +112,21 @@ def test_integers_with_a_factor_are_quantised(tiny_folder: Path, shape: Shape) -
     groups, halved = stored(shape, 100), replace(shape, multipliers=Multipliers(residual=0.3))
     expected = group_panels(quantise(floats(groups) * np.float32(0.3), INT8), INT8)
     assert np.array_equal(packed_down(tiny_folder, halved, groups, INT8), expected)
+
+
+def test_int4_is_rounded_for_the_inputs_that_were_observed(tiny_folder: Path, shape: Shape) -> None:
+    """Each layer's matrix for the moments of its own inputs."""
+    groups = stored(shape, 100)
+    inputs = np.random.default_rng(4).standard_normal((50, shape.intermediate), np.float32).cumsum(1)
+
+    def observe(_name: str, matrix: Matrix) -> list[Moments]:
+        found = [no_moments(matrix.columns) for _ in range(matrix.layers)]
+        if matrix.columns == shape.intermediate:
+            found[0].add(inputs)
+        return found
+
+    moments = no_moments(shape.intermediate)
+    moments.add(inputs)
+    expected = group_panels(Gptq(moments).quantise(floats(groups)), INT4)
+    assert np.array_equal(packed_down(tiny_folder, shape, groups, INT4, observe), expected)
+    assert not np.array_equal(packed_down(tiny_folder, shape, groups, INT4), expected)

@@ -1,0 +1,36 @@
+"""Moments of the inputs of a model's matrices."""
+
+from pathlib import Path
+
+import numpy as np
+
+from core.inference.batching.prompts import prompts_step
+from core.inference.calibration.conversations import conversation_ids
+from core.inference.calibration.inputs import LONGEST, Inputs
+from core.inference.loader import LoadedModel, load_model
+from core.inference.networks.decoder import Decoder
+from core.inference.weights.gptq import no_moments
+from core.inference.weights.layout import matrices
+from core.inference.weights.precision import Precision
+from tests.core.inference.options import load_options
+
+
+def load(folder: Path, data_dir: Path, precision: Precision) -> LoadedModel:
+    return load_model(str(folder), data_dir, load_options(precision=precision))
+
+
+def test_all_conversations_are_counted(tiny_folder: Path, tmp_path: Path) -> None:
+    """Each layer's moments are those of the inputs of all ids, up to a length."""
+    model = load(tiny_folder, tmp_path, Precision.INT8)
+    decoder = model.network
+    assert isinstance(decoder, Decoder)
+    matrix = matrices(decoder.shape)["down"]
+    found = Inputs(lambda: decoder, model.template).moments("down", matrix)
+    expected = [no_moments(matrix.columns) for _ in range(matrix.layers)]
+    for ids in conversation_ids(model.template):
+        for moments, inputs in zip(expected, decoder.observe("down", prompts_step([ids[:LONGEST]])), strict=True):
+            moments.add(inputs)
+    for layer, moments in enumerate(found):
+        for block, other in zip(moments.blocks, expected[layer].blocks, strict=True):
+            np.testing.assert_allclose(block, other, rtol=1e-4, atol=1e-2 * np.abs(other).max())
+    assert not np.allclose(found[0].blocks[0], found[1].blocks[0], rtol=0.1)
