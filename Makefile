@@ -51,9 +51,10 @@ eval-real: $(VENV)/.run-ready
 eval-rated: $(VENV)/.rated-ready
 	@$(BIN)/python -m training.rated "$(DIR)" "$(RATED)" $(ARGS)
 
-# Compare Parley with its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` saves it.
+# Compare Parley with its alternatives. `make bench ARGS=speed` measures one part, `make bench ARGS=--write` saves it,
+# `make bench MODEL=FOLDER` measures real weights too.
 bench: $(VENV)/.run-ready
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 # Install llama.cpp and CTranslate2 in their own environment; without it their figures stay empty.
 bench-alternatives:

@@ -3,28 +3,29 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from benchmarks import conversations, message, speed
+from benchmarks import conversations, message, quality, speed
 from benchmarks.chatbots import WrongAnswer
 from benchmarks.figures import Figure
 from benchmarks.machine import PROC, describe_machine
-from benchmarks.processes import CACHE, ROOT, clean_environment
+from benchmarks.processes import CACHE, ROOT
 from benchmarks.questions import MEASURED
-from benchmarks.report import table
-from benchmarks.results import Results, write_results
+from benchmarks.report import Comparison, table
+from benchmarks.results import Results, Section, write_results
 from benchmarks.rig import ALTERNATIVES, Rig
 from core.errors import ModelError, ModelMissing
 from core.models import EMBEDDED, find_model, verify_model
 
 RANDOM_MODEL = CACHE / "qwen2.5-0.5b-words"
 TOKENIZER = ROOT.parent / "shared" / "qwen2.5-tokenizer"
-TITLES = {True: "One message with Qwen2.5-0.5B's shape, random weights in bf16", False: "One message with mini"}
+RANDOM_TITLE = "Qwen2.5-0.5B's shape, random weights in bf16"
 
 
 class Part(StrEnum):
@@ -49,6 +50,10 @@ FIGURES: Mapping[Part, Callable[[Rig], list[Figure]]] = {
 def main(  # noqa: PLR0913  one argument for each option of the command line
     parts: Annotated[list[Part] | None, typer.Argument(help="Parts to measure; all by default.")] = None,
     *,
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of a model with real weights, of the Qwen2 family.")
+    ] = None,
+    random: Annotated[bool, typer.Option(help="Measure random weights too, or only those of --model.")] = True,
     tokenizer: Annotated[
         Path, typer.Option(help="Folder of Qwen2.5's tokenizer, for the model with random weights.")
     ] = TOKENIZER,
@@ -60,7 +65,6 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     ] = 5,
     tokens: Annotated[int, typer.Option(min=1, help="Maximum tokens of a reply in the part `message`.")] = 48,
     threads: Annotated[int, typer.Option(min=1, help="Threads of every engine.")] = 2,
-    dtype: Annotated[str, typer.Option(help="Precision of Parley's weights: engine.dtype.")] = "auto",
     write: Annotated[bool, typer.Option("--write", help="Write benchmarks/RESULTS.md and its chart.")] = False,
 ) -> None:
     """Measures Parley and its alternatives."""
@@ -69,12 +73,15 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     load = f"load average before the run {os.getloadavg()[0]:.1f}"
     results = Results()
     try:
-        rig = Rig(
-            model=_random_model(tokenizer), threads=threads, rounds=rounds, dtype=dtype, alternatives=alternatives
-        )
-        for part in parts or Part:
-            print(f"measuring: {part}", file=sys.stderr)
-            _measure(part, rig, tokens, results)
+        folders = {f"{model.name}, real weights": model.absolute()} if model else {}
+        if random or not model:
+            folders[RANDOM_TITLE] = _random_model(tokenizer)
+        rigs = {
+            title: Rig(model=folder, threads=threads, rounds=rounds, alternatives=alternatives)
+            for title, folder in folders.items()
+        }
+        results.sections = [_section(title, rig, parts or list(Part), tokens) for title, rig in rigs.items()]
+        _measure_mini(next(iter(rigs.values())), model, parts or list(Part), tokens, results)
     except (ModelError, WrongAnswer) as error:
         _give_up(str(error))
     machine = f"{describe_machine()}; {threads} threads per engine; {load}"
@@ -83,31 +90,36 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
         write_results(results, machine)
 
 
-def _measure(part: Part, rig: Rig, tokens: int, results: Results) -> None:
-    if part is Part.MESSAGE:
-        _messages(rig, tokens, results)
-    elif part is Part.QUALITY:
-        results.quality += [_quality(rig, model) for model in (EMBEDDED, str(rig.model))]
-    else:
-        results.figures += FIGURES[part](rig)
+def _section(title: str, rig: Rig, parts: Sequence[Part], tokens: int) -> Section:
+    section = Section(title=title)
+    for part in parts:
+        print(f"measuring: {title}, {part}", file=sys.stderr)
+        if part is Part.MESSAGE:
+            comparison = _message(title, rig, tokens)
+            section.figures += message.figures(comparison)
+            section.messages.append(table(comparison))
+        elif part in FIGURES:
+            section.figures += FIGURES[part](rig)
+    return section
 
 
-def _messages(rig: Rig, tokens: int, results: Results) -> None:
-    for model in (rig.model, find_model(EMBEDDED, ROOT).absolute()):
-        verify_model(model)
-        title = TITLES[model == rig.model]
-        comparison = message.compare(title, model, runs=rig.rounds, tokens=tokens, threads=rig.threads)
-        results.messages.append(table(comparison))
-        if model == rig.model:
-            results.figures += message.figures(comparison)
+def _measure_mini(rig: Rig, model: Path | None, parts: Sequence[Part], tokens: int, results: Results) -> None:
+    """What is measured with the embedded model too. Random weights have no quality."""
+    if Part.MESSAGE in parts:
+        mini = replace(rig, model=find_model(EMBEDDED, ROOT).absolute())
+        results.sections.append(Section(title=EMBEDDED, messages=[table(_message(EMBEDDED, mini, tokens))]))
+    if Part.QUALITY in parts:
+        for name in [EMBEDDED, *([str(model.absolute())] if model else [])]:
+            print(f"measuring: {name}, {Part.QUALITY}", file=sys.stderr)
+            found = quality.measure(rig, name)
+            results.quality += found
+            results.quality_figures += quality.figures(found)
 
 
-def _quality(rig: Rig, model: str) -> str:
-    command = [sys.executable, "-m", "benchmarks.quality", model, rig.dtype, str(rig.threads)]
-    process = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), check=True, stdout=subprocess.PIPE, encoding="utf-8"
-    )
-    return process.stdout.strip()
+def _message(title: str, rig: Rig, tokens: int) -> Comparison:
+    verify_model(rig.model)
+    name = f"One message with {title}"
+    return message.compare(name, rig.model, runs=rig.rounds, tokens=tokens, threads=rig.threads)
 
 
 def _random_model(tokenizer: Path) -> Path:

@@ -54,6 +54,6 @@ def table(figures: Sequence[Figure]) -> str:
 
 def _row(figure: Figure) -> str:
     ratio = f"**{figure.ratio.show(2)}**" if figure.ratio else figure.unavailable
-    target = f"{figure.target:g}{' ✓' if figure.is_reached else ''}" if figure.target else ""
+    target = f"{figure.target:.3g}{' ✓' if figure.is_reached else ''}" if figure.target else ""
     ours, theirs = (spread(values).show(figure.digits) if values else "" for values in (figure.ours, figure.theirs))
     return f"| {figure.workload}, {figure.unit} | {figure.baseline} | {ratio} | {target} | {ours} | {theirs} |"

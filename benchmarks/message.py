@@ -24,7 +24,7 @@ def figures(comparison: Comparison) -> list[Figure]:
             unit="s",
             ours=[answer.total for answer in comparison.parley],
             theirs=[answer.total for answer in comparison.naive],
-            target=8,
+            target=10,
         ),
         Figure(
             workload="one message, peak memory",

@@ -14,6 +14,7 @@ import structlog
 from benchmarks.processes import CACHE
 from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
 from config.settings import EngineSettings
+from core.inference.batching.network import Network
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
@@ -21,6 +22,7 @@ from core.inference.batching.sequence import Job, Sampled, Sampling
 from core.inference.batching.sequence import Sequence as Row
 from core.inference.lean import LoadOptions
 from core.inference.loader import LoadedModel, load_model
+from core.inference.networks.decoder import Decoder
 from core.inference.weights.precision import Precision
 
 MAX_CONTEXT = 4096
@@ -29,7 +31,18 @@ MAX_CONTEXT = 4096
 def main(folder: str, threads: int, dtype: str) -> None:
     model = open_model(folder, dtype, threads)
     facts = f"{model.facts['dtype']}, {model.facts['path']}"
-    serve(Ready(version=f"{version('parley')} ({facts})", weight_bytes=model.network.weight_bytes), batch_runner(model))
+    ready = Ready(version=f"{version('parley')} ({facts})", weight_bytes=bytes_per_token(model.network))
+    serve(ready, Batch, batch_runner(model))
+
+
+def bytes_per_token(network: Network) -> int:
+    """Bytes of the weights that a token reads: all, but one row of an embedding that is not the head too.
+
+    Such an embedding is int8 in both precisions that are measured.
+    """
+    if not isinstance(network, Decoder) or network.shape.tied:
+        return network.weight_bytes
+    return network.weight_bytes - network.shape.vocabulary * network.shape.hidden
 
 
 def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:

@@ -1,122 +1,115 @@
-"""Quality of a precision: `python -m benchmarks.quality MODEL DTYPE THREADS` prints a row of a Markdown table.
+"""Quality beside speed: how far fewer bits take Parley and llama.cpp from the exact weights. One table."""
 
-It compares logits and greedy replies with those of the same weights in fp32, computed by the model server's own code.
-"""
-
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from pydantic import TypeAdapter
 
-from benchmarks.parley_worker import open_model, step
-from benchmarks.questions import LOCALE
-from config.personas import load_persona
-from core.inference.batching.prefix import PrefixCache
-from core.inference.batching.runner import Runner
-from core.inference.batching.scheduler import Limits, Scheduler
-from core.inference.batching.sequence import Job, Sampled, Sampling
-from core.inference.batching.sequence import Sequence as Row
-from core.inference.loader import LoadedModel
-from core.inference.tokens.template import ChatMessage, Role
-from core.models import EMBEDDED
-from training.blind import BLIND, read_labelled
+from benchmarks.engines import PRECISIONS, Engine
+from benchmarks.figures import Figure
+from benchmarks.processes import ROOT, clean_environment
+from benchmarks.rig import Rig
 
-PROMPTS, FEW_PROMPTS, TOKENS = 200, 20, 32
-"""Prompts for the embedded model and for larger ones, whose steps take a hundred times as long; tokens of a reply."""
-SEQUENCES = 8
-"""Sequences that are decoded at once."""
+HEAD = """\
+| model | weights | prompts: same top token | KL, mean (max) | prose: same top token | KL, mean (max) | perplexity \
+| mood | same greedy reply |
+|---|---|---|---|---|---|---|---|---|"""
+POINT = 0.01
+"""Accuracy that int4 may lose against int8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """Agreement of two models at each position of some prompts, as tensors [positions].
+class Closeness:
+    """How close a model is to the exact one over some texts.
 
-    `same_top` is True if the most likely next token is the same. `divergence` is the Kullback-Leibler divergence of the
-    distribution from that in fp32, in nats.
+    `same_top` is the share of positions at which the most likely token is the same; `divergence` is the mean
+    Kullback-Leibler divergence in nats, and `largest` its maximum.
     """
 
-    same_top: Tensor
-    divergence: Tensor
+    positions: int
+    same_top: float
+    divergence: float
+    largest: float
+
+    def cells(self) -> str:
+        """Two cells of the table."""
+        return f"{self.same_top:.2%} of {self.positions} | {self.divergence:.2g} ({self.largest:.2g})"
 
 
-def main(name: str, dtype: str, threads: int) -> None:
-    exact, other = (open_model(name, kind, threads) for kind in ("fp32", dtype))
-    print(comparison_row(exact, other, list(encoded_prompts(exact, name)), other.facts["dtype"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Quality of one engine's weights of a model. Only Parley has a mood accuracy, and greedy replies of all."""
+
+    model: str
+    engine: Engine
+    prompts: Closeness
+    prose: Closeness
+    perplexity: float
+    mood: float | None = None
+    replies: int = 0
+    unchanged: int = 0
 
 
-def comparison_row(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Sequence[int]], precision: str) -> str:
-    """Row of the Markdown table: agreement of two models over some prompts."""
-    found = agreement(exact, other, prompts)
-    unchanged = sum(map(tuple.__eq__, greedy(exact, prompts), greedy(other, prompts)))
-    return (
-        f"| {exact.name} | {precision} | {found.same_top.float().mean():.2%} of {len(found.same_top)} "
-        f"| {found.divergence.mean():.2g} ({found.divergence.max():.2g}) | {unchanged} of {len(prompts)} |"
+def measure(rig: Rig, model: str) -> list[Quality]:
+    """Quality of each kind of weights of a model. A child process computes it, so that its memory is freed."""
+    command = [sys.executable, "-m", "benchmarks.quality_worker", model, str(rig.threads), str(rig.alternatives)]
+    process = subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    return TypeAdapter(list[Quality]).validate_json(process.stdout)
+
+
+def table(found: Iterable[Quality]) -> str:
+    """Markdown table with a row for each kind of weights."""
+    return "\n".join([HEAD, *map(_row, found)])
+
+
+def figures(found: Sequence[Quality]) -> list[Figure]:
+    """What is compared of one model: int4's divergence with that of Q4_K_M, and its moods with int8's."""
+    by_engine = {one.engine: one for one in found}
+    ours, others = by_engine[Engine.INT4], [one for one in found if one.engine is Engine.Q4_K_M]
+    return [
+        _divergence("the bot's prompts", ours.model, ours.prompts, [other.prompts for other in others]),
+        _divergence("prose", ours.model, ours.prose, [other.prose for other in others]),
+        _mood(ours, by_engine[Engine.INT8]),
+    ]
+
+
+def _divergence(text: str, model: str, ours: Closeness, others: Sequence[Closeness]) -> Figure:
+    """`others` is empty if llama.cpp is not installed."""
+    return Figure(
+        workload=f"{model}: KL divergence from the exact weights, {text}, {PRECISIONS[Engine.INT4]}",
+        baseline=Engine.Q4_K_M,
+        unit="nats",
+        ours=[ours.divergence],
+        theirs=[other.divergence for other in others],
+        target=1.0,
+        digits=4,
+        unavailable="" if others else "not measured",
     )
 
 
-def encoded_prompts(model: LoadedModel, name: str) -> Iterator[list[int]]:
-    """Token ids of prompts with held-out sentences."""
-    system = ChatMessage(role=Role.SYSTEM, text=load_persona("parley").system[LOCALE])
-    for text in held_out_texts(PROMPTS if name == EMBEDDED else FEW_PROMPTS):
-        yield model.template.build([system, ChatMessage(role=Role.USER, text=text)])
+def _mood(ours: Quality, other: Quality) -> Figure:
+    assert ours.mood is not None
+    assert other.mood is not None
+    return Figure(
+        workload=f"{ours.model}: moods read rightly, development set, {PRECISIONS[ours.engine]}",
+        baseline=other.engine,
+        unit="%",
+        ours=[100 * ours.mood],
+        theirs=[100 * other.mood],
+        target=(other.mood - POINT) / other.mood,
+        more_is_better=True,
+        digits=1,
+    )
 
 
-def held_out_texts(many: int) -> list[str]:
-    """Sentences of the blind evaluation set, evenly spaced."""
-    found = read_labelled(BLIND / "mood.tsv")
-    return [found[number * len(found) // many].text for number in range(many)]
-
-
-def logits(model: LoadedModel, ids: Sequence[int]) -> Tensor:
-    """Logits of the next token after each of the ids, float32 [length, vocabulary]."""
-    scheduler = Scheduler(Limits(max_batch=1, prefill_tokens=1), PrefixCache(model.network.blocks, reuse=False))
-    row = Row(job=_job(0, ids))
-    scheduler.add(row)
-    found = []
-    for length in range(1, len(ids) + 1):
-        row.ids = list(ids[:length])
-        planned = scheduler.schedule()
-        found.append(torch.from_numpy(model.network.run(planned)))
-        scheduler.mark_computed(planned.chunks[0])
-    scheduler.remove(row)
-    model.network.run(scheduler.schedule())
-    return torch.cat(found)
-
-
-def agreement(exact: LoadedModel, other: LoadedModel, prompts: Sequence[Sequence[int]]) -> Agreement:
-    """Agreement of two models at every position of every prompt."""
-    same_top, divergence = [], []
-    for ids in prompts:
-        expected, actual = logits(exact, ids), logits(other, ids)
-        same_top.append(expected.argmax(-1) == actual.argmax(-1))
-        expected, actual = expected.log_softmax(-1), actual.log_softmax(-1)
-        divergence.append((expected.exp() * (expected - actual)).sum(-1))
-    return Agreement(same_top=torch.cat(same_top), divergence=torch.cat(divergence))
-
-
-def greedy(model: LoadedModel, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Token ids of the greedy reply to each prompt, decoded in batches as the server does."""
-    cache = PrefixCache(model.network.blocks, reuse=False)
-    limits = Limits(max_batch=SEQUENCES, max_queue=len(prompts))
-    runner, scheduler = Runner(model.network, model.allowed), Scheduler(limits, cache)
-
-    def take(row: Row, sampled: Sampled) -> None:
-        if row.append(sampled, None if sampled.id in model.eos_ids else b"").finish:
-            scheduler.remove(row)
-
-    rows = [Row(job=_job(number, ids)) for number, ids in enumerate(prompts)]
-    for row in rows:
-        scheduler.add(row)
-    while scheduler.has_work:
-        step(scheduler, runner, take)
-    return [tuple(row.ids[len(row.job.prompt) :]) for row in rows]
-
-
-def _job(number: int, ids: Sequence[int]) -> Job:
-    return Job(id=str(number), user="", prompt=tuple(ids), max_tokens=TOKENS, sampling=Sampling(), seed=0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+def _row(one: Quality) -> str:
+    mood = "" if one.mood is None else f"{one.mood:.1%}"
+    replies = f"{one.unchanged} of {one.replies}" if one.replies else ""
+    return (
+        f"| {one.model} | {one.engine} | {one.prompts.cells()} | {one.prose.cells()} "
+        f"| {one.perplexity:.2f} | {mood} | {replies} |"
+    )

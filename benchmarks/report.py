@@ -32,7 +32,7 @@ def table(comparison: Comparison) -> str:
         _memory(comparison, "memory (PSS) after the last reply, MiB", lambda memory: memory.share),
     ]
     head = ["| | ratio, naive / Parley | Parley | naive |", "|---|---|---|---|"]
-    return "\n".join([f"## {comparison.model}", "", *head, *rows, "", _token_counts(comparison)])
+    return "\n".join([f"### {comparison.model}", "", *head, *rows, "", _token_counts(comparison)])
 
 
 def _times(comparison: Comparison, name: str, value: Callable[[Answer], float], digits: int) -> str:

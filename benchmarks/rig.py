@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.figures import Unavailable
 from benchmarks.processes import CACHE, ROOT
+from core.inference.checkpoint.opening import open_checkpoint
 
 ALTERNATIVES = CACHE / "alternatives"
 """Default folder of what `benchmarks/alternatives/setup.sh` installs and builds."""
@@ -17,13 +18,12 @@ ALTERNATIVES = CACHE / "alternatives"
 class Rig:
     """`model` is the folder that Parley serves. The alternatives' formats are converted from it on first use.
 
-    Properties of the alternatives raise Unavailable if these are not installed.
+    What concerns the alternatives raises Unavailable if these are not installed.
     """
 
     model: Path
     threads: int
     rounds: int
-    dtype: str
     alternatives: Path = ALTERNATIVES
 
     @property
@@ -36,24 +36,21 @@ class Rig:
         return self._installed(self.alternatives / "llama.cpp" / "bin" / "llama-server")
 
     @property
-    def gguf(self) -> Path:
-        return self._converted() / "q8_0.gguf"
-
-    @property
-    def ctranslate2(self) -> Path:
-        return self._converted() / "ctranslate2"
-
-    @property
     def environment(self) -> dict[str, str]:
         """Environment of the alternatives' programs: llama-cpp-python loads the library that was compiled here."""
         library = str(self.alternatives / "llama.cpp" / "bin")
         return os.environ | {"PYTHONPATH": str(ROOT), "LLAMA_CPP_LIB_PATH": library, "LD_LIBRARY_PATH": library}
 
-    def _converted(self) -> Path:
-        folder = self.model.with_name(f"{self.model.name}-alternatives")
-        command = [str(self.python), "-m", "benchmarks.alternatives.convert", str(self.model), str(folder)]
-        subprocess.run(command, env=self.environment, check=True, stdout=sys.stderr)
-        return folder
+    def converted(self, name: str) -> Path:
+        """The model in a format of `benchmarks/alternatives/convert.py`. Raises Unavailable if that is impossible."""
+        checkpoint = open_checkpoint(self.model)
+        into = CACHE / "converted" / f"{checkpoint.name}-{checkpoint.fingerprint}"
+        command: list[Path | str] = [self.python, "-m", "benchmarks.alternatives.convert", self.model, into, name]
+        try:
+            subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdout=sys.stderr)
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"{name}: cannot be converted") from error
+        return into / name
 
     def _installed(self, path: Path) -> Path:
         if not path.exists():

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 import httpx
 
+from benchmarks.engines import GGUFS, PRECISIONS, Command, Engine
 from benchmarks.figures import Unavailable
 from benchmarks.processes import CACHE, ROOT, clean_environment, wait_or_kill
 from benchmarks.rig import Rig
@@ -35,25 +36,28 @@ class Server:
 
 
 @contextmanager
-def parley_server(rig: Rig) -> Iterator[Server]:
+def open_server(rig: Rig, engine: Engine) -> Iterator[Server]:
+    """Parley's or llama.cpp's server. Raises Unavailable if it is not installed or does not start."""
+    port = free_port()
+    command = _parley(rig, PRECISIONS[engine]) if engine in PRECISIONS else _llama(rig, GGUFS[engine])
+    with _running([*command.arguments, "--port", port], command.environment, port) as server:
+        yield server
+
+
+def _parley(rig: Rig, precision: str) -> Command:
     """`python -m core.inference`."""
-    port = free_port()
-    options = ["--model", rig.model, "--threads", rig.threads, "--max-batch", SEQUENCES, "--dtype", rig.dtype]
-    options += ["--data-dir", "data", "--cache-bytes", EngineSettings().cache_bytes]
-    command = [sys.executable, "-m", "core.inference", *options, "--max-context", CONTEXT, "--port", port]
-    with _running(command, clean_environment(), port) as server:
-        yield server
+    arguments = [sys.executable, "-m", "core.inference", "--model", rig.model, "--threads", rig.threads]
+    arguments += ["--max-batch", SEQUENCES, "--dtype", precision, "--max-context", CONTEXT]
+    arguments += ["--data-dir", CACHE, "--cache-bytes", EngineSettings().cache_bytes]
+    return Command(arguments=arguments, environment=clean_environment())
 
 
-@contextmanager
-def llama_server(rig: Rig) -> Iterator[Server]:
+def _llama(rig: Rig, name: str) -> Command:
     """llama.cpp's server: continuous batching, and a slot with a prompt cache for each sequence."""
-    port = free_port()
-    threads = ["--threads", rig.threads, "--threads-batch", rig.threads]
-    slots = ["--parallel", SEQUENCES, "--ctx-size", SEQUENCES * CONTEXT]
-    command = [rig.llama_server, "--model", rig.gguf, *threads, *slots, "--host", HOST, "--port", port]
-    with _running(command, rig.environment, port) as server:
-        yield server
+    arguments = [rig.llama_server, "--model", rig.converted(name), "--host", HOST]
+    arguments += ["--threads", rig.threads, "--threads-batch", rig.threads]
+    arguments += ["--parallel", SEQUENCES, "--ctx-size", SEQUENCES * CONTEXT]
+    return Command(arguments=arguments, environment=rig.environment)
 
 
 @contextmanager

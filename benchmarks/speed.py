@@ -1,46 +1,40 @@
-"""Decode and prefill speed compared with llama.cpp and CTranslate2, and decoding compared with the read bandwidth."""
+"""Decode and prefill speed compared with other engines, and decoding compared with the read bandwidth."""
 
-import json
 import random
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import TypeVar
-
-from pydantic import TypeAdapter
 
 from benchmarks.bandwidth import read_bandwidth
+from benchmarks.engines import PRECISIONS, Engine, speed_worker
 from benchmarks.figures import Figure, Unavailable
-from benchmarks.processes import CACHE, ROOT, clean_environment
+from benchmarks.pairs import Pair, Workload, figures, pairs
+from benchmarks.processes import CACHE
 from benchmarks.rig import Rig
+from benchmarks.rounds import Measured, take_turns
 from benchmarks.worker import Batch, Ready, Times
-
-T = TypeVar("T")
+from benchmarks.workers import Worker, open_worker
 
 REPEATS = 3
 """Batches per task and round; their median counts."""
 TEXT_TOKENS = 100_000
 """Token ids below this are plain text in every vocabulary of the family."""
-
-OURS, LLAMA, CTRANSLATE2 = "Parley", "llama.cpp Q8_0", "CTranslate2 int8"
 BANDWIDTH = "memory read bandwidth"
+BANDWIDTH_TARGETS = {Engine.INT8: 0.8, Engine.INT4: 0.75}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A kind of batch: its sequences, the prompt tokens of each, and the decode steps, 0 to measure prefill.
-
-    `targets` are the ratios to reach, by engine.
-    """
+    """A kind of batch: its sequences, the prompt tokens of each, and the decode steps, 0 to measure prefill."""
 
     name: str
     sequences: int
     prompt: int
     steps: int
-    targets: Mapping[str, float]
+    pairs: Sequence[Pair] = ()
 
     def batch(self, rng: random.Random) -> Batch:
         """A batch with new random prompts, so that no cache can help."""
@@ -54,134 +48,95 @@ class Task:
         return self.sequences * self.prompt / times.prefill
 
 
-ONE_SEQUENCE = Task(name="decode, one sequence", sequences=1, prompt=32, steps=64, targets={LLAMA: 1.25})
+ONE_SEQUENCE = Task(
+    name="decode, one sequence",
+    sequences=1,
+    prompt=32,
+    steps=64,
+    pairs=[*pairs(Engine.INT4, Q4_0=1.25, Q4_K_M=2.2), *pairs(Engine.INT8, Q8_0=1.25, CTRANSLATE2=None)],
+)
+EIGHT_SEQUENCES = Task(
+    name="decode, 8 sequences, total",
+    sequences=8,
+    prompt=32,
+    steps=32,
+    pairs=[
+        Pair(ours=Engine.INT4, theirs=(Engine.Q4_0, Engine.Q4_K_M), target=3.0),
+        *pairs(Engine.INT4, Q4_0=None, Q4_K_M=None),
+        *pairs(Engine.INT8, Q8_0=1.5, CTRANSLATE2=None),
+    ],
+)
+PREFILL_PAIRS = [
+    *pairs(Engine.INT4, Q4_0=1.5, Q4_K_M=None, CTRANSLATE2=1.1),
+    *pairs(Engine.INT8, Q4_0=1.5, Q8_0=1.3, CTRANSLATE2=1.1),
+]
 TASKS = (
     ONE_SEQUENCE,
-    Task(name="decode, 8 sequences, total", sequences=8, prompt=32, steps=32, targets={LLAMA: 1.5}),
-    Task(name="prefill, 256 tokens", sequences=1, prompt=256, steps=0, targets={LLAMA: 1.3, CTRANSLATE2: 1.0}),
+    EIGHT_SEQUENCES,
+    Task(name="prefill, 256 tokens", sequences=1, prompt=256, steps=0, pairs=PREFILL_PAIRS),
+    Task(name="prefill, 512 tokens", sequences=1, prompt=512, steps=0, pairs=PREFILL_PAIRS),
 )
-WARM_UP = Task(name="warm-up", sequences=8, prompt=16, steps=4, targets={})
-BANDWIDTH_TARGET = 0.8
+WARM_UP = Task(name="warm-up", sequences=8, prompt=16, steps=4)
+ENGINES = (Engine.INT4, Engine.INT8, Engine.Q4_0, Engine.Q4_K_M, Engine.Q8_0, Engine.CTRANSLATE2)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Speeds:
-    """Tokens per second of one engine, by task, one value per round."""
+    """One engine's tokens per second in one round, by the task's name.
 
-    ready: Ready | None = None
-    unavailable: str = ""
-    tasks: dict[str, list[float]] = field(default_factory=lambda: {task.name: [] for task in TASKS})
+    `bandwidth` is the memory's at that time in bytes per second, 0 if it is unknown.
+    """
+
+    ready: Ready
+    tasks: Mapping[str, float]
+    bandwidth: float
 
 
 def measure(rig: Rig) -> list[Figure]:
-    """Figures of all tasks. Each round loads the engines one after the other; they take turns to be first."""
-    speeds = {name: Speeds() for name in (OURS, LLAMA, CTRANSLATE2)}
-    bandwidths: list[float] = []
-    for number in range(rig.rounds):
-        with suppress(Unavailable):
-            bandwidths.append(read_bandwidth(CACHE, rig.threads))
-        for name in rotated(list(speeds), number):
-            _round(rig, name, speeds[name], random.Random(number))
-    return [*_task_figures(speeds), _bandwidth_figure(speeds[OURS], bandwidths)]
-
-
-def rotated(items: Sequence[T], number: int) -> list[T]:
-    """The items in their order, beginning with item `number` modulo their count."""
-    first = number % len(items)
-    return [*items[first:], *items[:first]]
-
-
-def _round(rig: Rig, name: str, speeds: Speeds, rng: random.Random) -> None:
-    """Measures one engine in one round. An engine that fails once is left out, because rounds are compared in pairs."""
-    if speeds.unavailable:
-        return
-    try:
-        with _worker(rig, name) as (ready, process):
-            speeds.ready = ready
-            _run(process, WARM_UP.batch(rng))
-            for task in TASKS:
-                own = [task.speed(_run(process, task.batch(rng))) for _ in range(REPEATS)]
-                speeds.tasks[task.name].append(median(own))
-                print(f"{name}, {task.name}: {median(own):.1f} tokens/s", file=sys.stderr)
-    except Unavailable as error:
-        speeds.unavailable = str(error)
-        for own in speeds.tasks.values():
-            own.clear()
-
-
-def _command(rig: Rig, name: str) -> tuple[list[object], Mapping[str, str]]:
-    """Command line and environment of a worker."""
-    if name == LLAMA:
-        return [rig.python, "-m", "benchmarks.alternatives.llama_worker", rig.gguf, rig.threads], rig.environment
-    if name == CTRANSLATE2:
-        module = "benchmarks.alternatives.ctranslate2_worker"
-        return [rig.python, "-m", module, rig.ctranslate2, rig.threads], rig.environment
-    return [sys.executable, "-m", "benchmarks.parley_worker", rig.model, rig.threads, rig.dtype], clean_environment()
-
-
-@contextmanager
-def _worker(rig: Rig, name: str) -> Iterator[tuple[Ready, subprocess.Popen[str]]]:
-    command, environment = _command(rig, name)
-    with (CACHE / "worker.log").open("w") as log:
-        process = subprocess.Popen(
-            [*map(str, command)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            encoding="utf-8",
-        )
-    with process:
-        assert process.stdout
-        yield _read(process, Ready), process
-
-
-def _run(process: subprocess.Popen[str], batch: Batch) -> Times:
-    assert process.stdin
-    print(json.dumps(asdict(batch)), file=process.stdin, flush=True)
-    return _read(process, Times)
-
-
-def _read(process: subprocess.Popen[str], kind: type[T]) -> T:
-    """The next line of a worker. Raises Unavailable if it has exited."""
-    assert process.stdout
-    if not (line := process.stdout.readline()):
-        raise Unavailable(f"failed, see {CACHE.relative_to(ROOT) / 'worker.log'}")
-    return TypeAdapter(kind).validate_json(line)
-
-
-def _task_figures(speeds: Mapping[str, Speeds]) -> Iterator[Figure]:
+    """Figures of all tasks."""
+    measured = take_turns(ENGINES, rig.rounds, lambda engine, number: _speeds(rig, engine, random.Random(number)))
+    versions = {engine: own.values[0].ready.version.split()[0] for engine, own in measured.items() if own.values}
+    found: list[Figure] = []
     for task in TASKS:
-        for other in (LLAMA, CTRANSLATE2):
-            yield Figure(
-                workload=task.name,
-                baseline=_versioned(other, speeds[other]),
-                unit="tokens/s",
-                ours=speeds[OURS].tasks[task.name],
-                theirs=speeds[other].tasks[task.name],
-                target=task.targets.get(other),
-                more_is_better=True,
-                digits=1,
-                unavailable=speeds[other].unavailable or speeds[OURS].unavailable,
-            )
+        workload = Workload(name=task.name, unit="tokens/s", more_is_better=True, digits=1)
+        found += figures(workload, task.pairs, measured, partial(_speed_of, task), versions)
+    return [*found, *_bandwidth_figures(measured)]
 
 
-def _versioned(name: str, speeds: Speeds) -> str:
-    return f"{name} {speeds.ready.version.split()[0]}" if speeds.ready else name
+def _speeds(rig: Rig, engine: Engine, rng: random.Random) -> Speeds:
+    bandwidth = 0.0
+    if engine in PRECISIONS:
+        with suppress(Unavailable):
+            bandwidth = read_bandwidth(CACHE, rig.threads)
+    with open_worker(speed_worker(rig, engine)) as worker:
+        worker.run(WARM_UP.batch(rng), Times)
+        tasks = {task.name: _speed(worker, task, rng) for task in TASKS}
+    for name, speed in tasks.items():
+        print(f"{engine}, {name}: {speed:.1f} tokens/s", file=sys.stderr)
+    return Speeds(ready=worker.ready, tasks=tasks, bandwidth=bandwidth)
 
 
-def _bandwidth_figure(ours: Speeds, bandwidths: Sequence[float]) -> Figure:
+def _speed_of(task: Task, speeds: Speeds) -> float:
+    return speeds.tasks[task.name]
+
+
+def _speed(worker: Worker, task: Task, rng: random.Random) -> float:
+    return median(task.speed(worker.run(task.batch(rng), Times)) for _ in range(REPEATS))
+
+
+def _bandwidth_figures(measured: Mapping[Engine, Measured[Speeds]]) -> Iterator[Figure]:
     """Bandwidth of decoding, which reads every weight once per token, compared with the read bandwidth of memory."""
-    size = ours.ready.weight_bytes if ours.ready else 0
-    return Figure(
-        workload=f"decode, {size / 1e6:.0f} MB of weights per token",
-        baseline=BANDWIDTH,
-        unit="GB/s",
-        ours=[speed * size / 1e9 for speed in ours.tasks[ONE_SEQUENCE.name]],
-        theirs=[bandwidth / 1e9 for bandwidth in bandwidths],
-        target=BANDWIDTH_TARGET,
-        more_is_better=True,
-        digits=1,
-        unavailable="" if bandwidths else "no C compiler",
-    )
+    for engine, target in BANDWIDTH_TARGETS.items():
+        rounds = measured[engine].values
+        size = rounds[0].ready.weight_bytes if rounds else 0
+        yield Figure(
+            workload=f"decode, {size / 1e6:.0f} MB of weights per token, {PRECISIONS[engine]}",
+            baseline=BANDWIDTH,
+            unit="GB/s",
+            ours=[speeds.tasks[ONE_SEQUENCE.name] * size / 1e9 for speeds in rounds],
+            theirs=[speeds.bandwidth / 1e9 for speeds in rounds if speeds.bandwidth],
+            target=target,
+            more_is_better=True,
+            digits=1,
+            unavailable=measured[engine].unavailable or ("" if rounds and rounds[0].bandwidth else "no C compiler"),
+        )

@@ -1,4 +1,4 @@
-"""Protocol of a benchmark worker: a process that reads batches as lines of JSON and answers with the seconds they took.
+"""Protocol of a benchmark worker: a process that reads tasks as lines of JSON and answers each with one line.
 
 Only the standard library: workers of the alternatives import this in an environment without Parley's packages.
 """
@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,21 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A text as token ids. The logits after each of them go into the file `into`, as float32 [length, vocabulary]."""
+
+    ids: Sequence[int]
+    into: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The logits of a passage are in its file."""
+
+    positions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """First line of a worker, sent once its model is loaded. `weight_bytes` are read for each token, head included."""
 
@@ -34,11 +49,13 @@ class Ready:
     weight_bytes: int
 
 
+Task = TypeVar("Task", Batch, Passage)
 RunBatch: TypeAlias = Callable[[Batch], Times]
+WriteLogits: TypeAlias = Callable[[Passage], Written]
 
 
-def serve(ready: Ready, run: RunBatch) -> None:
-    """Sends `ready`, then answers each line on standard input with one line."""
+def serve(ready: Ready, kind: type[Task], run: Callable[[Task], Times | Written]) -> None:
+    """Sends `ready`, then answers each line on standard input, a task of this kind, with one line."""
     print(json.dumps(asdict(ready)), flush=True)
     for line in sys.stdin:
-        print(json.dumps(asdict(run(Batch(**json.loads(line))))), flush=True)
+        print(json.dumps(asdict(run(kind(**json.loads(line))))), flush=True)

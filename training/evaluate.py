@@ -173,16 +173,16 @@ def _share(part: int, whole: int) -> str:
 
 
 @asynccontextmanager
-async def serve(model: str) -> AsyncIterator[tuple[Engine, Path]]:
+async def serve(own: EngineSettings) -> AsyncIterator[tuple[Engine, Path]]:
     """A model in Parley's own server, and a folder for its calibration that is removed at the end."""
     with TemporaryDirectory() as data_dir:
-        settings = Settings(engine=EngineSettings(model=model), data_dir=Path(data_dir))
+        settings = Settings(engine=own, data_dir=Path(data_dir))
         async with open_engine(settings, SystemClock()) as engine:
             yield engine, settings.data_dir / CALIBRATION
 
 
 async def _run(model: str, folder: Path, *, show: bool) -> None:
-    async with serve(model) as (engine, calibrations):
+    async with serve(EngineSettings(model=model)) as (engine, calibrations):
         await evaluate(engine, folder, calibrations, show=show)
 
 

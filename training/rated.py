@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from config.settings import EngineSettings
 from core.classifier import Classifier
 from core.messages import Label, Locale
 from core.mood import mood_of, mood_prompts
@@ -138,7 +139,7 @@ def _lines(path: Path) -> list[str]:
 
 
 async def _run(model: str, sets: Sequence[RatedSet]) -> None:
-    async with serve(model) as (engine, calibrations):
+    async with serve(EngineSettings(model=model)) as (engine, calibrations):
         moods = Classifier(engine, mood_prompts())
         await moods.calibrate(calibrations)
         for own in sets:

@@ -1,4 +1,4 @@
-"""Checks the converted models: `python -m benchmarks.alternatives.agreement FOLDER INTO`, after `convert`.
+"""Checks the converted models: `python -m benchmarks.alternatives.agreement FOLDER INTO`.
 
 Fails if the logits of llama.cpp in fp32 differ from those of transformers. Shows the errors of quantised models too.
 """
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
+from benchmarks.alternatives.convert import EXACT, KINDS, convert
 from benchmarks.alternatives.llama_worker import fill, logits_at, settings
 from benchmarks.questions import WORDS
 
 Logits: TypeAlias = NDArray[np.float32]
-EXACT = "llama.cpp f32"
 TOLERANCE = 1e-4
 """Largest error in proportion to the largest logit: the order of summation differs between the two."""
 
@@ -30,18 +30,18 @@ def main(folder: Path, into: Path) -> None:
     ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(" " + " ".join(WORDS)).ids
     expected = transformers_logits(folder, ids)
     errors = {}
-    for name, actual in others(into, ids):
+    for name, actual in others(folder, into, ids):
         errors[name] = np.abs(actual - expected).max() / np.abs(expected).max()
         top = "same" if actual.argmax() == expected.argmax() else "different"
         print(f"{name}: largest error {errors[name]:.1e} of the largest logit, {top} top token")
     sys.exit(bool(errors[EXACT] > TOLERANCE))
 
 
-def others(into: Path, ids: Sequence[int]) -> Iterator[tuple[str, Logits]]:
+def others(folder: Path, into: Path, ids: Sequence[int]) -> Iterator[tuple[str, Logits]]:
     """Name and logits of each converted model."""
-    for name in ("f32", "q8_0", "q4_0"):
-        yield f"llama.cpp {name}", llama_logits(into / f"{name}.gguf", ids)
-    yield "CTranslate2 int8", ctranslate2_logits(into / "ctranslate2", ids)
+    for name in (EXACT, *KINDS):
+        yield name, llama_logits(convert(folder, into, name), ids)
+    yield "ctranslate2", ctranslate2_logits(convert(folder, into, "ctranslate2"), ids)
 
 
 @torch.inference_mode()

@@ -1,28 +1,29 @@
-"""Converts a model for the alternatives: `python -m benchmarks.alternatives.convert FOLDER INTO`.
+"""Converts a model for the alternatives: `python -m benchmarks.alternatives.convert FOLDER INTO NAME`.
 
-Writes GGUF files for llama.cpp and an int8 folder for CTranslate2, and skips those that exist. Runs in the
-alternatives' environment.
+NAME is a GGUF file for llama.cpp, "f32.gguf" or one of `KINDS`, or "ctranslate2" for a folder in int8. Skips what
+exists. Runs in the alternatives' environment.
 """
 
 import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import gguf
-import torch
+import llama_cpp
 from ctranslate2.converters import TransformersConverter
-from gguf import GGMLQuantizationType as Type
 from gguf import GGUFWriter, LlamaFileType, TokenType
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, float32
 
-TYPES = {
-    "f32": (Type.F32, LlamaFileType.ALL_F32),
-    "q8_0": (Type.Q8_0, LlamaFileType.MOSTLY_Q8_0),
-    "q4_0": (Type.Q4_0, LlamaFileType.MOSTLY_Q4_0),
+EXACT = "f32.gguf"
+KINDS = {
+    "q8_0.gguf": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0,
+    "q4_0.gguf": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
+    "q4_k_m.gguf": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
 }
+"""Types of the files that llama.cpp's own quantiser writes, as its users have them."""
 
 
 class Rope(TypedDict):
@@ -34,6 +35,7 @@ class Rope(TypedDict):
 class QwenConfig(TypedDict):
     """The fields of a `config.json` that the conversion reads."""
 
+    model_type: str
     vocab_size: int
     max_position_embeddings: int
     hidden_size: int
@@ -43,40 +45,59 @@ class QwenConfig(TypedDict):
     num_key_value_heads: int
     rope_parameters: Rope
     rms_norm_eps: float
-    tie_word_embeddings: bool
 
 
-def main(folder: Path, into: Path) -> None:
+class GenerationConfig(TypedDict):
+    """The fields of a `generation_config.json` that the conversion reads."""
+
+    bos_token_id: NotRequired[int]
+    eos_token_id: list[int]
+
+
+def convert(folder: Path, into: Path, name: str) -> Path:
+    """The model in one format."""
+    path = into / name
+    if path.exists():
+        return path
     into.mkdir(parents=True, exist_ok=True)
-    for name in TYPES:
-        if not (path := into / f"{name}.gguf").exists():
-            write_gguf(folder, path, name)
-    if not (path := into / "ctranslate2").exists():
-        TransformersConverter(str(folder)).convert(str(path), quantization="int8")
+    part = path.with_suffix(".part")
+    if name == EXACT:
+        write_gguf(folder, part)
+    elif name in KINDS:
+        quantise(convert(folder, into, EXACT), part, KINDS[name])
+    else:
+        TransformersConverter(str(folder)).convert(str(part), quantization="int8", force=True)
+    return part.rename(path)
 
 
-def write_gguf(folder: Path, path: Path, name: str) -> None:
-    """Writes a model of the Qwen2 family with tied embeddings as GGUF.
+def quantise(exact: Path, path: Path, kind: int) -> None:
+    """Writes a GGUF file in fewer bits. llama.cpp chooses the type of each tensor."""
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.ftype = kind
+    if failed := llama_cpp.llama_model_quantize(str(exact).encode(), str(path).encode(), settings):
+        raise RuntimeError(f"llama_model_quantize returned {failed}")
 
-    No weight is permuted: llama.cpp rotates the halves of each head for this family, as transformers does.
+
+def write_gguf(folder: Path, path: Path) -> None:
+    """Writes a model of the Qwen2 family as GGUF in fp32.
+
+    No weight is permuted: llama.cpp rotates the halves of each head for this family, as transformers does. It uses the
+    embeddings as the head if there is no other.
     """
     config: QwenConfig = json.loads((folder / "config.json").read_text("utf-8"))
-    weights = load_file(folder / "model.safetensors")
-    assert config["tie_word_embeddings"], "llama.cpp uses the embeddings as the head if there is no other"
-    part = path.with_suffix(".part")
-    writer = GGUFWriter(part, "qwen2")
-    _write_settings(writer, config, TYPES[name][1])
+    assert config["model_type"] == "qwen2", "only this family is converted"
+    writer = GGUFWriter(path, "qwen2")
+    _write_settings(writer, config)
     _write_tokenizer(writer, folder, config["vocab_size"])
-    _write_weights(writer, weights, config["num_hidden_layers"], TYPES[name][0])
+    _write_weights(writer, load_file(folder / "model.safetensors"), config["num_hidden_layers"])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    part.rename(path)
 
 
-def _write_settings(writer: GGUFWriter, config: QwenConfig, kind: LlamaFileType) -> None:
-    writer.add_file_type(kind)
+def _write_settings(writer: GGUFWriter, config: QwenConfig) -> None:
+    writer.add_file_type(LlamaFileType.ALL_F32)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
@@ -97,28 +118,35 @@ def _write_tokenizer(writer: GGUFWriter, folder: Path, size: int) -> None:
     for added in spec["added_tokens"]:
         names[added["id"]] = added["content"]
         types[added["id"]] = TokenType.CONTROL if added["special"] else TokenType.USER_DEFINED
-    settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-    generation = json.loads((folder / "generation_config.json").read_text("utf-8"))
+    generation: GenerationConfig = json.loads((folder / "generation_config.json").read_text("utf-8"))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(names)
     writer.add_token_types(types)
     writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in spec["model"]["merges"]])
-    writer.add_bos_token_id(generation["bos_token_id"])
+    if "bos_token_id" in generation:
+        writer.add_bos_token_id(generation["bos_token_id"])
     writer.add_eos_token_id(generation["eos_token_id"][0])
     writer.add_add_bos_token(value=False)
-    writer.add_chat_template(settings["chat_template"])
+    writer.add_chat_template(_chat_template(folder))
 
 
-def _write_weights(writer: GGUFWriter, weights: Mapping[str, Tensor], layers: int, kind: Type) -> None:
-    """Writes matrices in the given type, norms and biases in fp32."""
+def _chat_template(folder: Path) -> str:
+    """The chat template, which has a file of its own since version 5 of transformers."""
+    own = folder / "chat_template.jinja"
+    if own.exists():
+        return own.read_text("utf-8")
+    template: str = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))["chat_template"]
+    return template
+
+
+def _write_weights(writer: GGUFWriter, weights: Mapping[str, Tensor], layers: int) -> None:
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, layers)
     for name, tensor in weights.items():
         written = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert written, f"{name} is not a weight of this family"
-        own = kind if tensor.dim() > 1 else Type.F32
-        writer.add_tensor(written, gguf.quantize(tensor.to(torch.float32).numpy(), own), raw_dtype=own)
+        writer.add_tensor(written, tensor.to(float32).numpy())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -17,7 +17,7 @@ def main(folder: str, threads: int) -> None:
     generator = ctranslate2.Generator(folder, device="cpu", compute_type="int8", inter_threads=1, intra_threads=threads)
     names = json.loads((Path(folder) / "vocabulary.json").read_text("utf-8"))
     size = (Path(folder) / "model.bin").stat().st_size
-    serve(Ready(version=ctranslate2.__version__, weight_bytes=size), batch_runner(generator, names))
+    serve(Ready(version=ctranslate2.__version__, weight_bytes=size), Batch, batch_runner(generator, names))
 
 
 def batch_runner(generator: ctranslate2.Generator, names: list[str]) -> RunBatch:

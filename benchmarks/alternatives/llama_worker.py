@@ -23,7 +23,7 @@ def main(path: str, threads: int) -> None:
     model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
     system = llama_cpp.llama_print_system_info().decode().strip()
     ready = Ready(version=f"{llama_cpp.__version__} ({system})", weight_bytes=Path(path).stat().st_size)
-    serve(ready, batch_runner(model, threads))
+    serve(ready, Batch, batch_runner(model, threads))
 
 
 def batch_runner(model: llama_cpp.llama_model_p, threads: int) -> RunBatch:

@@ -17,8 +17,8 @@ from benchmarks.speed import WARM_UP, Task
 from benchmarks.worker import RunBatch, Times
 from core.inference.batching.prefix import BLOCK_SIZE
 
-ALONE: Final = Task(name="one row", sequences=1, prompt=256, steps=32, targets={})
-TOGETHER: Final = Task(name="eight rows", sequences=8, prompt=256, steps=32, targets={})
+ALONE: Final = Task(name="one row", sequences=1, prompt=256, steps=32)
+TOGETHER: Final = Task(name="eight rows", sequences=8, prompt=256, steps=32)
 REPEATS: Final = 5
 
 

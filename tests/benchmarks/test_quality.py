@@ -1,41 +1,46 @@
-from pathlib import Path
+from dataclasses import replace
 
-import pytest
+from benchmarks.engines import Engine
+from benchmarks.quality import Closeness, Quality, figures, table
 
-from benchmarks.quality import PROMPTS, agreement, greedy, held_out_texts
-from core.inference.loader import LoadedModel, load_model
-from core.inference.weights.precision import Precision
-from tests.core.inference.options import load_options
-from tests.core.inference.tiny import write_tiny_model
-
-IDS = [list(range(4, 4 + length)) for length in (3, 9, 20)]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_tiny_model(tmp_path)
-
-
-def load(folder: Path, precision: Precision) -> LoadedModel:
-    return load_model(str(folder), folder, load_options(precision=precision))
+CLOSE = Closeness(positions=200, same_top=0.995, divergence=0.002, largest=0.1)
+INT4 = Quality(
+    model="mini",
+    engine=Engine.INT4,
+    prompts=CLOSE,
+    prose=replace(CLOSE, divergence=0.004),
+    perplexity=12.345,
+    mood=0.89,
+    replies=20,
+    unchanged=18,
+)
+INT8 = replace(INT4, engine=Engine.INT8, mood=0.9)
+Q4_K_M = replace(INT4, engine=Engine.Q4_K_M, prose=CLOSE, mood=None, replies=0, unchanged=0)
 
 
-def test_a_model_agrees_with_itself(folder: Path) -> None:
-    """Two loads of the same weights agree in every top token, in the distributions and in the replies."""
-    first, second = (load(folder, Precision.FP32) for _ in range(2))
-    found = agreement(first, second, IDS)
-    assert len(found.same_top) == sum(map(len, IDS))
-    assert found.same_top.all()
-    assert found.divergence.abs().max() < 1e-6
-    assert greedy(first, IDS) == greedy(second, IDS)
+def test_one_table_has_all_kinds_of_weights() -> None:
+    """A row has both texts, and is empty if llama.cpp has no such figure."""
+    assert table([INT4, Q4_K_M]).splitlines()[-2:] == [
+        "| mini | Parley int4 | 99.50% of 200 | 0.002 (0.1) | 99.50% of 200 | 0.004 (0.1) | 12.35 | 89.0% | 18 of 20 |",
+        "| mini | llama.cpp Q4_K_M | 99.50% of 200 | 0.002 (0.1) | 99.50% of 200 | 0.002 (0.1) | 12.35 |  |  |",
+    ]
 
 
-def test_a_coarser_precision_diverges(folder: Path) -> None:
-    """The divergence of bf16 from fp32 is above zero and small."""
-    found = agreement(load(folder, Precision.FP32), load(folder, Precision.BF16), IDS)
-    assert 0 < found.divergence.mean() < 1
+def test_less_divergence_is_better() -> None:
+    """int4 is compared with Q4_K_M on each text; twice its divergence is a ratio of a half."""
+    prompts, prose, _ = figures([INT8, INT4, Q4_K_M])
+    assert prompts.ratio
+    assert prose.ratio
+    assert (prompts.ratio.median, prose.ratio.median) == (1.0, 0.5)
+    assert (prompts.is_reached, prose.is_reached) == (True, False)
 
 
-def test_prompts_are_distinct() -> None:
-    """The prompts are `PROMPTS` different sentences."""
-    assert len(set(held_out_texts(PROMPTS))) == PROMPTS
+def test_moods_may_lose_one_point() -> None:
+    """int4 may read one text in a hundred less rightly than int8."""
+    assert figures([INT8, replace(INT4, mood=0.891)])[-1].is_reached
+    assert not figures([INT8, replace(INT4, mood=0.889)])[-1].is_reached
+
+
+def test_there_is_no_ratio_without_llama_cpp() -> None:
+    """Without llama.cpp the divergence has no ratio, but the moods have."""
+    assert [bool(figure.ratio) for figure in figures([INT8, INT4])] == [False, False, True]

@@ -24,6 +24,6 @@ def test_ratios_are_computed_per_pair() -> None:
         naive_memory=[Memory(peak=80, share=60)],
     )
     lines = table(comparison).splitlines()
-    assert lines[0] == "## tiny"
+    assert lines[0] == "### tiny"
     assert "| time to first token, s | **4.00 (4.00–4.00)** | 0.30 (0.10–0.50) | 1.20 (0.40–2.00) |" in lines
     assert "| peak memory (VmHWM), MiB | **2.00** | 40 (10 + 30) | 80 |" in lines
