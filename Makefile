@@ -56,7 +56,8 @@ eval-rated: $(VENV)/.rated-ready
 bench: $(VENV)/.run-ready
 	@$(BIN)/python -m benchmarks $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
-# Install llama.cpp and CTranslate2 in their own environment; without it their figures stay empty.
+# Install llama.cpp, CTranslate2, OpenVINO GenAI and ONNX Runtime GenAI in their own environment; without it their figures
+# stay empty.
 bench-alternatives:
 	@TORCH_INDEX="$(TORCH_INDEX)" benchmarks/alternatives/setup.sh .cache/benchmarks/alternatives
 

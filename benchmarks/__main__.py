@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -73,21 +73,24 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     load = f"load average before the run {os.getloadavg()[0]:.1f}"
     results = Results()
     try:
-        folders = {f"{model.name}, real weights": model.absolute()} if model else {}
-        if random or not model:
-            folders[RANDOM_TITLE] = _random_model(tokenizer)
-        rigs = {
-            title: Rig(model=folder, threads=threads, rounds=rounds, alternatives=alternatives)
-            for title, folder in folders.items()
-        }
-        results.sections = [_section(title, rig, parts or list(Part), tokens) for title, rig in rigs.items()]
-        _measure_mini(next(iter(rigs.values())), model, parts or list(Part), tokens, results)
+        for title, folder in _folders(model, tokenizer, random=random):
+            rig = Rig(model=folder, threads=threads, rounds=rounds, alternatives=alternatives)
+            results.sections.append(_section(title, rig, parts or list(Part), tokens))
+        _measure_mini(rig, model, parts or list(Part), tokens, results)
     except (ModelError, WrongAnswer) as error:
         _give_up(str(error))
     machine = f"{describe_machine()}; {threads} threads per engine; {load}"
     print(f"\n\n{results.show()}\n\n{machine}")
     if write:
         write_results(results, machine)
+
+
+def _folders(model: Path | None, tokenizer: Path, *, random: bool) -> Iterator[tuple[str, Path]]:
+    """Title and folder of at least one model."""
+    if model:
+        yield f"{model.name}, real weights", model.absolute()
+    if random or not model:
+        yield RANDOM_TITLE, _random_model(tokenizer)
 
 
 def _section(title: str, rig: Rig, parts: Sequence[Part], tokens: int) -> Section:

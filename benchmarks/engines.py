@@ -21,6 +21,8 @@ class Engine(StrEnum):
     Q4_0 = "llama.cpp Q4_0"
     Q4_K_M = "llama.cpp Q4_K_M"
     CTRANSLATE2 = "CTranslate2 int8"
+    OPENVINO = "OpenVINO GenAI Q4_0"
+    ONNXRUNTIME = "ONNX Runtime GenAI int4"
 
 
 PRECISIONS: Final[Mapping[Engine, str]] = {Engine.FP32: "fp32", Engine.INT8: "int8", Engine.INT4: "int4"}
@@ -32,6 +34,13 @@ GGUFS: Final[Mapping[Engine, str]] = {
     Engine.Q4_K_M: "q4_k_m.gguf",
 }
 """llama.cpp's: the file of `benchmarks/alternatives/convert.py`."""
+WORKERS: Final[Mapping[Engine, tuple[str, str]]] = {
+    **{engine: ("llama_worker", name) for engine, name in GGUFS.items()},
+    Engine.CTRANSLATE2: ("ctranslate2_worker", "ctranslate2"),
+    Engine.OPENVINO: ("openvino_worker", GGUFS[Engine.Q4_0]),
+    Engine.ONNXRUNTIME: ("onnxruntime_worker", "onnxruntime"),
+}
+"""The others' workers in `benchmarks/alternatives`, and the format that they read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +56,7 @@ def speed_worker(rig: Rig, engine: Engine) -> Command:
     if engine in PRECISIONS:
         arguments = [sys.executable, "-m", "benchmarks.parley_worker", rig.model, rig.threads, PRECISIONS[engine]]
         return Command(arguments=arguments, environment=clean_environment())
-    if engine in GGUFS:
-        return _alternative(rig, "llama_worker", GGUFS[engine])
-    return _alternative(rig, "ctranslate2_worker", "ctranslate2")
+    return _alternative(rig, *WORKERS[engine])
 
 
 def logits_worker(rig: Rig, engine: Engine) -> Command:

@@ -27,7 +27,9 @@ round.
 
 - **Decode and prefill** run in process: Parley's scheduler and runner ([parley_worker.py](parley_worker.py)),
   llama.cpp's batched decoding ([llama_worker.py](alternatives/llama_worker.py)), CTranslate2's generator
-  ([ctranslate2_worker.py](alternatives/ctranslate2_worker.py)). Decoding follows a prompt of 32 tokens; one sequence
+  ([ctranslate2_worker.py](alternatives/ctranslate2_worker.py)), OpenVINO GenAI's pipeline on llama.cpp's file
+  ([openvino_worker.py](alternatives/openvino_worker.py)), ONNX Runtime GenAI's generator on what its own builder writes
+  ([onnxruntime_worker.py](alternatives/onnxruntime_worker.py)). Decoding follows a prompt of 32 tokens; one sequence
   decodes 64 tokens, eight sequences decode 32 each. Every prompt is new.
 - **Memory read bandwidth** is the best of five passes of a loop in C over 1 GiB with the same number of threads
   ([bandwidth.c](bandwidth.c)). Decoding reads every weight once per token, the head included. Keys and values are not

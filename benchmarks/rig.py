@@ -39,12 +39,15 @@ class Rig:
     def environment(self) -> dict[str, str]:
         """Environment of the alternatives' programs: llama-cpp-python loads the library that was compiled here."""
         library = str(self.alternatives / "llama.cpp" / "bin")
-        return os.environ | {"PYTHONPATH": str(ROOT), "LLAMA_CPP_LIB_PATH": library, "LD_LIBRARY_PATH": library}
+        own = {"PYTHONPATH": str(ROOT), "LLAMA_CPP_LIB_PATH": library, "LD_LIBRARY_PATH": library}
+        return os.environ | own | {"HF_HUB_OFFLINE": "1"}
 
     def converted(self, name: str) -> Path:
         """The model in a format of `benchmarks/alternatives/convert.py`. Raises Unavailable if that is impossible."""
         checkpoint = open_checkpoint(self.model)
         into = CACHE / "converted" / f"{checkpoint.name}-{checkpoint.fingerprint}"
+        if (into / name).exists():
+            return into / name
         command: list[Path | str] = [self.python, "-m", "benchmarks.alternatives.convert", self.model, into, name]
         try:
             subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdout=sys.stderr)

@@ -53,7 +53,10 @@ ONE_SEQUENCE = Task(
     sequences=1,
     prompt=32,
     steps=64,
-    pairs=[*pairs(Engine.INT4, Q4_0=1.25, Q4_K_M=2.2), *pairs(Engine.INT8, Q8_0=1.25, CTRANSLATE2=None)],
+    pairs=[
+        *pairs(Engine.INT4, Q4_0=1.25, Q4_K_M=2.2, OPENVINO=None, ONNXRUNTIME=None),
+        *pairs(Engine.INT8, Q8_0=1.25, CTRANSLATE2=None),
+    ],
 )
 EIGHT_SEQUENCES = Task(
     name="decode, 8 sequences, total",
@@ -62,12 +65,12 @@ EIGHT_SEQUENCES = Task(
     steps=32,
     pairs=[
         Pair(ours=Engine.INT4, theirs=(Engine.Q4_0, Engine.Q4_K_M), target=3.0),
-        *pairs(Engine.INT4, Q4_0=None, Q4_K_M=None),
+        *pairs(Engine.INT4, Q4_0=None, Q4_K_M=None, OPENVINO=None, ONNXRUNTIME=None),
         *pairs(Engine.INT8, Q8_0=1.5, CTRANSLATE2=None),
     ],
 )
 PREFILL_PAIRS = [
-    *pairs(Engine.INT4, Q4_0=1.5, Q4_K_M=None, CTRANSLATE2=1.1),
+    *pairs(Engine.INT4, Q4_0=1.5, Q4_K_M=None, CTRANSLATE2=1.1, OPENVINO=None, ONNXRUNTIME=None),
     *pairs(Engine.INT8, Q4_0=1.5, Q8_0=1.3, CTRANSLATE2=1.1),
 ]
 TASKS = (
@@ -77,7 +80,16 @@ TASKS = (
     Task(name="prefill, 512 tokens", sequences=1, prompt=512, steps=0, pairs=PREFILL_PAIRS),
 )
 WARM_UP = Task(name="warm-up", sequences=8, prompt=16, steps=4)
-ENGINES = (Engine.INT4, Engine.INT8, Engine.Q4_0, Engine.Q4_K_M, Engine.Q8_0, Engine.CTRANSLATE2)
+ENGINES = (
+    Engine.INT4,
+    Engine.INT8,
+    Engine.Q4_0,
+    Engine.Q4_K_M,
+    Engine.Q8_0,
+    Engine.CTRANSLATE2,
+    Engine.OPENVINO,
+    Engine.ONNXRUNTIME,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
