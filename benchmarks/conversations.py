@@ -35,6 +35,7 @@ SAMPLING = {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty":
 """Sampling options of each request. llama.cpp calls the repetition penalty `repeat_penalty`."""
 
 SERVERS = (Engine.INT4, Engine.INT8, Engine.Q4_0, Engine.Q4_K_M, Engine.Q8_0)
+SERVER_NAMES = dict.fromkeys(SERVERS, "server")
 TOTAL_PAIRS = [*pairs(Engine.INT4, Q4_0=2.0, Q4_K_M=None), *pairs(Engine.INT8, Q4_0=None, Q8_0=1.5)]
 FIRST_TOKEN_PAIRS = [*pairs(Engine.INT4, Q4_0=3.0, Q4_K_M=None), *pairs(Engine.INT8, Q4_0=None, Q8_0=2.0)]
 MEMORY_PAIRS = [*pairs(Engine.INT4, Q4_0=None, Q4_K_M=1.0), *pairs(Engine.INT8, Q8_0=1.0)]
@@ -73,8 +74,8 @@ def people(rig: Rig) -> list[Figure]:
     total = Workload(name=f"{name}, total", unit="s")
     first = Workload(name=f"{name}, time to first token, p50", unit="s")
     return [
-        *figures(total, TOTAL_PAIRS, measured, lambda times: times.scaled),
-        *figures(first, FIRST_TOKEN_PAIRS, measured, lambda times: median(times.first_tokens)),
+        *figures(total, TOTAL_PAIRS, measured, lambda times: times.scaled, SERVER_NAMES),
+        *figures(first, FIRST_TOKEN_PAIRS, measured, lambda times: median(times.first_tokens), SERVER_NAMES),
     ]
 
 
@@ -98,7 +99,9 @@ def memory(rig: Rig) -> list[Figure]:
     """Peak resident memory (VmHWM) of the server after eight sequences have filled their context."""
     measured = take_turns(SERVERS, 1, lambda engine, _: _peak_memory(rig, engine))
     name = f"peak memory of the server, {SEQUENCES} x {CONTEXT} tokens"
-    return list(figures(Workload(name=name, unit="MiB resident", digits=0), MEMORY_PAIRS, measured, float))
+    return list(
+        figures(Workload(name=name, unit="MiB resident", digits=0), MEMORY_PAIRS, measured, float, SERVER_NAMES)
+    )
 
 
 def _crowd_times(rig: Rig, engine: Engine) -> CrowdTimes:

@@ -40,9 +40,9 @@ def figures(
     compared: Sequence[Pair],
     measured: Mapping[Engine, Measured[T]],
     value: Callable[[T], float],
-    versions: Mapping[Engine, str] | None = None,
+    suffixes: Mapping[Engine, str] | None = None,
 ) -> Iterator[Figure]:
-    """A figure per pair. `versions` are shown after the names of the baselines."""
+    """A figure per pair. `suffixes`, such as versions, are shown after the names of the baselines."""
     best = max if workload.more_is_better else min
     for pair in compared:
         installed = [engine for engine in pair.theirs if measured[engine].values]
@@ -50,7 +50,7 @@ def figures(
         unavailable = [measured[engine].unavailable for engine in (pair.ours, *pair.theirs)]
         yield Figure(
             workload=f"{workload.name}, {PRECISIONS[pair.ours]}",
-            baseline=_names(pair.theirs, versions or {}),
+            baseline=_names(pair.theirs, suffixes or {}),
             unit=workload.unit,
             ours=[value(one) for one in measured[pair.ours].values],
             theirs=[best(own) for own in rounds] if len(installed) == len(pair.theirs) else [],
@@ -61,6 +61,6 @@ def figures(
         )
 
 
-def _names(engines: Sequence[Engine], versions: Mapping[Engine, str]) -> str:
-    names = [" ".join([engine, *filter(None, [versions.get(engine)])]) for engine in engines]
+def _names(engines: Sequence[Engine], suffixes: Mapping[Engine, str]) -> str:
+    names = [" ".join([engine, *filter(None, [suffixes.get(engine)])]) for engine in engines]
     return names[0] if len(names) == 1 else f"the better of {' and '.join(names)}"

@@ -112,7 +112,7 @@ def measure(rig: Rig) -> list[Figure]:
     for task in TASKS:
         workload = Workload(name=task.name, unit="tokens/s", more_is_better=True, digits=1)
         found += figures(workload, task.pairs, measured, partial(_speed_of, task), versions)
-    return [*found, *_bandwidth_figures(measured)]
+    return [*found, *bandwidth_figures(measured)]
 
 
 def _speeds(rig: Rig, engine: Engine, rng: random.Random) -> Speeds:
@@ -136,8 +136,13 @@ def _speed(worker: Worker, task: Task, rng: random.Random) -> float:
     return median(task.speed(worker.run(task.batch(rng), Times)) for _ in range(REPEATS))
 
 
-def _bandwidth_figures(measured: Mapping[Engine, Measured[Speeds]]) -> Iterator[Figure]:
-    """Bandwidth of decoding, which reads every weight once per token, compared with the read bandwidth of memory."""
+def bandwidth_figures(measured: Mapping[Engine, Measured[Speeds]]) -> Iterator[Figure]:
+    """Bandwidth of decoding, which reads every weight once per token, compared with the read bandwidth of memory.
+
+    Of a round's passes the best counts, whichever engine ran after it: noise only slows one down.
+    """
+    passes = [[speeds.bandwidth for speeds in measured[engine].values] for engine in BANDWIDTH_TARGETS]
+    best = [max(own) for own in zip(*filter(None, passes), strict=True)]
     for engine, target in BANDWIDTH_TARGETS.items():
         rounds = measured[engine].values
         size = rounds[0].ready.weight_bytes if rounds else 0
@@ -146,9 +151,9 @@ def _bandwidth_figures(measured: Mapping[Engine, Measured[Speeds]]) -> Iterator[
             baseline=BANDWIDTH,
             unit="GB/s",
             ours=[speeds.tasks[ONE_SEQUENCE.name] * size / 1e9 for speeds in rounds],
-            theirs=[speeds.bandwidth / 1e9 for speeds in rounds if speeds.bandwidth],
+            theirs=[bandwidth / 1e9 for bandwidth in best if bandwidth],
             target=target,
             more_is_better=True,
             digits=1,
-            unavailable=measured[engine].unavailable or ("" if rounds and rounds[0].bandwidth else "no C compiler"),
+            unavailable=measured[engine].unavailable or ("" if any(best) else "no C compiler"),
         )

@@ -18,7 +18,7 @@ MILLISECOND = 0.001
 
 def main(path: str, threads: int) -> None:
     pipeline = openvino_genai.LLMPipeline(path, "CPU", INFERENCE_NUM_THREADS=threads)
-    ready = Ready(version=openvino_genai.__version__, weight_bytes=Path(path).stat().st_size)
+    ready = Ready(version=openvino_genai.__version__.partition("-")[0], weight_bytes=Path(path).stat().st_size)
     serve(ready, Batch, batch_runner(pipeline))
 
 
