@@ -52,9 +52,12 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """State of a platform: the current text at each place of an answer, seconds to each acknowledgement, and 429s."""
+    """State of a platform: the current text at each place of an answer, the number of the bot's messages that show the
+    whole answer, seconds to each acknowledgement, and 429s.
+    """
 
     texts: Mapping[str, str]
+    answers: int
     acknowledged: Sequence[float]
     rate_limited: int
 
@@ -111,8 +114,10 @@ class TelegramPlatform:
 
     async def snapshot(self) -> Snapshot:
         self.journal += await self.account.journal(len(self.journal))
+        shown = [entry for entry in self.journal if entry["do"] in {"send", "edit"}]
         return Snapshot(
-            texts={str(entry["chat"]): entry["text"] for entry in self.journal if entry["do"] in {"send", "edit"}},
+            texts={str(entry["chat"]): entry["text"] for entry in shown},
+            answers=len({(entry["chat"], entry["message"]) for entry in shown if ANSWER in entry["text"]}),
             acknowledged=[entry["waited"] for entry in self.journal if entry["do"] == "confirmed"],
             rate_limited=sum(entry["do"] == "flood" for entry in self.journal),
         )
@@ -137,10 +142,13 @@ class SlackPlatform:
 
     async def snapshot(self) -> Snapshot:
         state = await self.slack.state()
-        from_people = [event for event in state.sendings.values() if event["body"]["event"].get("user") != BOT_USER]
+        bubbles = state.bubbles()
+        itself = {None, BOT_USER}  # Slack tells of the bot's edits without a user
+        from_people = [one for one in state.sendings.values() if one["body"]["event"].get("user") not in itself]
         return Snapshot(
-            texts={bubble["thread_ts"]: bubble["text"] for bubble in state.bubbles()},
-            acknowledged=[event["waited"] for event in from_people if event["acknowledged"]],
+            texts={bubble["thread_ts"]: bubble["text"] for bubble in bubbles},
+            answers=sum(ANSWER in bubble["text"] for bubble in bubbles),
+            acknowledged=[one["waited"] for one in from_people if one["acknowledged"]],
             rate_limited=0,
         )
 
@@ -167,7 +175,7 @@ async def compare(name: str, crowd: Crowd) -> Sequence[str]:
 async def measure(name: str, crowd: Crowd, *, is_flooded: bool = False) -> Figures:
     """Lets a crowd write to a new bot, and waits until each message has its answer or the timeout is over."""
     engine = ScriptedEngine.slow(ANSWER, crowd.reply / PIECES, SystemClock())
-    async with serving(engine) as url, _open_platform(name) as platform, _running(platform.settings, url):
+    async with serving(engine) as url, open_platform(name) as platform, running(platform.settings, url):
         await platform.connected()
         flooding = asyncio.create_task(_flood(platform)) if is_flooded else None
         sent = await _send_all(platform, crowd)
@@ -233,7 +241,8 @@ def _is_end(text: str) -> bool:
 
 
 @asynccontextmanager
-async def _open_platform(name: str) -> AsyncIterator[Platform]:
+async def open_platform(name: str) -> AsyncIterator[Platform]:
+    """A fake platform in a process of its own, by its name."""
     async with AsyncExitStack() as stack:
         if name == "telegram":
             address = stack.enter_context(run_telegram())
@@ -245,8 +254,8 @@ async def _open_platform(name: str) -> AsyncIterator[Platform]:
 
 
 @asynccontextmanager
-async def _running(settings: Mapping[str, str], model_url: str) -> AsyncIterator[None]:
-    """`parley run` with default settings, for the duration of the context."""
+async def running(settings: Mapping[str, str], model_url: str) -> AsyncIterator[int]:
+    """`parley run` with default settings but these, for the duration of the context; its process id."""
     with TemporaryDirectory() as folder:
         common = {"PARLEY_DATA_DIR": folder, "PARLEY_WEB__PORT": "0", "PARLEY_ACCESS__ALLOW": "telegram:*,slack:*"}
         process = await asyncio.create_subprocess_exec(
@@ -259,7 +268,7 @@ async def _running(settings: Mapping[str, str], model_url: str) -> AsyncIterator
         assert process.stdout is not None
         try:
             await process.stdout.readline()
-            yield
+            yield process.pid
         finally:
             process.terminate()
             await process.wait()

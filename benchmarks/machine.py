@@ -1,4 +1,4 @@
-"""Description of the machine, and memory of processes. Linux only: everything is read from /proc."""
+"""Description of the machine, and what processes take of it. Linux only: everything is read from /proc."""
 
 import os
 import platform
@@ -12,6 +12,7 @@ from typing import Self
 
 PROC = Path("/proc")
 KIB_PER_MIB = 1024
+TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,12 @@ def memory_of(pid: int) -> Memory:
         peak=_kib(PROC / str(pid) / "status", "VmHWM") / KIB_PER_MIB,
         share=_kib(PROC / str(pid) / "smaps_rollup", "Pss") / KIB_PER_MIB,
     )
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of the processor that a process has used, by itself and for the kernel."""
+    *_, user, system = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:13]
+    return (int(user) + int(system)) / TICK
 
 
 def children_of(pid: int) -> Iterator[int]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 import sys
 import time
@@ -14,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.fleet.database import backends, new_database
-from benchmarks.machine import PROC
+from benchmarks.machine import processor_seconds
 from benchmarks.processes import ROOT, clean_environment
 from benchmarks.servers import free_port
 from benchmarks.simulation.world import World
@@ -23,7 +22,6 @@ from core.store import open_store
 from core.tokens import ENTROPY_BYTES
 from tests.soak.bot import NO_LIMITS
 
-TICK: Final = os.sysconf("SC_CLK_TCK")
 KEY_LIMITS: Final = {"KEY_PER_MINUTE": "1000000", "KEY_BURST": "100000", "KEY_MAX_QUEUED": "100000"}
 PER_MINUTE: Final = {"PER_MINUTE": "1000000", "BURST": "100000"}
 
@@ -41,7 +39,7 @@ class Fleet:
     def used(self) -> Mapping[str, float]:
         """Seconds of the processor that each role has used so far. The client is this process."""
         pids = {"gateway": self.gateway_pids, "server": self.server_pids, "database": backends(self.database)}
-        return {role: sum(map(_processor_seconds, own)) for role, own in pids.items()} | {"client": time.process_time()}
+        return {role: sum(map(processor_seconds, own)) for role, own in pids.items()} | {"client": time.process_time()}
 
 
 @asynccontextmanager
@@ -115,9 +113,3 @@ async def _process(
 async def _line(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
     return (await process.stdout.readline()).decode()
-
-
-def _processor_seconds(pid: int) -> float:
-    """Seconds of the processor that a process has used, by itself and for the kernel."""
-    *_, user, system = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:13]
-    return (int(user) + int(system)) / TICK

@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from benchmarks.machine import PROC, Memory, children_of, describe_machine, memory_of
+from benchmarks.machine import PROC, Memory, children_of, describe_machine, memory_of, processor_seconds
 
 pytestmark = pytest.mark.skipif(not PROC.exists(), reason="memory is read from /proc")
 
@@ -26,6 +27,11 @@ def test_finds_running_children() -> None:
         assert process.pid in children_of(os.getpid())
         process.kill()
     assert process.pid not in children_of(os.getpid())
+
+
+def test_processor_seconds_are_those_of_a_process() -> None:
+    """What this process has computed so far is what it says itself, but for the last ticks."""
+    assert processor_seconds(os.getpid()) == pytest.approx(time.process_time(), abs=0.1)
 
 
 def test_memory_adds_up() -> None:
