@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -513,3 +514,21 @@ async def test_a_refused_look_for_metrics_is_no_failure(connect: Connect) -> Non
     server.answers["/metrics"] = replies(503, b"")
     with pytest.raises(EngineUnavailable):
         await engine.metrics()
+
+
+async def test_no_module_is_looked_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call imports nothing: httpx asks for sniffio at each of its locks, and one that is missing is looked for in all
+    folders of the import path each time.
+    """
+    engine, _ = await connect({CHAT: streams(text("a", "stop"))})
+    await read(engine)
+    looked_for: list[str] = []
+
+    class Spy:
+        @staticmethod
+        def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+            looked_for.append(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Spy, *sys.meta_path])
+    await read(engine)
+    assert looked_for == []
