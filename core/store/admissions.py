@@ -9,12 +9,14 @@ from core.messages import Locale, Person
 from core.store import tombstones
 from core.store.schema import people, turns
 
+DECISION = sa.select(people.c.admitted).where(people.c.key == sa.bindparam("name"))
+
 
 def decision(connection: sa.Connection, person: Person) -> bool | None:
     """Whether an administrator has let this person in or has shut them out, also if the person was forgotten since;
     None if none has decided.
     """
-    row = connection.execute(sa.select(people.c.admitted).where(people.c.key == str(person))).one_or_none()
+    row = connection.execute(DECISION, {"name": str(person)}).one_or_none()
     return row.admitted if row else cast("bool | None", tombstones.kept(connection, person).get("admitted"))
 
 

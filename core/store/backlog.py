@@ -16,10 +16,30 @@ DEFAULT_SECONDS = 5.0
 """Assumed duration of a turn before any was measured."""
 LONGEST = 300.0
 """Seconds that one turn counts at most: what takes longer was held up by something else."""
-
-
 MOST_SHOWN = 100
 """Open turns that an operator is shown."""
+
+
+def _unanswered() -> sa.Select[int, str]:
+    """The senders of the turns without an answer, and the programs that write for them."""
+    query = sa.select(turns.c.person_id, people.c.program).join(people, people.c.id == turns.c.person_id)
+    return query.where(IS_OPEN, turns.c.state.in_([WAITING, RUNNING]))
+
+
+def _turn_seconds() -> sa.Select[float | None]:
+    """The mean duration of the last turns whose duration was measured; NULL if there are none."""
+    is_measured = sa.text(f"source = '{Source.MODEL}' AND seconds >= 0")  # like the index `turns_measured`
+    recent = (
+        sa.select(Least(turns.c.seconds, LONGEST).label("seconds"))
+        .where(is_measured)
+        .order_by(turns.c.id.desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    return sa.select(sa.func.avg(recent.c.seconds))
+
+
+UNANSWERED, TURN_SECONDS = _unanswered(), _turn_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,26 +118,11 @@ def under_way(connection: sa.Connection, limit: int = MOST_SHOWN) -> tuple[OpenT
 
 def measure(connection: sa.Connection, person_id: int, program: str = "") -> Backlog:
     """The backlog as it is for one person, for whom a `program` writes, or none."""
-    unanswered = turns.c.state.in_([WAITING, RUNNING])
-    query = sa.select(turns.c.person_id, people.c.program).join(people, people.c.id == turns.c.person_id)
-    found = connection.execute(query.where(IS_OPEN, unanswered)).all()
+    found = connection.execute(UNANSWERED).all()
     counts = Counter(row.person_id for row in found)
     return Backlog(
         own=counts.pop(person_id, 0),
         others=tuple(counts.values()),
         of_program=sum(row.program == program for row in found) if program else 0,
-        turn_seconds=_turn_seconds(connection),
+        turn_seconds=connection.scalar(TURN_SECONDS) or DEFAULT_SECONDS,
     )
-
-
-def _turn_seconds(connection: sa.Connection) -> float:
-    """The mean duration of the last turns whose duration was measured."""
-    is_measured = sa.text(f"source = '{Source.MODEL}' AND seconds >= 0")  # like the index `turns_measured`
-    recent = (
-        sa.select(Least(turns.c.seconds, LONGEST).label("seconds"))
-        .where(is_measured)
-        .order_by(turns.c.id.desc())
-        .limit(RECENT)
-        .subquery()
-    )
-    return connection.execute(sa.select(sa.func.avg(recent.c.seconds))).scalar() or DEFAULT_SECONDS

@@ -11,25 +11,28 @@ NEWEST = 10_000
 """Keys that are kept whatever their time: a clock that was far behind may have given them an old one."""
 ORDER: sa.ColumnElement[int] = sa.literal_column("rowid", sa.Integer)
 """The number of a row, in the order in which rows were inserted."""
+HAS_KEY = events.c.digest.in_(sa.bindparam("digests", expanding=True))
+KNOWN = sa.select(events.c.digest).where(HAS_KEY).limit(1)
+INSERTED, OF_KEYS = events.insert(), events.update().where(HAS_KEY)
 
 
 def remember(connection: sa.Connection, event_keys: Sequence[str], now: float) -> bool:
     """Record the keys. Returns False, and records nothing, if one of them was seen before."""
     if is_known(connection, event_keys):
         return False
-    digests = sorted({digest(key) for key in event_keys})
-    connection.execute(events.insert(), [{"digest": digest, "seen_at": now} for digest in digests])
+    digests = _digests(event_keys)
+    connection.execute(INSERTED, [{"digest": digest, "seen_at": now} for digest in digests])
     return True
 
 
 def forget(connection: sa.Connection, event_keys: Sequence[str]) -> None:
     """Have the keys be unknown again: what they identify was not done, and may be tried again."""
-    connection.execute(events.delete().where(_of(event_keys)))
+    connection.execute(events.delete().where(HAS_KEY), {"digests": _digests(event_keys)})
 
 
 def assign(connection: sa.Connection, event_keys: Sequence[str], turn_id: int) -> None:
     """Record that the message with these keys, which are recorded already, is that of a turn."""
-    connection.execute(events.update().where(_of(event_keys)).values(turn_id=turn_id))
+    connection.execute(OF_KEYS, {"digests": _digests(event_keys), "turn_id": turn_id})
 
 
 def reassign(connection: sa.Connection, turn_id: int, other: int) -> None:
@@ -39,13 +42,13 @@ def reassign(connection: sa.Connection, turn_id: int, other: int) -> None:
 
 def is_known(connection: sa.Connection, event_keys: Sequence[str]) -> bool:
     """Whether one of the keys was seen."""
-    return connection.execute(sa.select(events.c.digest).where(_of(event_keys)).limit(1)).first() is not None
+    return connection.execute(KNOWN, {"digests": _digests(event_keys)}).first() is not None
 
 
 def turn_of(connection: sa.Connection, event_keys: Sequence[str]) -> int | None:
     """The turn of the message with one of these keys; None if it has none."""
-    query = sa.select(events.c.turn_id).where(_of(event_keys), events.c.turn_id.is_not(None))
-    return connection.scalar(query.limit(1))
+    query = sa.select(events.c.turn_id).where(HAS_KEY, events.c.turn_id.is_not(None))
+    return connection.scalar(query.limit(1), {"digests": _digests(event_keys)})
 
 
 def purge(connection: sa.Connection, before: float, limit: int, *, newest: int = NEWEST) -> int:
@@ -58,5 +61,5 @@ def purge(connection: sa.Connection, before: float, limit: int, *, newest: int =
     return connection.execute(events.delete().where(events.c.digest.in_(old))).rowcount
 
 
-def _of(event_keys: Sequence[str]) -> sa.ColumnElement[bool]:
-    return events.c.digest.in_({digest(key) for key in event_keys})
+def _digests(event_keys: Sequence[str]) -> list[bytes]:
+    return sorted({digest(key) for key in event_keys})

@@ -8,11 +8,12 @@ from core.store.alone import alone
 from core.store.removal import note_words, remove_turns
 from core.store.schema import people, turns, votes
 
+LEAVING = sa.select(turns.c.person_id).where(turns.c.id == sa.bindparam("turn"), turns.c.leaving)
+
 
 def leave(connection: sa.Connection, turn_id: int) -> None:
     """Delete a delivered turn if it was one of the last, and the person's row with the very last."""
-    is_last = sa.and_(turns.c.id == turn_id, turns.c.leaving)
-    person_id = connection.scalar(sa.select(turns.c.person_id).where(is_last))
+    person_id = connection.scalar(LEAVING, {"turn": turn_id})
     if person_id is not None:
         alone(connection)
         remove_turns(connection, turns.c.id == turn_id)

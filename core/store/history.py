@@ -1,7 +1,8 @@
 """The history of a conversation: its answered turns that are marked as remembered."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import sqlalchemy as sa
@@ -11,13 +12,15 @@ from core.i18n import say
 from core.messages import ConversationKey, Exchange, Locale, Person, Source
 from core.parts import in_history
 from core.store.people import id_of
-from core.store.schema import turns
+from core.store.schema import people, turns
 from core.text import CUT
 
 ASKED_BY = sa.func.coalesce(sa.func.nullif(turns.c.again, 0), turns.c.id)
 """The turn that asked a turn's question first."""
 IS_REMEMBERED = turns.c.remembered == sa.true()
 """Spelled like the condition of the index `turns_remembered`: a long conversation has few turns in its history."""
+HERE = turns.c.conversation == sa.bindparam("here")
+THEIRS = turns.c.person_id == sa.select(people.c.id).where(people.c.key == sa.bindparam("name")).scalar_subquery()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,7 @@ def load(
 
     `before` is the turn of a question, or 0: only what was asked before it is loaded, each with its latest answer.
     """
-    query = sa.select(turns).where(remembered(conversation, person)).order_by(turns.c.id)
-    rows = connection.execute(query.where(before > ASKED_BY) if before else query)
+    rows = connection.execute(_remembered(is_shared=person is None), {**_place(conversation, person), "before": before})
     return tuple(_exchanges(rows))
 
 
@@ -45,8 +47,7 @@ def trim(connection: sa.Connection, conversation: ConversationKey, person: Perso
 
     Removing one exchange at a time would change the beginning of every prompt, and miss the engine's prefix cache.
     """
-    query = sa.select(turns.c.id, turns.c.tokens).where(remembered(conversation, person)).order_by(turns.c.id)
-    kept = connection.execute(query).all()
+    kept = connection.execute(_sizes(is_shared=person is None), _place(conversation, person)).all()
     while kept and sum(row.tokens for row in kept) > max_tokens:
         older, kept = kept[: (len(kept) + 1) // 2], kept[(len(kept) + 1) // 2 :]
         _remove(connection, turns.c.id.in_([row.id for row in older]))
@@ -60,9 +61,7 @@ def reset(connection: sa.Connection, conversation: ConversationKey, person: Pers
 
 def supersede(connection: sa.Connection, conversation: ConversationKey, turn_id: int) -> None:
     """Remove the other exchanges with the same question as a turn that asks one again."""
-    question = sa.select(turns.c.again).where(turns.c.id == turn_id, turns.c.again != 0).scalar_subquery()
-    others = sa.and_(turns.c.conversation == str(conversation), IS_REMEMBERED, turns.c.id != turn_id)
-    _remove(connection, sa.and_(others, question == ASKED_BY))
+    connection.execute(_superseded(), {**_place(conversation, None), "turn": turn_id})
 
 
 def has_taken_part(connection: sa.Connection, conversation: ConversationKey) -> bool:
@@ -88,6 +87,36 @@ def has_heard(connection: sa.Connection, person: Person) -> bool:
 def remembered(conversation: ConversationKey, person: Person | None) -> sa.ColumnElement[bool]:
     """The turns that are the history of a person, or of everybody if it is None."""
     return sa.and_(_said(conversation, person), IS_REMEMBERED)
+
+
+@cache
+def _remembered(*, is_shared: bool) -> sa.Select[tuple[object, ...]]:
+    """The turns of a history, in their order; those whose question was asked `before` a turn if that is not 0."""
+    before = sa.bindparam("before", type_=sa.Integer)
+    asked_before = sa.or_(before == 0, before > ASKED_BY)
+    return sa.select(turns).where(_whose(is_shared=is_shared), IS_REMEMBERED, asked_before).order_by(turns.c.id)
+
+
+@cache
+def _sizes(*, is_shared: bool) -> sa.Select[int, int]:
+    query = sa.select(turns.c.id, turns.c.tokens).where(_whose(is_shared=is_shared), IS_REMEMBERED)
+    return query.order_by(turns.c.id)
+
+
+@cache
+def _superseded() -> sa.Update:
+    turn = sa.bindparam("turn", type_=sa.Integer)
+    question = sa.select(turns.c.again).where(turns.c.id == turn, turns.c.again != 0).scalar_subquery()
+    others = sa.and_(HERE, IS_REMEMBERED, turns.c.id != turn, question == ASKED_BY)
+    return turns.update().where(others).values(remembered=False)
+
+
+def _whose(*, is_shared: bool) -> sa.ColumnElement[bool]:
+    return HERE if is_shared else sa.and_(HERE, THEIRS)
+
+
+def _place(conversation: ConversationKey, person: Person | None) -> Mapping[str, object]:
+    return {"here": str(conversation), **({"name": str(person)} if person else {})}
 
 
 def _exchanges(rows: Iterable[sa.Row[tuple[object, ...]]]) -> Iterator[Exchange]:

@@ -7,11 +7,16 @@ from core.store.schema import TURN_IDS, installation, turns
 
 GIVEN = sa.text(f"SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM {TURN_IDS.name}")  # noqa: S608
 """The last id that PostgreSQL's sequence has given; it is not rolled back."""
+HIGHEST = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
+HASH = sa.func.hashtextextended(sa.bindparam("conversation", type_=sa.Text), 0)
+WAITED = sa.select(sa.func.pg_advisory_xact_lock(HASH).label("waited")).cte().prefix_with("MATERIALIZED")
+NEXT_TURN = sa.select(TURN_IDS.next_value()).select_from(WAITED)
+LAST_TURN, KEY = sa.select(Greatest(installation.c.last_turn, HIGHEST)), sa.select(installation.c.key)
 
 
 def key(connection: sa.Connection) -> bytes:
     """The key of the digests of people who were forgotten."""
-    return bytes(connection.execute(sa.select(installation.c.key)).scalar_one())
+    return bytes(connection.execute(KEY).scalar_one())
 
 
 def password(connection: sa.Connection) -> str:
@@ -29,9 +34,7 @@ def next_turn(connection: sa.Connection, conversation: str) -> int:
     No other turn is added to the conversation until the transaction ends, so that they are committed in order.
     """
     if connection.dialect.supports_sequences:
-        waited = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(conversation, 0)).label("waited"))
-        query = sa.select(TURN_IDS.next_value()).select_from(waited.cte().prefix_with("MATERIALIZED"))
-        return connection.execute(query).scalar_one()
+        return connection.execute(NEXT_TURN, {"conversation": conversation}).scalar_one()
     return last_turn(connection) + 1
 
 
@@ -43,8 +46,7 @@ def note_last_turn(connection: sa.Connection) -> None:
 
 def last_turn(connection: sa.Connection) -> int:
     """The highest id that a turn has had."""
-    highest = sa.select(sa.func.coalesce(sa.func.max(turns.c.id), 0)).scalar_subquery()
-    known = int(connection.execute(sa.select(Greatest(installation.c.last_turn, highest))).scalar_one())
+    known = int(connection.execute(LAST_TURN).scalar_one())
     return max(known, connection.execute(GIVEN).scalar_one()) if connection.dialect.supports_sequences else known
 
 

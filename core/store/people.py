@@ -1,5 +1,6 @@
 """The stored state of a person: languages and preferences, rate limit, and position in the round robin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -9,6 +10,11 @@ from core.language import Languages
 from core.messages import Locale, Person
 from core.store import tombstones
 from core.store.schema import SERVINGS, people
+
+LOCKED = sa.select(people).where(people.c.key == sa.bindparam("name")).with_for_update(key_share=True)
+INSERTED, OF_ROW = people.insert(), people.update().where(people.c.id == sa.bindparam("row"))
+LAST = sa.select(sa.func.coalesce(sa.func.max(people.c.served), 0) + 1).scalar_subquery()
+SERVED_LAST, SERVED_NEXT = (OF_ROW.values(served=following) for following in (LAST, SERVINGS.next_value()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +46,15 @@ def find_or_add(connection: sa.Connection, person: Person) -> PersonRow:
     A person who was forgotten has the rate limit that they had, and is let in or shut out as before. The row is locked
     until the transaction ends, so that what is read from it may be written.
     """
-    query = sa.select(people).where(people.c.key == str(person)).with_for_update(key_share=True)
-    row = connection.execute(query).one_or_none()
+    name = {"name": str(person)}
+    row = connection.execute(LOCKED, name).one_or_none()
     told = {"hint": person.locale, "program": person.program}
     if row is None:
-        connection.execute(people.insert().values(key=str(person), **told, **tombstones.kept(connection, person)))
-        row = connection.execute(query).one()
+        connection.execute(INSERTED, {"key": str(person), **told, **tombstones.kept(connection, person)})
+        row = connection.execute(LOCKED, name).one()
     elif news := {column: value for column, value in told.items() if value and value != getattr(row, column)}:
-        connection.execute(people.update().where(people.c.id == row.id).values(news))
-        row = connection.execute(query).one()
+        _change(connection, row.id, news)
+        row = connection.execute(LOCKED, name).one()
     return PersonRow(
         id=row.id,
         languages=languages_of(row),
@@ -76,8 +82,7 @@ def hear(connection: sa.Connection, person: Person, text: str) -> PersonRow:
     row = find_or_add(connection, person)
     languages = row.languages.after(text)
     if languages != row.languages:
-        values = {"spoken": languages.spoken, "straying": languages.straying}
-        connection.execute(people.update().where(people.c.id == row.id).values(values))
+        _change(connection, row.id, {"spoken": languages.spoken, "straying": languages.straying})
     return replace(row, languages=languages)
 
 
@@ -92,15 +97,17 @@ def set_show_mood(connection: sa.Connection, person: Person, show: bool) -> None
 
 
 def set_throttle(connection: sa.Connection, person_id: int, until: float) -> None:
-    connection.execute(people.update().where(people.c.id == person_id).values(throttled_until=until))
+    _change(connection, person_id, {"throttled_until": until})
 
 
 def set_noticed(connection: sa.Connection, person_id: int, at: float) -> None:
-    connection.execute(people.update().where(people.c.id == person_id).values(noticed_at=at))
+    _change(connection, person_id, {"noticed_at": at})
 
 
 def set_served(connection: sa.Connection, person_id: int) -> None:
     """Move the person to the end of the round robin."""
-    last = sa.select(sa.func.coalesce(sa.func.max(people.c.served), 0) + 1).scalar_subquery()
-    following = SERVINGS.next_value() if connection.dialect.supports_sequences else last
-    connection.execute(people.update().where(people.c.id == person_id).values(served=following))
+    connection.execute(SERVED_NEXT if connection.dialect.supports_sequences else SERVED_LAST, {"row": person_id})
+
+
+def _change(connection: sa.Connection, person_id: int, values: Mapping[str, object]) -> None:
+    connection.execute(OF_ROW, {"row": person_id, **values})

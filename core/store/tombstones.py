@@ -14,6 +14,9 @@ from core.store.schema import people, tombstones
 
 KEPT = ("admitted", "asked_at", "throttled_until", "noticed_at")
 """Columns of a person's row that a tombstone takes over: the rate limit, and what administrators have decided."""
+IS_THEIRS = tombstones.c.digest == sa.bindparam("name")
+FORGOTTEN_AT = sa.select(tombstones.c.forgotten_at).where(IS_THEIRS)
+KEPT_OF = sa.select(*(tombstones.c[column] for column in KEPT)).where(IS_THEIRS)
 
 
 def digest(key: bytes, person: str) -> bytes:
@@ -32,8 +35,7 @@ def bury(connection: sa.Connection, person: Person, forgotten_at: float) -> None
 
 def forgotten_at(connection: sa.Connection, person: Person) -> float:
     """When a person was last forgotten; 0 if never."""
-    query = sa.select(tombstones.c.forgotten_at).where(tombstones.c.digest == _digest(connection, person))
-    return connection.scalar(query) or 0.0
+    return connection.scalar(FORGOTTEN_AT, {"name": _digest(connection, person)}) or 0.0
 
 
 def buried(connection: sa.Connection) -> tuple[bytes, Mapping[bytes, float]]:
@@ -44,9 +46,7 @@ def buried(connection: sa.Connection) -> tuple[bytes, Mapping[bytes, float]]:
 
 def kept(connection: sa.Connection, person: Person) -> Mapping[str, object]:
     """The columns for a new row of a person who was forgotten; none for anybody else."""
-    columns = (tombstones.c[column] for column in KEPT)
-    query = sa.select(*columns).where(tombstones.c.digest == _digest(connection, person))
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(KEPT_OF, {"name": _digest(connection, person)}).one_or_none()
     return row._asdict() if row else {}
 
 

@@ -11,6 +11,7 @@ the clock was set back since, and how long the turn is leased or put off means n
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import cast
 
 import sqlalchemy as sa
@@ -51,6 +52,13 @@ NO_TEXT = "Could not decode to UTF-8"
 """SQLite's error for a text that is none."""
 QUOTES = turns.c.quotes != sa.literal_column("'[]'")
 """Spelled like the condition of the index `turns_quoting`."""
+TURN, OWNER = sa.bindparam("turn", type_=sa.Integer), sa.bindparam("me", type_=sa.Text)
+INSERTED, OF_TURN = turns.insert(), turns.update().where(turns.c.id == TURN)
+IS_MINE = sa.and_(turns.c.id == TURN, turns.c.owner == OWNER)
+OWNED, IS_CHANGED = turns.update().where(IS_MINE), sa.select(turns.c.changed).where(IS_MINE)
+IN_VAIN = sa.select(turns.c.id).where(
+    IS_OPEN, turns.c.owner == OWNER, turns.c.state == RUNNING, sa.or_(turns.c.changed, turns.c.stopped)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +125,7 @@ def add(  # noqa: PLR0913  a turn has these
         values |= reply_values(reply, now) | {"tokens": reply.tokens, "remembered": reply.tokens > 0}
     if handoff_id is not None:  # perhaps for a front end of another gateway
         send(connection, Notice(topic=Topic.WORK))
-    key = connection.execute(turns.insert().values(values)).inserted_primary_key
+    key = connection.execute(INSERTED, values).inserted_primary_key
     assert key is not None
     return int(key[0])
 
@@ -236,7 +244,7 @@ def fail(connection: sa.Connection, claim: Claim, owner: str, until: float, *, f
     """Give the lease of a turn up after a try that failed unexpectedly with a `fault`, which `bulkhead.described` has
     put into words. It is not claimed again before `until`.
     """
-    _update_owned(connection, claim, owner, {"faults": turns.c.faults + 1, "fault": fault})
+    connection.execute(OWNED.values(faults=turns.c.faults + 1, fault=fault), {"turn": claim.id, "me": owner})
     release(connection, claim, owner, until)
 
 
@@ -334,9 +342,7 @@ def restart_leases(connection: sa.Connection, lease: Lease, fronts: Sequence[str
 
 def changed(connection: sa.Connection, owner: str) -> tuple[int, ...]:
     """The turns that the owner answers although their message has changed, or their sender has stopped the reply."""
-    is_vain = sa.or_(turns.c.changed, turns.c.stopped)
-    mine = sa.and_(IS_OPEN, turns.c.owner == owner, turns.c.state == RUNNING, is_vain)
-    return tuple(connection.scalars(sa.select(turns.c.id).where(mine)))
+    return tuple(connection.scalars(IN_VAIN, {"me": owner}))
 
 
 def stands(connection: sa.Connection, turn_ids: Collection[int]) -> frozenset[int]:
@@ -371,18 +377,16 @@ def _asking(lease: Lease, fronts: Sequence[str]) -> dict[str, object]:
 
 def _take_lease(connection: sa.Connection, turn_id: int, lease: Lease, changes: dict[str, object]) -> None:
     values = {"owner": lease.owner, "lease_until": lease.until, "leased_at": lease.now} | changes
-    connection.execute(turns.update().where(turns.c.id == turn_id).values(values))
+    connection.execute(OF_TURN, {"turn": turn_id} | values)
 
 
 def _check_unchanged(connection: sa.Connection, claim: Claim, owner: str) -> None:
-    mine = sa.and_(turns.c.id == claim.id, turns.c.owner == owner)
-    if connection.scalar(sa.select(turns.c.changed).where(mine)):
+    if connection.scalar(IS_CHANGED, {"turn": claim.id, "me": owner}):
         raise MessageChanged
 
 
 def _update_owned(connection: sa.Connection, claim: Claim, owner: str, values: dict[str, object]) -> bool:
-    mine = turns.update().where(turns.c.id == claim.id, turns.c.owner == owner)
-    return connection.execute(mine.values(values)).rowcount == 1
+    return connection.execute(OWNED, {"turn": claim.id, "me": owner} | values).rowcount == 1
 
 
 def reply_values(reply: Reply, now: float) -> dict[str, object]:
@@ -434,7 +438,7 @@ def message_of(row: sa.Row[tuple[object, ...]]) -> Message:
 def _read(connection: sa.Connection, turn_id: int, owner: str) -> Claim | None:
     """The claim of a leased turn. If it cannot be read, because the store is damaged, it becomes a dead letter."""
     try:
-        return claim_of(connection.execute(with_senders().where(turns.c.id == turn_id)).one())
+        return claim_of(connection.execute(_with_sender(), {"turn": turn_id}).one())
     except (*UNREADABLE, sa.exc.OperationalError) as error:
         if isinstance(error, sa.exc.OperationalError) and NO_TEXT not in str(error.orig):
             raise
@@ -442,6 +446,12 @@ def _read(connection: sa.Connection, turn_id: int, owner: str) -> Claim | None:
         log.error("dead letter", turn=turn_id, fault=fault)  # noqa: TRY400  its message may quote the person
         _bury(connection, turn_id, owner, fault)
         return None
+
+
+@cache
+def _with_sender() -> sa.Select[tuple[object, ...]]:
+    """One turn of `with_senders`."""
+    return with_senders().where(turns.c.id == TURN)
 
 
 def _bury(connection: sa.Connection, turn_id: int, owner: str, fault: str) -> None:
