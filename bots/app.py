@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from bots.folders import private_folder
 from bots.metrics import CacheLookups
+from bots.proxies import ENVIRONMENT
 from bots.tracing import open_tracing
 from config.options import (
     chat_options,
@@ -99,7 +100,8 @@ async def open_engine(
     idle_seconds = settings.chat.idle_timeout
 
     def connect(url: str) -> Engine:
-        return IdleTimeoutEngine(OpenAIEngine(openai_server(settings.engine, url, sessions)), clock, idle_seconds)
+        server = openai_server(settings.engine, url, sessions, proxy=ENVIRONMENT.url_of(url))
+        return IdleTimeoutEngine(OpenAIEngine(server), clock, idle_seconds)
 
     servers = model_servers(settings.engine)
     if len(servers) == 1:

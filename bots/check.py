@@ -13,7 +13,7 @@ import typer
 
 from bots.exits import one_line_errors
 from bots.fronts import FrontEnd
-from bots.proxies import proxies_of
+from bots.proxies import ENVIRONMENT, proxies_of
 from bots.slack.adapter import open_slack
 from bots.stores import has_store
 from bots.telegram.adapter import open_telegram
@@ -173,7 +173,7 @@ async def _check_servers(settings: Settings) -> str:
 async def _generate_token(settings: Settings, server: ServerEntry) -> str:
     """The model's name at a server. One token is generated, to check address, key and name. Raises ConfigError."""
     seconds = settings.chat.total_timeout
-    engine = OpenAIEngine(openai_server(settings.engine, server.url))
+    engine = OpenAIEngine(openai_server(settings.engine, server.url, proxy=ENVIRONMENT.url_of(server.url)))
     try:
         async with asyncio.timeout(seconds), engine.stream(GREETING, max_tokens=1) as pieces:
             async for _ in pieces:

@@ -52,6 +52,11 @@ class Proxies:
             raise ConfigError(proxy.origin, "a SOCKS proxy needs the extra socks: pip install aiohttp-socks socksio")
         return proxy
 
+    def url_of(self, address: str) -> str:
+        """The URL of that proxy; empty if there is none. Raises ConfigError if it cannot be used."""
+        proxy = self.of(address)
+        return proxy.url if proxy else ""
+
     def variables(self, address: str) -> Mapping[str, str]:
         """Variables for a program that downloads from an address and goes by its environment."""
         proxy = self.of(address)

@@ -29,13 +29,14 @@ def model_servers(engine: EngineSettings) -> list[ServerEntry]:
     return [parse_server(entry) for entry in engine.url]
 
 
-def openai_server(engine: EngineSettings, url: str, sessions: bytes = b"") -> OpenAIServer:
+def openai_server(engine: EngineSettings, url: str, sessions: bytes = b"", *, proxy: str = "") -> OpenAIServer:
     """A server at `engine.url`. It does not know the embedded model, so that name selects the server's first one."""
     return OpenAIServer(
         url=url,
         model="" if engine.model == EMBEDDED else engine.model,
         api_key=engine.api_key.get_secret_value(),
         sessions=sessions,
+        proxy=proxy,
         connect_seconds=CONNECT_SECONDS if len(engine.url) == 1 else CONNECT_SECONDS_OF_SEVERAL,
     )
 

@@ -25,7 +25,6 @@ from bots.slack.identity import PLATFORM, Identity
 from bots.slack.intake import Intake, Surroundings
 from bots.slack.locales import Locales
 from bots.slack.payloads import EventCallback, Payload, Revoked, Unreadable, parse
-from bots.slack.session import WHOLE_CALL, open_session
 from bots.slack.socket import open_socket, until_down
 from bots.slack.strangers import Strangers
 from bots.slack.threads import Threads
@@ -35,12 +34,14 @@ from core.backoff import Backoff
 from core.clock import Clock
 from core.delivery import Delivery
 from core.errors import ConfigError, DeliveryFailed, DeliveryRejected, ProxyFailed, StoreError, TokenRefused
+from core.http_sessions import open_session
 from core.racing import until_one_ends
 
 log = structlog.get_logger()
 
 BACKOFF = Backoff(first=1.0, longest=60.0)
 CHECK_SECONDS = 60.0
+WHOLE_CALL = aiohttp.ClientTimeout(total=30.0)
 OK, UNAVAILABLE = 200, 503
 
 
@@ -221,10 +222,10 @@ async def open_slack(
     """
     if not settings.app_token.get_secret_value() and not settings.signing_secret.get_secret_value():
         raise ConfigError("slack.app_token", "is not set, nor is slack.signing_secret: Slack could not reach us")
-    async with open_session(proxies.of(settings.base_url), WHOLE_CALL) as session:
+    async with open_session(proxies.url_of(settings.base_url), WHOLE_CALL) as session:
         token = settings.bot_token.get_secret_value()
         client = Client(token, settings.base_url, session, clock)
-        client.proxy = None
+        client.proxy = None  # the session has its proxy: the library's is that of HTTPS_PROXY, whatever NO_PROXY says
         slack = Slack(settings, client, session, clock, shared_history=shared_history, welcome=welcome, proxies=proxies)
         try:
             yield slack

@@ -34,9 +34,9 @@ from bots.slack.answers import (
 from bots.slack.forms import Form
 from bots.slack.identity import Identity
 from bots.slack.payloads import TAG_EVENT, ThreadMessage, parse_thread
-from bots.slack.session import PROXY_ERRORS
 from core.clock import Clock
 from core.errors import AnswerUnreadable, DeliveryFailed, DeliveryRejected, ParleyError, RateLimited, TokenRefused
+from core.http_sessions import PROXY_ERRORS
 from core.messages import ConversationKey, Person
 
 P = ParamSpec("P")

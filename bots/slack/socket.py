@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
 from bots.proxies import Proxies
-from bots.slack.session import NO_LIMIT, open_session
 from core.clock import Clock
+from core.http_sessions import open_session
 
 log = structlog.get_logger()
 
 MAX_DOWN_SECONDS = 30.0
 """How long a socket may be down before it is replaced: the library may retry a single-use URL endlessly."""
+NO_LIMIT = aiohttp.ClientTimeout(total=None)
 CHECK_SECONDS = 5.0
 REDELIVERY_SECONDS = 300.0
 """How long Slack goes on delivering an event: at once, after a minute and after five."""
@@ -28,9 +30,9 @@ async def open_socket(app: AsyncApp, app_token: str, url: str, proxies: Proxies)
     handler = AsyncSocketModeHandler(app, app_token)
     client = handler.client
     client.wss_uri = url
-    client.proxy = None
+    client.proxy = None  # the session has its proxy: the library's is that of HTTPS_PROXY, whatever NO_PROXY says
     await client.aiohttp_client_session.close()
-    client.aiohttp_client_session = open_session(proxies.of(url), NO_LIMIT)
+    client.aiohttp_client_session = open_session(proxies.url_of(url), NO_LIMIT)
     connecting = asyncio.create_task(client.connect())  # type: ignore[no-untyped-call]
     try:
         yield client

@@ -2,15 +2,15 @@
 
 import hmac
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import httpx
 
-from core.addresses import is_loopback
 from core.engine.estimate import estimate_tokens
 from core.engine.http import read, send
 from core.engine.protocol import Piece
@@ -32,6 +32,7 @@ from core.engine.wire import (
     usage_of,
 )
 from core.errors import EngineError, EngineLost, EngineRefused, EngineUnavailable
+from core.http_sessions import open_session
 from core.messages import NO_USAGE
 from core.prompt import Prompt
 
@@ -47,13 +48,14 @@ class OpenAIServer:
     """A server's address and credentials. `url` ends in /v1; if `socket_path` is set, the host in it is ignored.
 
     If `model` is empty, the first model that the server lists is used. An empty `api_key` sends none. `sessions` is the
-    secret of the session ids that go with replies; an empty one sends none.
+    secret of the session ids that go with replies; an empty one sends none. An empty `proxy` is none.
     """
 
     url: str
     model: str
     api_key: str = field(repr=False)
     sessions: bytes = field(default=b"", repr=False)
+    proxy: str = field(default="", repr=False)
     socket_path: Path | None = None
     connect_seconds: float = 5.0
 
@@ -66,7 +68,7 @@ class OpenAIEngine:
 
     def __init__(self, server: OpenAIServer) -> None:
         self.server = server
-        self._tls = False if server.socket_path else httpx.create_ssl_context()  # a Unix socket has no TLS
+        self._tls = httpx.create_ssl_context() if server.url.startswith("https:") else None
         self._model = _configured(server)
         self._tokenize_fields: tuple[TokenizeField, ...] = TOKENIZE_FIELDS
 
@@ -167,39 +169,34 @@ class OpenAIEngine:
         async with self._request(method, url, body) as response:
             try:
                 return await read(response)
-            except (httpx.HTTPError, ValueError) as error:
+            except (aiohttp.ClientError, ValueError) as error:
                 raise EngineLost(type(error).__name__) from None
 
     @asynccontextmanager
     async def _request(
         self, method: str, url: str, body: bytes | None = None, user: str = ""
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A successful response with its body unread. The connection is closed on exit, read or not."""
-        async with self._client(user) as client:
+        async with self._session(user) as session:
             try:
-                response = await send(client, method, url, body)
+                response = await send(session, method, url, body)
             except EngineError:
                 self._model = _configured(self.server)  # the server may come back with another model
                 raise
-            yield response
+            with closing(response):
+                yield response
 
-    def _client(self, user: str) -> httpx.AsyncClient:
-        """A client for one call, without a shared pool. Closing the connection is what stops the model, and a pool that
-        outlives the call can leak one: httpcore 1.0 does if a task is cancelled at certain points.
+    def _session(self, user: str) -> aiohttp.ClientSession:
+        """A session for one call, without a shared pool: closing the connection is what stops the model."""
+        server, key = self.server, self.server.api_key
+        headers = ({"Authorization": f"Bearer {key}"} if key else {}) | self._session_id(user)
+        timeout = aiohttp.ClientTimeout(total=None, connect=server.connect_seconds)
+        if server.socket_path is None:
+            return open_session(server.proxy, timeout, tls=self._tls, headers=headers)
+        connector = aiohttp.UnixConnector(str(server.socket_path))
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers)
 
-        A Unix socket, and a server on this machine, ignore proxies from the environment.
-        """
-        socket = self.server.socket_path
-        key = self.server.api_key
-        return httpx.AsyncClient(
-            headers=({"Authorization": f"Bearer {key}"} if key else {}) | self._session(user),
-            timeout=httpx.Timeout(None, connect=self.server.connect_seconds),
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), verify=self._tls) if socket else None,
-            verify=self._tls,
-            trust_env=socket is None and not is_loopback(self.server.url),
-        )
-
-    def _session(self, user: str) -> dict[str, str]:
+    def _session_id(self, user: str) -> dict[str, str]:
         """The header by which a router finds the server that knows the conversation.
 
         Unlike a body, it may stand in a router's log, so it is a keyed digest of the `user`. Classifications have none:
@@ -218,7 +215,7 @@ def _owner(user: str) -> dict[str, str]:
     return {"user": user} if user else {}
 
 
-async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:
     """The pieces of a reply, from a body of server-sent events. Raises EngineLost if it ends without a finish reason.
 
     Usage arrives after the finish reason, if at all, so the last piece is held back until the body ends. A connection
@@ -226,7 +223,7 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
     """
     finish, usage = None, NO_USAGE
     try:
-        async with aclosing(events(response.aiter_bytes())) as stream:
+        async with aclosing(events(response.content.iter_any())) as stream:
             async for data in stream:
                 if data == b"[DONE]":
                     break
@@ -237,7 +234,7 @@ async def _pieces(response: httpx.Response) -> AsyncGenerator[Piece, None]:
                     yield Piece(text=text)
                 finish = chunk_finish(chunk) or finish
                 usage = usage_of(chunk.usage) if chunk.usage else usage
-    except (httpx.HTTPError, ValueError) as error:
+    except (aiohttp.ClientError, ValueError) as error:
         if finish is None:
             raise EngineLost(type(error).__name__) from None
     if finish is None:

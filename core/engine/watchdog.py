@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from core.clock import Clock
 from core.engine.child import kill
@@ -24,9 +24,9 @@ async def watch(
 
     `on_ready` is called when it answers for the first time.
     """
-    transport = httpx.AsyncHTTPTransport(uds=str(socket_path), verify=False)  # a Unix socket has no TLS
-    async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False) as client:
-        reason = await _Watchdog(socket_path, client, clock, timings).until_lost(on_ready)
+    connector, no_limit = aiohttp.UnixConnector(str(socket_path)), aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=connector, timeout=no_limit) as session:
+        reason = await _Watchdog(socket_path, session, clock, timings).until_lost(on_ready)
     kill(process)
     return reason
 
@@ -38,10 +38,16 @@ def reason_of_end(code: int, watching: asyncio.Task[str]) -> str:
     return f"the model server ended with {code}" if watching.cancelled() else watching.result()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class _Watchdog:
     socket_path: Path
-    client: httpx.AsyncClient
+    session: aiohttp.ClientSession
     clock: Clock
     timings: Timings
 
@@ -51,7 +57,7 @@ class _Watchdog:
         while True:
             answer = await self._probe()
             now = self.clock.monotonic()
-            if answer and answer.status_code == HTTPStatus.OK:
+            if answer and answer.status == HTTPStatus.OK:
                 answered_at, limit, interval = now, timings.silence_timeout, timings.probe_ready
                 if not was_ready:
                     on_ready()
@@ -64,15 +70,18 @@ class _Watchdog:
                 return "the model server's socket is gone"
             await self.clock.sleep(interval)
 
-    async def _probe(self) -> httpx.Response | None:
+    async def _probe(self) -> _Answer | None:
         """The answer of /health; None if there is none within the probe's timeout."""
         try:
-            async with self.clock.timeout(self.timings.probe_timeout):
-                return await self.client.get("http://localhost/health")
-        except (httpx.HTTPError, TimeoutError):
+            async with (
+                self.clock.timeout(self.timings.probe_timeout),
+                self.session.get("http://localhost/health") as response,
+            ):
+                return _Answer(status=response.status, body=await response.read())
+        except (aiohttp.ClientError, TimeoutError):
             return None
 
 
-def _is_stall(answer: httpx.Response) -> bool:
+def _is_stall(answer: _Answer) -> bool:
     """Whether the server says so; it also answers 503 while it has too many connections."""
-    return answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and b"stalled" in answer.content
+    return answer.status == HTTPStatus.SERVICE_UNAVAILABLE and b"stalled" in answer.body

@@ -1,12 +1,15 @@
 """The API's errors for answers of Telegram, and for answers that are not Telegram's."""
 
+import asyncio
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 from telegram import Bot
-from telegram.request import BaseRequest
+from telegram.request import BaseRequest, HTTPXRequest
 
 from bots.connection import Connection
 from bots.telegram.api import TelegramApi
@@ -14,6 +17,7 @@ from bots.telegram.budget import Budget
 from core.backoff import Backoff
 from core.clock import ManualClock
 from core.errors import DeliveryFailed, DeliveryRejected, RateLimited, TokenRefused
+from tests.core.engine.fake_server import FakeServer
 
 TOKEN = "123:canary"
 
@@ -82,3 +86,25 @@ async def test_answer_is_heard() -> None:
     api, connection = opened(200, {"ok": True, "result": user})
     assert str(await api.identify()) == "@parley_bot"
     assert connection.health().heard_at is not None
+
+
+async def test_no_module_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call imports nothing: httpx asks for sniffio at each of its locks, and one that is missing is looked for in all
+    folders of the import path each time.
+    """
+    looked_for: list[str] = []
+
+    class Spy:
+        @staticmethod
+        def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+            looked_for.append(name)
+
+    fake = FakeServer(socket_path=Path("unused"), answers={})
+    async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as server, HTTPXRequest() as request:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/bot"
+        await request.do_request(url, "POST")
+        monkeypatch.setattr(sys, "meta_path", [Spy, *sys.meta_path])
+        status, _ = await request.do_request(url, "POST")
+        server.close()
+        await fake.settled()
+    assert (status, looked_for) == (404, [])

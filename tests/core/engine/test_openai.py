@@ -3,9 +3,8 @@
 import asyncio
 import json
 import re
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,14 @@ from core.errors import EngineLost, EngineRefused, EngineUnavailable
 from core.messages import Finish, Usage
 from core.prompt import ChatMessage, Prompt
 from tests.core.engine.fake_server import Answer, Connection, FakeServer, Request, fake_server
+from tests.fakes.proxies import FakeProxy, http_proxy, socks_proxy
 from tests.options import server_with
 
 SECRET = "cinnamon 肉桂"
 PROMPT: Prompt = (ChatMessage(role="user", content=SECRET),)
 CHAT, MODELS, TOKENIZE = "/v1/chat/completions", "/v1/models", "/tokenize"
 
+Proxying = Callable[[str], AbstractAsyncContextManager[FakeProxy]]
 Connect = Callable[[dict[str, Answer]], Awaitable[tuple[OpenAIEngine, FakeServer]]]
 
 
@@ -472,6 +473,23 @@ async def test_a_url_with_a_port_works_too(tmp_path: Path, monkeypatch: pytest.M
         assert (await read(engine))[0].text == "ok"
 
 
+@pytest.mark.parametrize("kind", [http_proxy, socks_proxy])
+async def test_a_server_elsewhere_is_reached_through_its_proxy(tmp_path: Path, kind: Proxying) -> None:
+    """The proxy is asked for the server, whose name it alone knows. If it is gone, the server is unavailable."""
+    async with (
+        fake_server(tmp_path, {CHAT: streams(text("ok", "stop"))}) as fake,
+        await asyncio.start_server(fake.serve, "127.0.0.1", 0) as tcp,
+    ):
+        url = f"http://model.test:{tcp.sockets[0].getsockname()[1]}/v1"
+        async with kind("ann:canary") as proxy:
+            through = f"{kind.__name__.removesuffix('_proxy')}://ann:canary@127.0.0.1:{proxy.port}"
+            engine = OpenAIEngine(server_with(url=url, model="m", proxy=through.replace("socks:", "socks5:")))
+            assert (await read(engine))[0].text == "ok"
+            assert len(proxy.asked) == 1
+        with pytest.raises(EngineUnavailable):
+            await read(engine)
+
+
 async def test_a_call_cancelled_at_any_moment_disconnects(connect: Connect) -> None:
     """Calls cancelled after any number of event loop turns, up to a hundred, leave no connection open."""
     engine, server = await connect({CHAT: streams(text("a"), text("b"), text("c", "stop"))})
@@ -514,21 +532,3 @@ async def test_a_refused_look_for_metrics_is_no_failure(connect: Connect) -> Non
     server.answers["/metrics"] = replies(503, b"")
     with pytest.raises(EngineUnavailable):
         await engine.metrics()
-
-
-async def test_no_module_is_looked_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call imports nothing: httpx asks for sniffio at each of its locks, and one that is missing is looked for in all
-    folders of the import path each time.
-    """
-    engine, _ = await connect({CHAT: streams(text("a", "stop"))})
-    await read(engine)
-    looked_for: list[str] = []
-
-    class Spy:
-        @staticmethod
-        def find_spec(name: str, _path: object = None, _target: object = None) -> None:
-            looked_for.append(name)
-
-    monkeypatch.setattr(sys, "meta_path", [Spy, *sys.meta_path])
-    await read(engine)
-    assert looked_for == []
