@@ -23,7 +23,9 @@ from core.inference.batching.sequence import Sequence as Row
 from core.inference.lean import LoadOptions
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
-from core.inference.weights.precision import Precision
+from core.inference.weights.groups import panel_bytes
+from core.inference.weights.panels import panel_count
+from core.inference.weights.precision import INT8, Precision
 
 MAX_CONTEXT = 4096
 
@@ -42,7 +44,7 @@ def bytes_per_token(network: Network) -> int:
     """
     if not isinstance(network, Decoder) or network.shape.tied:
         return network.weight_bytes
-    return network.weight_bytes - network.shape.vocabulary * network.shape.hidden
+    return network.weight_bytes - panel_count(network.shape.vocabulary) * panel_bytes(network.shape.hidden, INT8)
 
 
 def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:
