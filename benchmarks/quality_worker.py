@@ -31,6 +31,7 @@ from benchmarks.workers import open_worker
 from config.settings import EngineSettings
 from core.inference.arrays import Floats
 from core.inference.batching.prefix import PrefixCache
+from core.inference.batching.prompts import prompts_step
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Chunk, Limits, Scheduler, Step
 from core.inference.batching.sequence import Job, Sampled, Sampling
@@ -80,9 +81,8 @@ def main(name: str, threads: int, alternatives: Path) -> None:
 def compute_exact(name: str, threads: int, folder: Path) -> Exact:
     """Reads the texts with the exact weights."""
     model = open_model(name, PRECISIONS[Engine.FP32], threads)
-    exact = Exact(
-        prompts=prompts(model, name), prose=prose(model), folder=folder, replies=greedy(model, prompts(model, name))
-    )
+    asked = prompts(model, name)
+    exact = Exact(prompts=asked, prose=prose(model), folder=folder, replies=greedy(model, asked))
     for number, ids in enumerate([*exact.prompts, *exact.prose]):
         np.save(folder / f"{number}.npy", logits_of(model, ids))
     return exact
@@ -158,17 +158,13 @@ def logits_of(model: LoadedModel, ids: Sequence[int]) -> Floats:
 
     All but the first id of a step count as a draft to verify, so that each of them has logits.
     """
-    scheduler = Scheduler(Limits(max_batch=1), PrefixCache(model.network.blocks, reuse=False))
-    row = Row(job=_job(0, ids))
-    scheduler.add(row)
-    scheduler.schedule()
-    found = []
+    [whole] = prompts_step([ids]).chunks
+    row, found = whole.sequence, []
     for start in range(0, len(ids), CHUNK if model.network.max_speculative_step else 1):
         row.ids, row.computed = list(ids[: start + 1]), start
         chunk = Chunk(sequence=row, count=1, draft=tuple(ids[start + 1 : start + CHUNK]))
         found.append(model.network.run(Step(chunks=(chunk,))))
-    scheduler.remove(row)
-    model.network.run(scheduler.schedule())
+    model.network.run(Step(chunks=(), removed=(row,)))
     return np.concatenate(found)
 
 

@@ -12,9 +12,10 @@ from core.clock import SystemClock
 from core.errors import ModelDamaged, NoKernels
 from core.heap import return_freed_memory
 from core.inference.batching.network import Network
-from core.inference.batching.prefix import BLOCK_SIZE, PrefixCache
-from core.inference.batching.scheduler import Limits, Scheduler
-from core.inference.batching.sequence import MAX_PENALTY, MIN_PENALTY, Job, Sampling, Sequence
+from core.inference.batching.prefix import BLOCK_SIZE
+from core.inference.batching.prompts import prompts_step
+from core.inference.batching.scheduler import Step
+from core.inference.batching.sequence import MAX_PENALTY, MIN_PENALTY, Sampling
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.defaults import published_defaults
@@ -124,13 +125,9 @@ def _open_network(
 
 def _warm_up(network: Network, prompt: list[int]) -> None:
     """Run one step, so that the weights are paged in before the first request."""
-    job = Job(id="", user="", prompt=tuple(prompt), max_tokens=1, sampling=Sampling(), seed=0)
-    scheduler = Scheduler(Limits(max_batch=1), PrefixCache(len(prompt), reuse=False))
-    sequence = Sequence(job=job)
-    scheduler.add(sequence)
-    network.run(scheduler.schedule())
-    scheduler.remove(sequence)
-    network.run(scheduler.schedule())
+    step = prompts_step([prompt])
+    network.run(step)
+    network.run(Step(chunks=(), removed=tuple(chunk.sequence for chunk in step.chunks)))
 
 
 def _eos_ids(declared: object, end_of_message: int) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""A step over whole prompts that are served to nobody, for what is measured while a model reads."""
+"""A step over whole prompts that are served to nobody: to warm a network up, and to measure it while it reads."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Ids
@@ -11,8 +11,8 @@ from core.inference.batching.sequence import Job, Sampling, Sequence
 def prompts_step(prompts: Iterable[Ids[int]]) -> Step:
     """The step that reads `prompts` from their beginning, each as a sequence, in the first blocks of the KV cache."""
     rows = [
-        Sequence(job=Job(id="", user="", prompt=tuple(ids), max_tokens=1, sampling=Sampling(), seed=0))
-        for ids in prompts
+        Sequence(job=Job(id=str(number), user="", prompt=tuple(ids), max_tokens=1, sampling=Sampling(), seed=0))
+        for number, ids in enumerate(prompts)
     ]
     cache = PrefixCache(sum(-(-row.pending // BLOCK_SIZE) for row in rows), reuse=False)
     for row in rows:

@@ -29,7 +29,7 @@ static const struct {
     uint8_t rows[16];
 } AMX_CONFIG = {.palette = 1, .row_bytes = {64, GROUP_COLUMNS, 64}, .rows = {AMX_TOKENS, AMX_TOKENS, GROUP_COLUMNS / 4}};
 
-INLINE int amx_is_used(int tokens, int dtype) { return (dtype == INT8 || dtype == INT4) && tokens >= AMX_MIN_TOKENS; }
+INLINE int amx_is_used(const Matmul *m) { return m->input.numbers && m->input.tokens >= AMX_MIN_TOKENS; }
 
 /* Assembly, since the intrinsic of GCC 12 declares only 8 of the 64 bytes as read. */
 INLINE void amx_configure(void) { __asm__ volatile("ldtilecfg %0" : : "m"(AMX_CONFIG)); }
@@ -107,7 +107,7 @@ INLINE int amx_matmul(const Matmul *m, int panel, int panels) {
 /* Asks Linux for permission to use the tile registers; 0 if granted. */
 int enable_instructions(void) { return (int)syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA); }
 #else
-INLINE int amx_is_used(int tokens, int dtype) { return (void)tokens, (void)dtype, 0; }
+INLINE int amx_is_used(const Matmul *m) { return (void)m, 0; }
 
 INLINE void amx_configure(void) {}
 

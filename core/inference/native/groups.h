@@ -10,7 +10,6 @@
 #endif
 
 #define GROUP_COLUMNS 32
-#define GROUP_TILE_TOKENS (TILE_TOKENS == 4 ? 8 : TILE_TOKENS) /* registers hold the sums of the group and of the rows */
 #define PREFETCH_BYTES 1024 /* distance between the weights in use and those being prefetched */
 
 INLINE int group_count(int columns) { return (columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS; }
@@ -51,8 +50,6 @@ INLINE int32_t load_int(const int8_t *four) {
     memcpy(&x, four, sizeof x);
     return x;
 }
-
-INLINE vi32 splat_int(int32_t x) { return x - (vi32){0}; }
 
 INLINE void prefetch_eight(const uint8_t *group, int dtype, int eight) {
     size_t fours = 4 * PANEL_ROWS;

@@ -34,7 +34,7 @@ INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
 /* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */
 static void matmul_job(const void *context, int begin, int end) {
     const Matmul *m = context;
-    int panel = begin, uses_amx = amx_is_used(m->input.tokens, m->linear->dtype);
+    int panel = begin, uses_amx = amx_is_used(m);
     if (uses_amx)
         amx_configure();
     for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {

@@ -13,21 +13,25 @@
 
 /* PANEL_VECTORS: registers that hold one value for each row of a panel.
  * TILE_*: how many panels, tokens and queries are computed at once, such that their sums fit the register file.
+ * GROUP_TILE_TOKENS: the same of one panel of integers, which needs registers for the sums of a group besides.
  */
 #if defined(__AVX512BW__)
 #define PANEL_VECTORS 1
 #define TILE_PANELS 4
 #define TILE_TOKENS 4
+#define GROUP_TILE_TOKENS 8
 #define TILE_QUERIES 8
 #elif defined(__AVX2__)
 #define PANEL_VECTORS 2
 #define TILE_PANELS 1
 #define TILE_TOKENS 3
+#define GROUP_TILE_TOKENS 3
 #define TILE_QUERIES 4
 #else
 #define PANEL_VECTORS 4
 #define TILE_PANELS 1
 #define TILE_TOKENS 2
+#define GROUP_TILE_TOKENS 2
 #define TILE_QUERIES 2
 #endif
 #define LANES (PANEL_ROWS / PANEL_VECTORS) /* 32-bit lanes of a register */
@@ -40,6 +44,8 @@ typedef uint16_t vu16 __attribute__((vector_size(2 * LANES)));  /* one per lane:
 typedef int8_t vi8 __attribute__((vector_size(LANES)));
 
 INLINE vf32 splat(float x) { return x - (vf32){0}; }
+
+INLINE vi32 splat_int(int32_t x) { return x - (vi32){0}; }
 
 INLINE vf32 load(const float *from) {
     vf32 x;

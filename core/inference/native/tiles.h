@@ -5,9 +5,6 @@
 #pragma once
 #include "simd.h"
 
-/* Panels times tokens of a tile at most. */
-#define TILE_SUMS (TILE_PANELS * TILE_TOKENS)
-
 /* Input of a matmul. Integer weights: value = number * scale of its group. */
 typedef struct {
     float *values;    /* [tokens][columns] */
@@ -50,7 +47,7 @@ static __attribute__((noinline)) void store_tile(
 
 /* `sums`: registers, [panels * PANEL_VECTORS][tokens]. */
 INLINE void store_sums(const Matmul *m, int panel, int panels, int token, int tokens, const vf32 *sums) {
-    float rows[TILE_SUMS][PANEL_ROWS];
+    float rows[TILE_PANELS * TILE_TOKENS][PANEL_ROWS];
     UNROLLED for (int i = 0; i < panels * PANEL_VECTORS; i++)
         UNROLLED for (int j = 0; j < tokens; j++)
             store(rows[i / PANEL_VECTORS * tokens + j] + i % PANEL_VECTORS * LANES, sums[i * tokens + j]);

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -66,14 +66,8 @@ def matrix_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _pack_int4(name: str, matrix: Matrix, read: Read, observe: Observe) -> Array:
     packed = _integers(matrix, INT4)
-    moments: Sequence[Moments] = ()
-
-    @lru_cache(1)
-    def gptq(layer: int) -> Gptq:
-        nonlocal moments
-        moments = moments or observe(name, matrix)
-        return Gptq(moments[layer])
-
+    moments = cache(lambda: observe(name, matrix))
+    gptq = lru_cache(1)(lambda layer: Gptq(moments()[layer]))
     for layer, span, rows in _pieces(matrix, read):
         stored = rows.stored()
         groups = stored if stored and fits_int4(stored) else gptq(layer).quantise(rows.floats())

@@ -18,6 +18,7 @@ from core.inference.weights.packing import Observe, matrix_dtype, pack, unobserv
 from core.inference.weights.precision import BF16, INT4, INT8
 from core.inference.weights.quantise import quantise_int8
 from core.inference.weights.shape import Multipliers, Shape, lean_shape
+from tests.core.inference.weights.matrices import floats
 
 DOWN = "model.layers.0.mlp.down_proj.weight"
 
@@ -37,12 +38,6 @@ class Stored:
 
     def groups(self, rows: slice) -> Groups:
         return Groups(numbers=self.stored.numbers[rows], scales=self.stored.scales[rows])
-
-
-def floats(groups: Groups) -> Floats:
-    return (groups.numbers.astype(np.float32) * groups.scales[..., None].astype(np.float32)).reshape(
-        len(groups.scales), -1
-    )
 
 
 def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:

@@ -8,15 +8,7 @@ from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.weights.quantise import HIGHEST, LOWEST, int4_scales, quantise_int8
-
-
-def noise(rows: int, columns: int) -> Floats:
-    return np.random.default_rng(0).standard_normal((rows, columns)).astype(np.float32)
-
-
-def floats(groups: Groups) -> Floats:
-    scaled = groups.numbers.astype(np.float32) * groups.scales[..., None].astype(np.float32)
-    return scaled.reshape(len(scaled), -1)
+from tests.core.inference.weights.matrices import floats, noise
 
 
 def test_int8_is_exact_to_half_a_step() -> None:
