@@ -19,14 +19,7 @@
 #include "layers.h"    /* embedding, rms_norm, rope, swiglu, quantisation */
 #include "kv_cache.h"  /* paged keys and values, rope_and_cache */
 #include "attention.h" /* causal attention, online softmax */
-
-/* output[tokens][rows] = the step's input x transposed matrix + bias, added to the output if `accumulate`. */
-static void linear(const Step *s, const Linear *matrix, int tokens, float *output, int accumulate) {
-    Matmul m = {matrix, input_of(s, matrix, tokens), output, accumulate};
-    if (matrix->observed)
-        memcpy(matrix->observed, m.input.values, (size_t)tokens * (size_t)matrix->columns * sizeof(float));
-    matmul(s->model->pool, &m);
-}
+#include "head.h"      /* logits */
 
 static void run_layer(const Step *s, int index) {
     const Layer *layer = s->model->layers + index;
@@ -52,8 +45,7 @@ void forward(const Model *m, const Batch *b) {
     rope_angles(&s);
     for (int i = 0; i < m->layer_count; i++)
         run_layer(&s, i);
-    norm(&s, m->final_norm, &m->lm_head, b->outputs, b->output_tokens);
-    linear(&s, &m->lm_head, b->outputs, b->logits, 0);
+    head(&s);
     set_spinning(m->pool, 0);
 }
 

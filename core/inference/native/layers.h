@@ -62,6 +62,16 @@ static void quantise(const Step *s, const Linear *next) {
     parallel_for(s->model->pool, quantise_job, &job, s->batch->tokens, 1);
 }
 
+/* ---- linear ---- */
+
+/* output[tokens][rows] = the step's input x transposed matrix + bias, added to the output if `accumulate`. */
+static void linear(const Step *s, const Linear *matrix, int tokens, float *output, int accumulate) {
+    Matmul m = {matrix, input_of(s, matrix, tokens), output, accumulate};
+    if (matrix->observed)
+        memcpy(matrix->observed, m.input.values, (size_t)tokens * (size_t)matrix->columns * sizeof(float));
+    matmul(s->model->pool, &m);
+}
+
 /* ---- embedding ---- */
 
 /* Column `column` of the embedding of token `id`, from panels of floats. */

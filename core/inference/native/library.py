@@ -43,6 +43,7 @@ class Model(ctypes.Structure):
         ("rope_frequencies", c_void_p),
         ("embedding", Linear),
         ("lm_head", Linear),
+        ("preview", Linear),
         ("pool", c_void_p),
         ("is_fp32", c_int32),
         ("layer_count", c_int32),

@@ -37,6 +37,7 @@ typedef struct {
     const float *final_norm;       /* [hidden] */
     const float *rope_frequencies; /* [head_dim / 2] */
     Linear embedding, lm_head;     /* [vocabulary, hidden]; the embedding is not int4 */
+    Linear preview;                /* int4 copy of lm_head; without weights if there is none, see head.h */
     Pool *pool;
     int32_t is_fp32; /* so are keys and values, which are fp16 otherwise */
     int32_t layer_count, hidden, intermediate, heads, kv_heads, head_dim;

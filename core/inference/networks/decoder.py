@@ -13,8 +13,8 @@ from core.inference.batching.scheduler import Chunk, Step
 from core.inference.native import library
 from core.inference.native.library import Kernels
 from core.inference.networks.rope import rope_frequencies
-from core.inference.weights.layout import matrices
-from core.inference.weights.packing import matrix_dtype
+from core.inference.weights.layout import head, matrices
+from core.inference.weights.packing import PREVIEW, has_preview, matrix_dtype
 from core.inference.weights.precision import BF16, FP32, INT4, INT8
 from core.inference.weights.shape import Shape
 
@@ -127,7 +127,8 @@ class Decoder:
             final_norm=self._pointer("norm"),
             rope_frequencies=self._frequencies.ctypes.data,
             embedding=self._linear("embedding"),
-            lm_head=self._linear("embedding" if shape.tied else "head"),
+            lm_head=self._linear(head(shape)),
+            preview=self._preview(),
             pool=pool,
             is_fp32=self._dtype == FP32,
             layer_count=shape.layers,
@@ -154,6 +155,14 @@ class Decoder:
             rows=matrix.rows,
             columns=matrix.columns,
             dtype=DTYPE_CODES[matrix_dtype(name, self._dtype)],
+        )
+
+    def _preview(self) -> library.Linear:
+        if not has_preview(self.shape, self._dtype):
+            return library.Linear()
+        matrix = self._matrices[head(self.shape)]
+        return library.Linear(
+            weight=self._pointer(PREVIEW), rows=matrix.rows, columns=matrix.columns, dtype=DTYPE_CODES[INT4]
         )
 
     def _pointer(self, name: str, layer: int = 0) -> int | None:

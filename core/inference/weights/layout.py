@@ -66,6 +66,11 @@ def matrices(shape: Shape) -> Mapping[str, Matrix]:
     return found if shape.tied else {**found, "head": once("lm_head")}
 
 
+def head(shape: Shape) -> str:
+    """The packed name of the matrix that gives the logits."""
+    return "embedding" if shape.tied else "head"
+
+
 def _mlp(shape: Shape) -> tuple[Mapping[str, Part], str]:
     """The parts of the gate and up projections, and the name of the down projection."""
     inner = shape.intermediate

@@ -11,15 +11,19 @@ from core.inference.arrays import Array, Floats, Groups, empty
 from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
-from core.inference.weights.layout import Matrix, Part, matrices, norms
+from core.inference.weights.layout import Matrix, Part, head, matrices, norms
 from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
 from core.inference.weights.precision import INT4, INT8
-from core.inference.weights.quantise import fits_int4, quantise_int8
+from core.inference.weights.quantise import fits_int4, quantise_int4, quantise_int8
 from core.inference.weights.shape import Shape
 
 ROWS_AT_ONCE = 16 * PANEL
 """Rows converted at a time. They fit the CPU cache; a whole embedding as float32 would take half a gigabyte."""
 MLP = {"gate_up", "down"}
+PREVIEW = "preview"
+"""Packed name of the int4 copy of the head, see native/head.h."""
+LARGE_VOCABULARY = 1 << 14
+"""Tokens from which on a preview of the head saves more than it costs: 1,024 of them are computed twice."""
 REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
@@ -50,6 +54,8 @@ def pack(read: Read, shape: Shape, dtype: np.dtype[Any], observe: Observe = unob
         else:
             yield name, _pack_int8(matrix, read) if kind == INT8 else _pack_floats(matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
+    if has_preview(shape, dtype):
+        yield PREVIEW, _pack_preview(matrices(shape)[head(shape)], read)
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
 
@@ -62,6 +68,11 @@ def matrix_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     token reads one row of the embedding.
     """
     return INT8 if dtype == INT4 and name not in MLP else dtype
+
+
+def has_preview(shape: Shape, dtype: np.dtype[Any]) -> bool:
+    """Whether the head of a model of this type is read in two stages."""
+    return dtype in (INT8, INT4) and shape.vocabulary >= LARGE_VOCABULARY
 
 
 def _pack_int4(name: str, matrix: Matrix, read: Read, observe: Observe) -> Array:
@@ -79,6 +90,15 @@ def _pack_int8(matrix: Matrix, read: Read) -> Array:
     packed = _integers(matrix, INT8)
     for layer, span, rows in _pieces(matrix, read):
         packed[layer, span] = group_panels(rows.stored() or quantise_int8(rows.floats()), INT8)
+    return packed
+
+
+def _pack_preview(matrix: Matrix, read: Read) -> Array:
+    packed = _integers(matrix, INT4)
+    for layer, span, rows in _pieces(matrix, read):
+        stored = rows.stored()
+        groups = stored if stored and fits_int4(stored) else quantise_int4(rows.floats())
+        packed[layer, span] = group_panels(groups, INT4)
     return packed
 
 

@@ -16,9 +16,16 @@ SHRUNK: Final = tuple(np.float32(factor) for factor in np.linspace(0.7, 1.1, 21)
 
 def quantise_int8(weight: Floats) -> Groups:
     """Quantise rows, [rows, columns], to the nearest int8. Columns are padded with zeros to whole groups."""
-    groups = np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP))).reshape(len(weight), -1, GROUP)
+    groups = _in_groups(weight)
     scales = (np.abs(groups).max(-1) / np.float32(MAX_INT8)).astype(np.float16)
     return Groups(numbers=_rounded(groups, scales, -MAX_INT8, MAX_INT8).astype(np.int8), scales=scales)
+
+
+def quantise_int4(weight: Floats) -> Groups:
+    """Quantise rows, [rows, columns], to the nearest int4, with scales that keep each group's largest weight."""
+    groups = _in_groups(weight)
+    scales = _exact_scales(groups).astype(np.float16)
+    return Groups(numbers=_rounded(groups, scales, LOWEST, HIGHEST).astype(np.int8), scales=scales)
 
 
 def fits_int4(groups: Groups) -> bool:
@@ -32,8 +39,7 @@ def int4_scales(groups: Floats, importance: Floats) -> NDArray[np.float16]:
     Of the scales that are tried, each row takes the one with the least sum of squared errors times the `importance` of
     their columns, [columns]. Its sign gives the longer side of the numbers to the row's largest weight.
     """
-    at = np.abs(groups).argmax(-1)[..., None]
-    exact = np.take_along_axis(groups, at, -1)[..., 0] / np.float32(LOWEST)
+    exact = _exact_scales(groups)
     best_scale, best_error = np.zeros_like(exact, np.float16), np.full_like(exact, np.inf)
     for factor in SHRUNK:
         scale = (exact * factor).astype(np.float16)
@@ -42,6 +48,17 @@ def int4_scales(groups: Floats, importance: Floats) -> NDArray[np.float16]:
         is_better = error < best_error
         best_scale, best_error = np.where(is_better, scale, best_scale), np.where(is_better, error, best_error)
     return best_scale
+
+
+def _in_groups(weight: Floats) -> Floats:
+    """Columns in groups, padded with zeros: [rows, groups, 32]."""
+    return np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP))).reshape(len(weight), -1, GROUP)
+
+
+def _exact_scales(groups: Floats) -> Floats:
+    """The int4 scales that make the largest weight of the columns, [..., columns], the lowest number."""
+    at = np.abs(groups).argmax(-1)[..., None]
+    return np.take_along_axis(groups, at, -1)[..., 0] / np.float32(LOWEST)
 
 
 def _rounded(groups: Floats, scales: NDArray[np.float16], lowest: int, highest: int) -> Floats:

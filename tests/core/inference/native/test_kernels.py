@@ -1,7 +1,6 @@
 """Matmuls of integer weights against exact arithmetic, at every level that this processor can run."""
 
 import ctypes
-import platform
 from collections.abc import Callable, Iterator
 from ctypes import POINTER, c_int, c_void_p
 from functools import partial
@@ -13,16 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
-from core.inference.hardware import cpu_flags
 from core.inference.native import library
-from core.inference.native.build import PORTABLE, Level, build, levels
+from core.inference.native.build import Level, build
 from core.inference.native.library import Kernels
 from core.inference.networks.decoder import DTYPE_CODES
 from core.inference.weights.groups import group_panels
 from core.inference.weights.precision import INT4, INT8
+from tests.core.inference.native.levels import LEVELS, kernels_of
 
 SOURCE = Path(__file__).with_name("multiply_once.c")
-LEVELS = (*levels(cpu_flags(), platform.machine()), PORTABLE)
 LARGEST = 127
 """Largest number of an activation."""
 LOWEST = {INT8: -128, INT4: -8}
@@ -34,9 +32,8 @@ Multiply = Callable[[Groups, Floats], Floats]
 @pytest.fixture(params=LEVELS, ids=lambda level: level.name)
 def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> ctypes.CDLL:
     level: Level = request.param
+    kernels_of(level, tmp_path, SOURCE)
     compiled = build(level, tmp_path, SOURCE)
-    if Kernels(compiled, level.name).enable_instructions():
-        pytest.skip("the operating system does not permit AMX")
     compiled.multiply_once.argtypes = (c_void_p, POINTER(library.Linear), c_void_p, c_void_p, c_int)
     compiled.multiply_once.restype = None
     return compiled

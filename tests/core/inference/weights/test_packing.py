@@ -1,6 +1,7 @@
 """Which matrices of a model have which type, and what becomes of a file's own integers."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, matrices
-from core.inference.weights.packing import Observe, matrix_dtype, pack, unobserved
+from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW, Observe, matrix_dtype, pack, unobserved
 from core.inference.weights.precision import BF16, INT4, INT8
-from core.inference.weights.quantise import quantise_int8
+from core.inference.weights.quantise import quantise_int4, quantise_int8
 from core.inference.weights.shape import Multipliers, Shape, lean_shape
 from tests.core.inference.weights.matrices import floats
 
 DOWN = "model.layers.0.mlp.down_proj.weight"
+EMBEDDING = "model.embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
 
 
 def stored(shape: Shape, largest: int) -> Groups:
+    """Integers of `down` in a file."""
+    return integers(shape.hidden, shape.intermediate, largest)
+
+
+def integers(rows: int, columns: int, largest: int) -> Groups:
     """Numbers without a group's largest one, so that quantising would choose other scales."""
     random = np.random.default_rng(3)
-    size = (shape.hidden, shape.intermediate // GROUP)
+    size = (rows, columns // GROUP)
     numbers = random.integers(-largest, largest + 1, (*size, GROUP), np.int8)
     return Groups(numbers=numbers, scales=random.random(size).astype(np.float16))
 
@@ -56,13 +63,24 @@ def packed_down(
     folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any], observe: Observe = unobserved
 ) -> Array:
     """The packed `down` of layer 0 if the file has it as these integers."""
+    packed: Array = packed_with(folder, shape, {DOWN: groups}, dtype, observe)["down"][0]
+    return packed
+
+
+def packed_with(
+    folder: Path,
+    shape: Shape,
+    stored: Mapping[str, Groups],
+    dtype: np.dtype[Any],
+    observe: Observe = unobserved,
+) -> Mapping[str, Array]:
+    """The packed model if the file has some tensors as integers."""
     read: Read = open_checkpoint(folder).read
 
     def with_stored(name: str) -> Source | None:
-        return Stored(groups) if name == DOWN else read(name)
+        return Stored(stored[name]) if name in stored else read(name)
 
-    packed: Array = dict(pack(with_stored, shape, dtype, observe))["down"][0]
-    return packed
+    return dict(pack(with_stored, shape, dtype, observe))
 
 
 @pytest.fixture
@@ -83,6 +101,24 @@ def test_the_mlps_of_an_int4_model_are_int4(tiny_folder: Path, shape: Shape) -> 
 @pytest.mark.parametrize("dtype", [INT8, BF16])
 def test_what_is_not_int4_is_of_one_type(shape: Shape, dtype: np.dtype[Any]) -> None:
     assert {matrix_dtype(name, dtype) for name in matrices(shape)} == {dtype}
+
+
+@pytest.mark.parametrize("dtype", [INT8, INT4])
+def test_the_head_of_a_large_vocabulary_has_a_preview(tiny_folder: Path, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """It is the head in int4: rounded to nearest, or the file's own numbers if they are int4."""
+    for largest in (100, 5):
+        head = integers(LARGE_VOCABULARY, shape.hidden, largest)
+        packed = packed_with(tiny_folder, replace(shape, vocabulary=LARGE_VOCABULARY), {EMBEDDING: head}, dtype)
+        expected = head if largest == 5 else quantise_int4(floats(head))
+        assert np.array_equal(packed[PREVIEW][0], group_panels(expected, INT4))
+
+
+def test_other_heads_have_no_preview(tiny_folder: Path, shape: Shape) -> None:
+    """Neither that of a small vocabulary nor that of floats."""
+    head = integers(LARGE_VOCABULARY, shape.hidden, 100)
+    large = replace(shape, vocabulary=LARGE_VOCABULARY)
+    assert PREVIEW not in packed_with(tiny_folder, large, {EMBEDDING: head}, BF16)
+    assert PREVIEW not in packed_with(tiny_folder, shape, {}, INT8)
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [(INT8, 100), (INT8, 5), (INT4, 5)])

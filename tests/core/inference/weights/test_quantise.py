@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
-from core.inference.weights.quantise import HIGHEST, LOWEST, int4_scales, quantise_int8
+from core.inference.weights.quantise import HIGHEST, LOWEST, int4_scales, quantise_int4, quantise_int8
 from tests.core.inference.weights.matrices import floats, noise
 
 
@@ -48,6 +48,16 @@ def test_zeros_stay_zeros() -> None:
     assert not found.numbers[:, 2, 16:].any()
     assert np.array_equal(found.numbers[:, 1:], beside.numbers)
     assert np.array_equal(found.scales[:, 1:], beside.scales)
+
+
+def test_int4_keeps_the_largest_weight() -> None:
+    """It is the number with the longer side, and every weight is within a step of its own."""
+    weight = noise(20, 3 * GROUP)
+    found = quantise_int4(weight)
+    assert (found.numbers.min(-1) == LOWEST).all()
+    assert found.numbers.max() <= HIGHEST
+    step = np.abs(found.scales.astype(np.float32)).repeat(GROUP, 1)
+    assert (np.abs(floats(found) - weight) <= 1.01 * step).all()
 
 
 def rounded(weight: Floats, scales: NDArray[Any]) -> Floats:
