@@ -1,6 +1,8 @@
 """Open the lean decoder: quantise the weights of a model at its first start, and map them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,15 @@ import numpy as np
 
 from core.errors import ConfigError, ModelDamaged
 from core.inference.batching.prefix import BLOCK_SIZE
-from core.inference.calibration.inputs import BLOCKS, Inputs
+from core.inference.calibration.inputs import BLOCKS, observed_moments
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.hardware import cores
-from core.inference.native.library import open_kernels
+from core.inference.native.library import Pool, open_kernels
 from core.inference.networks.decoder import Decoder, block_bytes
 from core.inference.tokens.template import ChatTemplate
+from core.inference.weights.gptq import Gptq, Moments
 from core.inference.weights.layout import weight_count
-from core.inference.weights.packing import Observe, unobserved
+from core.inference.weights.packing import Int4, Quantise, to_nearest
 from core.inference.weights.precision import DECODER_DTYPES, INT8, Precision
 from core.inference.weights.shape import Shape
 from core.inference.weights.store import load_packed
@@ -57,11 +60,17 @@ def open_lean(
     blocks = min(options.cache_bytes // block_bytes(shape, dtype), MAX_BLOCKS)
     if not blocks:
         raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
-    kernels, threads = open_kernels(data_dir), options.threads or cores()
+    pool = Pool(open_kernels(data_dir), options.threads or cores())
 
-    def open_decoder(kind: np.dtype[Any], blocks: int, observe: Observe, progress: Progress) -> Decoder:
-        packed = load_packed(checkpoint, shape, kind, data_dir / "quantised", progress, observe)
-        return Decoder(packed, shape, kind, kernels, blocks=blocks, threads=threads)
+    def open_decoder(kind: np.dtype[Any], blocks: int, int4: Int4, progress: Progress) -> Decoder:
+        packed = load_packed(checkpoint, shape, kind, data_dir / "quantised", progress, int4)
+        return Decoder(packed, shape, kind, pool, blocks=blocks)
 
-    inputs = Inputs(lambda: open_decoder(INT8, BLOCKS, unobserved, unwatched), template)
-    return open_decoder(dtype, blocks, inputs.moments, progress)
+    @cache
+    def moments() -> Mapping[str, Sequence[Moments]]:
+        return observed_moments(open_decoder(INT8, BLOCKS, to_nearest, unwatched), template)
+
+    def gptq(name: str, layer: int) -> Quantise:
+        return Gptq(moments()[name][layer], pool).quantise
+
+    return open_decoder(dtype, blocks, gptq, progress)

@@ -14,6 +14,7 @@
 #include "tiles.h"     /* matmul tiles of float weights */
 #include "groups.h"    /* matmul tiles of integer weights */
 #include "amx.h"       /* the same on AMX */
+#include "gptq.h"      /* weights rounded to int4 */
 #include "matmul.h"    /* matmul on all threads */
 #include "step.h"      /* a forward pass and its buffers */
 #include "layers.h"    /* embedding, rms_norm, rope, swiglu, quantisation */
@@ -50,4 +51,4 @@ void forward(const Model *m, const Batch *b) {
 }
 
 /* Sizes of the structures that library.py mirrors, for it to compare when it loads the library. */
-const size_t STRUCT_SIZES[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Batch)};
+const size_t STRUCT_SIZES[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Batch), sizeof(Rounding)};

@@ -8,7 +8,6 @@
 
 /* ---- quantisation ---- */
 
-#define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
 #define MAX_NUMBER 127
 
 /* Quantises up to 32 activations to numbers from -127 to 127, padded with zeros. Returns their scale; `sum` takes the sum

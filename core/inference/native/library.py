@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import weakref
 from ctypes import POINTER, c_float, c_int, c_int32, c_size_t, c_void_p
 from pathlib import Path
 from typing import Final
@@ -72,7 +73,20 @@ class Batch(ctypes.Structure):
     )
 
 
-MIRRORED: Final = (Linear, Layer, Model, Batch)
+class Rounding(ctypes.Structure):
+    _fields_ = (
+        ("weight", c_void_p),
+        ("sizes", c_void_p),
+        ("factors", c_void_p),
+        ("numbers", c_void_p),
+        ("scales", c_void_p),
+        ("rows", c_int32),
+        ("columns", c_int32),
+        ("blocks", c_int32),
+    )
+
+
+MIRRORED: Final = (Linear, Layer, Model, Batch, Rounding)
 """In the order of STRUCT_SIZES in decoder.c."""
 
 
@@ -95,6 +109,22 @@ class Kernels:
         self.scratch_bytes.argtypes, self.scratch_bytes.restype = (POINTER(Model), c_int), c_size_t
         self.forward = library.forward
         self.forward.argtypes, self.forward.restype = (POINTER(Model), POINTER(Batch)), None
+        self.round_rows = library.round_rows
+        self.round_rows.argtypes, self.round_rows.restype = (c_void_p, POINTER(Rounding)), None
+
+
+class Pool:
+    """Compute threads, the caller's included, that run `kernels`. They end with this object.
+
+    Raises MemoryError if they cannot be started.
+    """
+
+    def __init__(self, kernels: Kernels, threads: int) -> None:
+        pool = kernels.open_pool(threads)
+        if pool is None:
+            raise MemoryError("cannot start the compute threads")
+        self.kernels, self.address = kernels, pool
+        weakref.finalize(self, kernels.close_pool, pool)
 
 
 def _check_sizes(library: ctypes.CDLL) -> None:

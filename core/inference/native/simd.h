@@ -62,6 +62,8 @@ INLINE vf32 vmax(vf32 a, vf32 b) { return blend(a > b, a, b); }
 
 INLINE vf32 vabs(vf32 x) { return (vf32)((vi32)x & 0x7fffffff); }
 
+#define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
+
 INLINE float reduce_max(vf32 x) {
     float max = x[0];
     for (int i = 1; i < LANES; i++)

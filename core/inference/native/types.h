@@ -44,6 +44,16 @@ typedef struct {
     float epsilon;
 } Model;
 
+/* Rows of a matrix that are rounded to int4, see gptq.h. Its columns are in blocks, of whole groups but for the last. */
+typedef struct {
+    const float *weight;         /* [rows][columns] */
+    const int32_t *sizes;        /* [blocks]: columns of each */
+    const float *const *factors; /* [blocks]: [size][size] */
+    int8_t *numbers;             /* [rows][groups * 32], zeros before */
+    uint16_t *scales;            /* [rows][groups] in fp16 */
+    int32_t rows, columns, blocks;
+} Rounding;
+
 typedef struct {
     const int32_t *ids, *positions; /* [tokens] */
     const int32_t *sequences;       /* [tokens]: index of the token's sequence, a row of `block_tables` */

@@ -1,7 +1,6 @@
 """The lean decoder: models like Llama (`weights/shape.py`). One call of native/decoder.c runs a whole batch."""
 
-import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +10,7 @@ from core.inference.arrays import Array, Floats, empty
 from core.inference.batching.prefix import BLOCK_SIZE
 from core.inference.batching.scheduler import Chunk, Step
 from core.inference.native import library
-from core.inference.native.library import Kernels
+from core.inference.native.library import Pool
 from core.inference.networks.rope import rope_frequencies
 from core.inference.weights.layout import head, matrices
 from core.inference.weights.packing import PREVIEW, has_preview, matrix_dtype
@@ -26,7 +25,7 @@ NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
 
 
 class Decoder:
-    """Packed weights, the KV cache and the compute threads. Used by one thread only.
+    """Packed weights, the KV cache and the compute threads. One thread uses it, and the decoders of the same pool.
 
     `packed`: the tensors of `packing.pack` for `dtype`. Keys and values are float16, or float32 if the weights are.
     """
@@ -39,10 +38,9 @@ class Decoder:
         packed: Mapping[str, Array],
         shape: Shape,
         dtype: np.dtype[Any],
-        kernels: Kernels,
+        pool: Pool,
         *,
         blocks: int,
-        threads: int,
     ) -> None:
         self.shape = shape
         self.dtype = dtype.name
@@ -50,14 +48,10 @@ class Decoder:
         self.blocks = blocks
         self._packed = packed
         self._matrices = matrices(shape)
-        self._kernels = kernels
+        self._pool = pool
         self._cache = empty((blocks, block_bytes(shape, dtype)), np.uint8)
         self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
-        pool = kernels.open_pool(threads)
-        if pool is None:
-            raise MemoryError("cannot start the compute threads")
-        weakref.finalize(self, kernels.close_pool, pool)
-        self._model = self._describe(pool)
+        self._model = self._describe()
 
     @property
     def vocabulary_size(self) -> int:
@@ -73,7 +67,7 @@ class Decoder:
 
     @property
     def path(self) -> str:
-        return f"{self._kernels.level} kernels"
+        return f"{self._pool.kernels.level} kernels"
 
     def run(self, step: Step) -> Floats:
         for source, target in step.copies:
@@ -83,17 +77,19 @@ class Decoder:
             self._forward(step.chunks, logits)
         return logits
 
-    def observe(self, name: str, step: Step) -> Floats:
-        """Run a step and return the inputs of a matrix in each layer, before rounding: [layers, tokens, columns]."""
+    def observe(self, names: Iterable[str], step: Step) -> Mapping[str, Floats]:
+        """Run a step and return the inputs of matrices in each layer, before rounding: [layers, tokens, columns]."""
         tokens = sum(len(chunk.positions) for chunk in step.chunks)
-        inputs = empty((self.shape.layers, tokens, self._matrices[name].columns), FP32)
-        linears = [getattr(layer, name) for layer in self._layers]
-        for linear, of_layer in zip(linears, inputs, strict=True):
-            linear.observed = of_layer.ctypes.data
+        found = {name: empty((self.shape.layers, tokens, self._matrices[name].columns), FP32) for name in names}
+        observed = [
+            (getattr(layer, name), found[name][number]) for number, layer in enumerate(self._layers) for name in found
+        ]
+        for linear, inputs in observed:
+            linear.observed = inputs.ctypes.data
         self.run(step)
-        for linear in linears:
+        for linear, _ in observed:
             linear.observed = None
-        return inputs
+        return found
 
     def _forward(self, chunks: tuple[Chunk, ...], logits: Floats) -> None:
         counts = np.array([len(chunk.positions) for chunk in chunks])
@@ -103,7 +99,7 @@ class Decoder:
         blocks = _padded([chunk.sequence.block_ids for chunk in chunks])
         ends = zip(counts.cumsum(), chunks, strict=True)
         wanted = np.array([token for end, chunk in ends for token in range(end - chunk.outputs, end)], np.int32)
-        scratch = empty((self._kernels.scratch_bytes(self._model, len(ids)),), np.uint8)
+        scratch = empty((self._pool.kernels.scratch_bytes(self._model, len(ids)),), np.uint8)
         batch = library.Batch(
             ids=ids.ctypes.data,
             positions=positions.ctypes.data,
@@ -117,9 +113,9 @@ class Decoder:
             outputs=len(wanted),
             block_table_stride=blocks.shape[1],
         )
-        self._kernels.forward(self._model, batch)
+        self._pool.kernels.forward(self._model, batch)
 
-    def _describe(self, pool: int) -> library.Model:
+    def _describe(self) -> library.Model:
         shape = self.shape
         self._frequencies = rope_frequencies(shape)
         return library.Model(
@@ -129,7 +125,7 @@ class Decoder:
             embedding=self._linear("embedding"),
             lm_head=self._linear(head(shape)),
             preview=self._preview(),
-            pool=pool,
+            pool=self._pool.address,
             is_fp32=self._dtype == FP32,
             layer_count=shape.layers,
             hidden=shape.hidden,

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
-from core.inference.weights.quantise import HIGHEST, LOWEST, int4_scales
+from core.inference.native.library import Pool, Rounding
 
 MAX_BLOCK: Final = 1024
-"""Columns in a block at most."""
+"""Columns in a block at most: MAX_BLOCK_COLUMNS in native/gptq.h."""
 DAMPING: Final = 0.1
 """Added to the mean square of each column, as a part of the average one: texts differ from those that were observed."""
 
@@ -50,50 +49,37 @@ def no_moments(columns: int) -> Moments:
 class Gptq:
     """Rounds the rows of one matrix to int4, for inputs with these moments."""
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: Moments, pool: Pool) -> None:
         self._factors = [_factor(block) for block in moments.blocks]
+        self._sizes = np.array([len(factor) for factor in self._factors], np.int32)
+        self._pool = pool
 
     def quantise(self, weight: Floats) -> Groups:
         """Quantise rows of the matrix, [rows, columns]. Rows do not depend on each other."""
-        columns = weight.T.copy()
-        numbers = np.empty((len(columns) + -len(columns) % GROUP, len(weight)), np.int8)
-        numbers[len(columns) :] = 0
-        scales, begin = [], 0
-        for factor in self._factors:
-            end = begin + len(factor)
-            scales += _round_block(columns[begin:end], factor, numbers[begin:end])
-            begin = end
-        groups = numbers.reshape(-1, GROUP, len(weight)).transpose(2, 0, 1)
-        return Groups(numbers=np.ascontiguousarray(groups), scales=np.stack(scales, 1))
+        rows, columns = weight.shape
+        groups = -(-columns // GROUP)
+        found = Groups(numbers=np.zeros((rows, groups, GROUP), np.int8), scales=np.empty((rows, groups), np.float16))
+        weight, factors = np.ascontiguousarray(weight), np.array([factor.ctypes.data for factor in self._factors])
+        rounding = Rounding(
+            weight=weight.ctypes.data,
+            sizes=self._sizes.ctypes.data,
+            factors=factors.ctypes.data,
+            numbers=found.numbers.ctypes.data,
+            scales=found.scales.ctypes.data,
+            rows=rows,
+            columns=columns,
+            blocks=len(factors),
+        )
+        self._pool.kernels.round_rows(self._pool.address, rounding)
+        return found
 
 
 def _factor(moments: Floats) -> Floats:
-    """The upper Cholesky factor of the inverse of a block's damped moments, with which errors are passed on."""
-    damped = moments.astype(np.float64)
+    """The upper Cholesky factor of the inverse of a block's damped moments, with which errors are passed on.
+
+    It is the inverse of the upper R of R R' = moments, which is a Cholesky factor of the columns in reverse order.
+    """
+    damped = moments.copy()
     damped.flat[:: len(damped) + 1] += DAMPING * (damped.trace() / len(damped) or 1)
-    return np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
-
-
-def _round_block(columns: Floats, factor: Floats, numbers: NDArray[np.int8]) -> list[NDArray[np.float16]]:
-    """Round the columns of a block, [columns, rows], into `numbers`. Changes `columns`. Returns each group's scales."""
-    scales = []
-    for begin in range(0, len(columns), GROUP):
-        end = min(begin + GROUP, len(columns))
-        importance = np.square(1 / factor.diagonal()[begin:end])
-        scale = int4_scales(np.ascontiguousarray(columns[begin:end].T), importance)
-        errors = _round_group(columns[begin:end], factor[begin:end, begin:end], scale, numbers[begin:end])
-        columns[end:] -= factor[begin:end, end:].T @ errors
-        scales.append(scale)
-    return scales
-
-
-def _round_group(columns: Floats, factor: Floats, scale: NDArray[np.float16], numbers: NDArray[np.int8]) -> Floats:
-    """Round the columns of a group, [columns, rows], into `numbers`. Returns its errors, [columns, rows]."""
-    errors, step = np.empty_like(columns), scale.astype(np.float32)
-    inverse = np.divide(1, step, out=np.zeros_like(step), where=step != 0)
-    for at, column in enumerate(columns):
-        rounded = np.clip(np.rint(column * inverse), LOWEST, HIGHEST)
-        numbers[at] = rounded
-        errors[at] = (column - rounded * step) / factor[at, at]
-        columns[at + 1 :] -= factor[at, at + 1 :, None] * errors[at]
-    return errors
+    upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    return np.ascontiguousarray(np.triu(np.linalg.inv(upper)))

@@ -1,15 +1,14 @@
 """Pack a checkpoint: fuse its tensors, convert or quantise them, and arrange them in the kernels' order."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from core.inference.arrays import Array, Floats, Groups, empty
 from core.inference.checkpoint.checkpoint import Read, Source
-from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, Part, head, matrices, norms
 from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
@@ -28,34 +27,34 @@ REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]
 """Packed names and tensors."""
-Observe: TypeAlias = Callable[[str, Matrix], Sequence[Moments]]
-"""Moments of the inputs of a matrix, by its packed name, in each layer."""
+Quantise: TypeAlias = Callable[[Floats], Groups]
+"""Quantises rows of a matrix, [rows, columns]."""
+Int4: TypeAlias = Callable[[str, int], Quantise]
+"""How rows of a matrix become int4, by its packed name and layer."""
 
 
 class Unpackable(Exception):
     """A tensor is missing from the checkpoint or has another shape."""
 
 
-def unobserved(_name: str, matrix: Matrix) -> Sequence[Moments]:
-    """No inputs were observed: int4 is rounded as if all were as likely."""
-    return [no_moments(matrix.columns)] * matrix.layers
+def to_nearest(_name: str, _layer: int) -> Quantise:
+    return quantise_int4
 
 
-def pack(read: Read, shape: Shape, dtype: np.dtype[Any], observe: Observe = unobserved) -> Packed:
+def pack(read: Read, shape: Shape, dtype: np.dtype[Any], int4: Int4 = to_nearest) -> Packed:
     """Every tensor that the kernels need: [layers, ...], or [1, ...] for tensors of the whole model.
 
-    int4 is rounded for the inputs that `observe` has seen; it is called if the file has no int4 of its own. Raises
-    Unpackable if the checkpoint does not have this shape.
+    `int4` is asked if the file has no int4 of its own. Raises Unpackable if the checkpoint does not have this shape.
     """
     for name, matrix in matrices(shape).items():
         kind = matrix_dtype(name, dtype)
         if kind == INT4:
-            yield name, _pack_int4(name, matrix, read, observe)
+            yield name, _pack_int4(matrix, read, partial(int4, name))
         else:
             yield name, _pack_int8(matrix, read) if kind == INT8 else _pack_floats(matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
     if has_preview(shape, dtype):
-        yield PREVIEW, _pack_preview(matrices(shape)[head(shape)], read)
+        yield PREVIEW, _pack_int4(matrices(shape)[head(shape)], read, partial(to_nearest, PREVIEW))
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
 
@@ -75,13 +74,13 @@ def has_preview(shape: Shape, dtype: np.dtype[Any]) -> bool:
     return dtype in (INT8, INT4) and shape.vocabulary >= LARGE_VOCABULARY
 
 
-def _pack_int4(name: str, matrix: Matrix, read: Read, observe: Observe) -> Array:
+def _pack_int4(matrix: Matrix, read: Read, of_layer: Callable[[int], Quantise]) -> Array:
+    """`of_layer`: how rows of a layer are quantised. It is called once for each, if the file has no int4 of its own."""
     packed = _integers(matrix, INT4)
-    moments = cache(lambda: observe(name, matrix))
-    gptq = lru_cache(1)(lambda layer: Gptq(moments()[layer]))
+    quantise = lru_cache(1)(of_layer)
     for layer, span, rows in _pieces(matrix, read):
         stored = rows.stored()
-        groups = stored if stored and fits_int4(stored) else gptq(layer).quantise(rows.floats())
+        groups = stored if stored and fits_int4(stored) else quantise(layer)(rows.floats())
         packed[layer, span] = group_panels(groups, INT4)
     return packed
 
@@ -90,15 +89,6 @@ def _pack_int8(matrix: Matrix, read: Read) -> Array:
     packed = _integers(matrix, INT8)
     for layer, span, rows in _pieces(matrix, read):
         packed[layer, span] = group_panels(rows.stored() or quantise_int8(rows.floats()), INT8)
-    return packed
-
-
-def _pack_preview(matrix: Matrix, read: Read) -> Array:
-    packed = _integers(matrix, INT4)
-    for layer, span, rows in _pieces(matrix, read):
-        stored = rows.stored()
-        groups = stored if stored and fits_int4(stored) else quantise_int4(rows.floats())
-        packed[layer, span] = group_panels(groups, INT4)
     return packed
 
 

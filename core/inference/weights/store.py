@@ -15,7 +15,7 @@ from core.errors import ModelDamaged, ModelError
 from core.inference.arrays import Array, Groups
 from core.inference.checkpoint.checkpoint import Checkpoint, Source
 from core.inference.weights.layout import weight_count
-from core.inference.weights.packing import Observe, Packed, Unpackable, pack, unobserved
+from core.inference.weights.packing import Int4, Packed, Unpackable, pack, to_nearest
 from core.inference.weights.precision import INT4, INT8
 from core.inference.weights.shape import Shape
 from core.inference.weights.unfinished import remove_leftovers, unfinished
@@ -33,20 +33,20 @@ def load_packed(
     dtype: np.dtype[Any],
     keep: Path,
     progress: Progress = unwatched,
-    observe: Observe = unobserved,
+    int4: Int4 = to_nearest,
 ) -> Mapping[str, Array]:
     """The packed weights of a model. Quantised weights are written to the folder `keep` once, and mapped from there.
 
-    int4 is rounded for the inputs that `observe` has seen. `progress` counts the weights while they are written.
+    `int4` rounds weights to that type. `progress` counts the weights while they are written.
     Raises ModelDamaged if the checkpoint does not fit the shape.
     """
     if dtype in (INT8, INT4):
-        return _quantised(checkpoint, shape, dtype, keep, progress, observe)
-    return dict(_packed(checkpoint, shape, dtype, observe))
+        return _quantised(checkpoint, shape, dtype, keep, progress, int4)
+    return dict(_packed(checkpoint, shape, dtype, int4))
 
 
 def _quantised(
-    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress, observe: Observe
+    checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], keep: Path, progress: Progress, int4: Int4
 ) -> Mapping[str, Array]:
     keep.mkdir(parents=True, exist_ok=True)
     for leftover in remove_leftovers(keep):
@@ -55,13 +55,13 @@ def _quantised(
     if not _is_whole(kept):
         log.info("quantising weights, once for this model", model=checkpoint.name)
         watched = _watched(checkpoint, weight_count(shape), progress)
-        _write(kept, _packed(watched, shape, dtype, observe))
+        _write(kept, _packed(watched, shape, dtype, int4))
     return {path.stem: np.load(path, mmap_mode="r") for path in kept.glob("*.npy")}
 
 
-def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], observe: Observe) -> Packed:
+def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], int4: Int4) -> Packed:
     try:
-        yield from pack(checkpoint.read, shape, dtype, observe)
+        yield from pack(checkpoint.read, shape, dtype, int4)
     except (Unpackable, SafetensorError, TypeError) as error:
         raise ModelDamaged(str(checkpoint.path), f"its weights do not fit its configuration ({error})") from error
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.inference.batching.prompts import prompts_step
 from core.inference.calibration.conversations import conversation_ids
-from core.inference.calibration.inputs import LONGEST, Inputs
+from core.inference.calibration.inputs import LONGEST, observed_moments
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
 from core.inference.weights.gptq import no_moments
@@ -24,13 +24,14 @@ def test_all_conversations_are_counted(tiny_folder: Path, tmp_path: Path) -> Non
     model = load(tiny_folder, tmp_path, Precision.INT8)
     decoder = model.network
     assert isinstance(decoder, Decoder)
-    matrix = matrices(decoder.shape)["down"]
-    found = Inputs(lambda: decoder, model.template).moments("down", matrix)
-    expected = [no_moments(matrix.columns) for _ in range(matrix.layers)]
-    for ids in conversation_ids(model.template):
-        for moments, inputs in zip(expected, decoder.observe("down", prompts_step([ids[:LONGEST]])), strict=True):
-            moments.add(inputs)
-    for layer, moments in enumerate(found):
-        for block, other in zip(moments.blocks, expected[layer].blocks, strict=True):
-            np.testing.assert_allclose(block, other, rtol=1e-4, atol=1e-2 * np.abs(other).max())
-    assert not np.allclose(found[0].blocks[0], found[1].blocks[0], rtol=0.1)
+    found = observed_moments(decoder, model.template)
+    assert set(found) == {"gate_up", "down"}
+    for name, of_layers in found.items():
+        steps = (prompts_step([ids[:LONGEST]]) for ids in conversation_ids(model.template))
+        inputs = np.concatenate([decoder.observe([name], step)[name] for step in steps], 1)
+        for moments, of_layer in zip(of_layers, inputs, strict=True):
+            expected = no_moments(matrices(decoder.shape)[name].columns)
+            expected.add(of_layer)
+            for block, other in zip(moments.blocks, expected.blocks, strict=True):
+                np.testing.assert_allclose(block, other, rtol=1e-4, atol=1e-2 * np.abs(other).max())
+        assert not np.allclose(of_layers[0].blocks[0], of_layers[1].blocks[0], rtol=0.1)

@@ -7,6 +7,7 @@ import pytest
 
 from core.inference.arrays import Array, Floats, Groups
 from core.inference.batching.prompts import prompts_step
+from core.inference.native.library import Pool
 from core.inference.networks.decoder import Decoder
 from core.inference.weights.groups import group_panels
 from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW
@@ -48,7 +49,7 @@ def decoder(request: pytest.FixtureRequest, tmp_path: Path) -> Decoder:
         PREVIEW: group_panels(ROUNDED, INT4)[None],
         "norm": np.ones((1, COLUMNS), np.float32),
     }
-    return Decoder(packed, SHAPE, INT8, kernels_of(request.param, tmp_path), blocks=16, threads=2)
+    return Decoder(packed, SHAPE, INT8, Pool(kernels_of(request.param, tmp_path), threads=2), blocks=16)
 
 
 def logits_by(head: Groups, inputs: Floats) -> Floats:

@@ -115,7 +115,7 @@ def test_the_inputs_of_matrices_are_those_of_transformers(
     lean = load_model(str(tiny_folder), tmp_path, load_options(precision=Precision.FP32)).network
     assert isinstance(lean, Decoder)
     prompts = [list(range(5)), list(range(7, 40))]
-    found = lean.observe(name, prompts_step(prompts))
+    found = lean.observe([name], prompts_step(prompts))[name]
     kept = found.copy()
     lean.run(prompts_step([list(range(50, 80))]))
     assert np.array_equal(found, kept)

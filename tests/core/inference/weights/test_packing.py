@@ -12,16 +12,16 @@ import pytest
 from core.inference.arrays import GROUP, Array, Floats, Groups
 from core.inference.checkpoint.checkpoint import Read, Source
 from core.inference.checkpoint.opening import open_checkpoint
-from core.inference.weights.gptq import Gptq, Moments, no_moments
 from core.inference.weights.groups import group_panels, panel_bytes
-from core.inference.weights.layout import Matrix, matrices
-from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW, Observe, matrix_dtype, pack, unobserved
+from core.inference.weights.layout import matrices
+from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW, Int4, Quantise, matrix_dtype, pack, to_nearest
 from core.inference.weights.precision import BF16, INT4, INT8
 from core.inference.weights.quantise import quantise_int4, quantise_int8
 from core.inference.weights.shape import Multipliers, Shape, lean_shape
 from tests.core.inference.weights.matrices import floats
 
 DOWN = "model.layers.0.mlp.down_proj.weight"
+HALF = np.float32(0.5)
 EMBEDDING = "model.embed_tokens.weight"
 
 
@@ -43,7 +43,7 @@ class Stored:
 
 
 def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
-    return quantise_int8(weight) if dtype == INT8 else Gptq(no_moments(weight.shape[1])).quantise(weight)
+    return quantise_int8(weight) if dtype == INT8 else quantise_int4(weight)
 
 
 def stored(shape: Shape, largest: int) -> Groups:
@@ -59,11 +59,9 @@ def integers(rows: int, columns: int, largest: int) -> Groups:
     return Groups(numbers=numbers, scales=random.random(size).astype(np.float16))
 
 
-def packed_down(
-    folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any], observe: Observe = unobserved
-) -> Array:
+def packed_down(folder: Path, shape: Shape, groups: Groups, dtype: np.dtype[Any], int4: Int4 = to_nearest) -> Array:
     """The packed `down` of layer 0 if the file has it as these integers."""
-    packed: Array = packed_with(folder, shape, {DOWN: groups}, dtype, observe)["down"][0]
+    packed: Array = packed_with(folder, shape, {DOWN: groups}, dtype, int4)["down"][0]
     return packed
 
 
@@ -72,7 +70,7 @@ def packed_with(
     shape: Shape,
     stored: Mapping[str, Groups],
     dtype: np.dtype[Any],
-    observe: Observe = unobserved,
+    int4: Int4 = to_nearest,
 ) -> Mapping[str, Array]:
     """The packed model if the file has some tensors as integers."""
     read: Read = open_checkpoint(folder).read
@@ -80,7 +78,7 @@ def packed_with(
     def with_stored(name: str) -> Source | None:
         return Stored(stored[name]) if name in stored else read(name)
 
-    return dict(pack(with_stored, shape, dtype, observe))
+    return dict(pack(with_stored, shape, dtype, int4))
 
 
 @pytest.fixture
@@ -145,19 +143,15 @@ def test_integers_with_a_factor_are_quantised(tiny_folder: Path, shape: Shape) -
     assert np.array_equal(packed_down(tiny_folder, halved, groups, INT8), expected)
 
 
-def test_int4_is_rounded_for_the_inputs_that_were_observed(tiny_folder: Path, shape: Shape) -> None:
-    """Each layer's matrix for the moments of its own inputs."""
+def test_int4_is_rounded_as_the_caller_wants(tiny_folder: Path, shape: Shape) -> None:
+    """Each matrix of the MLPs in its layer; the preview of a head is rounded to nearest."""
+    asked = set()
+
+    def halved(name: str, layer: int) -> Quantise:
+        asked.add((name, layer))
+        return lambda rows: quantise_int4(rows * HALF)
+
     groups = stored(shape, 100)
-    inputs = np.random.default_rng(4).standard_normal((50, shape.intermediate), np.float32).cumsum(1)
-
-    def observe(_name: str, matrix: Matrix) -> list[Moments]:
-        found = [no_moments(matrix.columns) for _ in range(matrix.layers)]
-        if matrix.columns == shape.intermediate:
-            found[0].add(inputs)
-        return found
-
-    moments = no_moments(shape.intermediate)
-    moments.add(inputs)
-    expected = group_panels(Gptq(moments).quantise(floats(groups)), INT4)
-    assert np.array_equal(packed_down(tiny_folder, shape, groups, INT4, observe), expected)
-    assert not np.array_equal(packed_down(tiny_folder, shape, groups, INT4), expected)
+    expected = group_panels(quantise_int4(floats(groups) * HALF), INT4)
+    assert np.array_equal(packed_down(tiny_folder, shape, groups, INT4, halved), expected)
+    assert asked == {(name, layer) for name in ("gate_up", "down") for layer in range(shape.layers)}

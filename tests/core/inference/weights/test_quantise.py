@@ -1,13 +1,10 @@
-"""Quantisation to int8 groups, and the scales of int4 groups."""
-
-from typing import Any
+"""Quantisation to the nearest integers, in groups."""
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from core.inference.arrays import GROUP, Floats, Groups
-from core.inference.weights.quantise import HIGHEST, LOWEST, int4_scales, quantise_int4, quantise_int8
+from core.inference.arrays import GROUP, Groups
+from core.inference.weights.quantise import HIGHEST, LOWEST, quantise_int4, quantise_int8
 from tests.core.inference.weights.matrices import floats, noise
 
 
@@ -58,29 +55,3 @@ def test_int4_keeps_the_largest_weight() -> None:
     assert found.numbers.max() <= HIGHEST
     step = np.abs(found.scales.astype(np.float32)).repeat(GROUP, 1)
     assert (np.abs(floats(found) - weight) <= 1.01 * step).all()
-
-
-def rounded(weight: Floats, scales: NDArray[Any]) -> Floats:
-    """int4 with these scales, as floats."""
-    found: Floats = np.clip(np.rint(weight / scales[:, None]), LOWEST, HIGHEST) * scales[:, None]
-    return found
-
-
-def test_the_int4_scale_with_the_least_error_is_taken() -> None:
-    """Noise is closer to its numbers than if the largest weight of each row were exact."""
-    weight = noise(64, GROUP)
-    largest = np.take_along_axis(weight, np.abs(weight).argmax(-1)[:, None], -1)[:, 0]
-    found = int4_scales(weight, np.ones(GROUP, np.float32)).astype(np.float32)
-    error, exact_largest = (np.square(rounded(weight, scales) - weight).mean() for scales in (found, largest / LOWEST))
-    assert error < 0.95 * exact_largest
-
-
-def test_the_error_of_important_columns_counts() -> None:
-    """The columns that matter most are closer than if all mattered alike."""
-    weight, importance = noise(64, GROUP), np.ones(GROUP, np.float32)
-    importance[:4] = 100
-    errors = [
-        np.square(rounded(weight, int4_scales(weight, each).astype(np.float32)) - weight)[:, :4].mean()
-        for each in (importance, np.ones_like(importance))
-    ]
-    assert errors[0] < 0.7 * errors[1]
