@@ -27,10 +27,13 @@ from core.engine.openai import OpenAIEngine
 from core.errors import ConfigError, EngineError, KnowledgeUnusable, ModelError, NoKernels, StoreError
 from core.inference.checkpoint.checkpoint import Checkpoint
 from core.inference.checkpoint.opening import open_checkpoint
+from core.inference.choice import known_choice
 from core.inference.hardware import cores
 from core.inference.native.library import open_kernels
 from core.inference.networks.installed import UNKNOWN_ARCHITECTURE, require_transformers
-from core.inference.weights.shape import lean_shape
+from core.inference.weights.precision import Precision
+from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.store import quantised_folder
 from core.knowledge.folder import read_sources
 from core.knowledge.readers import read_passages
 from core.models import find_model
@@ -116,30 +119,40 @@ def check_model(settings: Settings) -> str:
     if settings.engine.url:
         return asyncio.run(_check_servers(settings))
     path = find_model(settings.engine.model, settings.data_dir)
-    computed_by = _compute_path(open_checkpoint(path))
+    computed_by = _compute_path(open_checkpoint(path), settings)
     return f"{settings.engine.model} ({path}), {computed_by}, {_batching(settings)}"
 
 
-def _compute_path(checkpoint: Checkpoint) -> str:
-    """The code that will compute the model on this machine. Kernels that are compiled to find out are not kept.
+def _compute_path(checkpoint: Checkpoint, settings: Settings) -> str:
+    """The code that will compute the model on this machine, and in which precision. Kernels that are compiled to find
+    out are not kept.
 
     Raises TransformersMissing if there is none.
     """
-    path = str(checkpoint.path)
-    if lean_shape(checkpoint.config) is None:
+    path, dtype, shape = str(checkpoint.path), settings.engine.dtype, lean_shape(checkpoint.config)
+    if shape is None:
         require_transformers(path, UNKNOWN_ARCHITECTURE)
-        return "transformers (no lean decoder for its architecture)"
+        return f"transformers (no lean decoder for its architecture), dtype {dtype}"
     try:
         with TemporaryDirectory() as folder_of_kernels:
-            return f"{open_kernels(Path(folder_of_kernels)).level} kernels"
+            level = open_kernels(Path(folder_of_kernels)).level
     except NoKernels as error:
         require_transformers(path, f"there are no kernels ({error.reason})")
-        return f"transformers, several times slower (no kernels: {error.reason})"
+        return f"transformers, several times slower (no kernels: {error.reason}), dtype {dtype}"
+    return f"{level} kernels, dtype {_precision(checkpoint, shape, settings)}"
+
+
+def _precision(checkpoint: Checkpoint, shape: Shape, settings: Settings) -> str:
+    """The precision of the lean decoder, and why "auto" comes to it."""
+    if Precision(settings.engine.dtype) is not Precision.AUTO:
+        return settings.engine.dtype
+    choice = known_choice(checkpoint, shape, quantised_folder(settings.data_dir))
+    return f"{choice.dtype} ({choice.reason})" if choice else "int4 or int8 (measured at the first start)"
 
 
 def _batching(settings: Settings) -> str:
     threads = settings.engine.threads or cores()
-    return f"dtype {settings.engine.dtype}, {threads} threads, {settings.engine.max_batch} at a time"
+    return f"{threads} threads, {settings.engine.max_batch} at a time"
 
 
 async def _open_and_migrate(url: str) -> tuple[int, ...]:

@@ -1,7 +1,10 @@
 import asyncio
+import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
@@ -10,6 +13,11 @@ from config.load import load_settings
 from config.settings import Settings
 from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
+from core.inference.checkpoint.opening import open_checkpoint
+from core.inference.choice import choose, remember
+from core.inference.weights.shape import lean_shape
+from core.inference.weights.store import quantised_folder
+from core.models import MANIFEST, find_model
 from core.store import open_store
 from tests.bots.tiny_gguf import tiny_gguf
 from tests.bots.tiny_model import write_tiny_model
@@ -50,11 +58,34 @@ def test_names_the_kernels(monkeypatch: pytest.MonkeyPatch, options: dict[str, s
     """`check` names the kernels of this processor, the fallback without a compiler, or an unknown architecture."""
     assert "(no lean decoder" in _found(_settings(monkeypatch, options))["engine.model"]
     settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL="mini")
-    assert " kernels, dtype auto" in _found(settings)["engine.model"]
+    assert " kernels, dtype int8 (it has fewer than" in _found(settings)["engine.model"]
     monkeypatch.setenv("CC", "no-such-compiler")
     found = _found(settings)["engine.model"]
     assert "transformers, several times slower" in found
     assert "no-such-compiler" in found
+
+
+def _write_zeros(path: Path, count: int) -> None:
+    """A file of one tensor, which takes no room on the disk."""
+    header = json.dumps({"zeros": {"dtype": "I8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    os.truncate(path, 8 + len(header) + count)
+
+
+def test_says_what_auto_comes_to(monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tmp_path: Path) -> None:
+    """Of a large model, that it is measured at the first start, and then what was measured."""
+    folder = copytree(find_model("mini", tmp_path), tmp_path / "large", ignore=ignore_patterns(MANIFEST))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 2_000_000}))
+    _write_zeros(folder / "model.safetensors", count=2_100_000 * config["hidden_size"])
+    settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL=str(folder))
+    assert "dtype int4 or int8 (measured at the first start), 3 threads" in _found(settings)["engine.model"]
+    keep, checkpoint = quantised_folder(settings.data_dir), open_checkpoint(folder)
+    shape = lean_shape(checkpoint.config)
+    assert shape
+    keep.mkdir(parents=True)
+    remember(choose(0.02), checkpoint, shape, keep)
+    assert "dtype int4 (int4 diverges from int8 by 0.020 nats" in _found(settings)["engine.model"]
 
 
 def test_a_model_that_needs_transformers_is_refused_without(
@@ -65,7 +96,7 @@ def test_a_model_that_needs_transformers_is_refused_without(
     with pytest.raises(ConfigError, match=r"^engine\.model: .* transformers would be needed: install"):
         _found(_settings(monkeypatch, options))
     settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL="mini")
-    assert " kernels, dtype auto" in _found(settings)["engine.model"]
+    assert " kernels, dtype int8 (it has fewer than" in _found(settings)["engine.model"]
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(ConfigError, match=r"^engine\.model: .*there are no kernels"):
         _found(settings)

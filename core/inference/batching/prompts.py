@@ -1,4 +1,4 @@
-"""A step over whole prompts that are served to nobody: to warm a network up, and to measure it while it reads."""
+"""Steps over texts that are served to nobody: to warm a network up, and to measure it while it reads."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Ids
@@ -18,3 +18,10 @@ def prompts_step(prompts: Iterable[Ids[int]]) -> Step:
     for row in rows:
         row.block_table = cache.allocate(row.ids, row.pending, row.owner, shared=0)
     return Step(chunks=tuple(Chunk(sequence=row, count=row.pending) for row in rows))
+
+
+def reply_step(prompt: Ids[int], reply: Ids[int]) -> Step:
+    """The step that reads a prompt and its reply, with logits after the prompt and after each token of the reply."""
+    [chunk] = prompts_step([[*prompt, *reply]]).chunks
+    chunk.sequence.ids = list(prompt)
+    return Step(chunks=(Chunk(sequence=chunk.sequence, count=len(prompt), draft=tuple(reply)),))

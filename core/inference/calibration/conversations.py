@@ -1,7 +1,6 @@
 """The conversations of conversations.toml, as a model reads them."""
 
 import tomllib
-from collections.abc import Iterator
 from importlib.resources import files
 from itertools import cycle
 
@@ -24,17 +23,20 @@ class Conversation(BaseModel):
         return system + [ChatMessage(role=role, text=text) for role, text in zip(roles, self.turns, strict=False)]
 
 
-class _File(BaseModel):
+class Conversations(BaseModel):
+    """Those that weights are rounded for, and those that are kept back to judge what rounding costs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
     conversations: tuple[Conversation, ...]
+    judged: tuple[Conversation, ...]
 
 
-def read_conversations() -> tuple[Conversation, ...]:
+def read_conversations() -> Conversations:
     text = files(__package__).joinpath("conversations.toml").read_text("utf-8")
-    return _File.model_validate(tomllib.loads(text)).conversations
+    return Conversations.model_validate(tomllib.loads(text))
 
 
-def conversation_ids(template: ChatTemplate) -> Iterator[list[int]]:
-    """The ids of each conversation: the prompt, and the last reply after its opening."""
-    for conversation in read_conversations():
-        *before, reply = conversation.messages
-        yield template.build(before) + template.vocabulary.encode(reply.text)
+def conversation_ids(template: ChatTemplate, conversation: Conversation) -> tuple[list[int], list[int]]:
+    """The prompt, and the last reply after its opening."""
+    *before, reply = conversation.messages
+    return template.build(before), template.vocabulary.encode(reply.text)

@@ -8,7 +8,7 @@ from ml_dtypes import bfloat16, int4
 
 
 class Precision(StrEnum):
-    """The configured type. `auto` is int8 for the lean decoder.
+    """The configured type. `auto` is int4 or int8 for the lean decoder, see choice.py.
 
     The transformers network has no integers: there `auto`, `int8` and `int4` keep a bf16 checkpoint if bf16 is fast on
     this CPU, and are fp32 otherwise.
@@ -26,10 +26,9 @@ INT8: Final[np.dtype[Any]] = np.dtype(np.int8)
 FP32: Final[np.dtype[Any]] = np.dtype(np.float32)
 BF16: Final[np.dtype[Any]] = np.dtype(bfloat16)
 DECODER_DTYPES: Final = {
-    Precision.AUTO: INT8,
     Precision.INT8: INT8,
     Precision.INT4: INT4,
     Precision.FP32: FP32,
     Precision.BF16: BF16,
 }
-"""Weight type of the lean decoder for each precision."""
+"""Weight type of the lean decoder for each precision but `auto`."""

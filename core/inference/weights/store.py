@@ -27,6 +27,11 @@ FORMAT: Final = 6
 log = structlog.get_logger()
 
 
+def quantised_folder(data_dir: Path) -> Path:
+    """Where the quantised weights of all models are kept."""
+    return data_dir / "quantised"
+
+
 def load_packed(
     checkpoint: Checkpoint,
     shape: Shape,
@@ -51,7 +56,7 @@ def _quantised(
     keep.mkdir(parents=True, exist_ok=True)
     for leftover in remove_leftovers(keep):
         log.info("removed weights that a killed process left unfinished", folder=str(leftover))
-    kept = keep / f"{checkpoint.name}-{_identity(checkpoint, shape, dtype)}"
+    kept = keep / f"{checkpoint.name}-{identity(checkpoint, shape, dtype.name)}"
     if not _is_whole(kept):
         log.info("quantising weights, once for this model", model=checkpoint.name)
         watched = _watched(checkpoint, weight_count(shape), progress)
@@ -66,9 +71,9 @@ def _packed(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any], int4: In
         raise ModelDamaged(str(checkpoint.path), f"its weights do not fit its configuration ({error})") from error
 
 
-def _identity(checkpoint: Checkpoint, shape: Shape, dtype: np.dtype[Any]) -> str:
+def identity(checkpoint: Checkpoint, shape: Shape, dtype: str) -> str:
     """Hash of everything the packed weights depend on: format version, checkpoint files, shape and type."""
-    return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape, dtype.name)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((FORMAT, checkpoint.fingerprint, shape, dtype)).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)

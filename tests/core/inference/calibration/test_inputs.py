@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from core.inference.batching.prompts import prompts_step
-from core.inference.calibration.conversations import conversation_ids
+from core.inference.calibration.conversations import conversation_ids, read_conversations
 from core.inference.calibration.inputs import LONGEST, observed_moments
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
@@ -27,7 +27,8 @@ def test_all_conversations_are_counted(tiny_folder: Path, tmp_path: Path) -> Non
     found = observed_moments(decoder, model.template)
     assert set(found) == {"gate_up", "down"}
     for name, of_layers in found.items():
-        steps = (prompts_step([ids[:LONGEST]]) for ids in conversation_ids(model.template))
+        texts = (conversation_ids(model.template, each) for each in read_conversations().conversations)
+        steps = (prompts_step([(prompt + reply)[:LONGEST]]) for prompt, reply in texts)
         inputs = np.concatenate([decoder.observe([name], step)[name] for step in steps], 1)
         for moments, of_layer in zip(of_layers, inputs, strict=True):
             expected = no_moments(matrices(decoder.shape)[name].columns)
