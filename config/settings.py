@@ -207,10 +207,11 @@ class EngineSettings(BaseModel):
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     """Replies generated at the same time, by each server of engine.url."""
     dtype: Literal["auto", "int8", "int4", "bf16", "fp32"] = "auto"
-    """Precision of the weights: "int8", "int4", "bf16" or "fp32". "auto" is int8 if this machine has a C compiler and
-    the model belongs to the Qwen2, Qwen3 or Llama family; its replies are close to those in full precision. "int4"
-    keeps most of the weights in four bits: a reply that is alone is written 1.3 times as fast, but it is a little
-    worse, and the first start takes minutes.
+    """Precision of the weights: "int8", "int4", "bf16" or "fp32". If this machine has a C compiler and the model is of
+    the Qwen2, Qwen3 or Llama family, "auto" is one of the first two. "int8" is close to full precision. "int4" keeps
+    most of the weights in four bits: a reply that is alone is written 1.5 times as fast, but it is a little worse.
+    "auto" takes it for a model of 250 million weights or more if it loses little, which is measured at the first start
+    and takes a minute; `parley check` shows it.
     """
     cache_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
     """Memory for the KV cache, in bytes. It holds the running conversations, and past ones until the memory is needed
