@@ -142,60 +142,60 @@ INLINE vi32 dot_eight(vi32 sums, vu32 four, vu32 next_four, const int8_t *activa
 
 /* ---- tiles ---- */
 
-/* Prefetch distance in bytes. Beyond the end of a panel it skips the tile's other panels, to reach the next tile's. */
-INLINE size_t prefetch_distance(size_t offset, size_t size, int panels) {
-    return offset + PREFETCH_BYTES < size ? PREFETCH_BYTES : PREFETCH_BYTES + (size_t)(panels - 1) * size;
-}
-
-/* `panels`, `tokens` and `dtype` are constants for the compiler. */
-INLINE void group_tile(const Matmul *m, int panel, int panels, int token, int tokens, int dtype) {
-    size_t groups = (size_t)group_count(m->linear->columns), size = panel_bytes(groups, dtype);
-    const uint8_t *first = (const uint8_t *)m->linear->weight + (size_t)panel * size;
+/* A panel times the activations of a few tokens: one panel, since memory is read fastest in one direction, and all of the
+ * tokens, since each tile reads the weights anew. `tokens` and `dtype` are constants for the compiler.
+ */
+INLINE void group_tile(const Matmul *m, int panel, int token, int tokens, int dtype) {
+    size_t groups = (size_t)group_count(m->linear->columns);
+    const uint8_t *weight = (const uint8_t *)m->linear->weight + (size_t)panel * panel_bytes(groups, dtype);
     const int8_t *activations = m->input.numbers + (size_t)token * groups * GROUP_COLUMNS;
-    int vectors = panels * PANEL_VECTORS;
-    vf32 sums[GROUP_TILE_TOKENS * PANEL_VECTORS];
-    UNROLLED for (int i = 0; i < vectors * tokens; i++)
+    vf32 sums[PANEL_VECTORS * GROUP_TILE_TOKENS];
+    UNROLLED for (int i = 0; i < PANEL_VECTORS * tokens; i++)
         sums[i] = splat(0);
     for (size_t group = 0; group < groups; group++) {
-        size_t of = (size_t)token * groups + group, offset = numbers_at(group, dtype);
-        size_t ahead = prefetch_distance(offset, size, panels);
-        vi32 dots[GROUP_TILE_TOKENS * PANEL_VECTORS];
-        UNROLLED for (int j = 0; j < tokens; j++)
-            UNROLLED for (int i = 0; i < vectors; i++)
+        const uint8_t *numbers = weight + numbers_at(group, dtype);
+        size_t of = (size_t)token * groups + group;
+        vi32 dots[PANEL_VECTORS * GROUP_TILE_TOKENS];
+        UNROLLED for (int i = 0; i < PANEL_VECTORS; i++)
+            UNROLLED for (int j = 0; j < tokens; j++)
                 dots[i * tokens + j] = splat_int(m->input.offsets[of + j * groups]);
-        UNROLLED for (int eight = 0; eight < GROUP_COLUMNS / 8; eight++)
-            UNROLLED for (int i = 0; i < vectors; i++) {
-                const uint8_t *numbers = first + i / PANEL_VECTORS * size + offset;
+        UNROLLED for (int eight = 0; eight < GROUP_COLUMNS / 8; eight++) {
+            prefetch_eight(numbers + PREFETCH_BYTES, dtype, eight);
+            UNROLLED for (int i = 0; i < PANEL_VECTORS; i++) {
                 vu32 four, next_four;
-                load_eight(numbers, dtype, eight, i % PANEL_VECTORS, &four, &next_four);
-                if (i % PANEL_VECTORS == 0)
-                    prefetch_eight(numbers + ahead, dtype, eight);
+                load_eight(numbers, dtype, eight, i, &four, &next_four);
                 UNROLLED for (int j = 0; j < tokens; j++) {
                     const int8_t *from = activations + (j * groups + group) * GROUP_COLUMNS + 8 * eight;
                     dots[i * tokens + j] = dot_eight(dots[i * tokens + j], four, next_four, from, dtype);
                 }
             }
-        UNROLLED for (int i = 0; i < vectors; i++) {
-            const uint8_t *scales = first + i / PANEL_VECTORS * size + scales_at(group, dtype);
-            vf32 scale = load_fp16(scales + i % PANEL_VECTORS * LANES * sizeof(uint16_t));
-            if (i % PANEL_VECTORS == 0)
-                __builtin_prefetch(scales + ahead);
+        }
+        const uint8_t *scales = weight + scales_at(group, dtype);
+        __builtin_prefetch(scales + PREFETCH_BYTES);
+        UNROLLED for (int i = 0; i < PANEL_VECTORS; i++) {
+            vf32 scale = load_fp16(scales + i * LANES * sizeof(uint16_t));
             UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += __builtin_convertvector(dots[i * tokens + j], vf32) *
                                         (scale * m->input.scales[of + j * groups]);
         }
     }
-    store_sums(m, panel, panels, token, tokens, sums);
+    store_sums(m, panel, 1, token, tokens, sums);
 }
 
-/* Multiplies `panels` panels with `tokens` tokens, both constants for the compiler: few panels at once if the tokens are
- * many. All tokens at once, so that products of the first ones do not wait for memory alone.
- */
 INLINE void group_tiles(const Matmul *m, int panel, int panels, int token, int tokens) {
-    int most = GROUP_TILE_TOKENS / tokens, count = panels < most ? panels : most;
-    for (int i = 0; i < panels; i += count)
+    for (int i = 0; i < panels; i++)
         if (m->linear->dtype == INT8)
-            group_tile(m, panel + i, count, token, tokens, INT8);
+            group_tile(m, panel + i, token, tokens, INT8);
         else
-            group_tile(m, panel + i, count, token, tokens, INT4);
+            group_tile(m, panel + i, token, tokens, INT4);
+}
+
+/* Multiplies `panels` panels with all tokens from `token` on. */
+INLINE void group_panels(const Matmul *m, int panel, int panels, int token) {
+    int tokens = m->input.tokens;
+    for (; token + GROUP_TILE_TOKENS <= tokens; token += GROUP_TILE_TOKENS)
+        group_tiles(m, panel, panels, token, GROUP_TILE_TOKENS);
+    UNROLLED for (int rest = 1; rest < GROUP_TILE_TOKENS; rest++)
+        if (rest == tokens - token)
+            group_tiles(m, panel, panels, token, rest);
 }

@@ -9,26 +9,29 @@
 #define CHUNKS_PER_THREAD 4
 
 /* `panels` and `tokens` are constants for the compiler, at most TILE_PANELS and TILE_TOKENS. */
-INLINE void matmul_tile(const Matmul *m, int panel, int panels, int token, int tokens) {
-    if (m->input.numbers)
-        group_tiles(m, panel, panels, token, tokens);
-    else if (m->linear->dtype == BF16)
+INLINE void float_tiles(const Matmul *m, int panel, int panels, int token, int tokens) {
+    if (m->linear->dtype == BF16)
         float_tile(m, panel, panels, token, tokens, BF16);
     else
         float_tile(m, panel, panels, token, tokens, FP32);
 }
 
 /* Multiplies `panels` panels with all tokens from `token` on. */
-INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
+INLINE void float_panels(const Matmul *m, int panel, int panels, int token) {
     int tokens = m->input.tokens;
-    for (; m->input.numbers && token + GROUP_TILE_TOKENS <= tokens; token += GROUP_TILE_TOKENS)
-        group_tiles(m, panel, panels, token, GROUP_TILE_TOKENS);
     for (; token + TILE_TOKENS <= tokens; token += TILE_TOKENS)
-        matmul_tile(m, panel, panels, token, TILE_TOKENS);
+        float_tiles(m, panel, panels, token, TILE_TOKENS);
     for (; TILE_TOKENS > 2 && token + 2 <= tokens; token += 2)
-        matmul_tile(m, panel, panels, token, 2);
+        float_tiles(m, panel, panels, token, 2);
     for (; token < tokens; token++)
-        matmul_tile(m, panel, panels, token, 1);
+        float_tiles(m, panel, panels, token, 1);
+}
+
+INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
+    if (m->input.numbers)
+        group_panels(m, panel, panels, token);
+    else
+        float_panels(m, panel, panels, token);
 }
 
 /* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */

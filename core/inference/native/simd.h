@@ -13,7 +13,7 @@
 
 /* PANEL_VECTORS: registers that hold one value for each row of a panel.
  * TILE_*: how many panels, tokens and queries are computed at once, such that their sums fit the register file.
- * GROUP_TILE_TOKENS: the same of one panel of integers, which needs registers for the sums of a group besides.
+ * GROUP_TILE_TOKENS: how many tokens of one panel of integers, which needs registers for the sums of a group besides.
  */
 #if defined(__AVX512BW__)
 #define PANEL_VECTORS 1

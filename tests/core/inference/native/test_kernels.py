@@ -95,7 +95,7 @@ def test_products_are_exact(multiply: Multiply, dtype: np.dtype[Any], rows: int,
     scales = np.exp2(-random.integers(0, 3, (rows, groups))).astype(np.float16)
     weight = Groups(numbers=numbers(random, rows, groups, dtype), scales=scales)
     floats = (weight.numbers * scales[..., None].astype(np.float64)).reshape(rows, -1)[:, :columns]
-    for tokens in (0, 1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 33):
+    for tokens in (*range(10), 13, 14, 16, 33):
         found = activations(random, tokens, columns)
         assert np.array_equal(multiply(weight, found), found @ floats.T)
 
