@@ -10,6 +10,7 @@
 #endif
 
 #define GROUP_COLUMNS 32
+#define PAIR_TOKENS (GROUP_TILE_TOKENS / 2) /* tokens that are multiplied with two panels at once */
 #define PREFETCH_BYTES 1024 /* distance between the weights in use and those being prefetched */
 
 INLINE int group_count(int columns) { return (columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS; }
@@ -142,60 +143,80 @@ INLINE vi32 dot_eight(vi32 sums, vu32 four, vu32 next_four, const int8_t *activa
 
 /* ---- tiles ---- */
 
-/* A panel times the activations of a few tokens: one panel, since memory is read fastest in one direction, and all of the
- * tokens, since each tile reads the weights anew. `tokens` and `dtype` are constants for the compiler.
- */
-INLINE void group_tile(const Matmul *m, int panel, int token, int tokens, int dtype) {
-    size_t groups = (size_t)group_count(m->linear->columns);
-    const uint8_t *weight = (const uint8_t *)m->linear->weight + (size_t)panel * panel_bytes(groups, dtype);
+/* A few panels times the activations of a few tokens: `panels`, `tokens` and `dtype` are constants for the compiler. */
+INLINE void group_tile(const Matmul *m, int panel, int panels, int token, int tokens, int dtype) {
+    size_t groups = (size_t)group_count(m->linear->columns), size = panel_bytes(groups, dtype);
+    const uint8_t *weight = (const uint8_t *)m->linear->weight + (size_t)panel * size;
     const int8_t *activations = m->input.numbers + (size_t)token * groups * GROUP_COLUMNS;
+    int vectors = panels * PANEL_VECTORS;
     vf32 sums[PANEL_VECTORS * GROUP_TILE_TOKENS];
-    UNROLLED for (int i = 0; i < PANEL_VECTORS * tokens; i++)
+    UNROLLED for (int i = 0; i < vectors * tokens; i++)
         sums[i] = splat(0);
     for (size_t group = 0; group < groups; group++) {
-        const uint8_t *numbers = weight + numbers_at(group, dtype);
         size_t of = (size_t)token * groups + group;
         vi32 dots[PANEL_VECTORS * GROUP_TILE_TOKENS];
-        UNROLLED for (int i = 0; i < PANEL_VECTORS; i++)
+        UNROLLED for (int i = 0; i < vectors; i++)
             UNROLLED for (int j = 0; j < tokens; j++)
                 dots[i * tokens + j] = splat_int(m->input.offsets[of + j * groups]);
-        UNROLLED for (int eight = 0; eight < GROUP_COLUMNS / 8; eight++) {
-            prefetch_eight(numbers + PREFETCH_BYTES, dtype, eight);
-            UNROLLED for (int i = 0; i < PANEL_VECTORS; i++) {
+        UNROLLED for (int eight = 0; eight < GROUP_COLUMNS / 8; eight++)
+            UNROLLED for (int i = 0; i < vectors; i++) {
+                const uint8_t *numbers = weight + i / PANEL_VECTORS * size + numbers_at(group, dtype);
                 vu32 four, next_four;
-                load_eight(numbers, dtype, eight, i, &four, &next_four);
+                load_eight(numbers, dtype, eight, i % PANEL_VECTORS, &four, &next_four);
+                if (i % PANEL_VECTORS == 0)
+                    prefetch_eight(numbers + PREFETCH_BYTES, dtype, eight);
                 UNROLLED for (int j = 0; j < tokens; j++) {
                     const int8_t *from = activations + (j * groups + group) * GROUP_COLUMNS + 8 * eight;
                     dots[i * tokens + j] = dot_eight(dots[i * tokens + j], four, next_four, from, dtype);
                 }
             }
-        }
-        const uint8_t *scales = weight + scales_at(group, dtype);
-        __builtin_prefetch(scales + PREFETCH_BYTES);
-        UNROLLED for (int i = 0; i < PANEL_VECTORS; i++) {
-            vf32 scale = load_fp16(scales + i * LANES * sizeof(uint16_t));
+        UNROLLED for (int i = 0; i < vectors; i++) {
+            const uint8_t *scales = weight + i / PANEL_VECTORS * size + scales_at(group, dtype);
+            vf32 scale = load_fp16(scales + i % PANEL_VECTORS * LANES * sizeof(uint16_t));
+            if (i % PANEL_VECTORS == 0)
+                __builtin_prefetch(scales + PREFETCH_BYTES);
             UNROLLED for (int j = 0; j < tokens; j++)
                 sums[i * tokens + j] += __builtin_convertvector(dots[i * tokens + j], vf32) *
                                         (scale * m->input.scales[of + j * groups]);
         }
     }
-    store_sums(m, panel, 1, token, tokens, sums);
+    store_sums(m, panel, panels, token, tokens, sums);
 }
 
-INLINE void group_tiles(const Matmul *m, int panel, int panels, int token, int tokens) {
-    for (int i = 0; i < panels; i++)
-        if (m->linear->dtype == INT8)
-            group_tile(m, panel + i, token, tokens, INT8);
-        else
-            group_tile(m, panel + i, token, tokens, INT4);
+INLINE void group_tile_of(const Matmul *m, int panel, int panels, int token, int tokens) {
+    if (m->linear->dtype == INT8)
+        group_tile(m, panel, panels, token, tokens, INT8);
+    else
+        group_tile(m, panel, panels, token, tokens, INT4);
+}
+
+/* Multiplies one panel with all tokens from `token` on, in as few tiles as there are registers for: what few tokens wait
+ * for is memory, which is read fastest in one direction and once.
+ */
+INLINE void group_panel(const Matmul *m, int panel, int token) {
+    int tokens = m->input.tokens;
+    for (; token + GROUP_TILE_TOKENS <= tokens; token += GROUP_TILE_TOKENS)
+        group_tile_of(m, panel, 1, token, GROUP_TILE_TOKENS);
+    UNROLLED for (int rest = 1; rest < GROUP_TILE_TOKENS; rest++)
+        if (rest == tokens - token)
+            group_tile_of(m, panel, 1, token, rest);
+}
+
+/* Multiplies two panels, which share the loads of activations: many tokens find the weights in the core's cache, and
+ * these loads limit them.
+ */
+INLINE void group_pair(const Matmul *m, int panel, int token) {
+    for (; token + PAIR_TOKENS <= m->input.tokens; token += PAIR_TOKENS)
+        group_tile_of(m, panel, 2, token, PAIR_TOKENS);
+    group_panel(m, panel, token);
+    group_panel(m, panel + 1, token);
 }
 
 /* Multiplies `panels` panels with all tokens from `token` on. */
 INLINE void group_panels(const Matmul *m, int panel, int panels, int token) {
-    int tokens = m->input.tokens;
-    for (; token + GROUP_TILE_TOKENS <= tokens; token += GROUP_TILE_TOKENS)
-        group_tiles(m, panel, panels, token, GROUP_TILE_TOKENS);
-    UNROLLED for (int rest = 1; rest < GROUP_TILE_TOKENS; rest++)
-        if (rest == tokens - token)
-            group_tiles(m, panel, panels, token, rest);
+    int i = 0, has_pairs = TILE_PANELS > 1 && m->input.tokens - token > GROUP_TILE_TOKENS;
+    for (; has_pairs && i + 2 <= panels; i += 2)
+        group_pair(m, panel + i, token);
+    for (; i < panels; i++)
+        group_panel(m, panel + i, token);
 }

@@ -17,12 +17,13 @@ from core.inference.native.library import open_kernels
 
 STUB = """
 #include "types.h"
-const size_t STRUCT_SIZES[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Batch)};
+const size_t STRUCT_SIZES[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), sizeof(Batch), sizeof(Rounding)};
 int enable_instructions(void) { return 0; }
 void *open_pool(int threads) { return 0; }
 void close_pool(void *pool) {}
 size_t scratch_bytes(const Model *model, int tokens) { return 0; }
 void forward(const Model *model, const Batch *batch) {}
+void round_rows(Pool *pool, const Rounding *rounding) {}
 """
 """A library with the functions of the decoder, which is compiled in no time."""
 TRAP = """
