@@ -25,7 +25,7 @@ from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
 from core.inference.weights.groups import panel_bytes
 from core.inference.weights.panels import panel_count
-from core.inference.weights.precision import INT8, Precision
+from core.inference.weights.precision import INT8, KvPrecision, Precision
 
 MAX_CONTEXT = 4096
 
@@ -52,6 +52,7 @@ def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
     options = LoadOptions(
         precision=Precision(dtype),
+        kv_precision=KvPrecision.AUTO,
         max_context=MAX_CONTEXT,
         cache_bytes=EngineSettings().cache_bytes,
         threads=threads,

@@ -151,8 +151,8 @@ def _precision(checkpoint: Checkpoint, shape: Shape, settings: Settings) -> str:
 
 
 def _batching(settings: Settings) -> str:
-    threads = settings.engine.threads or cores()
-    return f"{threads} threads, {settings.engine.max_batch} at a time"
+    engine = settings.engine
+    return f"kv_dtype {engine.kv_dtype}, {engine.threads or cores()} threads, {engine.max_batch} at a time"
 
 
 async def _open_and_migrate(url: str) -> tuple[int, ...]:

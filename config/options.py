@@ -69,6 +69,7 @@ def model_child(settings: Settings) -> ModelChild:
         threads=engine.threads,
         max_batch=engine.max_batch,
         dtype=engine.dtype,
+        kv_dtype=engine.kv_dtype,
         cache_bytes=engine.cache_bytes,
         memory_bytes=engine.memory_bytes,
     )

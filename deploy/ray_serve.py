@@ -48,6 +48,7 @@ class Options(BaseModel):
     threads: Annotated[int, Field(ge=1)] = 2
     max_batch: Annotated[int, Field(ge=1)] = 8
     dtype: str = "auto"
+    kv_dtype: str = "auto"
     cache_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
     min_replicas: Annotated[int, Field(ge=1)] = 1
     max_replicas: Annotated[int, Field(ge=1)] = 4
@@ -144,6 +145,7 @@ def _child(options: Options) -> ModelChild:
         threads=options.threads,
         max_batch=options.max_batch,
         dtype=options.dtype,
+        kv_dtype=options.kv_dtype,
         cache_bytes=options.cache_bytes,
         memory_bytes=0,
     )

@@ -39,6 +39,7 @@ class ModelChild:
     threads: int
     max_batch: int
     dtype: str
+    kv_dtype: str
     cache_bytes: int
     memory_bytes: int
     grace_seconds: float = 5.0
@@ -55,6 +56,7 @@ class ModelChild:
             *("--threads", str(self.threads)),
             *("--max-batch", str(self.max_batch)),
             *("--dtype", self.dtype),
+            *("--kv-dtype", self.kv_dtype),
             *("--cache-bytes", str(self.cache_bytes)),
             *("--memory-bytes", str(self.memory_bytes)),
         )

@@ -30,7 +30,7 @@ from core.inference.batching.scheduler import MAX_QUEUE, Limits, Scheduler
 from core.inference.lean import LoadOptions
 from core.inference.loader import LoadedModel, load_model
 from core.inference.memory import be_killed_first, generous_limit, limit_memory
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import KvPrecision, Precision
 from core.models import find_model
 from core.progress import Progress, unwatched
 from core.serving.browsers import OwnSiteOnly
@@ -52,6 +52,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     threads: Annotated[int, typer.Option(min=0, help="Compute threads; 0 uses all cores.")],
     max_batch: Annotated[int, typer.Option(min=1, help="Replies generated concurrently.")],
     dtype: Annotated[Precision, typer.Option(help="Data type of the weights.")],
+    kv_dtype: Annotated[KvPrecision, typer.Option(help="Data type of the KV cache.")],
     cache_bytes: Annotated[int, typer.Option(min=1, help="Memory for the KV cache, kept prefixes included.")],
     uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket instead of an address.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -70,7 +71,9 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     if exit_with_parent:
         threading.Thread(target=_exit_with_parent, args=(uds, health_uds), name="parent", daemon=True).start()
     key = os.environ.get(KEY, "")
-    options = LoadOptions(precision=dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads)
+    options = LoadOptions(
+        precision=dtype, kv_precision=kv_dtype, max_context=max_context, cache_bytes=cache_bytes, threads=threads
+    )
     try:
         with ExitStack() as stack:
             bound = [stack.enter_context(unix_socket(uds) if uds else tcp_socket(host, port, key))]

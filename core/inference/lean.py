@@ -22,7 +22,7 @@ from core.inference.tokens.template import ChatTemplate
 from core.inference.weights.gptq import Gptq, Moments
 from core.inference.weights.layout import weight_count
 from core.inference.weights.packing import Int4, Quantise, to_nearest
-from core.inference.weights.precision import DECODER_DTYPES, INT8, Precision
+from core.inference.weights.precision import DECODER_DTYPES, INT8, KvPrecision, Precision, kv_dtype
 from core.inference.weights.shape import Shape
 from core.inference.weights.store import load_packed, quantised_folder
 from core.progress import Progress, unwatched
@@ -41,6 +41,7 @@ class LoadOptions:
     """
 
     precision: Precision
+    kv_precision: KvPrecision
     max_context: int
     cache_bytes: int
     threads: int
@@ -68,6 +69,7 @@ def open_lean(
         template=template,
         keep=quantised_folder(data_dir),
         pool=Pool(open_kernels(data_dir), options.threads or cores()),
+        kv_precision=options.kv_precision,
         cache_bytes=options.cache_bytes,
         progress=progress,
     )
@@ -83,6 +85,7 @@ class _Opening:
     template: ChatTemplate
     keep: Path
     pool: Pool
+    kv_precision: KvPrecision
     cache_bytes: int
     progress: Progress
 
@@ -97,14 +100,14 @@ class _Opening:
 
     def decoder(self, precision: Precision) -> Decoder:
         dtype = DECODER_DTYPES[precision]
-        blocks = min(self.cache_bytes // block_bytes(self.shape, dtype), MAX_BLOCKS)
+        blocks = min(self.cache_bytes // block_bytes(self.shape, kv_dtype(dtype, self.kv_precision)), MAX_BLOCKS)
         if not blocks:
             raise ConfigError("engine.cache_bytes", f"holds less than one block of {BLOCK_SIZE} tokens")
         return self._open(dtype, blocks, self._gptq, self.progress)
 
     def _open(self, dtype: np.dtype[Any], blocks: int, int4: Int4, progress: Progress) -> Decoder:
         packed = load_packed(self.checkpoint, self.shape, dtype, self.keep, progress, int4)
-        return Decoder(packed, self.shape, dtype, self.pool, blocks=blocks)
+        return Decoder(packed, self.shape, dtype, kv_dtype(dtype, self.kv_precision), self.pool, blocks=blocks)
 
     def _gptq(self, name: str, layer: int) -> Quantise:
         return Gptq(self._moments[name][layer], self.pool).quantise

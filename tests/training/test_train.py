@@ -9,7 +9,7 @@ from core.inference.lean import LoadOptions
 from core.inference.loader import load_model
 from core.inference.tokens.template import ChatMessage as Turn
 from core.inference.tokens.template import Role
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import KvPrecision, Precision
 from core.mood import mood_prompts
 from training.packing import Encoder
 from training.tokenizer import CONTROL
@@ -50,7 +50,8 @@ def test_training_is_reproducible_and_writes_a_whole_model(tmp_path: Path) -> No
     )
     assert framed == Encoder(tokenizer.backend_tokenizer).prompt(prompt)
     assert tokenizer.convert_tokens_to_ids(CONTROL[-1]) == model.config.eos_token_id
-    loaded = load_model(
-        str(folder), tmp_path, LoadOptions(precision=Precision.FP32, max_context=0, cache_bytes=1 << 24, threads=1)
+    options = LoadOptions(
+        precision=Precision.FP32, kv_precision=KvPrecision.AUTO, max_context=0, cache_bytes=1 << 24, threads=1
     )
+    loaded = load_model(str(folder), tmp_path, options)
     assert loaded.template.build([Turn(role=Role(one.role), text=one.content) for one in prompt]) == framed

@@ -8,6 +8,7 @@
 
 #define SPAN_BLOCKS 8
 #define SPAN_SLOTS (SPAN_BLOCKS * BLOCK_TOKENS)
+#define RUN_QUERIES 64 /* for which a span is unpacked once */
 
 /* Queries that share a key-value head and are computed together, with their online softmax so far. */
 typedef struct {
@@ -16,7 +17,16 @@ typedef struct {
     float max[TILE_QUERIES];     /* largest score */
     float sum[TILE_QUERIES];     /* sum of exp(score - max) */
     int position[TILE_QUERIES];  /* ascending; a query attends to the positions up to its own */
+    int count;
 } QueryTile;
+
+#define ALIGNED __attribute__((aligned(64)))
+
+/* A span's keys [blocks][head_dim][16] and values [slots][head_dim]. */
+typedef struct {
+    const float *keys, *values;
+    int first; /* position of the first slot */
+} Span;
 
 /* Causal mask: lane i is set if slot + i < slots. */
 INLINE vi32 causal_mask(int slot, int slots) {
@@ -28,13 +38,13 @@ INLINE vi32 causal_mask(int slot, int slots) {
 
 /* Dot products of the queries with a block's keys, not yet scaled, from scores[][slot] on. */
 INLINE void score_block(
-    const QueryTile *q, int count, const char *keys, float (*scores)[SPAN_SLOTS], int slot, int size, int is_fp32) {
+    const QueryTile *q, int count, const float *keys, float (*scores)[SPAN_SLOTS], int slot, int size) {
     vf32 sums[TILE_QUERIES * PANEL_VECTORS];
     UNROLLED for (int i = 0; i < count * PANEL_VECTORS; i++)
         sums[i] = splat(0);
     for (int d = 0; d < size; d++)
         UNROLLED for (int v = 0; v < PANEL_VECTORS; v++) {
-            vf32 key = kv_load(keys, (size_t)(d * BLOCK_TOKENS + v * LANES), is_fp32);
+            vf32 key = load(keys + d * BLOCK_TOKENS + v * LANES);
             UNROLLED for (int i = 0; i < count; i++)
                 sums[i * PANEL_VECTORS + v] += key * q->query[i][d];
         }
@@ -66,74 +76,101 @@ static __attribute__((noinline)) float softmax_span(
 
 /* output = output * rescale + weights x values, over the first `slots` slots of a span. */
 INLINE void add_values(
-    const QueryTile *q, int count, char *const *values, float (*weights)[SPAN_SLOTS], const float *rescale, int slots,
-    int size, int is_fp32) {
+    const QueryTile *q, int count, const float *values, float (*weights)[SPAN_SLOTS], const float *rescale, int slots,
+    int size) {
     for (int d = 0; d < size; d += LANES) {
         vf32 sums[TILE_QUERIES];
         UNROLLED for (int i = 0; i < count; i++)
             sums[i] = load(q->output[i] + d) * rescale[i];
-        for (int b = 0; b * BLOCK_TOKENS < slots; b++)
-            for (int slot = 0; slot < BLOCK_TOKENS && b * BLOCK_TOKENS + slot < slots; slot++) {
-                vf32 value = kv_load(values[b], (size_t)(slot * size + d), is_fp32);
-                UNROLLED for (int i = 0; i < count; i++)
-                    sums[i] += value * weights[i][b * BLOCK_TOKENS + slot];
-            }
+        for (int slot = 0; slot < slots; slot++) {
+            vf32 value = load(values + slot * size + d);
+            UNROLLED for (int i = 0; i < count; i++)
+                sums[i] += value * weights[i][slot];
+        }
         UNROLLED for (int i = 0; i < count; i++)
             store(q->output[i] + d, sums[i]);
     }
 }
 
-/* Attends to the span that begins at `block`. */
-INLINE void attend_span(const KvHead *kv, QueryTile *q, int block, int count, int is_fp32) {
-    int size = kv->step->model->head_dim, first = block * BLOCK_TOKENS, slots = q->position[count - 1] - first + 1;
-    slots = slots < SPAN_SLOTS ? slots : SPAN_SLOTS;
-    int blocks = (slots + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
+/* Attends to a span. `count` is that of the tile, a constant for the compiler. */
+INLINE void attend_span(QueryTile *q, const Span *span, int size, int count) {
+    int slots = q->position[count - 1] - span->first + 1, own = slots < SPAN_SLOTS ? slots : SPAN_SLOTS;
+    int blocks = (own + BLOCK_TOKENS - 1) / BLOCK_TOKENS;
     float scores[TILE_QUERIES][SPAN_SLOTS], rescale[TILE_QUERIES], scale = 1 / sqrtf((float)size);
-    char *values[SPAN_BLOCKS];
-    for (int b = 0; b < blocks; b++) {
-        score_block(q, count, kv_block(kv, block + b, KEYS), scores, b * BLOCK_TOKENS, size, is_fp32);
-        values[b] = kv_block(kv, block + b, VALUES);
-    }
+    for (int b = 0; b < blocks; b++)
+        score_block(q, count, span->keys + b * BLOCK_TOKENS * size, scores, b * BLOCK_TOKENS, size);
     for (int i = 0; i < count; i++)
-        rescale[i] = softmax_span(q, i, scores[i], blocks, q->position[i] - first + 1, scale);
-    add_values(q, count, values, scores, rescale, slots, size, is_fp32);
+        rescale[i] = softmax_span(q, i, scores[i], blocks, q->position[i] - span->first + 1, scale);
+    add_values(q, count, span->values, scores, rescale, own, size);
 }
 
-/* Computes `count` queries, a constant for the compiler, from number `first` of a run that begins at `token`. A run's
- * queries are numbered token by token, within a token by query head.
+static void attend_tile(QueryTile *q, const Span *span, int size) {
+    switch (q->count) {
+#if TILE_QUERIES >= 8
+    case 8: return attend_span(q, span, size, 8);
+    case 7: return attend_span(q, span, size, 7);
+    case 6: return attend_span(q, span, size, 6);
+    case 5: return attend_span(q, span, size, 5);
+#endif
+#if TILE_QUERIES >= 4
+    case 4: return attend_span(q, span, size, 4);
+    case 3: return attend_span(q, span, size, 3);
+#endif
+    case 2: return attend_span(q, span, size, 2);
+    default: return attend_span(q, span, size, 1);
+    }
+}
+
+/* Opens a tile of up to `left` queries, from number `first` of the run that begins at `token`. A run's queries are
+ * numbered token by token, within a token by query head.
  */
-INLINE void attend_tile(const KvHead *kv, int token, int first, int count, int is_fp32) {
+static void open_tile(const KvHead *kv, int token, int first, int left, QueryTile *q) {
     const Step *s = kv->step;
     const Model *m = s->model;
-    size_t size = (size_t)m->head_dim, heads = (size_t)m->heads, kv_heads = (size_t)m->kv_heads;
+    size_t size = (size_t)m->head_dim;
     int group = m->heads / m->kv_heads;
-    QueryTile q;
-    for (int i = 0; i < count; i++) {
+    q->count = left < TILE_QUERIES ? left : TILE_QUERIES;
+    for (int i = 0; i < q->count; i++) {
         size_t row = (size_t)(token + (first + i) / group), head = (size_t)(kv->head * group + (first + i) % group);
-        q.query[i] = s->projected + (row * (heads + 2 * kv_heads) + head) * size;
-        q.output[i] = s->input.values + (row * heads + head) * size;
-        q.position[i] = s->batch->positions[row], q.max[i] = -INFINITY, q.sum[i] = 0;
-        memset(q.output[i], 0, size * sizeof(float));
+        q->query[i] = s->projected + row * qkv_rows(m) + head * size;
+        q->output[i] = s->input.values + (row * m->heads + head) * size;
+        q->position[i] = s->batch->positions[row], q->max[i] = -INFINITY, q->sum[i] = 0;
+        memset(q->output[i], 0, size * sizeof(float));
     }
-    for (int block = 0; block * BLOCK_TOKENS <= q.position[count - 1]; block += SPAN_BLOCKS)
-        attend_span(kv, &q, block, count, is_fp32);
-    for (int i = 0; i < count; i++)
-        for (int d = 0; d < m->head_dim; d++)
-            q.output[i][d] /= q.sum[i];
 }
 
-/* Computes a run, the tokens from `token` to end - 1, in tiles of queries. */
-INLINE void attend_run(const KvHead *kv, int token, int end, int is_fp32) {
+static void close_tile(const QueryTile *q, int size) {
+    for (int i = 0; i < q->count; i++)
+        for (int d = 0; d < size; d++)
+            q->output[i][d] /= q->sum[i];
+}
+
+/* Computes `count` queries from number `first` of a run. A span is unpacked once for all their tiles. */
+static void attend_queries(const KvHead *kv, int token, int first, int count) {
+    int size = kv->step->model->head_dim, tile_count = 0;
+    QueryTile tiles[RUN_QUERIES];
+    float keys[SPAN_SLOTS * size] ALIGNED, values[SPAN_SLOTS * size] ALIGNED;
+    for (int i = 0; i < count; i += tiles[tile_count++].count)
+        open_tile(kv, token, first + i, count - i, tiles + tile_count);
+    const QueryTile *last = tiles + tile_count - 1;
+    int end = last->position[last->count - 1] + 1;
+    for (Span span = {keys, values, 0}; span.first < end; span.first += SPAN_SLOTS) {
+        for (int slot = 0; slot < SPAN_SLOTS && span.first + slot < end; slot += BLOCK_TOKENS)
+            unpack_block(kv, (span.first + slot) / BLOCK_TOKENS, keys + slot * size, values + slot * size);
+        for (int i = 0; i < tile_count; i++)
+            if (span.first <= tiles[i].position[tiles[i].count - 1])
+                attend_tile(tiles + i, &span, size);
+    }
+    for (int i = 0; i < tile_count; i++)
+        close_tile(tiles + i, size);
+}
+
+/* Computes a run, the tokens from `token` to end - 1. */
+static void attend_run(const KvHead *kv, int token, int end) {
     const Model *m = kv->step->model;
-    int i = 0, count = (end - token) * (m->heads / m->kv_heads);
-    for (; i + TILE_QUERIES <= count; i += TILE_QUERIES)
-        attend_tile(kv, token, i, TILE_QUERIES, is_fp32);
-    for (; TILE_QUERIES > 4 && i + 4 <= count; i += 4)
-        attend_tile(kv, token, i, 4, is_fp32);
-    for (; TILE_QUERIES > 2 && i + 2 <= count; i += 2)
-        attend_tile(kv, token, i, 2, is_fp32);
-    for (; i < count; i++)
-        attend_tile(kv, token, i, 1, is_fp32);
+    int count = (end - token) * (m->heads / m->kv_heads);
+    for (int i = 0; i < count; i += RUN_QUERIES)
+        attend_queries(kv, token, i, count - i < RUN_QUERIES ? count - i : RUN_QUERIES);
 }
 
 /* Items: the key-value heads of all runs. */
@@ -143,10 +180,7 @@ static void attention_job(const void *context, int begin, int end) {
     for (int i = begin; i < end; i++) {
         const int32_t *run = s->runs + i / s->model->kv_heads;
         KvHead kv = {s, job->layer, s->batch->sequences[run[0]], i % s->model->kv_heads};
-        if (s->model->is_fp32)
-            attend_run(&kv, run[0], run[1], 1);
-        else
-            attend_run(&kv, run[0], run[1], 0);
+        attend_run(&kv, run[0], run[1]);
     }
 }
 

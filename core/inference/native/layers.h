@@ -10,10 +10,8 @@
 
 #define MAX_NUMBER 127
 
-/* Quantises up to 32 activations to numbers from -127 to 127, padded with zeros. Returns their scale; `sum` takes the sum
- * of the numbers.
- */
-INLINE float quantise_group(const float *from, int count, int8_t *numbers, int32_t *sum) {
+/* Quantises floats to numbers from -127 to 127. Returns their scale; `sum` takes the sum of the numbers. */
+INLINE float quantise_floats(const float *from, int count, int8_t *numbers, int32_t *sum) {
     vf32 max = splat(0);
     vi32 sums = splat_int(0);
     for (int i = 0; i < count; i += LANES)
@@ -25,9 +23,14 @@ INLINE float quantise_group(const float *from, int count, int8_t *numbers, int32
         memcpy(numbers + i, &bytes, sizeof bytes);
         sums += rounded;
     }
-    memset(numbers + count, 0, (size_t)(GROUP_COLUMNS - count));
     *sum = reduce_sum_int(sums);
     return largest / MAX_NUMBER;
+}
+
+/* Quantises up to 32 activations of a group, which are padded with zeros. */
+INLINE float quantise_group(const float *from, int count, int8_t *numbers, int32_t *sum) {
+    memset(numbers + count, 0, (size_t)(GROUP_COLUMNS - count));
+    return quantise_floats(from, count, numbers, sum);
 }
 
 /* Quantises a token's activations for the matmul `next` if its weights are integers; otherwise does nothing. */
@@ -143,7 +146,7 @@ static void norm(const Step *s, const float *weight, const Linear *next, int tok
 
 /* ---- rotary position embedding (arXiv:2104.09864) ---- */
 
-static void rope_job(const void *context, int begin, int end) {
+static void rope_angles_job(const void *context, int begin, int end) {
     const Step *s = context;
     int half = s->model->head_dim / 2;
     for (int token = begin; token < end; token++)
@@ -155,7 +158,7 @@ static void rope_job(const void *context, int begin, int end) {
 }
 
 /* Cosines and sines of each token's position, the same for all layers and heads. */
-static void rope_angles(const Step *s) { parallel_for(s->model->pool, rope_job, s, s->batch->tokens, 8); }
+static void rope_angles(const Step *s) { parallel_for(s->model->pool, rope_angles_job, s, s->batch->tokens, 8); }
 
 /* Rotates the pairs (i, i + half) of a query or key head. */
 INLINE void rope(float *head, const float *angles, int half) {

@@ -33,6 +33,7 @@ class Layer(ctypes.Structure):
         ("mlp_norm", c_void_p),
         ("query_norm", c_void_p),
         ("key_norm", c_void_p),
+        ("slot_rotations", c_void_p),
         ("is_unrotated", c_int32),
     )
 
@@ -46,7 +47,7 @@ class Model(ctypes.Structure):
         ("lm_head", Linear),
         ("preview", Linear),
         ("pool", c_void_p),
-        ("is_fp32", c_int32),
+        ("kv_dtype", c_int32),
         ("layer_count", c_int32),
         ("hidden", c_int32),
         ("intermediate", c_int32),
@@ -105,6 +106,8 @@ class Kernels:
         self.open_pool.argtypes, self.open_pool.restype = (c_int,), c_void_p
         self.close_pool = library.close_pool
         self.close_pool.argtypes, self.close_pool.restype = (c_void_p,), None
+        self.block_bytes = library.block_bytes
+        self.block_bytes.argtypes, self.block_bytes.restype = (POINTER(Model),), c_size_t
         self.scratch_bytes = library.scratch_bytes
         self.scratch_bytes.argtypes, self.scratch_bytes.restype = (POINTER(Model), c_int), c_size_t
         self.forward = library.forward

@@ -6,7 +6,7 @@
 #define PANEL_ROWS 16   /* rows of a matrix that are stored together */
 #define BLOCK_TOKENS 16 /* tokens in a block of the KV cache */
 
-enum dtype { FP32, BF16, INT8, INT4 };
+enum dtype { FP32, BF16, INT8, INT4, FP16 };
 
 typedef struct Pool Pool;
 
@@ -29,6 +29,7 @@ typedef struct {
     Linear qkv, out, gate_up, down;
     const float *attention_norm, *mlp_norm; /* [hidden] */
     const float *query_norm, *key_norm;     /* [head_dim] or NULL */
+    const float *slot_rotations;            /* [head_dim / 2][2][16]: cosines and sines of RoPE, from slot 0 to each */
     int32_t is_unrotated;                   /* without rotary embedding */
 } Layer;
 
@@ -39,7 +40,7 @@ typedef struct {
     Linear embedding, lm_head;     /* [vocabulary, hidden]; the embedding is not int4 */
     Linear preview;                /* int4 copy of lm_head; without weights if there is none, see head.h */
     Pool *pool;
-    int32_t is_fp32; /* so are keys and values, which are fp16 otherwise */
+    int32_t kv_dtype; /* of keys and values: FP32, FP16 or INT8 */
     int32_t layer_count, hidden, intermediate, heads, kv_heads, head_dim;
     float epsilon;
 } Model;
@@ -59,7 +60,7 @@ typedef struct {
     const int32_t *sequences;       /* [tokens]: index of the token's sequence, a row of `block_tables` */
     const int32_t *block_tables;    /* [sequences][block_table_stride]: blocks of the KV cache, in order */
     const int32_t *output_tokens;   /* [outputs]: tokens whose logits are asked for */
-    void *kv_cache;                 /* [blocks][layers][2][kv_heads][16 * head_dim], see kv_cache.h */
+    void *kv_cache;                 /* [blocks], see kv_cache.h */
     float *logits;                  /* [outputs][vocabulary] */
     void *scratch;                  /* scratch_bytes() of memory to work in */
     int32_t tokens, outputs, block_table_stride;

@@ -11,23 +11,25 @@ from core.inference.batching.prefix import BLOCK_SIZE
 from core.inference.batching.scheduler import Chunk, Step
 from core.inference.native import library
 from core.inference.native.library import Pool
-from core.inference.networks.rope import rope_frequencies
+from core.inference.networks.rope import rope_frequencies, rotations
 from core.inference.weights.layout import head, matrices
 from core.inference.weights.packing import PREVIEW, has_preview, matrix_dtype
-from core.inference.weights.precision import BF16, FP32, INT4, INT8
+from core.inference.weights.precision import BF16, FP16, FP32, INT4, INT8
 from core.inference.weights.shape import Shape
 
-DTYPE_CODES: Final = {FP32: 0, BF16: 1, INT8: 2, INT4: 3}
-"""Weight types: `enum dtype` in native/types.h."""
+DTYPE_CODES: Final = {FP32: 0, BF16: 1, INT8: 2, INT4: 3, FP16: 4}
+"""Types of weights, keys and values: `enum dtype` in native/types.h."""
 MATRICES: Final = ("qkv", "out", "gate_up", "down")
 NORMS: Final = ("attention_norm", "mlp_norm", "query_norm", "key_norm")
 """Packed tensors of each layer."""
+KV_GROUP: Final = 16
+"""Channels of a key or value in int8 that share a scale."""
 
 
 class Decoder:
     """Packed weights, the KV cache and the compute threads. One thread uses it, and the decoders of the same pool.
 
-    `packed`: the tensors of `packing.pack` for `dtype`. Keys and values are float16, or float32 if the weights are.
+    `packed`: the tensors of `packing.pack` for `dtype`. Keys and values are of `kv_dtype`: float32, float16 or int8.
     """
 
     supports_prefix_cache = True
@@ -38,6 +40,7 @@ class Decoder:
         packed: Mapping[str, Array],
         shape: Shape,
         dtype: np.dtype[Any],
+        kv_dtype: np.dtype[Any],
         pool: Pool,
         *,
         blocks: int,
@@ -45,13 +48,18 @@ class Decoder:
         self.shape = shape
         self.dtype = dtype.name
         self._dtype = dtype
+        self._kv_dtype = kv_dtype
         self.blocks = blocks
         self._packed = packed
         self._matrices = matrices(shape)
         self._pool = pool
-        self._cache = empty((blocks, block_bytes(shape, dtype)), np.uint8)
+        self._cache = empty((blocks, block_bytes(shape, kv_dtype)), np.uint8)
+        self._frequencies = rope_frequencies(shape)
+        self._rotations = rotations(self._frequencies, BLOCK_SIZE)
+        self._no_rotations = rotations(np.zeros_like(self._frequencies), BLOCK_SIZE)
         self._layers = (library.Layer * shape.layers)(*map(self._layer, range(shape.layers)))
         self._model = self._describe()
+        assert pool.kernels.block_bytes(self._model) == block_bytes(shape, kv_dtype)
 
     @property
     def vocabulary_size(self) -> int:
@@ -67,7 +75,7 @@ class Decoder:
 
     @property
     def path(self) -> str:
-        return f"{self._pool.kernels.level} kernels"
+        return f"{self._pool.kernels.level} kernels, {self._kv_dtype.name} KV cache"
 
     def run(self, step: Step) -> Floats:
         for source, target in step.copies:
@@ -117,7 +125,6 @@ class Decoder:
 
     def _describe(self) -> library.Model:
         shape = self.shape
-        self._frequencies = rope_frequencies(shape)
         return library.Model(
             layers=self._layers,
             final_norm=self._pointer("norm"),
@@ -126,7 +133,7 @@ class Decoder:
             lm_head=self._linear(head(shape)),
             preview=self._preview(),
             pool=self._pool.address,
-            is_fp32=self._dtype == FP32,
+            kv_dtype=DTYPE_CODES[self._kv_dtype],
             layer_count=shape.layers,
             hidden=shape.hidden,
             intermediate=shape.intermediate,
@@ -137,10 +144,12 @@ class Decoder:
         )
 
     def _layer(self, number: int) -> library.Layer:
+        is_unrotated = number in self.shape.unrotated
         return library.Layer(
             **{name: self._linear(name, number) for name in MATRICES},
             **{name: self._pointer(name, number) for name in NORMS},
-            is_unrotated=number in self.shape.unrotated,
+            slot_rotations=(self._no_rotations if is_unrotated else self._rotations).ctypes.data,
+            is_unrotated=is_unrotated,
         )
 
     def _linear(self, name: str, layer: int = 0) -> library.Linear:
@@ -174,5 +183,11 @@ def _padded(rows: list[list[int]]) -> NDArray[np.int32]:
 
 
 def block_bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
-    """Bytes of one KV cache block: keys and values of `BLOCK_SIZE` tokens in all layers."""
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK_SIZE * (4 if dtype == FP32 else 2)
+    """Bytes of one KV cache block: keys and values of `BLOCK_SIZE` tokens in all layers, of this type.
+
+    Beside integers there are scales and a base, all in float16: native/kv_int8.h.
+    """
+    numbers = 2 * shape.layers * shape.kv_heads * shape.head_dim * BLOCK_SIZE
+    if dtype == INT8:
+        return numbers + 2 * (numbers // KV_GROUP + numbers // 2 // BLOCK_SIZE)
+    return numbers * dtype.itemsize

@@ -1,4 +1,4 @@
-"""Frequencies of the rotary position embedding (arXiv:2104.09864), in radians per position."""
+"""Frequencies and rotations of the rotary position embedding (arXiv:2104.09864)."""
 
 import numpy as np
 
@@ -7,10 +7,16 @@ from core.inference.weights.shape import RopeScaling, Shape
 
 
 def rope_frequencies(shape: Shape) -> Floats:
-    """float32 [head_dim / 2], descending."""
+    """Radians per position, float32 [head_dim / 2], descending."""
     exponents = np.arange(0, shape.head_dim, 2, dtype=np.float32) / np.float32(shape.head_dim)
     frequencies = np.float32(1) / np.float32(shape.theta) ** exponents
     return _scaled(frequencies, shape.scaling) if shape.scaling else frequencies
+
+
+def rotations(frequencies: Floats, positions: int) -> Floats:
+    """Cosines and sines of the angles at the first positions, float32 [head_dim / 2, 2, positions]."""
+    angles = np.outer(frequencies, np.arange(positions, dtype=np.float32))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def _scaled(frequencies: Floats, scaling: RopeScaling) -> Floats:

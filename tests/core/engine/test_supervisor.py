@@ -321,6 +321,7 @@ async def main():
         threads=0,
         max_batch=8,
         dtype="auto",
+        kv_dtype="auto",
         cache_bytes=1 << 20,
         memory_bytes=0,
         command=tuple(sys.argv[2:]),
@@ -453,12 +454,14 @@ async def test_a_socket_needs_no_certificates(make_child: MakeChild, monkeypatch
 
 def test_the_command_line_of_the_child(tmp_path: Path) -> None:
     """The command line names every option of the model server and asks it to exit with its parent."""
-    child = child_with(data_dir=tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", cache_bytes=1 << 20)
+    child = child_with(
+        data_dir=tmp_path, model="mini", threads=2, max_batch=3, dtype="bf16", kv_dtype="fp16", cache_bytes=1 << 20
+    )
     argv = child.argv(Path("/s"))
     assert argv[: len(child.command)] == (sys.executable, "-P", "-m", "core.inference")
     assert " ".join(argv[len(child.command) :]) == (
         f"--uds /s --model mini --data-dir {tmp_path} --threads 2 --max-batch 3 --dtype bf16"
-        " --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent --tell-progress"
+        " --kv-dtype fp16 --cache-bytes 1048576 --memory-bytes 0 --exit-with-parent --tell-progress"
     )
 
 

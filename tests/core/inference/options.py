@@ -6,7 +6,7 @@ from pathlib import Path
 from config.settings import EngineSettings
 from core.inference.batching.scheduler import Limits
 from core.inference.lean import LoadOptions
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import KvPrecision, Precision
 from tests.options import child_with
 
 _ENGINE = EngineSettings.model_construct()
@@ -15,6 +15,7 @@ batch_limits = partial(Limits, max_batch=_ENGINE.max_batch)
 load_options = partial(
     LoadOptions,
     precision=Precision(_ENGINE.dtype),
+    kv_precision=KvPrecision(_ENGINE.kv_dtype),
     max_context=0,
     cache_bytes=_ENGINE.cache_bytes,
     threads=_ENGINE.threads,

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from shutil import copytree
 
@@ -20,7 +21,7 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import open_generic
-from core.inference.weights.precision import INT4, Precision
+from core.inference.weights.precision import INT4, KvPrecision, Precision
 from core.inference.weights.shape import lean_shape
 from core.inference.weights.store import load_packed
 from tests.core.inference.options import load_options
@@ -303,7 +304,19 @@ def test_a_cache_too_small_for_a_block_is_refused(folder: Path) -> None:
 def test_a_small_cache_bounds_the_context(folder: Path) -> None:
     """The context is at most what the KV cache can hold, so that every admitted sequence gets its blocks."""
     one_block = 2 * 2 * 2 * 16 * 16 * 2  # keys and values, layers, heads, their width, tokens, bytes of a float16
-    assert load_model(str(folder), folder, load_options(cache_bytes=3 * one_block)).max_model_len == 48
+    options = load_options(kv_precision=KvPrecision.FP16, cache_bytes=3 * one_block)
+    assert load_model(str(folder), folder, options).max_model_len == 48
+
+
+def test_int8_makes_the_cache_hold_more(folder: Path) -> None:
+    """As many bytes hold the context of 4 blocks in fp16 and of 6 in int8, which "auto" is; fp32 weights have fp32."""
+    held = [
+        load_model(
+            str(folder), folder, load_options(precision=dtype, kv_precision=kv, cache_bytes=1 << 14)
+        ).max_model_len
+        for dtype, kv in product((Precision.INT8, Precision.FP32), KvPrecision)
+    ]
+    assert held == [96, 64, 96, 32, 32, 32]
 
 
 def test_int4_is_rounded_for_what_the_model_reads(folder: Path, tmp_path: Path) -> None:

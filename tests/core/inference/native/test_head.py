@@ -49,7 +49,7 @@ def decoder(request: pytest.FixtureRequest, tmp_path: Path) -> Decoder:
         PREVIEW: group_panels(ROUNDED, INT4)[None],
         "norm": np.ones((1, COLUMNS), np.float32),
     }
-    return Decoder(packed, SHAPE, INT8, Pool(kernels_of(request.param, tmp_path), threads=2), blocks=16)
+    return Decoder(packed, SHAPE, INT8, INT8, Pool(kernels_of(request.param, tmp_path), threads=2), blocks=16)
 
 
 def logits_by(head: Groups, inputs: Floats) -> Floats:

@@ -2,9 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
-from ctypes import POINTER, c_int, c_void_p
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,30 +11,17 @@ from numpy.typing import NDArray
 
 from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.native import library
-from core.inference.native.build import Level, build
 from core.inference.native.library import Kernels
 from core.inference.networks.decoder import DTYPE_CODES
 from core.inference.weights.groups import group_panels
 from core.inference.weights.precision import INT4, INT8
-from tests.core.inference.native.levels import LEVELS, kernels_of
 
-SOURCE = Path(__file__).with_name("multiply_once.c")
 LARGEST = 127
 """Largest number of an activation."""
 LOWEST = {INT8: -128, INT4: -8}
 HIGHEST = {INT8: 127, INT4: 7}
 
 Multiply = Callable[[Groups, Floats], Floats]
-
-
-@pytest.fixture(params=LEVELS, ids=lambda level: level.name)
-def compiled(request: pytest.FixtureRequest, tmp_path: Path) -> ctypes.CDLL:
-    level: Level = request.param
-    kernels_of(level, tmp_path, SOURCE)
-    compiled = build(level, tmp_path, SOURCE)
-    compiled.multiply_once.argtypes = (c_void_p, POINTER(library.Linear), c_void_p, c_void_p, c_int)
-    compiled.multiply_once.restype = None
-    return compiled
 
 
 @pytest.fixture(params=[1, 3])

@@ -21,6 +21,7 @@ const size_t STRUCT_SIZES[] = {sizeof(Linear), sizeof(Layer), sizeof(Model), siz
 int enable_instructions(void) { return 0; }
 void *open_pool(int threads) { return 0; }
 void close_pool(void *pool) {}
+size_t block_bytes(const Model *model) { return 0; }
 size_t scratch_bytes(const Model *model, int tokens) { return 0; }
 void forward(const Model *model, const Batch *batch) {}
 void round_rows(Pool *pool, const Rounding *rounding) {}

@@ -18,7 +18,7 @@ from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.decoder import Decoder
 from core.inference.networks.generic import open_generic
 from core.inference.tokens.template import ChatMessage, Role
-from core.inference.weights.precision import Precision
+from core.inference.weights.precision import KvPrecision, Precision
 from core.models import EMBEDDED, find_model
 from tests.core.inference.options import batch_limits, load_options
 from tests.core.inference.rows import Rig, logits, sequence
@@ -169,10 +169,11 @@ def test_alone_batched_and_joined_late_are_the_same(tmp_path: Path, precision: P
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8, Precision.INT4])
-def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision) -> None:
+@pytest.mark.parametrize("kv_precision", [KvPrecision.FP16, KvPrecision.INT8])
+def test_logits_are_the_same_to_the_last_bit(tmp_path: Path, precision: Precision, kv_precision: KvPrecision) -> None:
     """Every prefill chunk size gives bit-identical logits: tiles and query groups of all sizes compute the same."""
     folder = write_tiny_model(tmp_path, max_length=512)
-    model = load_model(str(folder), tmp_path, load_options(precision=precision))
+    model = load_model(str(folder), tmp_path, load_options(precision=precision, kv_precision=kv_precision))
     ids = [number % 100 for number in range(300)]
     at_once = logits(model, ids)
     for size in (1, 2, 3, 5, 8, 13):
