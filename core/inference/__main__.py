@@ -59,7 +59,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     max_queue: Annotated[int, typer.Option(min=0, help="Requests that may wait for the batch.")] = MAX_QUEUE,
     memory_bytes: Annotated[int, typer.Option(min=0, help="Address space of the process; 0 derives it.")] = 0,
-    max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 4096,
+    max_context: Annotated[int, typer.Option(min=0, help="Tokens of prompt and reply; 0 is the model's limit.")] = 0,
     health_uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket too, for the parent.")] = None,
     exit_with_parent: Annotated[bool, typer.Option(help="Exit when standard input is closed.")] = False,
     tell_progress: Annotated[bool, typer.Option(help="Tell the parent how far the weights are quantised.")] = False,

@@ -30,6 +30,8 @@ from core.progress import Progress, unwatched
 
 TRANSFORMERS_TOP_K = 50
 """Default of transformers if `generation_config.json` samples without a `top_k`."""
+MAX_NEW_TOKENS = 2048
+"""Default length limit of a reply: the KV cache has to have room for the longest possible one before it begins."""
 LARGEST = 1 << 31
 """Bound of numbers in the generation settings."""
 log = structlog.get_logger()
@@ -97,7 +99,7 @@ def load_model(name: str, data_dir: Path, options: LoadOptions, progress: Progre
         template=template,
         eos_ids=eos_ids,
         sampling=_sampling(path, generation),
-        max_new_tokens=int(_number(path, generation, "max_new_tokens", max_model_len, low=1)),
+        max_new_tokens=int(_number(path, generation, "max_new_tokens", min(MAX_NEW_TOKENS, max_model_len), low=1)),
         max_model_len=max_model_len,
     )
 

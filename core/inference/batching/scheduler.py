@@ -10,14 +10,17 @@ from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.sequence import Sequence
 
 MAX_QUEUE: Final = 64
+DEAR_CONTEXT: Final = 4096
+"""A prompt token counts once more for each so many tokens before it, since attention reads them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of the batch, the waiting queue and a step.
 
-    At most `max_batch` sequences run and `max_queue` wait. A step prefills at most `prefill_tokens` prompt tokens: its
-    duration is the time between two tokens of every stream, and the delay until a disconnect is noticed.
+    At most `max_batch` sequences run and `max_queue` wait. A step reads at most `prefill_tokens` prompt tokens, or
+    fewer of a long prompt: its duration is the time between two tokens of every stream, and the delay until a
+    disconnect is noticed.
     `max_speculative_step` is the largest step, in tokens, in which speculative tokens are almost free; 0 disables
     speculation.
     """
@@ -138,14 +141,25 @@ class Scheduler:
         for sequence in removed:
             self._free_blocks(sequence)
         copies = tuple(self._admit())
-        budget = self._limits.prefill_tokens
-        chunks = []
-        for sequence in self._running.values():
-            count = sequence.pending if sequence.pending == 1 else min(sequence.pending, budget)
-            if count:
-                chunks.append(Chunk(sequence=sequence, count=count))
-                budget -= count if sequence.pending > 1 else 0
+        counts = self._prefill_counts()
+        sized = [(sequence, counts.get(sequence, 1)) for sequence in self._running.values()]
+        chunks = [Chunk(sequence=sequence, count=count) for sequence, count in sized if count]
         return Step(chunks=tuple(self._with_drafts(chunks)), removed=removed, copies=copies)
+
+    def _prefill_counts(self) -> dict[Sequence, int]:
+        """How much of each prompt the step reads. The shortest prompts come first, so that they do not wait for a long
+        one; the oldest one gets half of the budget, so that it does not wait for ever.
+        """
+        reading = [sequence for sequence in self._running.values() if sequence.pending > 1]
+        counts, budget = dict.fromkeys(reading, 0), self._limits.prefill_tokens
+        offers = [(sequence, budget // 2) for sequence in reading[:1]]
+        offers += [(sequence, budget) for sequence in sorted(reading, key=lambda sequence: sequence.pending)]
+        for sequence, most in offers:
+            price = 1 + sequence.computed // DEAR_CONTEXT
+            count = min(sequence.pending - counts[sequence], -(-max(0, min(most, budget)) // price))
+            counts[sequence] += count
+            budget -= count * price
+        return counts
 
     def _with_drafts(self, chunks: list[Chunk]) -> list[Chunk]:
         """Add draft tokens if the step is small: it is bound by reading the weights, so more tokens are almost free."""

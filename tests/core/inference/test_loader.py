@@ -196,8 +196,10 @@ def test_without_a_file_the_published_defaults_count(folder: Path) -> None:
 
 
 def test_the_default_length_limit_of_a_reply(folder: Path) -> None:
-    """The model's own `max_new_tokens` is the default; without it the context is the limit."""
+    """The model's own `max_new_tokens` is the default; without it the context is the limit, up to 2,048 tokens."""
     assert load(folder).max_new_tokens == 256
+    change(folder / "config.json", max_position_embeddings=4096)
+    assert load(folder).max_new_tokens == 2048
     change(folder / "generation_config.json", max_new_tokens=32)
     assert load(folder).max_new_tokens == 32
     change(folder / "generation_config.json", max_new_tokens="many")

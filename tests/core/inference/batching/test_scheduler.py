@@ -81,6 +81,32 @@ def test_a_prompt_without_budget_waits_for_a_later_step() -> None:
     assert running(scheduler) == [first, second]
 
 
+def test_a_short_prompt_does_not_wait_for_a_long_one() -> None:
+    """It is read in the next step beside a long one that came first, which goes on with half of the budget."""
+    scheduler = Scheduler(batch_limits(prefill_tokens=8), PrefixCache(100))
+    long, shorts = sequence(length=90), [sequence(length=4) for _ in range(3)]
+    scheduler.add(long)
+    long.computed += scheduler.schedule().chunks[0].count
+    assert long.computed == 8
+    for short in shorts:
+        scheduler.add(short)
+    chunks = scheduler.schedule().chunks
+    assert [(chunk.sequence, chunk.count) for chunk in chunks] == [(long, 4), (shorts[0], 4)]
+
+
+def test_steps_read_less_of_a_long_prompt() -> None:
+    """The more of a prompt has been read, the fewer tokens of it a step reads, but at least one."""
+    for prefill_tokens, expected in ((128, [128, 64, 43, 26]), (1, [1, 1, 1, 1])):
+        scheduler = Scheduler(batch_limits(prefill_tokens=prefill_tokens), PrefixCache(2000))
+        long = sequence(length=20_000)
+        scheduler.add(long)
+        counts = []
+        for long.computed in (4_000, 4_096, 8_192, 16_384):
+            [chunk] = scheduler.schedule().chunks
+            counts.append(chunk.count)
+        assert counts == expected
+
+
 def test_removed_sequences_reach_the_runner_once() -> None:
     """The next step lists a removed sequence that ran, so that its memory is freed, but not one that only waited."""
     scheduler = Scheduler(batch_limits(max_batch=1), PrefixCache(100))
