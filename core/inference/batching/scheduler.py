@@ -161,20 +161,22 @@ class Scheduler:
             budget -= count * price
         return counts
 
-    def _with_drafts(self, chunks: list[Chunk]) -> list[Chunk]:
-        """Add draft tokens if the step is small: it is bound by reading the weights, so more tokens are almost free."""
+    def _with_drafts(self, chunks: list[Chunk]) -> Iterator[Chunk]:
+        """Add draft tokens if the step is small: it is bound by reading the weights, so more tokens are almost free.
+
+        What a sequence leaves of its share is for those after it.
+        """
         free = self._limits.max_speculative_step - sum(chunk.count for chunk in chunks)
-        share = free // len(chunks) if chunks else 0
-        if share < 1:
-            return chunks
-        return [replace(chunk, draft=chunk.sequence.draft(share)) if chunk.is_last else chunk for chunk in chunks]
+        for place, chunk in enumerate(chunks):
+            share = free // (len(chunks) - place)
+            draft = chunk.sequence.draft(share, len(chunks)) if chunk.is_last and free > 0 else ()
+            free -= len(draft)
+            yield replace(chunk, draft=draft)
 
     def mark_computed(self, chunk: Chunk, accepted: int = 0) -> None:
         """Record that a chunk has run and how many of its draft tokens were accepted; publish its full blocks."""
         sequence = chunk.sequence
         sequence.computed += chunk.count + accepted
-        if chunk.draft:
-            sequence.lookup.record(len(chunk.draft), accepted)
         if sequence.block_table and sequence.reusable and self.is_running(sequence):
             self.cache.publish(sequence.block_table, sequence.ids, sequence.computed)
 

@@ -120,9 +120,11 @@ class Sequence:
     def completion_tokens(self) -> int:
         return len(self.ids) - len(self.job.prompt)
 
-    def draft(self, max_tokens: int) -> tuple[int, ...]:
-        """Draft tokens for speculation, at most `max_tokens`, and within the reply's length limit."""
-        return self.lookup.draft(self.ids, min(max_tokens, self.job.max_tokens - self.completion_tokens - 1))
+    def draft(self, max_tokens: int, rows: int) -> tuple[int, ...]:
+        """Draft tokens for speculation in a step of so many `rows`, at most `max_tokens`, and within the reply's length
+        limit.
+        """
+        return self.lookup.draft(self.ids, min(max_tokens, self.job.max_tokens - self.completion_tokens - 1), rows)
 
     def append(self, sampled: Sampled, token: bytes | None) -> Output:
         """Append a sampled token; `token` is its bytes, or None for an EOS token."""

@@ -179,3 +179,34 @@ def test_a_forgotten_owner_begins_anew() -> None:
     scheduler.remove(later)
     scheduler.schedule()
     assert scheduler.cache.used == 3
+
+
+def decoding(scheduler: Scheduler, *prompts: tuple[int, ...]) -> list[Sequence]:
+    """Sequences whose next step is a decode step, after token 1."""
+    found = []
+    for prompt in prompts:
+        job = Job(id=str(next(numbers)), user="", prompt=prompt, max_tokens=20, sampling=Sampling(), seed=0)
+        found.append(Sequence(job=job))
+        scheduler.add(found[-1])
+    for chunk in scheduler.schedule().chunks:
+        scheduler.mark_computed(chunk)
+        chunk.sequence.append(Sampled(id=1), b"")
+    return found
+
+
+def test_a_small_step_has_drafts() -> None:
+    """A step has as many tokens as are almost free: a sequence that repeats itself has what another one leaves."""
+    scheduler = Scheduler(batch_limits(max_speculative_step=8), PrefixCache(100))
+    decoding(scheduler, (5, 6, 7), (*range(1, 10), 7, 8, 9))
+    drafts = [chunk.draft for chunk in scheduler.schedule().chunks]
+    assert drafts == [(), (2,)]
+    scheduler = Scheduler(batch_limits(max_speculative_step=8), PrefixCache(100))
+    decoding(scheduler, (5, 6, 7), (8, 9, *range(1, 10), 8, 9))
+    assert [chunk.draft for chunk in scheduler.schedule().chunks] == [(), (2, 3, 4, 5, 6, 7)]
+
+
+def test_a_large_step_has_no_drafts() -> None:
+    """If the batch alone fills a step, nothing is drafted."""
+    scheduler = Scheduler(batch_limits(max_batch=8, max_speculative_step=4), PrefixCache(100))
+    decoding(scheduler, *[(8, 9, *range(1, 10), 8, 9)] * 4)
+    assert not any(chunk.draft for chunk in scheduler.schedule().chunks)

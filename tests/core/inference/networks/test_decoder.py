@@ -15,7 +15,8 @@ from core.inference.batching.prompts import prompts_step
 from core.inference.batching.sequence import Sampling, Sequence
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.loader import LoadedModel, load_model
-from core.inference.networks.decoder import Decoder
+from core.inference.native.build import LEVELS
+from core.inference.networks.decoder import SPECULATIVE_STEPS, Decoder
 from core.inference.networks.generic import open_generic
 from core.inference.tokens.template import ChatMessage, Role
 from core.inference.weights.precision import KvPrecision, Precision
@@ -267,3 +268,8 @@ def test_greedy_replies_of_the_embedded_model_survive_int8(mini: LoadedModel, mi
         Rig(mini_int8).run(rounded)
         kept += exact.ids == rounded.ids
     assert kept >= len(questions) - 1
+
+
+def test_every_processor_with_drafts_is_one_that_there_are_kernels_for() -> None:
+    """The levels for which a larger step is almost free are levels of the kernels."""
+    assert set(SPECULATIVE_STEPS) <= {level.name for machine in LEVELS.values() for level in machine}
