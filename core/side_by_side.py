@@ -29,7 +29,7 @@ SIDE_BY_SIDE = (
     turns.release,
     turns.renew,
     turns.changed,
-    turns.next_due,
+    turns.outlook,
     installation.touch,
     duties.take,
     duties.release,

@@ -24,7 +24,7 @@ from core.pipeline import Handler
 from core.store import Store, handoffs, turns
 from core.store.history import Keeping
 from core.store.notices import Notice, Topic, send
-from core.store.turns import Lease, Took
+from core.store.turns import Lease, Outlook, Took
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -153,6 +153,14 @@ class Worker:
         for bell in self._bells:
             bell.set()
 
+    async def _ring_for_the_next(self) -> None:
+        """A turn has ended: the next one of its conversation may begin. Usually there is no turn left to look for."""
+        left = None
+        with bulkhead():
+            left = await self._outlook()
+        if left is None or left.has_unclaimed:
+            self._ring()
+
     async def _call_others(self) -> None:
         """Have other gateways look for work that came while all slots here were taken. Endless.
 
@@ -218,9 +226,12 @@ class Worker:
         """Seconds until the next look for turns."""
         now, poll = self._clock.now(), self._options.poll
         with bulkhead():
-            if due := await self._store.run(turns.next_due, now, tuple(self._fronts)):
+            if due := (await self._outlook()).due:
                 return min(poll, max(due - now, SHORTEST_WAIT))
         return poll
+
+    async def _outlook(self) -> Outlook:
+        return await self._store.run(turns.outlook, self._lease(), tuple(self._fronts))
 
     async def _serve_or_release(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         """Serve a turn. Whatever happens costs this turn only."""
@@ -243,7 +254,7 @@ class Worker:
             log.error("dead letter", turn=claim.id)
             self._count(claim, Ending.FAILED)
             await self._run_until_stored(turns.bury, claim, self._owner, fault=fault)
-            self._ring()  # the conversation's next turn may begin
+            await self._ring_for_the_next()
 
     async def _try(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         try:
@@ -338,7 +349,7 @@ class Worker:
         else:
             await self._run_until_stored(turns.mark_delivered, claim, self._owner)
             self._count(claim, Ending.DELIVERED)
-        self._ring()  # the conversation's next turn may begin
+        await self._ring_for_the_next()
 
     async def _in_its_thread(self, claim: Claim) -> Claim:
         """The claim in the thread that is opened for it, which is committed first. Raises DeliveryRejected."""
@@ -353,7 +364,7 @@ class Worker:
         self._on_withdrawn(claim.id)
         await self._delivery(claim).withdraw(claim)
         await self._run_until_stored(turns.remove, claim, self._owner)
-        self._ring()
+        await self._ring_for_the_next()
 
     async def _apologise(self, claim: Claim) -> None:
         """Close a turn with an apology. A reply that it has is kept until the platform has accepted the apology."""
@@ -361,7 +372,7 @@ class Worker:
         claim = await self._show(claim, sorry)
         self._count(claim, Ending.APOLOGISED)
         await self._run_until_stored(turns.end_in_apology, claim, self._owner, sorry, self._clock.now())
-        self._ring()
+        await self._ring_for_the_next()
 
     async def _show(self, claim: Claim, reply: Reply) -> Claim:
         """Show a reply; the handle of each new message is committed before the next message is posted."""

@@ -92,10 +92,13 @@ def _running() -> sa.Select[int, int]:
     return sa.select(sa.func.count(), most).where(IS_OPEN, turns.c.owner == OWNER, turns.c.state == RUNNING)
 
 
-def _next_due() -> sa.Select[float | None]:
-    """When the next of the turns that must wait until a time can be claimed; NULL if there is none."""
+def _outlook() -> sa.Select[float | None, int]:
+    """When the next of the turns that must wait until a time can be claimed, NULL if there is none; and the number of
+    all that the owner has not claimed.
+    """
     due = Greatest(turns.c.lease_until, turns.c.not_before)
-    return sa.select(sa.func.min(due)).where(IS_OPEN, IS_SERVED, turns.c.owner == "", due > NOW)
+    put_off = sa.case((sa.and_(turns.c.owner == "", due > NOW), due))
+    return sa.select(sa.func.min(put_off), sa.func.count()).where(IS_OPEN, IS_SERVED, turns.c.owner != OWNER)
 
 
-NEXT_WAITING, NEXT_ANSWERED, RUNNING_NOW, NEXT_DUE = _next_waiting(), _next_answered(), _running(), _next_due()
+NEXT_WAITING, NEXT_ANSWERED, RUNNING_NOW, OUTLOOK = _next_waiting(), _next_answered(), _running(), _outlook()

@@ -85,12 +85,12 @@ async def test_a_message_waits_a_second_for_the_rest(store: Store, clock: Manual
     clock.advance(GATHERING * 0.9)
     await admission.accept(piece(write, "two"))
     assert await claim(store, clock) is None
-    assert await store.run(turns.next_due, clock.now(), FRONTS) == pytest.approx(clock.now() + GATHERING * 0.1)
+    assert (await store.run(turns.outlook, lease(clock), FRONTS)).due == pytest.approx(clock.now() + GATHERING * 0.1)
     clock.advance(GATHERING * 0.1)
     assert await claim(store, clock) is not None
     await admission.accept(write("at once", who="bob"))
     assert await claim(store, clock) is not None
-    assert await store.run(turns.next_due, clock.now(), FRONTS) is None
+    assert (await store.run(turns.outlook, lease(clock), FRONTS)).due is None
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
@@ -195,6 +196,47 @@ async def test_work_of_others_is_found_by_polling(store: Store, clock: ManualClo
         await add(store, clock, write("hello"))
         clock.advance(1)
         await shown.until(1)
+
+
+class CountingStore:
+    """A store that counts the looks for turns."""
+
+    def __init__(self, store: Store) -> None:
+        self.read, self.scrub = store.read, store.scrub
+        self.looks: Counter[str] = Counter()
+        self._looked = asyncio.Event()
+        self._store = store
+
+    async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        result = await self._store.run(verb, *args, **kwargs)
+        if verb.__name__ in {"claim_waiting", "claim_answered", "outlook"}:
+            self.looks[verb.__name__] += 1
+            self._looked.set()
+        return result
+
+    async def until(self, verb: str, count: int) -> None:
+        while self.looks[verb] < count:
+            self._looked.clear()
+            await self._looked.wait()
+
+
+async def test_a_message_costs_few_looks(store: Store, clock: ManualClock, shown: Shown, write: Write) -> None:
+    """After a message that is alone the worker looks once for turns of each kind; at its end, whether any is left."""
+
+    async def patient(turn: Turn) -> Reply:
+        await clock.until_sleeping(3)
+        return await upper(turn)
+
+    counting = CountingStore(store)
+    worker = gateway(counting, clock, shown, patient, slots=2)
+    async with working(worker, grace=5):
+        await clock.until_sleeping(3)
+        counting.looks.clear()
+        await add(store, clock, write("hello"))
+        worker.notify()
+        await counting.until("outlook", 3)
+        await clock.until_sleeping(3)
+        assert counting.looks == {"claim_waiting": 2, "claim_answered": 1, "outlook": 3}
 
 
 class UnsureStore:

@@ -67,7 +67,7 @@ def joined(connection: sa.Connection, message: Message) -> None:
 
 def delivered_late(connection: sa.Connection, _message: Message) -> None:
     turns.claim_answered(connection, LEASE, ["test/w"])
-    turns.next_due(connection, 1.0, ["test/w"])
+    turns.outlook(connection, LEASE, ["test/w"])
     turns.renew(connection, LEASE)
     turns.changed(connection, "me")
     turns.disown(connection, "test")

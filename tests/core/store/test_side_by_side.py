@@ -82,7 +82,8 @@ class Office:
     async def _do_what_others_do(self, store: Store, owner: str) -> None:
         """The rest of the verbs that run beside these: of /ready, of a pause, of a heartbeat and of a program."""
         await store.run(installation.touch, self.clock.now())
-        await store.run(turns.next_due, self.clock.now(), FRONTS)
+        now = self.clock.now()
+        await store.run(turns.outlook, Lease(owner=owner, now=now, until=now), FRONTS)
         assert await store.run(turns.changed, owner) == ()
         assert await store.run(find_key, "parley_unknown", self.clock.now()) is None
 

@@ -35,7 +35,7 @@ def pass_through(connection: sa.Connection, message: Message) -> list[sa.Executa
     turns.finish(connection, claim, "me", REPLY, 11.0, KEEPING)
     turns.changed(connection, "me")
     turns.mark_delivered(connection, claim, "me")
-    turns.next_due(connection, 12.0, ["test/w"])
+    turns.outlook(connection, LEASE, ["test/w"])
     sa.event.remove(connection, "before_execute", note)
     return made
 
