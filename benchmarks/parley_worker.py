@@ -14,7 +14,6 @@ import structlog
 from benchmarks.processes import CACHE
 from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
 from config.settings import EngineSettings
-from core.inference.batching.network import Network
 from core.inference.batching.prefix import PrefixCache
 from core.inference.batching.runner import Runner
 from core.inference.batching.scheduler import Limits, Scheduler
@@ -22,10 +21,7 @@ from core.inference.batching.sequence import Job, Sampled, Sampling
 from core.inference.batching.sequence import Sequence as Row
 from core.inference.lean import LoadOptions
 from core.inference.loader import LoadedModel, load_model
-from core.inference.networks.decoder import Decoder
-from core.inference.weights.groups import panel_bytes
-from core.inference.weights.panels import panel_count
-from core.inference.weights.precision import INT8, KvPrecision, Precision
+from core.inference.weights.precision import KvPrecision, Precision
 
 MAX_CONTEXT = 4096
 
@@ -33,18 +29,8 @@ MAX_CONTEXT = 4096
 def main(folder: str, threads: int, dtype: str) -> None:
     model = open_model(folder, dtype, threads)
     facts = f"{model.facts['dtype']}, {model.facts['path']}"
-    ready = Ready(version=f"{version('parley')} ({facts})", weight_bytes=bytes_per_token(model.network))
+    ready = Ready(version=f"{version('parley')} ({facts})", weight_bytes=model.network.weight_bytes)
     serve(ready, Batch, batch_runner(model))
-
-
-def bytes_per_token(network: Network) -> int:
-    """Bytes of the weights that a token reads: all, but one row of an embedding that is not the head too.
-
-    Such an embedding is int8 in both precisions that are measured.
-    """
-    if not isinstance(network, Decoder) or network.shape.tied:
-        return network.weight_bytes
-    return network.weight_bytes - panel_count(network.shape.vocabulary) * panel_bytes(network.shape.hidden, INT8)
 
 
 def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:

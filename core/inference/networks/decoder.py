@@ -74,7 +74,9 @@ class Decoder:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._packed.values())
+        read_whole = PREVIEW if PREVIEW in self._packed else head(self.shape)
+        read_in_part = {"embedding", "head"} - {read_whole}
+        return sum(tensor.nbytes for name, tensor in self._packed.items() if name not in read_in_part)
 
     @property
     def max_speculative_step(self) -> int:

@@ -85,3 +85,8 @@ def test_a_token_has_the_same_logits_in_any_batch(decoder: Decoder) -> None:
     together = decoder.run(prompts_step(ids))
     alone = [decoder.run(prompts_step([each])) for each in ids]
     assert np.array_equal(together, np.concatenate(alone))
+
+
+def test_a_head_with_a_preview_is_not_read(decoder: Decoder) -> None:
+    """A token reads the whole preview, and a few rows of the head."""
+    assert decoder.weight_bytes == group_panels(ROUNDED, INT4).nbytes + 4 * COLUMNS

@@ -256,6 +256,26 @@ def _make_it_repeat(folder: Path) -> None:
     save_file(weak, path, metadata={"format": "pt"})
 
 
+def test_tied_embeddings_count_once(tiny: LoadedModel) -> None:
+    """In the bytes of weights that a token reads."""
+    size = tiny.network.vocabulary_size * 64 * 4
+    assert size < tiny.network.weight_bytes < 2 * size + 2 * 4 * 64 * 700
+
+
+def test_an_embedding_that_is_no_head_is_not_read(tmp_path: Path) -> None:
+    """If the head has weights of its own, a token does not read those of the embedding."""
+    folder = write_tiny_model(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    head = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors | {"lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    network = load_model(str(folder), folder, load_options(precision=Precision.INT8)).network
+    [kept] = (folder / "quantised").iterdir()
+    sizes = {path.stem: np.load(path).nbytes for path in kept.glob("*.npy")}
+    assert network.weight_bytes == sum(sizes.values()) - sizes["embedding"]
+
+
 def test_greedy_replies_of_the_embedded_model_survive_int8(mini: LoadedModel, mini_int8: LoadedModel) -> None:
     """In int8 the model writes the same greedy reply to all questions but at most one."""
     starts, topics = ("What is", "Do you know", "你知道"), ("your name", "the price", "时间", "退货")
