@@ -66,10 +66,14 @@ INLINE vf32 vabs(vf32 x) { return (vf32)((vi32)x & 0x7fffffff); }
 #define ROUND_TO_INTEGER 0x1.8p23f /* added and subtracted again: leaves a float with |x| < 2^22 rounded to nearest */
 
 INLINE float reduce_max(vf32 x) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)x);
+#else
     float max = x[0];
     for (int i = 1; i < LANES; i++)
         max = x[i] > max ? x[i] : max;
     return max;
+#endif
 }
 
 INLINE float reduce_sum(vf32 x) {
@@ -80,10 +84,14 @@ INLINE float reduce_sum(vf32 x) {
 }
 
 INLINE int32_t reduce_sum_int(vi32 x) {
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_epi32((__m512i)x);
+#else
     int32_t sum = 0;
     for (int i = 0; i < LANES; i++)
         sum += x[i];
     return sum;
+#endif
 }
 
 /* exp(x) for x <= 0, with a relative error of about 1e-7 (expf of the Cephes library). */
