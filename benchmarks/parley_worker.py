@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import structlog
 
-from benchmarks.processes import CACHE
+from benchmarks.processes import data_dir
 from benchmarks.worker import Batch, Ready, RunBatch, Times, serve
 from config.settings import EngineSettings
 from core.inference.batching.prefix import PrefixCache
@@ -43,7 +43,7 @@ def open_model(folder: str, dtype: str, threads: int) -> LoadedModel:
         cache_bytes=EngineSettings().cache_bytes,
         threads=threads,
     )
-    return load_model(folder, CACHE, options)
+    return load_model(folder, data_dir(dtype), options)
 
 
 def batch_runner(model: LoadedModel) -> RunBatch:

@@ -10,6 +10,11 @@ CACHE = ROOT / ".cache" / "benchmarks"
 STOP_SECONDS = 30
 
 
+def data_dir(precision: str) -> Path:
+    """Parley's data folder for one precision: weights of another one are deleted when a model is quantised."""
+    return CACHE / "data" / precision
+
+
 def clean_environment() -> dict[str, str]:
     """This process's environment without settings of Parley, and with the repository on the import path."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")} | {

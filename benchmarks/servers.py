@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.engines import GGUFS, PRECISIONS, Command, Engine
 from benchmarks.figures import Unavailable
-from benchmarks.processes import CACHE, ROOT, clean_environment, wait_or_kill
+from benchmarks.processes import CACHE, ROOT, clean_environment, data_dir, wait_or_kill
 from benchmarks.rig import Rig
 from config.settings import EngineSettings
 
@@ -48,7 +48,7 @@ def _parley(rig: Rig, precision: str) -> Command:
     """`python -m core.inference`."""
     arguments = [sys.executable, "-m", "core.inference", "--model", rig.model, "--threads", rig.threads]
     arguments += ["--max-batch", SEQUENCES, "--dtype", precision, "--max-context", CONTEXT]
-    arguments += ["--data-dir", CACHE, "--cache-bytes", EngineSettings().cache_bytes]
+    arguments += ["--data-dir", data_dir(precision), "--cache-bytes", EngineSettings().cache_bytes]
     return Command(arguments=arguments, environment=clean_environment())
 
 
