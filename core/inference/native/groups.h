@@ -11,7 +11,7 @@
 
 #define GROUP_COLUMNS 32
 #define PAIR_TOKENS (GROUP_TILE_TOKENS / 2) /* tokens that are multiplied with two panels at once */
-#define PREFETCH_BYTES 1024 /* distance between the weights in use and those being prefetched */
+#define PREFETCH_BYTES 4096 /* distance between the weights in use and those being prefetched */
 
 INLINE int group_count(int columns) { return (columns + GROUP_COLUMNS - 1) / GROUP_COLUMNS; }
 
