@@ -136,6 +136,7 @@ async def _servers(count: int, model: str) -> AsyncIterator[Sequence[Engine]]:
     port = _free_ports(count)
     with TemporaryDirectory() as folder:
         options = ["--data-dir", folder, "--model", model, "--threads", 0, "--max-batch", BATCH, "--dtype", "auto"]
+        options += ["--kv-dtype", "auto"]
         options += ["--cache-bytes", EngineSettings().cache_bytes, "--workers", count, "--port", port]
         command = [sys.executable, "-m", "bots.serve", *map(str, options)]
         quiet = asyncio.subprocess.DEVNULL

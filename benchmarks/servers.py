@@ -47,7 +47,7 @@ def open_server(rig: Rig, engine: Engine) -> Iterator[Server]:
 def _parley(rig: Rig, precision: str) -> Command:
     """`python -m core.inference`."""
     arguments = [sys.executable, "-m", "core.inference", "--model", rig.model, "--threads", rig.threads]
-    arguments += ["--max-batch", SEQUENCES, "--dtype", precision, "--max-context", CONTEXT]
+    arguments += ["--max-batch", SEQUENCES, "--dtype", precision, "--kv-dtype", "auto", "--max-context", CONTEXT]
     arguments += ["--data-dir", data_dir(precision), "--cache-bytes", EngineSettings().cache_bytes]
     return Command(arguments=arguments, environment=clean_environment())
 
