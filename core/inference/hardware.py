@@ -1,10 +1,11 @@
-"""The machine: usable cores, and CPU features."""
+"""The machine: usable cores and memory, and CPU features."""
 
 import os
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
 CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def cores(cgroup_limit: Path = CGROUP_LIMIT) -> int:
@@ -15,6 +16,15 @@ def cores(cgroup_limit: Path = CGROUP_LIMIT) -> int:
     except (OSError, ValueError):
         return available
     return available if quota == "max" else max(1, min(available, int(quota) // int(period)))
+
+
+def memory_bytes(cgroup_limit: Path = MEMORY_LIMIT) -> int:
+    """Memory that this process may use: the machine's, limited by the container's."""
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(installed, int(cgroup_limit.read_text("ascii")))
+    except (OSError, ValueError):  # "max", or not Linux
+        return installed
 
 
 def has_fast_bf16(cpu_info: Path = CPU_INFO) -> bool:

@@ -90,7 +90,7 @@ class _Opening:
     progress: Progress
 
     def automatic(self, large: int) -> Decoder:
-        if known := known_choice(self.checkpoint, self.shape, self.keep, large):
+        if known := known_choice(self.checkpoint, self.shape, self.keep, large=large):
             return self.decoder(known.dtype)
         int8, int4 = self._int8, self.decoder(Precision.INT4)  # in this order: the last one's weights are kept
         choice = choose(divergence(int8, int4, self.template))

@@ -79,7 +79,9 @@ def test_says_what_auto_comes_to(monkeypatch: pytest.MonkeyPatch, options: dict[
     (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 2_000_000}))
     _write_zeros(folder / "model.safetensors", count=2_100_000 * config["hidden_size"])
     settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL=str(folder))
-    assert "dtype int4 or int8 (measured at the first start), kv_dtype auto, 3 threads" in _found(settings)["engine.model"]
+    assert (
+        "dtype int4 or int8 (measured at the first start), kv_dtype auto, 3 threads" in _found(settings)["engine.model"]
+    )
     keep, checkpoint = quantised_folder(settings.data_dir), open_checkpoint(folder)
     shape = lean_shape(checkpoint.config)
     assert shape

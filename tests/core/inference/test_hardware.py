@@ -1,11 +1,11 @@
-"""Detection of cores and CPU features."""
+"""Detection of cores, memory and CPU features."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from core.inference.hardware import cores, has_fast_bf16
+from core.inference.hardware import cores, has_fast_bf16, memory_bytes
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("100000 100000", 1), ("150000 100000", 1), ("10000 100000", 1)])
@@ -21,6 +21,15 @@ def test_without_a_quota_all_cores_are_used(tmp_path: Path, limit: str) -> None:
     (tmp_path / "cpu.max").write_text(limit)
     ours = len(os.sched_getaffinity(0))
     assert cores(tmp_path / "cpu.max") == cores(tmp_path / "nowhere") == ours
+
+
+def test_a_container_limits_the_memory(tmp_path: Path) -> None:
+    """Memory is at most the container's limit; without one, or with an unreadable one, it is the machine's."""
+    limit = tmp_path / "memory.max"
+    limit.write_text("123456789\n")
+    assert memory_bytes(limit) == 123456789
+    limit.write_text("max\n")
+    assert memory_bytes(limit) == memory_bytes(tmp_path / "nowhere") > 1 << 28
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_large_model_is_judged_at_its_first_start(tiny: LoadedModel, tiny_fold
     assert shape
     choice = known_choice(checkpoint, shape, tmp_path / "quantised", large=0)
     assert choice
-    assert choice.loss
+    assert "diverges from int8 by" in choice.reason
     assert first.dtype == choice.dtype
     with capture_logs() as logs:
         assert open_auto(tiny_folder, tmp_path, tiny).dtype == choice.dtype
@@ -46,5 +46,5 @@ def test_a_known_choice_is_taken(tiny: LoadedModel, tiny_folder: Path, tmp_path:
     assert shape
     keep = tmp_path / "quantised"
     keep.mkdir()
-    remember(Choice.model_validate({"dtype": dtype, "loss": 0.01}), checkpoint, shape, keep)
+    remember(Choice.model_validate({"dtype": dtype, "reason": "it was measured"}), checkpoint, shape, keep)
     assert open_auto(tiny_folder, tmp_path, tiny).dtype == dtype
