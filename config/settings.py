@@ -210,8 +210,8 @@ class EngineSettings(BaseModel):
     """Precision of the weights: "int8", "int4", "bf16" or "fp32". If this machine has a C compiler and the model is of
     the Qwen2, Qwen3 or Llama family, "auto" is one of the first two. "int8" is close to full precision. "int4" keeps
     most of the weights in four bits: a reply that is alone is written 1.5 times as fast, but it is a little worse.
-    "auto" takes it for a model of 250 million weights or more if it loses little, which is measured at the first start
-    and takes a minute; `parley check` shows it.
+    "auto" takes it for a model of a billion weights or more if it loses little, which is measured at the first start
+    and takes minutes; `parley check` shows it.
     """
     kv_dtype: Literal["auto", "fp16", "int8"] = "auto"
     """Precision of the KV cache: "fp16", or "int8", which takes three fifths of the memory of fp16 and is as fast or

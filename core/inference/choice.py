@@ -16,8 +16,8 @@ from core.inference.weights.precision import Precision
 from core.inference.weights.shape import Shape
 from core.inference.weights.store import identity
 
-LARGE: Final = 250_000_000
-"""Weights from which on int4 is considered: a smaller model is fast in int8, and loses more."""
+LARGE: Final = 1_000_000_000
+"""Weights from which on int4 is considered: a smaller model writes faster than people read in int8, and loses more."""
 MOST_LOST: Final = 0.05
 """Divergence from int8, in nats a token, up to which int4 is taken."""
 

@@ -76,8 +76,8 @@ def test_says_what_auto_comes_to(monkeypatch: pytest.MonkeyPatch, options: dict[
     """Of a large model, that it is measured at the first start, and then what was measured."""
     folder = copytree(find_model("mini", tmp_path), tmp_path / "large", ignore=ignore_patterns(MANIFEST))
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 2_000_000}))
-    _write_zeros(folder / "model.safetensors", count=2_100_000 * config["hidden_size"])
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 4_000_000}))
+    _write_zeros(folder / "model.safetensors", count=4_100_000 * config["hidden_size"])
     settings = _settings(monkeypatch, options, PARLEY_ENGINE__MODEL=str(folder))
     assert (
         "dtype int4 or int8 (measured at the first start), kv_dtype auto, 3 threads" in _found(settings)["engine.model"]
