@@ -20,8 +20,6 @@ LARGE: Final = 1_000_000_000
 """Weights from which on int4 is considered: a smaller model writes faster than people read in int8, and loses more."""
 MOST_LOST: Final = 0.05
 """Divergence from int8, in nats a token, up to which int4 is taken."""
-
-
 ROUNDING_BYTES: Final = 3
 """Memory for each weight of a model while it is rounded to int4, for what it reads to be counted."""
 

@@ -15,13 +15,13 @@ from core.engine.scripted import ScriptedEngine
 from core.errors import ConfigError
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.choice import choose, remember
-from core.inference.weights.shape import lean_shape
 from core.inference.weights.store import quantised_folder
 from core.models import MANIFEST, find_model
 from core.store import open_store
 from tests.bots.tiny_gguf import tiny_gguf
 from tests.bots.tiny_model import write_tiny_model
 from tests.core.engine.fake_server import FakeServer, chat_server, serving
+from tests.core.inference.tiny import shape_of
 
 
 @pytest.fixture
@@ -83,10 +83,8 @@ def test_says_what_auto_comes_to(monkeypatch: pytest.MonkeyPatch, options: dict[
         "dtype int4 or int8 (measured at the first start), kv_dtype auto, 3 threads" in _found(settings)["engine.model"]
     )
     keep, checkpoint = quantised_folder(settings.data_dir), open_checkpoint(folder)
-    shape = lean_shape(checkpoint.config)
-    assert shape
     keep.mkdir(parents=True)
-    remember(choose(0.02), checkpoint, shape, keep)
+    remember(choose(0.02), checkpoint, shape_of(folder), keep)
     assert "dtype int4 (int4 diverges from int8 by 0.020 nats" in _found(settings)["engine.model"]
 
 

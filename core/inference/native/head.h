@@ -18,19 +18,19 @@ INLINE float panel_max(const float *logits, int panel, int rows) {
     return max;
 }
 
-/* Finds the panels with the largest of `logits`, [rows]. They are as many, or panel 0 stands for those that lack. */
+/* Finds the panels with the largest of `logits`, [rows], in descending order. Fewer panels are filled up with panel 0. */
 static void find_likeliest(const float *logits, int rows, int32_t *likeliest) {
     float maxima[LIKELIEST_PANELS];
     for (int i = 0; i < LIKELIEST_PANELS; i++)
         likeliest[i] = 0, maxima[i] = -INFINITY;
     for (int panel = 0; panel * PANEL_ROWS < rows; panel++) {
         float max = panel_max(logits, panel, rows);
-        int at = LIKELIEST_PANELS;
+        int at = LIKELIEST_PANELS - 1;
+        if (!(max > maxima[at]))
+            continue;
         for (; at > 0 && max > maxima[at - 1]; at--)
-            if (at < LIKELIEST_PANELS)
-                likeliest[at] = likeliest[at - 1], maxima[at] = maxima[at - 1];
-        if (at < LIKELIEST_PANELS)
-            likeliest[at] = panel, maxima[at] = max;
+            likeliest[at] = likeliest[at - 1], maxima[at] = maxima[at - 1];
+        likeliest[at] = panel, maxima[at] = max;
     }
 }
 

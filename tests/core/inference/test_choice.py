@@ -10,7 +10,8 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.choice import MOST_LOST, choose, known_choice, remember
 from core.inference.weights.layout import weight_count
 from core.inference.weights.precision import Precision
-from core.inference.weights.shape import Shape, lean_shape
+from core.inference.weights.shape import Shape
+from tests.core.inference.tiny import shape_of
 
 
 @pytest.fixture
@@ -19,10 +20,8 @@ def checkpoint(tiny_folder: Path) -> Checkpoint:
 
 
 @pytest.fixture
-def shape(checkpoint: Checkpoint) -> Shape:
-    shape = lean_shape(checkpoint.config)
-    assert shape
-    return shape
+def shape(tiny_folder: Path) -> Shape:
+    return shape_of(tiny_folder)
 
 
 def test_int4_is_taken_if_it_loses_little() -> None:

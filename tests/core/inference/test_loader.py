@@ -22,11 +22,10 @@ from core.inference.hardware import has_fast_bf16
 from core.inference.loader import LoadedModel, load_model
 from core.inference.networks.generic import open_generic
 from core.inference.weights.precision import INT4, KvPrecision, Precision
-from core.inference.weights.shape import lean_shape
 from core.inference.weights.store import load_packed
 from tests.core.inference.options import load_options
 from tests.core.inference.rows import logits
-from tests.core.inference.tiny import write_tiny_model
+from tests.core.inference.tiny import shape_of, write_tiny_model
 
 Edit = Callable[[Path], object]
 
@@ -326,9 +325,7 @@ def test_int4_is_rounded_for_what_the_model_reads(folder: Path, tmp_path: Path) 
     first = load_model(str(folder), tmp_path, load_options(precision=Precision.INT4))
     [kept] = (tmp_path / "quantised").iterdir()
     checkpoint = open_checkpoint(folder)
-    shape = lean_shape(checkpoint.config)
-    assert shape
-    blind = load_packed(checkpoint, shape, INT4, tmp_path / "blind")
+    blind = load_packed(checkpoint, shape_of(folder), INT4, tmp_path / "blind")
     assert not np.array_equal(np.load(kept / "down.npy"), blind["down"])
     assert np.array_equal(np.load(kept / "qkv.npy"), blind["qkv"])
     with capture_logs() as logs:

@@ -8,6 +8,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokeniz
 from tokenizers.models import BPE
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from core.inference.weights.shape import Shape, lean_shape
+
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>")
 CORPUS = [
     "the cat sat on the mat and the dog sat on the log",
@@ -47,6 +49,13 @@ def write_tiny_model(folder: Path, *, max_length: int = 256) -> Path:
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": None, "chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
+
+
+def shape_of(folder: Path) -> Shape:
+    """The shape of a model that the lean decoder runs."""
+    shape = lean_shape(json.loads((folder / "config.json").read_text()))
+    assert shape
+    return shape
 
 
 def _tokenizer() -> Tokenizer:

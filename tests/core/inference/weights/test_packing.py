@@ -1,6 +1,5 @@
 """Which matrices of a model have which type, and what becomes of a file's own integers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from core.inference.weights.layout import matrices
 from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW, Int4, Quantise, matrix_dtype, pack, to_nearest
 from core.inference.weights.precision import BF16, INT4, INT8
 from core.inference.weights.quantise import quantise_int4, quantise_int8
-from core.inference.weights.shape import Multipliers, Shape, lean_shape
+from core.inference.weights.shape import Multipliers, Shape
+from tests.core.inference.tiny import shape_of
 from tests.core.inference.weights.matrices import floats
 
 DOWN = "model.layers.0.mlp.down_proj.weight"
@@ -83,9 +83,7 @@ def packed_with(
 
 @pytest.fixture
 def shape(tiny_folder: Path) -> Shape:
-    shape = lean_shape(json.loads((tiny_folder / "config.json").read_text()))
-    assert shape
-    return shape
+    return shape_of(tiny_folder)
 
 
 def test_the_mlps_of_an_int4_model_are_int4(tiny_folder: Path, shape: Shape) -> None:

@@ -1,6 +1,5 @@
 """Quantised weights on disk: written once, verified at every start."""
 
-import json
 from pathlib import Path
 from shutil import copytree
 
@@ -13,9 +12,9 @@ from core.inference.arrays import Array
 from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.layout import weight_count
 from core.inference.weights.precision import INT4, INT8
-from core.inference.weights.shape import Shape, lean_shape
 from core.inference.weights.store import load_packed
 from core.inference.weights.unfinished import PREFIX
+from tests.core.inference.tiny import shape_of
 
 KEPT = "quantised"
 
@@ -23,12 +22,6 @@ KEPT = "quantised"
 @pytest.fixture
 def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     return copytree(tiny_folder, tmp_path / "model")
-
-
-def shape_of(folder: Path) -> Shape:
-    shape = lean_shape(json.loads((folder / "config.json").read_text()))
-    assert shape
-    return shape
 
 
 def load(folder: Path, keep: Path) -> dict[str, Array]:
