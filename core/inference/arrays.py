@@ -17,13 +17,14 @@ GROUP: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """A matrix of integers: weight = number * scale.
+    """A matrix of integers: weight = number * scale, plus the shift if there are shifts.
 
-    `numbers` are int8 [rows, groups, 32], `scales` are fp16 [rows, groups].
+    `numbers` are int8 [rows, groups, 32], `scales` are fp16 [rows, groups], and `shifts` float32 [rows, groups].
     """
 
     numbers: NDArray[np.int8]
     scales: NDArray[np.float16]
+    shifts: Floats | None = None
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:

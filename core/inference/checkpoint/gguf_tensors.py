@@ -22,8 +22,10 @@ IN_LAYERS: Final = (
 )
 KNOWN: Final = re.compile(rf"({'|'.join(ONCE)}|blk\.\d{{1,4}}\.({'|'.join(IN_LAYERS)}))\.(weight|bias)")
 """Names of tensors that some network uses."""
-SCALED: Final = {"Q8_0", "Q5_0", "Q4_0"}
-"""Types of blocks of 32 numbers, of at most 8 bits, that follow their scale in fp16."""
+BLOCKS: Final = {"Q8_0": 0, "Q5_0": 0, "Q4_0": 0, "Q5_1": 16, "Q4_1": 8}
+"""Types of blocks of 32 numbers of at most 8 bits, and the middle of the numbers' range if they are unsigned. The
+numbers follow their scale and, if they are unsigned, a minimum, both in fp16.
+"""
 INTERLEAVED: Final = re.compile(r"blk\.\d+\.attn_(q|k)\.(weight|bias)")
 
 
@@ -46,15 +48,23 @@ class GgufSource:
         return _floats(self._raw(rows), self._tensor)
 
     def groups(self, rows: slice) -> Groups | None:
-        """The numbers and scales of a file's blocks, bit for bit: a number is what its scale divides exactly."""
-        if self._tensor.type.name not in SCALED:
+        """The file's own blocks: their numbers and scales bit by bit, and their minimums as shifts.
+
+        The numbers are the weights that the blocks would have with scales of one and minimums of zero.
+        """
+        middle = BLOCKS.get(self._tensor.type.name)
+        if middle is None:
             return None
         raw = self._raw(rows)
-        blocks = raw.reshape(len(raw), -1, self._tensor.type.size)
-        scales = np.ascontiguousarray(blocks[..., :2]).view(np.float16)
-        floats = _floats(raw, self._tensor).reshape(len(raw), -1, GROUP)
-        numbers = np.divide(floats, scales, out=np.zeros_like(floats), where=scales != 0)
-        return Groups(numbers=numbers.astype(np.int8), scales=scales[..., 0])
+        blocks = raw.reshape(len(raw), -1, self._tensor.type.size).copy()
+        scales = _replaced(blocks[..., :2], 1)
+        shifts = _replaced(blocks[..., 2:4], 0) + middle * scales if middle else None
+        numbers = _floats(blocks.reshape(raw.shape), self._tensor) - middle
+        return Groups(
+            numbers=numbers.astype(np.int8).reshape(len(raw), -1, GROUP),
+            scales=scales.astype(np.float16),
+            shifts=shifts,
+        )
 
     def _raw(self, rows: slice) -> NDArray[np.uint8]:
         tensor = self._tensor
@@ -101,6 +111,13 @@ def row_order(rows: int, heads: int) -> NDArray[np.int64]:
     rotation next to each other.
     """
     return np.arange(rows).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
+
+
+def _replaced(halves: NDArray[np.uint8], value: float) -> Floats:
+    """Overwrite floats in fp16, [..., 2] bytes, with a value. Returns what they were, as float32."""
+    found = halves.copy().view(np.float16)[..., 0]
+    halves[:] = np.array([value], np.float16).view(np.uint8)
+    return found.astype(np.float32)
 
 
 def _floats(raw: NDArray[np.uint8], tensor: GgufTensor) -> Floats:

@@ -45,6 +45,7 @@ INLINE void quantise_token(const Activations *x, int token, const Linear *next) 
         int32_t sum;
         x->scales[of] = quantise_group(from, count, x->numbers + of * GROUP_COLUMNS, &sum);
         x->offsets[of] = offset_of(sum, next->dtype);
+        x->sums[of] = x->scales[of] * (float)sum;
     }
 }
 

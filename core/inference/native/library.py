@@ -16,6 +16,7 @@ class Linear(ctypes.Structure):
     _fields_ = (
         ("weight", c_void_p),
         ("bias", c_void_p),
+        ("shifts", c_void_p),
         ("observed", c_void_p),
         ("rows", c_int32),
         ("columns", c_int32),

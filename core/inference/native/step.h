@@ -37,6 +37,7 @@ static size_t take_buffers(Step *s, size_t tokens, char *scratch) {
     s->input.numbers = take(scratch, &used, padded * groups * GROUP_COLUMNS);
     s->input.scales = take(scratch, &used, padded * groups * sizeof(float));
     s->input.offsets = take(scratch, &used, padded * groups * sizeof(int32_t));
+    s->input.sums = take(scratch, &used, tokens * groups * sizeof(float));
     s->rope = take(scratch, &used, tokens * (size_t)m->head_dim * sizeof(float));
     s->runs = take(scratch, &used, (tokens + 1) * sizeof(int32_t));
     return used;

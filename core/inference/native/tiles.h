@@ -11,6 +11,7 @@ typedef struct {
     int8_t *numbers;  /* [tokens][groups * 32]; NULL if the weights are floats */
     float *scales;    /* [tokens][groups] */
     int32_t *offsets; /* [tokens][groups]: what a group's sum begins with, see `offset_of` */
+    float *sums;      /* [tokens][groups]: sums of the groups' values */
     int32_t tokens;
 } Activations;
 

@@ -19,8 +19,9 @@ typedef struct Pool Pool;
  */
 typedef struct {
     const void *weight;
-    const float *bias; /* [rows] or NULL */
-    float *observed;   /* [tokens][columns]: takes the activations that are multiplied, before rounding; NULL usually */
+    const float *bias;   /* [rows] or NULL */
+    const float *shifts; /* [panels][groups][16]: added to each weight of a group of integers; or NULL */
+    float *observed;     /* [tokens][columns]: takes the activations that are multiplied, before rounding; NULL usually */
     int32_t rows, columns;
     int32_t dtype;
 } Linear;
@@ -37,7 +38,7 @@ typedef struct {
     const Layer *layers;
     const float *final_norm;       /* [hidden] */
     const float *rope_frequencies; /* [head_dim / 2] */
-    Linear embedding, lm_head;     /* [vocabulary, hidden]; the embedding is not int4 */
+    Linear embedding, lm_head;     /* [vocabulary, hidden], without shifts; the embedding is not int4 */
     Linear preview;                /* int4 copy of lm_head; without weights if there is none, see head.h */
     Pool *pool;
     int32_t kv_dtype; /* of keys and values: FP32, FP16 or INT8 */

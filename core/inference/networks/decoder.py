@@ -166,10 +166,15 @@ class Decoder:
         return library.Linear(
             weight=self._pointer(name, layer),
             bias=self._pointer(f"{name}.bias", layer),
+            shifts=self._shifts(f"{name}.shifts", layer),
             rows=matrix.rows,
             columns=matrix.columns,
             dtype=DTYPE_CODES[matrix_dtype(name, self._dtype)],
         )
+
+    def _shifts(self, name: str, layer: int) -> int | None:
+        """None if all are zeros: often a few layers of a file have shifts."""
+        return self._pointer(name, layer) if name in self._packed and self._packed[name][layer].any() else None
 
     def _preview(self) -> library.Linear:
         if not has_preview(self.shape, self._dtype):

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.native.library import Pool, Rounding
+from core.inference.weights.groups import group_count
 
 MAX_BLOCK: Final = 1024
 """Columns in a block at most: MAX_BLOCK_COLUMNS in native/gptq.h."""
@@ -40,7 +41,7 @@ class Moments:
 
 def no_moments(columns: int) -> Moments:
     """The moments of no inputs."""
-    padded = -(-columns // GROUP)
+    padded = group_count(columns)
     sizes = [GROUP * len(groups) for groups in np.array_split(np.arange(padded), -(-padded * GROUP // MAX_BLOCK))]
     sizes[-1] -= padded * GROUP - columns
     return Moments(blocks=[np.zeros((size, size), np.float32) for size in sizes])
@@ -57,7 +58,7 @@ class Gptq:
     def quantise(self, weight: Floats) -> Groups:
         """Quantise rows of the matrix, [rows, columns]. Rows do not depend on each other."""
         rows, columns = weight.shape
-        groups = -(-columns // GROUP)
+        groups = group_count(columns)
         found = Groups(numbers=np.zeros((rows, groups, GROUP), np.int8), scales=np.empty((rows, groups), np.float16))
         weight, factors = np.ascontiguousarray(weight), np.array([factor.ctypes.data for factor in self._factors])
         rounding = Rounding(

@@ -15,6 +15,10 @@ INT4_ZERO: Final = 8
 """The half byte of an int4 zero."""
 
 
+def group_count(columns: int) -> int:
+    return -(-columns // GROUP)
+
+
 def panel_bytes(columns: int, dtype: np.dtype[Any]) -> int:
     """Bytes of a panel of int8 or int4."""
     return -(-columns // (2 * GROUP)) * 2 * (_number_bytes(dtype) + SCALE_BYTES)

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.inference.arrays import Array, Floats, Groups, empty
 from core.inference.checkpoint.checkpoint import Read, Source
-from core.inference.weights.groups import group_panels, panel_bytes
+from core.inference.weights.groups import group_count, group_panels, panel_bytes
 from core.inference.weights.layout import Matrix, Part, head, matrices, norms
 from core.inference.weights.panels import PANEL, float_panels, panel_count, whole_panels
 from core.inference.weights.precision import INT4, INT8
@@ -19,6 +19,10 @@ from core.inference.weights.shape import Shape
 ROWS_AT_ONCE = 16 * PANEL
 """Rows converted at a time. They fit the CPU cache; a whole embedding as float32 would take half a gigabyte."""
 MLP = {"gate_up", "down"}
+SHIFTED = {"qkv", "out", *MLP}
+"""Matrices whose groups may have shifts. These are added to whole products, and of an embedding and a head some rows
+are read alone.
+"""
 PREVIEW = "preview"
 """Packed name of the int4 copy of the head, see native/head.h."""
 LARGE_VOCABULARY = 1 << 14
@@ -41,6 +45,10 @@ def to_nearest(_name: str, _layer: int) -> Quantise:
     return quantise_int4
 
 
+def _to_int8(_layer: int) -> Quantise:
+    return quantise_int8
+
+
 def pack(read: Read, shape: Shape, dtype: np.dtype[Any], int4: Int4 = to_nearest) -> Packed:
     """Every tensor that the kernels need: [layers, ...], or [1, ...] for tensors of the whole model.
 
@@ -48,13 +56,13 @@ def pack(read: Read, shape: Shape, dtype: np.dtype[Any], int4: Int4 = to_nearest
     """
     for name, matrix in matrices(shape).items():
         kind = matrix_dtype(name, dtype)
-        if kind == INT4:
-            yield name, _pack_int4(matrix, read, partial(int4, name))
+        if kind in (INT8, INT4):
+            yield from _pack_groups(name, matrix, kind, read, partial(int4, name) if kind == INT4 else _to_int8)
         else:
-            yield name, _pack_int8(matrix, read) if kind == INT8 else _pack_floats(matrix, kind, read)
+            yield name, _pack_floats(matrix, kind, read)
         yield from _pack_vectors(f"{name}.bias", matrix.tensors("bias"), read)
     if has_preview(shape, dtype):
-        yield PREVIEW, _pack_int4(matrices(shape)[head(shape)], read, partial(to_nearest, PREVIEW))
+        yield from _pack_groups(PREVIEW, matrices(shape)[head(shape)], INT4, read, partial(to_nearest, PREVIEW))
     for name, norm in norms(shape).items():
         yield from _pack_vectors(name, norm.tensors("weight"), read)
 
@@ -74,26 +82,31 @@ def has_preview(shape: Shape, dtype: np.dtype[Any]) -> bool:
     return dtype in (INT8, INT4) and shape.vocabulary >= LARGE_VOCABULARY
 
 
-def _pack_int4(matrix: Matrix, read: Read, of_layer: Callable[[int], Quantise]) -> Array:
-    """`of_layer`: how rows of a layer are quantised. It is called once for each, if the file has no int4 of its own."""
-    packed = _integers(matrix, INT4)
-    quantise = lru_cache(1)(of_layer)
+def _pack_groups(
+    name: str, matrix: Matrix, dtype: np.dtype[Any], read: Read, of_layer: Callable[[int], Quantise]
+) -> Packed:
+    """A matrix of int8 or int4, and the shifts of its groups if the file has such: [layers, rows / 16, groups, 16].
+
+    `of_layer`: how rows of a layer are quantised. It is called once for each, if the file has no integers for them.
+    """
+    panels = panel_count(matrix.rows)
+    packed = empty((matrix.layers, panels, panel_bytes(matrix.columns, dtype)), np.uint8)
+    shifts: Floats = np.zeros((matrix.layers, panels, group_count(matrix.columns), PANEL), np.float32)
+    is_shifted, quantise = False, lru_cache(1)(of_layer)
     for layer, span, rows in _pieces(matrix, read):
         stored = rows.stored()
-        groups = stored if stored and fits_int4(stored) else quantise(layer)(rows.floats())
-        packed[layer, span] = group_panels(groups, INT4)
-    return packed
+        groups = stored if stored and _is_kept(stored, name, dtype) else quantise(layer)(rows.floats())
+        packed[layer, span] = group_panels(groups, dtype)
+        if groups.shifts is not None:
+            shifts[layer, span], is_shifted = float_panels(groups.shifts), True
+    yield name, packed
+    if is_shifted:
+        yield f"{name}.shifts", shifts
 
 
-def _pack_int8(matrix: Matrix, read: Read) -> Array:
-    packed = _integers(matrix, INT8)
-    for layer, span, rows in _pieces(matrix, read):
-        packed[layer, span] = group_panels(rows.stored() or quantise_int8(rows.floats()), INT8)
-    return packed
-
-
-def _integers(matrix: Matrix, dtype: np.dtype[Any]) -> Array:
-    return empty((matrix.layers, panel_count(matrix.rows), panel_bytes(matrix.columns, dtype)), np.uint8)
+def _is_kept(stored: Groups, name: str, dtype: np.dtype[Any]) -> bool:
+    """Whether a matrix keeps the integers of the file."""
+    return (dtype == INT8 or fits_int4(stored)) and (stored.shifts is None or name in SHIFTED)
 
 
 def _pack_floats(matrix: Matrix, dtype: np.dtype[Any], read: Read) -> Array:

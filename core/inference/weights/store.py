@@ -22,7 +22,7 @@ from core.inference.weights.unfinished import remove_leftovers, unfinished
 from core.models import MANIFEST, verify_manifest, write_manifest
 from core.progress import Progress, unwatched
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Version of the stored format; raise it if packing.py changes."""
 log = structlog.get_logger()
 

@@ -88,7 +88,7 @@ def test_the_logits_are_those_of_the_folder(tmp_path: Path, kind: str, changes: 
     assert found.eos_ids >= expected.eos_ids
 
 
-@pytest.mark.parametrize("type_", [Type.Q8_0, Type.Q5_1, Type.F16, Type.BF16])
+@pytest.mark.parametrize("type_", [Type.Q8_0, Type.F16, Type.BF16])
 def test_quantised_weights_are_those_of_the_floats(tiny_folder: Path, tmp_path: Path, type_: Type) -> None:
     """The int8 weights from a GGUF file are, bit by bit, those from the same weights in float32 safetensors."""
     folder = copytree(tiny_folder, tmp_path / "model")
@@ -104,6 +104,21 @@ def test_quantised_weights_are_those_of_the_floats(tiny_folder: Path, tmp_path: 
     from_folder = load_packed(open_checkpoint(folder), shape, INT8, tmp_path / "kept")
     assert from_file.keys() == from_folder.keys()
     assert all(np.array_equal(from_file[name], from_folder[name]) for name in from_file)
+
+
+@pytest.mark.parametrize("type_", [Type.Q8_0, Type.Q5_0, Type.Q5_1, Type.Q4_0, Type.Q4_1])
+def test_blocks_lose_nothing(tiny_folder: Path, tmp_path: Path, type_: Type) -> None:
+    """The kernels have the logits of a file's blocks as floats, but for the rounding of activations. int4 has those of
+    int8 to the last bit if the blocks are of four bits.
+    """
+    file = write_gguf(tiny_folder, tmp_path / "tiny.gguf", type_=type_)
+    expected = logits(load(file, tmp_path), IDS)
+    int8, int4 = (
+        logits(load_model(str(file), tmp_path, load_options(precision=precision, max_context=128)), IDS)
+        for precision in (Precision.INT8, Precision.INT4)
+    )
+    assert np.linalg.norm(int8 - expected) < 0.2 * np.linalg.norm(expected)
+    assert np.array_equal(int4, int8) == (type_ in {Type.Q4_0, Type.Q4_1})
 
 
 def test_query_rows_that_do_not_fit_the_heads_are_refused(tmp_path: Path) -> None:

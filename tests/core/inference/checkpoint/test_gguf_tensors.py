@@ -1,18 +1,22 @@
 """Tensors of all types are converted as the reference library does, in pieces and in the order of transformers."""
 
 from pathlib import Path
+from typing import TypeAlias
 
 import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
+from numpy.typing import NDArray
 
 from core.inference.arrays import Groups
 from core.inference.checkpoint.gguf_tensors import GgufSource
 from core.models.gguf import TYPES, GgufTensor, TensorType
 from tests.core.inference.checkpoint.gguf_writer import interleaved
+from tests.core.inference.weights.matrices import floats
 
 ROWS, COLUMNS = 40, 512
+Halves: TypeAlias = NDArray[np.float16]
 BEGIN = 96
 """Bytes before the tensor in its file."""
 HALF = np.array([0.5], np.float16).tobytes()
@@ -68,30 +72,63 @@ def test_pieces_are_those_of_the_whole(tmp_path: Path, known: TensorType) -> Non
     assert all(piece.dtype == np.float32 for piece in pieces)
 
 
-@pytest.mark.parametrize("name", ["Q8_0", "Q5_0", "Q4_0"])
-def test_integers_are_those_of_the_file(tmp_path: Path, name: str) -> None:
-    """Numbers and scales are bit by bit the file's, whichever scales it has, also in pieces; zero scales give zeros."""
+def write_blocks(path: Path, name: str, scales: Halves, minimums: Halves | None = None) -> GgufSource:
+    """Blocks of random numbers with these scales and minimums, [rows, blocks]."""
     size = next(known.size for known in TYPES.values() if known.name == name)
-    blocks = np.random.default_rng(4).integers(0, 256, (ROWS, 4, size), np.uint8)
-    scales = np.random.default_rng(5).standard_normal((ROWS, 4)).astype(np.float16)
-    scales[0] = 0
+    blocks = np.random.default_rng(4).integers(0, 256, (*scales.shape, size), np.uint8)
     blocks[..., :2] = scales[..., None].view(np.uint8)
-    source = GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, blocks.reshape(ROWS, -1)))
-    pieces = [source.groups(slice(start, start + 7)) for start in range(0, ROWS, 7)]
-    found = Groups(
-        numbers=np.concatenate([piece.numbers for piece in pieces if piece]),
-        scales=np.concatenate([piece.scales for piece in pieces if piece]),
+    if minimums is not None:
+        blocks[..., 2:4] = minimums[..., None].view(np.uint8)
+    return GgufSource(path, write_tensor(path, name, blocks.reshape(len(blocks), -1)))
+
+
+@pytest.fixture
+def scales() -> Halves:
+    found = np.random.default_rng(5).standard_normal((ROWS, 4)).astype(np.float16)
+    found[0] = 0
+    return found
+
+
+def groups_of(source: GgufSource) -> Groups:
+    """Read in pieces."""
+    pieces = [piece for start in range(0, ROWS, 7) if (piece := source.groups(slice(start, start + 7)))]
+    shifts = [piece.shifts for piece in pieces if piece.shifts is not None]
+    return Groups(
+        numbers=np.concatenate([piece.numbers for piece in pieces]),
+        scales=np.concatenate([piece.scales for piece in pieces]),
+        shifts=np.concatenate(shifts) if shifts else None,
     )
+
+
+@pytest.mark.parametrize("name", ["Q8_0", "Q5_0", "Q4_0"])
+def test_integers_are_those_of_the_file(tmp_path: Path, name: str, scales: Halves) -> None:
+    """Numbers and scales are bit by bit the file's, whichever scales it has."""
+    source = write_blocks(tmp_path / "t", name, scales)
+    found = groups_of(source)
     assert np.array_equal(found.scales, scales)
-    assert np.array_equal((found.numbers * found.scales[..., None].astype(np.float32)).reshape(ROWS, -1), source[:])
-    assert not found.numbers[0].any()
-    if name == "Q8_0":
-        assert np.array_equal(found.numbers[1:], blocks[1:, :, 2:].view(np.int8))
+    assert found.shifts is None
+    assert np.array_equal(floats(found), source[:])
 
 
-@pytest.mark.parametrize("name", ["F32", "Q4_1", "Q5_1", "Q4_K", "IQ4_XS"])
+@pytest.mark.parametrize("minimum", [0.0, 1.0, -3.0])
+@pytest.mark.parametrize(("name", "middle"), [("Q4_1", 8), ("Q5_1", 16)])
+def test_unsigned_integers_are_signed_and_shifted(
+    tmp_path: Path, name: str, middle: int, minimum: float, scales: Halves
+) -> None:
+    """A number is less by the middle of its range, and the shift is what the minimum becomes by that."""
+    minimums = (np.random.default_rng(6).standard_normal(scales.shape) * minimum).astype(np.float16)
+    source = write_blocks(tmp_path / "t", name, scales, minimums)
+    found = groups_of(source)
+    assert np.array_equal(found.scales, scales)
+    assert found.shifts is not None
+    assert np.array_equal(found.shifts, minimums.astype(np.float32) + middle * scales.astype(np.float32))
+    assert (found.numbers.min(), found.numbers.max()) == (-middle, middle - 1)
+    assert np.allclose(floats(found), source[:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["F32", "Q4_K", "IQ4_XS"])
 def test_other_types_have_no_such_integers(tmp_path: Path, name: str) -> None:
-    """Types without a scale, with a minimum, or with scales in two levels."""
+    """Types without a scale, or with scales in two levels."""
     known = next(known for known in TYPES.values() if known.name == name)
     blocks = np.zeros((ROWS, 512 // known.elements * known.size), np.uint8)
     assert GgufSource(tmp_path / "t", write_tensor(tmp_path / "t", name, blocks)).groups(slice(0, 5)) is None

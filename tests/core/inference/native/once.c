@@ -9,6 +9,7 @@ void multiply_once(Pool *pool, const Linear *matrix, float *input, float *output
         .numbers = calloc(groups, GROUP_COLUMNS),
         .scales = calloc(groups, sizeof(float)),
         .offsets = calloc(groups, sizeof(int32_t)),
+        .sums = calloc(groups, sizeof(float)),
         .tokens = tokens,
     };
     for (int token = 0; token < tokens; token++)
@@ -17,6 +18,7 @@ void multiply_once(Pool *pool, const Linear *matrix, float *input, float *output
     set_spinning(pool, 1);
     matmul(pool, &m);
     set_spinning(pool, 0);
+    free(activations.sums);
     free(activations.offsets);
     free(activations.scales);
     free(activations.numbers);

@@ -13,8 +13,10 @@ from core.inference.arrays import GROUP, Floats, Groups
 from core.inference.native import library
 from core.inference.native.library import Kernels
 from core.inference.networks.decoder import DTYPE_CODES
-from core.inference.weights.groups import group_panels
+from core.inference.weights.groups import group_count, group_panels
+from core.inference.weights.panels import float_panels
 from core.inference.weights.precision import INT4, INT8
+from tests.core.inference.weights import matrices
 
 LARGEST = 127
 """Largest number of an activation."""
@@ -46,8 +48,13 @@ def multiply(compiled: ctypes.CDLL, pool: int, dtype: np.dtype[Any]) -> Multiply
 
 def _multiply(compiled: ctypes.CDLL, pool: int, dtype: np.dtype[Any], weight: Groups, activations: Floats) -> Floats:
     packed = group_panels(weight, dtype)
+    shifts = None if weight.shifts is None else float_panels(weight.shifts)
     matrix = library.Linear(
-        weight=packed.ctypes.data, rows=len(weight.scales), columns=activations.shape[1], dtype=DTYPE_CODES[dtype]
+        weight=packed.ctypes.data,
+        shifts=None if shifts is None else shifts.ctypes.data,
+        rows=len(weight.scales),
+        columns=activations.shape[1],
+        dtype=DTYPE_CODES[dtype],
     )
     output = np.full((len(activations), matrix.rows), np.nan, np.float32)
     compiled.multiply_once(pool, matrix, activations.ctypes.data, output.ctypes.data, len(activations))
@@ -69,17 +76,21 @@ def activations(random: np.random.Generator, tokens: int, columns: int) -> Float
     return found
 
 
+@pytest.mark.parametrize("is_shifted", [False, True])
 @pytest.mark.parametrize("rows", [1, 15, 16, 17, 80, 200])
 @pytest.mark.parametrize("columns", [16, 32, 48, 160])
-def test_products_are_exact(multiply: Multiply, dtype: np.dtype[Any], rows: int, columns: int) -> None:
-    """Every group's sum is the exact integer: with scales that are powers of two, so is the whole product, for all
-    sizes of matrices, for no, one, few and many tokens, and for the largest numbers of either sign.
+def test_products_are_exact(
+    multiply: Multiply, dtype: np.dtype[Any], rows: int, columns: int, *, is_shifted: bool
+) -> None:
+    """Every group's sum is the exact integer: with scales that are powers of two and such shifts, so is the whole
+    product, for all sizes of matrices, for no, one, few and many tokens, and for the largest numbers of either sign.
     """
     random = np.random.default_rng(rows * columns)
-    groups = -(-columns // GROUP)
-    scales = np.exp2(-random.integers(0, 3, (rows, groups))).astype(np.float16)
-    weight = Groups(numbers=numbers(random, rows, groups, dtype), scales=scales)
-    floats = (weight.numbers * scales[..., None].astype(np.float64)).reshape(rows, -1)[:, :columns]
+    size = (rows, group_count(columns))
+    scales = np.exp2(-random.integers(0, 3, size)).astype(np.float16)
+    shifts = (random.integers(-20, 21, size) / 4).astype(np.float32) if is_shifted else None
+    weight = Groups(numbers=numbers(random, *size, dtype), scales=scales, shifts=shifts)
+    floats = matrices.floats(weight).astype(np.float64)[:, :columns]
     for tokens in (*range(10), 13, 14, 16, 33):
         found = activations(random, tokens, columns)
         assert np.array_equal(multiply(weight, found), found @ floats.T)
@@ -96,7 +107,11 @@ def test_many_rows(multiply: Multiply, dtype: np.dtype[Any]) -> None:
 def test_a_token_has_the_same_product_in_any_batch(multiply: Multiply, dtype: np.dtype[Any]) -> None:
     """Groups are added in their order whatever the tile: a token's product is the same to the last bit."""
     random = np.random.default_rng(0)
-    weight = Groups(numbers=numbers(random, 40, 9, dtype), scales=random.random((40, 9)).astype(np.float16))
+    weight = Groups(
+        numbers=numbers(random, 40, 9, dtype),
+        scales=random.random((40, 9)).astype(np.float16),
+        shifts=random.standard_normal((40, 9), np.float32),
+    )
     found = random.standard_normal((21, 9 * GROUP), np.float32)
     together = multiply(weight, found)
     alone = [multiply(weight, found[token : token + 1]) for token in range(21)]

@@ -11,5 +11,7 @@ def noise(rows: int, columns: int, seed: int = 0) -> Floats:
 
 def floats(groups: Groups) -> Floats:
     """The weights, [rows, columns]."""
-    scaled = groups.numbers.astype(np.float32) * groups.scales[..., None].astype(np.float32)
-    return scaled.reshape(len(scaled), -1)
+    weights = groups.numbers.astype(np.float32) * groups.scales[..., None].astype(np.float32)
+    if groups.shifts is not None:
+        weights += groups.shifts[..., None]
+    return weights.reshape(len(weights), -1)

@@ -14,6 +14,7 @@ from core.inference.checkpoint.opening import open_checkpoint
 from core.inference.weights.groups import group_panels, panel_bytes
 from core.inference.weights.layout import matrices
 from core.inference.weights.packing import LARGE_VOCABULARY, PREVIEW, Int4, Quantise, matrix_dtype, pack, to_nearest
+from core.inference.weights.panels import float_panels
 from core.inference.weights.precision import BF16, INT4, INT8
 from core.inference.weights.quantise import quantise_int4, quantise_int8
 from core.inference.weights.shape import Multipliers, Shape
@@ -39,7 +40,8 @@ class Stored:
         return floats(self.stored)[rows]
 
     def groups(self, rows: slice) -> Groups:
-        return Groups(numbers=self.stored.numbers[rows], scales=self.stored.scales[rows])
+        numbers, scales, shifts = self.stored.numbers[rows], self.stored.scales[rows], self.stored.shifts
+        return Groups(numbers=numbers, scales=scales, shifts=None if shifts is None else shifts[rows])
 
 
 def quantise(weight: Floats, dtype: np.dtype[Any]) -> Groups:
@@ -139,6 +141,32 @@ def test_integers_with_a_factor_are_quantised(tiny_folder: Path, shape: Shape) -
     groups, halved = stored(shape, 100), replace(shape, multipliers=Multipliers(residual=0.3))
     expected = group_panels(quantise(floats(groups) * np.float32(0.3), INT8), INT8)
     assert np.array_equal(packed_down(tiny_folder, halved, groups, INT8), expected)
+
+
+def shifted(groups: Groups) -> Groups:
+    return replace(groups, shifts=np.random.default_rng(7).standard_normal(groups.scales.shape, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [INT8, INT4])
+def test_shifts_of_a_file_are_packed(tiny_folder: Path, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """Beside the numbers, panel by panel. A layer whose integers have none, and one that is quantised, has zeros."""
+    groups = shifted(stored(shape, 5))
+    packed = packed_with(tiny_folder, shape, {DOWN: groups}, dtype)
+    assert np.array_equal(packed["down"][0], group_panels(groups, dtype))
+    assert groups.shifts is not None
+    assert np.array_equal(packed["down.shifts"][0], float_panels(groups.shifts))
+    assert not packed["down.shifts"][1:].any()
+    assert {name for name in packed if name.endswith(".shifts")} == {"down.shifts"}
+
+
+@pytest.mark.parametrize("dtype", [INT8, INT4])
+def test_an_embedding_has_no_shifts(tiny_folder: Path, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """It is quantised, and so is the preview of a head."""
+    groups = shifted(integers(LARGE_VOCABULARY, shape.hidden, 5))
+    packed = packed_with(tiny_folder, replace(shape, vocabulary=LARGE_VOCABULARY), {EMBEDDING: groups}, dtype)
+    assert np.array_equal(packed["embedding"][0], group_panels(quantise_int8(floats(groups)), INT8))
+    assert np.array_equal(packed[PREVIEW][0], group_panels(quantise_int4(floats(groups)), INT4))
+    assert not any(name.endswith(".shifts") for name in packed)
 
 
 def test_int4_is_rounded_as_the_caller_wants(tiny_folder: Path, shape: Shape) -> None:
