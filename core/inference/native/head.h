@@ -6,7 +6,7 @@
 #pragma once
 #include "layers.h"
 
-#define LIKELIEST_PANELS 64
+#define LIKELIEST_PANELS 128
 
 /* Largest logit of a panel. */
 INLINE float panel_max(const float *logits, int panel, int rows) {

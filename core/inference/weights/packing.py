@@ -26,7 +26,7 @@ are read alone.
 PREVIEW = "preview"
 """Packed name of the int4 copy of the head, see native/head.h."""
 LARGE_VOCABULARY = 1 << 14
-"""Tokens from which on a preview of the head saves more than it costs: 1,024 of them are computed twice."""
+"""Tokens from which on a preview of the head saves more than it costs: 2,048 of them are computed twice."""
 REQUIRED = {"attention_norm", "mlp_norm", "norm"}
 """Vectors that every model of the family has; biases and the other norms are optional."""
 Packed: TypeAlias = Iterator[tuple[str, Array]]

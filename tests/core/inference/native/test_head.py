@@ -18,7 +18,7 @@ from tests.core.inference.native.levels import LEVELS, kernels_of
 from tests.core.inference.weights.matrices import floats, noise
 
 ROWS, COLUMNS = LARGE_VOCABULARY + 40, 96
-LIKELIEST = 64
+LIKELIEST = 128
 """Panels whose logits are computed twice."""
 SHAPE = Shape(
     layers=0,
