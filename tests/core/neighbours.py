@@ -60,7 +60,7 @@ class Neighbour:
         return outcome.turn_id
 
     async def ask(self, message: Message) -> str:
-        """The reply to a message, which this gateway gives and closes."""
+        """The reply to a message that this gateway accepts, once it is given and closed."""
         turn_id = await self.accept(message)
         while not await self.store.read(is_closed, turn_id):
             await asyncio.sleep(0)
