@@ -24,7 +24,8 @@ from core.pipeline import Handler
 from core.store import Store, handoffs, turns
 from core.store.history import Keeping
 from core.store.notices import Notice, Topic, send
-from core.store.turns import Lease, Outlook, Took
+from core.store.states import ANSWERED, WAITING
+from core.store.turns import Lease, Took
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +44,8 @@ CALL_EVERY = 0.1
 """Seconds between two notices of work to other gateways, at least."""
 DELIVERIES = 64
 """Replies delivered at the same time, at most."""
+NEXT_CLAIM: Mapping[str, NextClaim] = {WAITING: turns.claim_waiting, ANSWERED: turns.claim_answered}
+"""What claims a turn in a state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,29 +128,29 @@ class Worker:
         to_answer, to_deliver = self._bells
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._keep_leases()), group.create_task(self._call_others())]
-            answering = group.create_task(self._pump(turns.claim_waiting, self._answer_turn, to_answer, self._free))
-            await self._pump(turns.claim_answered, self._deliver, to_deliver, asyncio.Semaphore(DELIVERIES))
+            answering = group.create_task(self._pump(WAITING, self._answer_turn, to_answer, self._free))
+            await self._pump(ANSWERED, self._deliver, to_deliver, asyncio.Semaphore(DELIVERIES))
             await answering
             for task in beside:
                 task.cancel()
 
     async def _pump(
         self,
-        next_claim: NextClaim,
+        state: str,
         serve: Callable[[Claim], Awaitable[None]],
         bell: asyncio.Event,
         free: asyncio.Semaphore,
     ) -> None:
-        """Claim and serve turns while there are free slots; without a turn, wait for the bell or the next poll."""
+        """Claim and serve turns in a state while slots are free; without a turn, wait for the bell or the next poll."""
         async with asyncio.TaskGroup() as group:
             while await free.acquire() and not self._stopping:
                 bell.clear()
-                if claim := await self._claim(next_claim):
+                if claim := await self._claim(NEXT_CLAIM[state]):
                     served = group.create_task(self._serve_or_release(serve, claim))
                     served.add_done_callback(partial(self._let_go, claim.id, free))
                 else:
                     free.release()
-                    await self._wait(bell)
+                    await self._wait(state, bell)
 
     def _ring(self) -> None:
         for bell in self._bells:
@@ -155,10 +158,10 @@ class Worker:
 
     async def _ring_for_the_next(self) -> None:
         """A turn has ended: the next one of its conversation may begin. Usually there is no turn left to look for."""
-        left = None
+        has_more = True
         with bulkhead():
-            left = await self._outlook()
-        if left is None or left.has_unclaimed:
+            has_more = await self._store.run(turns.has_unclaimed, tuple(self._fronts))
+        if has_more:
             self._ring()
 
     async def _call_others(self) -> None:
@@ -215,23 +218,20 @@ class Worker:
             self._held.add(claim.id)
         return claim
 
-    async def _wait(self, bell: asyncio.Event) -> None:
+    async def _wait(self, state: str, bell: asyncio.Event) -> None:
         try:
-            async with self._clock.timeout(await self._pause()):
+            async with self._clock.timeout(await self._pause(state)):
                 await bell.wait()
         except TimeoutError:
             return
 
-    async def _pause(self) -> float:
-        """Seconds until the next look for turns."""
+    async def _pause(self, state: str) -> float:
+        """Seconds until the next look for turns in a state."""
         now, poll = self._clock.now(), self._options.poll
         with bulkhead():
-            if due := (await self._outlook()).due:
+            if due := await self._store.run(turns.next_due, state, now, tuple(self._fronts)):
                 return min(poll, max(due - now, SHORTEST_WAIT))
         return poll
-
-    async def _outlook(self) -> Outlook:
-        return await self._store.run(turns.outlook, self._lease(), tuple(self._fronts))
 
     async def _serve_or_release(self, serve: Callable[[Claim], Awaitable[None]], claim: Claim) -> None:
         """Serve a turn. Whatever happens costs this turn only."""

@@ -22,7 +22,7 @@ ONCE: Final = (
     verbs.DELIVERED,
 )
 """The transactions of each message. All others look for work in vain."""
-LOOK: Final = (verbs.CLAIM_NOTHING.trips + verbs.DELIVER_NOTHING.trips + 2 * verbs.OUTLOOK.trips) / 4
+LOOK: Final = (verbs.CLAIM_NOTHING.trips + verbs.DELIVER_NOTHING.trips + 2 * verbs.NEXT_DUE.trips) / 4
 """Trips of a transaction that looks for work, on average."""
 
 

@@ -109,7 +109,7 @@ class Gateway:
                 self._environment.process(self._serve(turn, slots))
             else:
                 slots.give()
-                yield from self._store.run(verbs.OUTLOOK)
+                yield from self._store.run(verbs.NEXT_DUE)
                 yield bell.wait(POLL)
 
     def _call_others(self) -> Process:
@@ -140,7 +140,7 @@ class Gateway:
         if is_mine:
             self._environment.process(self._end(turn))
         yield from self._store.run(verbs.DELIVERED)
-        yield from self._store.run(verbs.OUTLOOK)
+        yield from self._store.run(verbs.HAS_UNCLAIMED)
         if self._database.waiting:
             self.ring()
         slots.give()

@@ -1,6 +1,7 @@
 """Which turn a gateway claims next. The statements are built once: a gateway asks at each message and at each poll.
 
-Their parameters are the `owner` that claims, the time `now` in UTC epoch seconds, and the `fronts` that it serves.
+Their parameters are the `owner` that claims, the time `now` in UTC epoch seconds, the `fronts` that it serves, and the
+`state` of the turns that it looks for.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ UNCLAIMED: Mapping[str, Any] = {"of": turns, "skip_locked": True, "key_share": T
 """Of the lock on a turn that is to be claimed: one that another gateway is claiming is passed over."""
 OWNER = sa.bindparam("owner", type_=sa.Text)
 NOW = sa.bindparam("now", type_=sa.Float)
+STATE = sa.bindparam("state", type_=sa.Text)
 IS_SERVED = turns.c.front.in_(sa.bindparam("fronts", expanding=True))
 
 
@@ -92,13 +94,18 @@ def _running() -> sa.Select[int, int]:
     return sa.select(sa.func.count(), most).where(IS_OPEN, turns.c.owner == OWNER, turns.c.state == RUNNING)
 
 
-def _outlook() -> sa.Select[float | None, int]:
-    """When the next of the turns that must wait until a time can be claimed, NULL if there is none; and the number of
-    all that the owner has not claimed.
-    """
+def _next_due() -> sa.Select[float | None]:
+    """When the next of the turns in a state that must wait until a time can be claimed; NULL if there is none."""
     due = Greatest(turns.c.lease_until, turns.c.not_before)
-    put_off = sa.case((sa.and_(turns.c.owner == "", due > NOW), due))
-    return sa.select(sa.func.min(put_off), sa.func.count()).where(IS_OPEN, IS_SERVED, turns.c.owner != OWNER)
+    of_state = sa.and_(IS_OPEN, IS_SERVED, turns.c.state == STATE)
+    return sa.select(sa.func.min(due)).where(of_state, turns.c.owner == "", due > NOW)
 
 
-NEXT_WAITING, NEXT_ANSWERED, RUNNING_NOW, OUTLOOK = _next_waiting(), _next_answered(), _running(), _outlook()
+def _has_unclaimed() -> sa.Select[bool]:
+    """Whether there is a turn that no gateway has claimed. One is enough: it need not count them all."""
+    is_unclaimed = sa.and_(turns.c.state.in_([WAITING, ANSWERED]), turns.c.owner == "")
+    return sa.select(sa.exists().where(IS_OPEN, IS_SERVED, is_unclaimed))
+
+
+NEXT_WAITING, NEXT_ANSWERED, RUNNING_NOW = _next_waiting(), _next_answered(), _running()
+NEXT_DUE, HAS_UNCLAIMED = _next_due(), _has_unclaimed()

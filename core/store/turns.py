@@ -37,7 +37,7 @@ from core.messages import (
     Usage,
 )
 from core.store import farewells, history, installation, removal, stale_scopes
-from core.store.claimable import NEXT_ANSWERED, NEXT_WAITING, OUTLOOK, RUNNING_NOW
+from core.store.claimable import HAS_UNCLAIMED, NEXT_ANSWERED, NEXT_DUE, NEXT_WAITING, RUNNING_NOW
 from core.store.notices import Notice, Topic, send, tell_watchers
 from core.store.people import id_of, set_served
 from core.store.portable import Unindexed
@@ -78,16 +78,6 @@ class Took:
 
     seconds: float | None = None
     first_piece: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """When the next of the turns that must wait until a time can be claimed, None if there is none; and whether there
-    are open turns at all that the owner has not claimed.
-    """
-
-    due: float | None
-    has_unclaimed: bool
 
 
 UNTIMED = Took()
@@ -293,10 +283,16 @@ def reopen(connection: sa.Connection, claim: Claim, owner: str) -> None:
     connection.execute(mine.values(owner="", lease_until=0.0, changed=False))
 
 
-def outlook(connection: sa.Connection, lease: Lease, fronts: Sequence[str]) -> Outlook:
-    """What may be claimed later."""
-    due, unclaimed = connection.execute(OUTLOOK, _asking(lease, fronts)).one()
-    return Outlook(due=due, has_unclaimed=unclaimed > 0)
+def next_due(connection: sa.Connection, state: str, now: float, fronts: Sequence[str]) -> float | None:
+    """When the next of the turns in a state, waiting or answered, can be claimed that must wait until a time; None if
+    there is none.
+    """
+    return connection.scalar(NEXT_DUE, {"state": state, "now": now, "fronts": fronts})
+
+
+def has_unclaimed(connection: sa.Connection, fronts: Sequence[str]) -> bool:
+    """Whether there is a turn to be answered or delivered that no gateway has claimed."""
+    return bool(connection.scalar(HAS_UNCLAIMED, {"fronts": fronts}))
 
 
 def stop(

@@ -17,6 +17,7 @@ from core.limits import Limits
 from core.messages import Media, Message, Quote, Relation, Reply, Source, Ties
 from core.store import Store, events, history, schema, turns
 from core.store.history import Keeping
+from core.store.states import WAITING
 from core.store.turns import Lease
 from tests.core.conftest import Write
 from tests.core.test_admission import GENEROUS, Idle, count_turns
@@ -85,12 +86,12 @@ async def test_a_message_waits_a_second_for_the_rest(store: Store, clock: Manual
     clock.advance(GATHERING * 0.9)
     await admission.accept(piece(write, "two"))
     assert await claim(store, clock) is None
-    assert (await store.run(turns.outlook, lease(clock), FRONTS)).due == pytest.approx(clock.now() + GATHERING * 0.1)
+    assert await store.run(turns.next_due, WAITING, clock.now(), FRONTS) == pytest.approx(clock.now() + GATHERING * 0.1)
     clock.advance(GATHERING * 0.1)
     assert await claim(store, clock) is not None
     await admission.accept(write("at once", who="bob"))
     assert await claim(store, clock) is not None
-    assert (await store.run(turns.outlook, lease(clock), FRONTS)).due is None
+    assert await store.run(turns.next_due, WAITING, clock.now(), FRONTS) is None
 
 
 @pytest.mark.parametrize(

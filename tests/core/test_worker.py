@@ -209,7 +209,7 @@ class CountingStore:
 
     async def run(self, verb: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         result = await self._store.run(verb, *args, **kwargs)
-        if verb.__name__ in {"claim_waiting", "claim_answered", "outlook"}:
+        if verb.__name__ in {"claim_waiting", "claim_answered", "next_due", "has_unclaimed"}:
             self.looks[verb.__name__] += 1
             self._looked.set()
         return result
@@ -234,9 +234,9 @@ async def test_a_message_costs_few_looks(store: Store, clock: ManualClock, shown
         counting.looks.clear()
         await add(store, clock, write("hello"))
         worker.notify()
-        await counting.until("outlook", 3)
+        await counting.until("has_unclaimed", 1)
         await clock.until_sleeping(3)
-        assert counting.looks == {"claim_waiting": 2, "claim_answered": 1, "outlook": 3}
+        assert counting.looks == {"claim_waiting": 2, "claim_answered": 1, "next_due": 2, "has_unclaimed": 1}
 
 
 class UnsureStore:
@@ -294,10 +294,12 @@ async def test_a_claim_that_fails_costs_the_other_turns_nothing(
 async def test_a_turn_that_must_wait_is_claimed_when_it_is_due(
     store: Store, clock: ManualClock, shown: Shown, write: Write, after: float, pause: float
 ) -> None:
-    """The worker sleeps until a turn is due, neither past that time nor with a look in between; and polls as always."""
+    """What answers sleeps until a turn is due, neither past that time nor with a look in between, and polls as always.
+    What delivers does not wake for it.
+    """
     await add(store, clock, write("hello"), after=after)
     async with working(gateway(store, clock, shown), grace=5):
-        assert (await clock.until_sleeping(3))[:2] == [pause, pause]
+        assert (await clock.until_sleeping(3))[:2] == [pause, 1.0]
         clock.advance(pause)
         if after <= pause:
             await shown.until(1)

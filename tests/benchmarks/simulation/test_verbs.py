@@ -15,6 +15,7 @@ from core.messages import Message, Reply, Source
 from core.side_by_side import SIDE_BY_SIDE
 from core.store import history, open_store, people, transcripts, turns
 from core.store.history import Keeping
+from core.store.states import WAITING
 from core.store.turns import Lease
 from tests.options import limits_with
 
@@ -59,7 +60,8 @@ async def test_each_verb_makes_the_trips_of_the_model(empty_postgresql: str) -> 
             assert claimed
             claim_nothing, _ = await trips(store.run(turns.claim_waiting, lease, fronts))
             deliver_nothing, _ = await trips(store.run(turns.claim_answered, lease, fronts))
-            outlook, _ = await trips(store.run(turns.outlook, lease, fronts))
+            due, _ = await trips(store.run(turns.next_due, WAITING, clock.now(), fronts))
+            unclaimed, _ = await trips(store.run(turns.has_unclaimed, fronts))
             preferences, _ = await trips(store.run(people.find_or_add, person))
             past, _ = await trips(store.run(history.load, place, person, before=claimed.id))
             look, _ = await trips(store.read(transcripts.one, claimed.id))
@@ -68,7 +70,8 @@ async def test_each_verb_makes_the_trips_of_the_model(empty_postgresql: str) -> 
             delivered, _ = await trips(store.run(turns.mark_delivered, claimed, "me"))
     assert (find_key, accept, transcript) == trips_of(verbs.FIND_KEY, verbs.ACCEPT, verbs.TRANSCRIPT)
     assert (claim, claim_nothing) == trips_of(verbs.CLAIM, verbs.CLAIM_NOTHING)
-    assert (deliver_nothing, outlook, look) == trips_of(verbs.DELIVER_NOTHING, verbs.OUTLOOK, verbs.LOOK)
+    assert (deliver_nothing, look) == trips_of(verbs.DELIVER_NOTHING, verbs.LOOK)
+    assert (due, unclaimed) == trips_of(verbs.NEXT_DUE, verbs.HAS_UNCLAIMED)
     assert (preferences, past) == trips_of(verbs.PREFERENCES, verbs.HISTORY)
     assert (finish, changed, delivered) == trips_of(verbs.FINISH, verbs.CHANGED, verbs.DELIVERED)
 

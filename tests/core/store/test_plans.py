@@ -1,6 +1,6 @@
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import pytest
 import sqlalchemy as sa
@@ -26,9 +26,12 @@ from core.store import (
 )
 from core.store.backlog import DEFAULT_SECONDS
 from core.store.history import Keeping
+from core.store.states import ANSWERED, WAITING
 from core.store.turns import Lease
 from tests.core.conftest import Write
 from tests.options import limits_with
+
+P = ParamSpec("P")
 
 PARTIAL = {"turns_dead", "turns_open", "turns_open_here", "turns_open_theirs", "turns_measured", "turns_quoting"}
 """Indexes of few turns, or read up to a limit: scanning one of them whole is no scan of the table."""
@@ -36,7 +39,7 @@ LEASE = Lease(owner="me", now=10.0, until=20.0)
 KEEPING = Keeping(max_tokens=100, shared=False)
 REPLY = Reply(text="hi", source=Source.MODEL, tokens=20)
 ANN = Person(platform="test", workspace="w", id="ann")
-LIMITS = limits_with(allow=frozenset({"test:*"}), max_queued=99)
+LIMITS = limits_with(allow=frozenset({"test:*"}), max_queued=99, max_wait=1e9)
 
 
 @pytest.fixture
@@ -67,7 +70,8 @@ def joined(connection: sa.Connection, message: Message) -> None:
 
 def delivered_late(connection: sa.Connection, _message: Message) -> None:
     turns.claim_answered(connection, LEASE, ["test/w"])
-    turns.outlook(connection, LEASE, ["test/w"])
+    turns.next_due(connection, ANSWERED, 1.0, ["test/w"])
+    turns.has_unclaimed(connection, ["test/w"])
     turns.renew(connection, LEASE)
     turns.changed(connection, "me")
     turns.disown(connection, "test")
@@ -166,20 +170,38 @@ async def test_replies_without_a_duration_cost_admission_nothing(store: Store, w
     for number in range(60):
         await store.run(delivered, write("hello", who=f"person {number}"))
     await store.run(lambda connection: connection.execute(sa.update(schema.turns).values(seconds=None)).rowcount)
-    steps = 0
 
-    def counted(connection: sa.Connection) -> float:
-        def step() -> int:
-            nonlocal steps
-            steps += 1
-            return 0
+    def measured(connection: sa.Connection) -> float:
+        return backlog.measure(connection, 0).turn_seconds
 
-        raw: Any = connection.connection.driver_connection
-        raw.set_progress_handler(step, 10)
-        try:
-            return backlog.measure(connection, 0).turn_seconds
-        finally:
-            raw.set_progress_handler(None, 0)
+    assert await store.run(measured) == DEFAULT_SECONDS
+    assert await store.run(steps, measured) < 20
 
-    assert await store.run(counted) == DEFAULT_SECONDS
-    assert steps < 20
+
+async def test_a_backlog_does_not_make_looks_cost_more(store: Store, write: Write) -> None:
+    """The end of a turn, and the pause of what delivers, read none of the turns that wait beyond the first."""
+    for number in range(60):
+        await store.run(accepting.accept, write("hello", who=f"person {number}"), LIMITS, 1.0)
+    assert await store.run(steps, turns.has_unclaimed, ["test/w"]) < 20
+    assert await store.run(steps, turns.next_due, ANSWERED, 1.0, ["test/w"]) < 20
+    assert await store.run(steps, turns.next_due, WAITING, 1.0, ["test/w"]) > 60
+
+
+def steps(
+    connection: sa.Connection, work: Callable[Concatenate[sa.Connection, P], object], *args: P.args, **kwargs: P.kwargs
+) -> int:
+    """Tens of steps that SQLite makes for some work."""
+    made = 0
+
+    def step() -> int:
+        nonlocal made
+        made += 1
+        return 0
+
+    raw: Any = connection.connection.driver_connection
+    raw.set_progress_handler(step, 10)
+    try:
+        work(connection, *args, **kwargs)
+    finally:
+        raw.set_progress_handler(None, 0)
+    return made

@@ -21,6 +21,7 @@ from core.store import Store, events, installation, open_store, people, records,
 from core.store.alone import alone
 from core.store.history import Keeping
 from core.store.schema import turns as table
+from core.store.states import WAITING
 from core.store.turns import Lease
 from core.tokens import ENTROPY_BYTES
 from tests.core.conftest import Write
@@ -80,10 +81,10 @@ class Office:
             assert await store.run(turns.mark_delivered, claim, owner)
 
     async def _do_what_others_do(self, store: Store, owner: str) -> None:
-        """The rest of the verbs that run beside these: of /ready, of a pause, of a heartbeat and of a program."""
+        """The rest of the verbs that run beside these: of /ready, of looks, of a heartbeat and of a program."""
         await store.run(installation.touch, self.clock.now())
-        now = self.clock.now()
-        await store.run(turns.outlook, Lease(owner=owner, now=now, until=now), FRONTS)
+        await store.run(turns.next_due, WAITING, self.clock.now(), FRONTS)
+        await store.run(turns.has_unclaimed, FRONTS)
         assert await store.run(turns.changed, owner) == ()
         assert await store.run(find_key, "parley_unknown", self.clock.now()) is None
 

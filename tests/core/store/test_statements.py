@@ -7,6 +7,7 @@ from core.limits import may_write
 from core.messages import Message, Reply, Source
 from core.store import Store, history, people, turns
 from core.store.history import Keeping
+from core.store.states import WAITING
 from core.store.turns import Lease
 from tests.core.conftest import Write
 from tests.options import limits_with
@@ -35,7 +36,8 @@ def pass_through(connection: sa.Connection, message: Message) -> list[sa.Executa
     turns.finish(connection, claim, "me", REPLY, 11.0, KEEPING)
     turns.changed(connection, "me")
     turns.mark_delivered(connection, claim, "me")
-    turns.outlook(connection, LEASE, ["test/w"])
+    turns.next_due(connection, WAITING, 11.0, ["test/w"])
+    turns.has_unclaimed(connection, ["test/w"])
     sa.event.remove(connection, "before_execute", note)
     return made
 

@@ -225,6 +225,26 @@ async def test_postponed_reply_waits_for_its_delay(store: Store, clock: ManualCl
     assert found.reply is not None
 
 
+async def test_turns_of_others_and_dead_letters_are_not_unclaimed(
+    store: Store, clock: ManualClock, write: Write
+) -> None:
+    """A turn is left to look for if it waits for a gateway, or its reply does, and not if one has it or none will."""
+    assert not await store.run(turns.has_unclaimed, FRONTS)
+    await add(store, clock, write("hello"))
+    assert await store.run(turns.has_unclaimed, FRONTS)
+    assert not await store.run(turns.has_unclaimed, ["elsewhere"])
+    turn = await claim(store, clock, "other")
+    assert turn is not None
+    assert not await store.run(turns.has_unclaimed, FRONTS)
+    await finish(store, clock, turn, "other")
+    assert not await store.run(turns.has_unclaimed, FRONTS)
+    await store.run(turns.release, turn, "other")
+    assert await store.run(turns.has_unclaimed, FRONTS)
+    assert await claim_answered(store, clock) is not None
+    await store.run(turns.bury, turn, "me", fault="broken")
+    assert not await store.run(turns.has_unclaimed, FRONTS)
+
+
 async def test_history_drops_its_older_half_when_it_is_full(store: Store, clock: ManualClock, write: Write) -> None:
     """If six exchanges of 20 tokens exceed a budget of 100, the older three are dropped; the rest stay in order."""
     for number in range(6):
