@@ -71,6 +71,7 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
     if not (PROC / "self" / "smaps_rollup").exists():
         _give_up("needs Linux: memory is read from /proc")
     load = f"load average before the run {os.getloadavg()[0]:.1f}"
+    machine = f"{describe_machine()}; {threads} threads per engine; {load}"
     results = Results()
     try:
         for title, folder in _folders(model, tokenizer, random=random):
@@ -79,8 +80,8 @@ def main(  # noqa: PLR0913  one argument for each option of the command line
         _measure_mini(rig, model, parts or list(Part), tokens, results)
     except (ModelError, WrongAnswer) as error:
         _give_up(str(error))
-    machine = f"{describe_machine()}; {threads} threads per engine; {load}"
-    print(f"\n\n{results.show()}\n\n{machine}")
+    finally:  # a part that fails after an hour must not cost the others
+        print(f"\n\n{results.show()}\n\n{machine}")
     if write:
         write_results(results, machine)
 

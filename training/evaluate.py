@@ -14,9 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from bots.app import CALIBRATION, open_engine
+from bots.app import CALIBRATION
+from config.options import model_child
 from config.settings import EngineSettings, Settings
 from core.clock import SystemClock
+from core.engine.local import open_local
 from core.engine.protocol import Engine
 from core.intent import IntentReader
 from core.messages import Exchange, Label, Locale
@@ -41,6 +43,8 @@ from training.replies import Answered, Writer
 from training.sample import LANGUAGES
 
 L = TypeVar("L", bound=StrEnum)
+PATIENCE = 900.0
+"""Seconds that the model may take to start: on a slow machine, rounding it to int4 takes minutes."""
 
 
 def report_labels(name: str, language: Locale, texts: Sequence[Labelled[L]], predicted: Sequence[L]) -> str:
@@ -177,7 +181,8 @@ async def serve(own: EngineSettings) -> AsyncIterator[tuple[Engine, Path]]:
     """A model in Parley's own server, and a folder for its calibration that is removed at the end."""
     with TemporaryDirectory() as data_dir:
         settings = Settings(engine=own, data_dir=Path(data_dir))
-        async with open_engine(settings, SystemClock()) as engine:
+        child, idle_seconds = model_child(settings), settings.chat.idle_timeout
+        async with open_local(child, SystemClock(), idle_seconds=idle_seconds, wait_seconds=PATIENCE) as engine:
             yield engine, settings.data_dir / CALIBRATION
 
 
