@@ -39,7 +39,7 @@ from core.clock import Clock, ShiftedClock
 from core.delivery import Delivery
 from core.duties import Duties, SharedDuties, SoleDuties
 from core.engine.deadline import IdleTimeoutEngine
-from core.engine.local import open_local
+from core.engine.local import WAIT_SECONDS, open_local
 from core.engine.member import Member
 from core.engine.openai import OpenAIEngine
 from core.engine.protocol import Engine
@@ -90,12 +90,18 @@ GRACE = 20.0
 
 @asynccontextmanager
 async def open_engine(
-    settings: Settings, clock: Clock, progress: Progress = unwatched, *, sessions: bytes = b""
+    settings: Settings,
+    clock: Clock,
+    progress: Progress = unwatched,
+    *,
+    sessions: bytes = b"",
+    wait_seconds: float = WAIT_SECONDS,
 ) -> AsyncIterator[Engine]:
     """The configured model: the servers at `engine.url`, or our own server as a child of this process.
 
     `progress` follows the conversion of its weights. `sessions` is the secret of the ids that name conversations to a
-    router of servers. Raises ModelMissing if there is no model, so that the bot does not start only to apologise.
+    router of servers. A call waits up to `wait_seconds` for the child.
+    Raises ModelMissing if there is no model, so that the bot does not start only to apologise.
     """
     idle_seconds = settings.chat.idle_timeout
 
@@ -116,7 +122,10 @@ async def open_engine(
             yield engine
         return
     find_model(settings.engine.model, settings.data_dir)
-    async with open_local(model_child(settings), clock, idle_seconds=idle_seconds, progress=progress) as engine:
+    child = model_child(settings)
+    async with open_local(
+        child, clock, idle_seconds=idle_seconds, wait_seconds=wait_seconds, progress=progress
+    ) as engine:
         yield engine
 
 

@@ -14,11 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from bots.app import CALIBRATION
-from config.options import model_child
+from bots.app import CALIBRATION, open_engine
 from config.settings import EngineSettings, Settings
 from core.clock import SystemClock
-from core.engine.local import open_local
 from core.engine.protocol import Engine
 from core.intent import IntentReader
 from core.messages import Exchange, Label, Locale
@@ -181,8 +179,7 @@ async def serve(own: EngineSettings) -> AsyncIterator[tuple[Engine, Path]]:
     """A model in Parley's own server, and a folder for its calibration that is removed at the end."""
     with TemporaryDirectory() as data_dir:
         settings = Settings(engine=own, data_dir=Path(data_dir))
-        child, idle_seconds = model_child(settings), settings.chat.idle_timeout
-        async with open_local(child, SystemClock(), idle_seconds=idle_seconds, wait_seconds=PATIENCE) as engine:
+        async with open_engine(settings, SystemClock(), wait_seconds=PATIENCE) as engine:
             yield engine, settings.data_dir / CALIBRATION
 
 

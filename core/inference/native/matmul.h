@@ -27,22 +27,23 @@ INLINE void float_panels(const Matmul *m, int panel, int panels, int token) {
         float_tiles(m, panel, panels, token, 1);
 }
 
+/* Adds the shifts of the groups, which are floats, times the sums of the groups' activations. */
+INLINE void shift_panels(const Matmul *m, int panel, int panels) {
+    const Linear *linear = m->linear;
+    Linear shifts = {
+        .weight = linear->shifts, .rows = linear->rows, .columns = group_count(linear->columns), .dtype = FP32};
+    Matmul shifted = {&shifts, {.values = m->input.sums, .tokens = m->input.tokens}, m->output, 1};
+    float_panels(&shifted, panel, panels, 0);
+}
+
+/* Multiplies `panels` panels with all tokens from `token` on, and adds the shifts for all tokens: AMX adds none. */
 INLINE void matmul_panels(const Matmul *m, int panel, int panels, int token) {
     if (m->input.numbers)
         group_panels(m, panel, panels, token);
     else
         float_panels(m, panel, panels, token);
-}
-
-/* Adds the shifts of the groups, which are floats, times the sums of the groups' activations. */
-INLINE void shift_panels(const Matmul *m, int panel, int panels) {
-    const Linear *linear = m->linear;
-    if (!linear->shifts)
-        return;
-    Linear shifts = {
-        .weight = linear->shifts, .rows = linear->rows, .columns = group_count(linear->columns), .dtype = FP32};
-    Matmul shifted = {&shifts, {.values = m->input.sums, .tokens = m->input.tokens}, m->output, 1};
-    float_panels(&shifted, panel, panels, 0);
+    if (m->linear->shifts)
+        shift_panels(m, panel, panels);
 }
 
 /* Multiplies GRAIN_PANELS panels at a time with all tokens: they stay in the core's cache until the last token. */
@@ -53,17 +54,13 @@ static void matmul_job(const void *context, int begin, int end) {
         amx_configure();
     for (; panel + GRAIN_PANELS <= end; panel += GRAIN_PANELS) {
         int token = uses_amx ? amx_matmul(m, panel, GRAIN_PANELS) : 0;
-        for (int i = 0; i < GRAIN_PANELS; i += TILE_PANELS) {
+        for (int i = 0; i < GRAIN_PANELS; i += TILE_PANELS)
             matmul_panels(m, panel + i, TILE_PANELS, token);
-            shift_panels(m, panel + i, TILE_PANELS);
-        }
     }
     if (uses_amx)
         amx_release();
-    for (; panel < end; panel++) {
+    for (; panel < end; panel++)
         matmul_panels(m, panel, 1, 0);
-        shift_panels(m, panel, 1);
-    }
 }
 
 static void matmul(Pool *pool, const Matmul *m) {
